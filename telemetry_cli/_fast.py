@@ -1,0 +1,118 @@
+"""The fast door's table, generated from the Typer app by `python -m telemetry_cli.cli.table`. Never edited."""
+
+VALUE, FLAG, MANY = range(3)
+
+COMMANDS = {
+    ('associate-commit',): (
+        'commits:associate',
+        {'--commit': ('commit', VALUE), '--source': ('source', VALUE), '--author': ('author', VALUE), '--timestamp': ('timestamp', VALUE), '--repo': ('repo', VALUE), '--role': ('role', VALUE), '--children': ('children', FLAG), '--no-git': ('no_git', FLAG), '-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
+        (('run', False),),
+        {'run': None, 'commit': None, 'source': None, 'author': None, 'timestamp': None, 'repo': None, 'role': None, 'children': False, 'no_git': False, 'output': None, 'json': False},
+        True,
+    ),
+    ('commit-url',): (
+        'commits:commit_url',
+        {'-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
+        (('run', False),),
+        {'run': None, 'output': None, 'json': False},
+        False,
+    ),
+    ('commits',): (
+        'commits:ledger',
+        {'--commit': ('commit', VALUE), '--absolute': ('absolute', FLAG), '-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
+        (('run', False),),
+        {'run': None, 'commit': None, 'absolute': False, 'output': None, 'json': False},
+        False,
+    ),
+    ('config', 'path'): (
+        'settings:path',
+        {'-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
+        (),
+        {'output': None, 'json': False},
+        False,
+    ),
+    ('config', 'show'): (
+        'settings:show',
+        {'-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
+        (),
+        {'output': None, 'json': False},
+        False,
+    ),
+    ('db', 'drain'): (
+        'db:drain',
+        {'-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
+        (),
+        {'output': None, 'json': False},
+        False,
+    ),
+    ('db', 'path'): (
+        'db:path',
+        {'-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
+        (),
+        {'output': None, 'json': False},
+        False,
+    ),
+    ('metadata',): (
+        'query:metadata',
+        {'-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
+        (),
+        {'output': None, 'json': False},
+        False,
+    ),
+    ('query',): (
+        'query:query',
+        {'--agent-name': ('agent_name', MANY), '--job-type': ('job_type', MANY), '--status': ('status', MANY), '--product': ('product', MANY), '--parent': ('parent', VALUE), '--commit': ('commit', VALUE), '--repo': ('repo', VALUE), '--branch': ('branch', VALUE), '--since': ('since', VALUE), '--until': ('until', VALUE), '--created-after': ('created_after', VALUE), '--created-before': ('created_before', VALUE), '--start-time-from': ('start_time_from', VALUE), '--start-time-to': ('start_time_to', VALUE), '--sort': ('sort', VALUE), '--reverse': ('reverse', FLAG), '--limit': ('limit', VALUE), '--offset': ('offset', VALUE), '--columns': ('columns', VALUE), '--count': ('count', FLAG), '--absolute': ('absolute', FLAG), '-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
+        (),
+        {'agent_name': None, 'job_type': None, 'status': None, 'product': None, 'parent': None, 'commit': None, 'repo': None, 'branch': None, 'since': None, 'until': None, 'created_after': None, 'created_before': None, 'start_time_from': None, 'start_time_to': None, 'sort': None, 'reverse': False, 'limit': None, 'offset': None, 'columns': None, 'count': False, 'absolute': False, 'output': None, 'json': False},
+        False,
+    ),
+    ('repo-url',): (
+        'commits:repo_url',
+        {'-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
+        (('run', False),),
+        {'run': None, 'output': None, 'json': False},
+        False,
+    ),
+    ('run', 'end'): (
+        'run:end',
+        {'--status': ('status', VALUE), '--exit-code': ('exit_code', VALUE), '--end-time': ('end_time', VALUE), '--duration-ms': ('duration_ms', VALUE), '--items-discovered': ('items_discovered', VALUE), '--items-succeeded': ('items_succeeded', VALUE), '--items-failed': ('items_failed', VALUE), '--items-skipped': ('items_skipped', VALUE), '--output-summary': ('output_summary', VALUE), '--error-summary': ('error_summary', VALUE), '--error-details': ('error_details', VALUE), '--metrics': ('metrics', VALUE), '--context': ('context', VALUE), '-m': ('metric', MANY), '--metric': ('metric', MANY), '--force': ('force', FLAG), '-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
+        (('run', False),),
+        {'run': None, 'status': None, 'exit_code': None, 'end_time': None, 'duration_ms': None, 'items_discovered': None, 'items_succeeded': None, 'items_failed': None, 'items_skipped': None, 'output_summary': None, 'error_summary': None, 'error_details': None, 'metrics': None, 'context': None, 'metric': None, 'force': False, 'output': None, 'json': False},
+        True,
+    ),
+    ('run', 'event'): (
+        'run:event',
+        {'--run': ('run', VALUE), '--payload': ('payload', VALUE), '-m': ('metric', MANY), '--timestamp': ('timestamp', VALUE), '--trace-id': ('trace_id', VALUE), '--span-id': ('span_id', VALUE), '--parent-span-id': ('parent_span_id', VALUE), '-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
+        (('event_type', True),),
+        {'event_type': None, 'run': None, 'payload': None, 'metric': None, 'timestamp': None, 'trace_id': None, 'span_id': None, 'parent_span_id': None, 'output': None, 'json': False},
+        True,
+    ),
+    ('run', 'events'): (
+        'run:events',
+        {'--type': ('type_', VALUE), '--absolute': ('absolute', FLAG), '-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
+        (('run', False),),
+        {'run': None, 'type_': None, 'absolute': False, 'output': None, 'json': False},
+        False,
+    ),
+    ('run', 'show'): (
+        'run:show',
+        {'--absolute': ('absolute', FLAG), '-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
+        (('run', False),),
+        {'run': None, 'absolute': False, 'output': None, 'json': False},
+        False,
+    ),
+    ('run', 'start'): (
+        'run:start',
+        {'--agent-name': ('agent_name', VALUE), '--job-type': ('job_type', VALUE), '--event-id': ('event_id', VALUE), '--run-id': ('run_id', VALUE), '--parent': ('parent', VALUE), '--status': ('status', VALUE), '--start-time': ('start_time', VALUE), '--product': ('product', VALUE), '--product-family': ('product_family', VALUE), '--platform': ('platform', VALUE), '--subdomain': ('subdomain', VALUE), '--website': ('website', VALUE), '--website-section': ('website_section', VALUE), '--item-name': ('item_name', VALUE), '--environment': ('environment', VALUE), '--host': ('host', VALUE), '--trigger-type': ('trigger_type', VALUE), '--insight-id': ('insight_id', VALUE), '--source-ref': ('source_ref', VALUE), '--target-ref': ('target_ref', VALUE), '--input-summary': ('input_summary', VALUE), '--agent-owner': ('agent_owner', VALUE), '--git-repo': ('git_repo', VALUE), '--git-branch': ('git_branch', VALUE), '--git-run-tag': ('git_run_tag', VALUE), '--metrics': ('metrics', VALUE), '--context': ('context', VALUE), '-m': ('metric', MANY), '--metric': ('metric', MANY), '--items-discovered': ('items_discovered', VALUE), '--items-succeeded': ('items_succeeded', VALUE), '--items-failed': ('items_failed', VALUE), '--items-skipped': ('items_skipped', VALUE), '--no-git': ('no_git', FLAG), '-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
+        (),
+        {'agent_name': None, 'job_type': None, 'event_id': None, 'run_id': None, 'parent': None, 'status': None, 'start_time': None, 'product': None, 'product_family': None, 'platform': None, 'subdomain': None, 'website': None, 'website_section': None, 'item_name': None, 'environment': None, 'host': None, 'trigger_type': None, 'insight_id': None, 'source_ref': None, 'target_ref': None, 'input_summary': None, 'agent_owner': None, 'git_repo': None, 'git_branch': None, 'git_run_tag': None, 'metrics': None, 'context': None, 'metric': None, 'items_discovered': None, 'items_succeeded': None, 'items_failed': None, 'items_skipped': None, 'no_git': False, 'output': None, 'json': False},
+        True,
+    ),
+    ('run', 'update'): (
+        'run:update',
+        {'--agent-name': ('agent_name', VALUE), '--job-type': ('job_type', VALUE), '--parent': ('parent', VALUE), '--status': ('status', VALUE), '--start-time': ('start_time', VALUE), '--end-time': ('end_time', VALUE), '--duration-ms': ('duration_ms', VALUE), '--product': ('product', VALUE), '--product-family': ('product_family', VALUE), '--platform': ('platform', VALUE), '--subdomain': ('subdomain', VALUE), '--website': ('website', VALUE), '--website-section': ('website_section', VALUE), '--item-name': ('item_name', VALUE), '--environment': ('environment', VALUE), '--host': ('host', VALUE), '--trigger-type': ('trigger_type', VALUE), '--insight-id': ('insight_id', VALUE), '--source-ref': ('source_ref', VALUE), '--target-ref': ('target_ref', VALUE), '--input-summary': ('input_summary', VALUE), '--output-summary': ('output_summary', VALUE), '--error-summary': ('error_summary', VALUE), '--error-details': ('error_details', VALUE), '--agent-owner': ('agent_owner', VALUE), '--git-repo': ('git_repo', VALUE), '--git-branch': ('git_branch', VALUE), '--git-run-tag': ('git_run_tag', VALUE), '--metrics': ('metrics', VALUE), '--context': ('context', VALUE), '-m': ('metric', MANY), '--metric': ('metric', MANY), '--items-discovered': ('items_discovered', VALUE), '--items-succeeded': ('items_succeeded', VALUE), '--items-failed': ('items_failed', VALUE), '--items-skipped': ('items_skipped', VALUE), '-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
+        (('run', False),),
+        {'run': None, 'agent_name': None, 'job_type': None, 'parent': None, 'status': None, 'start_time': None, 'end_time': None, 'duration_ms': None, 'product': None, 'product_family': None, 'platform': None, 'subdomain': None, 'website': None, 'website_section': None, 'item_name': None, 'environment': None, 'host': None, 'trigger_type': None, 'insight_id': None, 'source_ref': None, 'target_ref': None, 'input_summary': None, 'output_summary': None, 'error_summary': None, 'error_details': None, 'agent_owner': None, 'git_repo': None, 'git_branch': None, 'git_run_tag': None, 'metrics': None, 'context': None, 'metric': None, 'items_discovered': None, 'items_succeeded': None, 'items_failed': None, 'items_skipped': None, 'output': None, 'json': False},
+        True,
+    ),
+}

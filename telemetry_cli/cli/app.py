@@ -1,0 +1,50 @@
+"""The whole program as one Typer app, and the slow door: argv in, the call that it means out."""
+
+from typing import Annotated
+
+import typer
+from typer import Option
+
+from telemetry_cli import __version__
+from telemetry_cli.cli import commits, housekeeping, questions, run
+from telemetry_cli.cli.declare import Call, group
+
+app = group("A flight recorder for agents and CI jobs, over a local SQLite file.")
+app.add_typer(run.app, name="run")
+commits.add_to(app)
+questions.add_to(app)
+app.add_typer(housekeeping.db, name="db")
+app.add_typer(housekeeping.config, name="config")
+
+
+@app.callback()
+def _root(
+    context: typer.Context,
+    db: Annotated[str | None, Option("--db", metavar="PATH", help="The database file.")] = None,
+    base_dir: Annotated[str | None, Option("--base-dir", metavar="PATH", help="The folder that everything is kept in.")] = None,
+    version: Annotated[bool, Option("--version", help="Print the version.", is_eager=True, callback=lambda given: _print_version(given))] = False,
+) -> None:
+    context.obj.update(db=db, base_dir=base_dir)
+
+
+def _print_version(given: bool) -> None:
+    if given:
+        typer.echo(f"telemetry {__version__}")
+        raise typer.Exit
+
+
+class UsageError(Exception):
+    """What Typer says of argv that it cannot parse."""
+
+
+def parse(argv: list[str]) -> tuple[Call | None, dict[str, str | None]]:
+    """The call that argv means and the global options; no call when help or the version was printed.
+
+    Raises `UsageError` with Typer's message, which is empty when the help was printed instead.
+    """
+    global_options: dict[str, str | None] = {}
+    try:
+        call = app(argv, prog_name="telemetry", standalone_mode=False, obj=global_options)
+    except typer.TyperException as error:
+        raise UsageError(error.format_message()) from error
+    return (call if isinstance(call, tuple) else None), global_options

@@ -1,0 +1,151 @@
+"""`telemetry run …`"""
+
+from typing import Annotated
+
+from typer import Argument, Option
+
+from telemetry_cli.cli import options as o
+from telemetry_cli.cli.declare import command, group
+
+app = group("Record runs, and look at one.")
+
+
+@command(app, "start", "run:start")
+def start(
+    agent_name: o.AgentName = None,
+    job_type: o.JobType = None,
+    event_id: Annotated[str | None, Option("--event-id", metavar="ID", help="Idempotency key; the same one again records nothing.")] = None,
+    run_id: Annotated[str | None, Option("--run-id", metavar="ID", help="A name for people; default from time and agent.")] = None,
+    parent: o.Parent = None,
+    status: o.Status = None,
+    start_time: o.StartTime = None,
+    product: o.Product = None,
+    product_family: o.ProductFamily = None,
+    platform: o.Platform = None,
+    subdomain: o.Subdomain = None,
+    website: o.Website = None,
+    website_section: o.WebsiteSection = None,
+    item_name: o.ItemName = None,
+    environment: o.Environment = None,
+    host: o.Host = None,
+    trigger_type: o.TriggerType = None,
+    insight_id: o.InsightId = None,
+    source_ref: o.SourceRef = None,
+    target_ref: o.TargetRef = None,
+    input_summary: o.InputSummary = None,
+    agent_owner: o.AgentOwner = None,
+    git_repo: o.GitRepo = None,
+    git_branch: o.GitBranch = None,
+    git_run_tag: o.GitRunTag = None,
+    metrics: o.Metrics = None,
+    context: o.Context = None,
+    metric: o.Metric = None,
+    items_discovered: o.ItemsDiscovered = None,
+    items_succeeded: o.ItemsSucceeded = None,
+    items_failed: o.ItemsFailed = None,
+    items_skipped: o.ItemsSkipped = None,
+    no_git: Annotated[bool, Option("--no-git", help="Do not look for a git repository.")] = False,
+    output: Annotated[str | None, Option("-o", "--output", metavar="FORMAT", help="text, json, or env: shell exports, safe to eval.")] = None,
+    json: o.Json = False,
+) -> None:
+    """Record that a run began; prints its event_id."""
+
+
+@command(app, "end", "run:end")
+def end(
+    run: o.Run = None,
+    status: o.Status = None,
+    exit_code: Annotated[str | None, Option("--exit-code", metavar="N", help="0 is success, anything else failure; instead of --status.")] = None,
+    end_time: o.EndTime = None,
+    duration_ms: o.DurationMs = None,
+    items_discovered: o.ItemsDiscovered = None,
+    items_succeeded: o.ItemsSucceeded = None,
+    items_failed: o.ItemsFailed = None,
+    items_skipped: o.ItemsSkipped = None,
+    output_summary: o.OutputSummary = None,
+    error_summary: o.ErrorSummary = None,
+    error_details: o.ErrorDetails = None,
+    metrics: o.Metrics = None,
+    context: o.Context = None,
+    metric: o.Metric = None,
+    force: Annotated[bool, Option("--force", help="End a run again that has already ended.")] = False,
+    output: o.Output = None,
+    json: o.Json = False,
+) -> None:
+    """Record how a run ended."""
+
+
+@command(app, "update", "run:update")
+def update(
+    run: o.Run = None,
+    agent_name: o.AgentName = None,
+    job_type: o.JobType = None,
+    parent: o.Parent = None,
+    status: o.Status = None,
+    start_time: o.StartTime = None,
+    end_time: o.EndTime = None,
+    duration_ms: o.DurationMs = None,
+    product: o.Product = None,
+    product_family: o.ProductFamily = None,
+    platform: o.Platform = None,
+    subdomain: o.Subdomain = None,
+    website: o.Website = None,
+    website_section: o.WebsiteSection = None,
+    item_name: o.ItemName = None,
+    environment: o.Environment = None,
+    host: o.Host = None,
+    trigger_type: o.TriggerType = None,
+    insight_id: o.InsightId = None,
+    source_ref: o.SourceRef = None,
+    target_ref: o.TargetRef = None,
+    input_summary: o.InputSummary = None,
+    output_summary: o.OutputSummary = None,
+    error_summary: o.ErrorSummary = None,
+    error_details: o.ErrorDetails = None,
+    agent_owner: o.AgentOwner = None,
+    git_repo: o.GitRepo = None,
+    git_branch: o.GitBranch = None,
+    git_run_tag: o.GitRunTag = None,
+    metrics: o.Metrics = None,
+    context: o.Context = None,
+    metric: o.Metric = None,
+    items_discovered: o.ItemsDiscovered = None,
+    items_succeeded: o.ItemsSucceeded = None,
+    items_failed: o.ItemsFailed = None,
+    items_skipped: o.ItemsSkipped = None,
+    output: o.Output = None,
+    json: o.Json = False,
+) -> None:
+    """Set fields of a run; an empty text clears a field."""
+
+
+@command(app, "event", "run:event")
+def event(
+    event_type: Annotated[str, Argument(metavar="TYPE", help="What happened, such as checkpoint.")],
+    run: o.RunOption = None,
+    payload: Annotated[str | None, Option("--payload", metavar="JSON", help="Any JSON, @FILE, or - for stdin.")] = None,
+    metric: Annotated[list[str] | None, Option("-m", metavar="KEY=VALUE", help="One key of the payload; may be repeated.")] = None,
+    timestamp: Annotated[str | None, Option("--timestamp", metavar="TIME", help="ISO 8601 with a zone, or an age such as 15m; default now.")] = None,
+    trace_id: Annotated[str | None, Option("--trace-id", metavar="ID", help="Trace.")] = None,
+    span_id: Annotated[str | None, Option("--span-id", metavar="ID", help="Span.")] = None,
+    parent_span_id: Annotated[str | None, Option("--parent-span-id", metavar="ID", help="Parent span.")] = None,
+    output: o.Output = None,
+    json: o.Json = False,
+) -> None:
+    """Record that something happened during a run."""
+
+
+@command(app, "events", "run:events")
+def events(
+    run: o.Run = None,
+    type_: Annotated[str | None, Option("--type", metavar="TYPE", help="Only events of this type.")] = None,
+    absolute: o.Absolute = False,
+    output: o.Output = None,
+    json: o.Json = False,
+) -> None:
+    """List the events of a run, oldest first."""
+
+
+@command(app, "show", "run:show")
+def show(run: o.Run = None, absolute: o.Absolute = False, output: o.Output = None, json: o.Json = False) -> None:
+    """Show one run with its events, commits and children."""

@@ -1,0 +1,74 @@
+"""Arguments that several handlers share: RUN, JSON from a file or stdin, KEY=VALUE pairs; and what a record became."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from telemetry_cli import rules
+from telemetry_cli.errors import BY_EXIT_CODE, InvalidInput, TelemetryError
+from telemetry_cli.recorder import Outcome, Reading
+
+
+def run_reference(value: str | None, name: str = "RUN") -> str:
+    """A RUN as typed, `@current` and a left-out one replaced by `$TELEMETRY_EVENT_ID`."""
+    if value is None or value == "@current":
+        current = os.environ.get("TELEMETRY_EVENT_ID")
+        if not current:
+            raise InvalidInput(f"{name}: no run is given and TELEMETRY_EVENT_ID is not set", "Name a run, or: eval \"$(telemetry run start … -o env)\"")
+        return rules.reference("TELEMETRY_EVENT_ID", current)
+    return rules.reference(name, value)
+
+
+def json_text(name: str, value: str) -> str:
+    """The JSON of an argument: the value itself, the content of `@FILE`, or stdin for `-`."""
+    if value != "-" and not value.startswith("@"):
+        return value
+    try:
+        if value == "-":
+            content = sys.stdin.buffer.read(rules.LARGEST_DOCUMENT + 1)
+        else:
+            with open(value[1:], "rb") as file:
+                content = file.read(rules.LARGEST_DOCUMENT + 1)
+        if len(content) > rules.LARGEST_DOCUMENT:
+            raise InvalidInput(f"{name}: the JSON is larger than {rules.LARGEST_DOCUMENT} bytes")
+        return content.decode("utf-8-sig")
+    except OSError as error:
+        raise InvalidInput(f"{name}: {rules.shorten(value[1:]) or 'stdin'} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise InvalidInput(f"{name}: {rules.shorten(value)} is not UTF-8 text: {error}") from None
+
+
+def merged_objects(metrics: str | None, context: str | None, metric: Sequence[str] | None) -> dict[str, object]:
+    """`--metrics` (with `-m` pairs laid over it) and `--context` as objects, under `metrics` and `context` where given."""
+    if metrics == "-" and context == "-":
+        raise InvalidInput("--context: --metrics reads stdin already")
+    merged: dict[str, object] = {}
+    if metrics is not None:
+        merged["metrics"] = rules.json_object("--metrics", json_text("--metrics", metrics))
+    if context is not None:
+        merged["context"] = rules.json_object("--context", json_text("--context", context))
+    if metric:
+        merged["metrics"] = {**merged.get("metrics", {}), **dict(rules.pair("-m", item) for item in metric)}  # type: ignore[dict-item]
+    return merged
+
+
+def accepted(outcome: Outcome) -> dict[str, object]:
+    """The result of an operation that was applied. Raises the error that it ended with."""
+    if outcome.exit_code:
+        error = BY_EXIT_CODE.get(outcome.exit_code, TelemetryError)
+        raise error(str(outcome.result["error"]), str(outcome.result.get("hint", "")))
+    return outcome.result
+
+
+def buffered_note(outcome: Outcome) -> str:
+    """What to say of a record that is durable and not yet in the database."""
+    assert outcome.buffered
+    hint = f" {outcome.buffered.hint}" if outcome.buffered.hint else ""
+    return f"buffered: {outcome.buffered.message}; the record is durable and will be applied by a later command.{hint}"
+
+
+def reading_notes(reading: Reading) -> list[str]:
+    """What to say of records that an answer does not contain."""
+    if not reading.trouble:
+        return []
+    return [f"{reading.waiting} {'record waits' if reading.waiting == 1 else 'records wait'} to be applied: {reading.trouble.message}"]

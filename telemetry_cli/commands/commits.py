@@ -1,0 +1,135 @@
+"""Commits of runs: associate-commit, commits, commit-url, repo-url."""
+
+import os
+from datetime import datetime
+
+from telemetry_cli import rules
+from telemetry_cli.commands.arguments import accepted, buffered_note, reading_notes, run_reference
+from telemetry_cli.commands.result import READS, WRITES, Formats, Listing, Written
+from telemetry_cli.commands.rows import presented
+from telemetry_cli.config import Config
+from telemetry_cli.discover import environment, git
+from telemetry_cli.errors import InvalidInput, NotFound
+from telemetry_cli.recorder import open_for_reading, record
+from telemetry_cli.store import commits, runs
+from telemetry_cli.store.database import translated
+
+
+@Formats(*WRITES, records=True)
+def associate(
+    config: Config,
+    output: str,
+    *,
+    run: str | None,
+    commit: str | None,
+    source: str | None,
+    author: str | None,
+    timestamp: str | None,
+    repo: str | None,
+    role: str | None,
+    children: bool,
+    no_git: bool,
+) -> Written:
+    """Associate a run with the commit that came of it."""
+    moment = rules.now()
+    data: dict[str, object] = {
+        "run": run_reference(run),
+        "role": rules.choice("--role", role, rules.COMMIT_ROLES) if role is not None else "produced",
+        "source": rules.choice("--source", source, rules.COMMIT_SOURCES) if source is not None else environment.commit_source(),
+    }
+    given = {"author": rules.optional_text("--author", author) if author is not None else None}
+    given["timestamp"] = rules.instant("--timestamp", timestamp, moment) if timestamp is not None else None
+    if repo is not None and not os.path.isdir(repo):
+        raise InvalidInput(f"--repo: {rules.shorten(repo)!r} is no folder; name a repository or a folder inside one")
+    data |= _commit(commit, None if no_git else git.find(repo), moment)
+    data |= {name: value for name, value in given.items() if value is not None}
+    if children:
+        data["children"] = True
+    outcome = record(config, "commit.associate", {name: value for name, value in data.items() if value is not None}, rules.stamp(moment))
+    if outcome.buffered:
+        result = {"status": "buffered", "event_id": data["run"], "run_id": None, "commit_hash": data["commit_hash"]}
+        return Written(result, f"buffered {data['run']} {data['commit_hash']}", [buffered_note(outcome)])
+    result = accepted(outcome)
+    notes = [str(result.pop("note"))] if "note" in result else []
+    return Written(result, f"{result['event_id']} {result['commit_hash']}", notes)
+
+
+def _commit(revision: str | None, repository: git.Repository | None, moment: datetime) -> dict[str, object]:
+    """The commit that is meant, with what the repository tells of it."""
+    found = None
+    if repository:
+        found = git.head(repository) if revision is None else git.commit(repository, revision) if _askable(revision) else None
+    if found is None:
+        found = git.Commit(_default_sha() if revision is None else _literal_sha(revision, repository))
+    facts: dict[str, object] = {"commit_hash": found.sha, "author": found.author, "timestamp": found.timestamp}
+    if found.timestamp:
+        facts["timestamp"] = rules.instant("the commit's time", found.timestamp, moment)
+    if repository:
+        facts |= {"repo": git.remote(repository), "branch": git.branch(repository)}
+    return facts
+
+
+def _askable(revision: str) -> bool:
+    """Tell whether a revision can be put to git: one line of text that is not empty."""
+    return bool(revision.strip()) and revision.isprintable()
+
+
+def _default_sha() -> str:
+    provider = environment.provider()
+    sha = environment.first_set(provider.sha) if provider else None
+    known = rules.commit_hash(sha) if sha else None
+    if known:
+        return known
+    raise InvalidInput("--commit: no commit is given, and there is no repository here whose HEAD can be read", "Pass --commit SHA, or --repo PATH.")
+
+
+def _literal_sha(revision: str, repository: git.Repository | None) -> str:
+    sha = rules.commit_hash(revision)
+    if sha is None or (repository and git.knows(repository, revision)):
+        raise InvalidInput(
+            f"--commit: {rules.shorten(revision)!r} is no commit{' of the repository' if repository else ' and there is no repository to ask'};"
+            " give a revision that means one commit, or a SHA of 7 to 40 hex digits (or 64)"
+        )
+    return sha
+
+
+@Formats(*READS)
+def ledger(config: Config, output: str, *, run: str | None, commit: str | None, absolute: bool) -> Listing:
+    """The associations of a run, or of a commit, oldest first."""
+    prefix = rules.commit_prefix("--commit", commit) if commit is not None else None
+    reference = run_reference(run) if run is not None or prefix is None else None
+    reading = open_for_reading(config)
+    if reading.db is None and reference:
+        raise NotFound(f"Run not found: {reference}")
+    rows: list[dict[str, object]] = []
+    note = None
+    if reading.db:
+        with translated(config.db_path):
+            event_id = None
+            if reference:
+                _, event_id, _, note = runs.resolve(reading.db, reference)
+            rows = commits.ledger(reading.db, event_id, prefix)
+    return Listing("commits", commits.COLUMNS, rows, [*reading_notes(reading), *([note] if note else [])], absolute=absolute)
+
+
+@Formats(*WRITES)
+def commit_url(config: Config, output: str, *, run: str | None) -> Written:
+    """The web address of a run's commit."""
+    return _url(config, run, "commit_url")
+
+
+@Formats(*WRITES)
+def repo_url(config: Config, output: str, *, run: str | None) -> Written:
+    """The web address of a run's repository."""
+    return _url(config, run, "repo_url")
+
+
+def _url(config: Config, run: str | None, field: str) -> Written:
+    reference = run_reference(run)
+    reading = open_for_reading(config)
+    if reading.db is None:
+        raise NotFound(f"Run not found: {reference}")
+    with translated(config.db_path):
+        id_, _, _, note = runs.resolve(reading.db, reference)
+        url = presented(runs.get(reading.db, id_), config.url_styles)[field]
+    return Written({field: url}, str(url) if url else None, [*reading_notes(reading), *([note] if note else [])])

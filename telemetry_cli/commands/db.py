@@ -1,0 +1,23 @@
+"""The database as a thing: db path, db drain."""
+
+from telemetry_cli.commands.result import WRITES, Formats, Written
+from telemetry_cli.config import Config
+from telemetry_cli.recorder import catch_up, waiting
+
+
+@Formats(*WRITES)
+def path(config: Config, output: str) -> Written:
+    """Where the database is."""
+    return Written({"db_path": config.db_path, "base_dir": config.base_dir}, config.db_path)
+
+
+@Formats(*WRITES)
+def drain(config: Config, output: str) -> Written:
+    """Apply every durable record that is not in the database yet."""
+    before = waiting(config)
+    trouble = catch_up(config) if before else None
+    left = waiting(config) if trouble else 0
+    data: dict[str, object] = {"applied": before - left, "waiting": left}
+    if trouble:
+        return Written(data, f"{before - left} applied, {left} waiting", [trouble.message, trouble.hint], code=trouble.exit_code)
+    return Written(data, f"{before} applied")

@@ -1,0 +1,241 @@
+"""`telemetry run`: start, end, update, event, events, show."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from telemetry_cli import rules
+from telemetry_cli.commands.arguments import accepted, buffered_note, json_text, merged_objects, reading_notes, run_reference
+from telemetry_cli.commands.result import ONE, READS, WRITES, Card, Formats, Listing, Written
+from telemetry_cli.commands.rows import presented, presented_event
+from telemetry_cli.config import Config
+from telemetry_cli.discover import environment, git
+from telemetry_cli.errors import InvalidInput, NotFound
+from telemetry_cli.recorder import Outcome, open_for_reading, record
+from telemetry_cli.redact import remote_without_credentials
+from telemetry_cli.store import commits, runs
+from telemetry_cli.store.database import translated, translated_rows
+
+
+@Formats("text", "json", "env", records=True)
+def start(
+    config: Config,
+    output: str,
+    *,
+    agent_name: str | None,
+    job_type: str | None,
+    event_id: str | None,
+    run_id: str | None,
+    parent: str | None,
+    start_time: str | None,
+    metrics: str | None,
+    context: str | None,
+    metric: Sequence[str] | None,
+    git_repo: str | None,
+    no_git: bool,
+    **fields: str | None,
+) -> Written:
+    """Record that a run began."""
+    moment = rules.now()
+    at = rules.stamp(moment)
+    data: dict[str, object] = {"status": "running", **_identity(config, agent_name, job_type), **rules.fields(fields), **merged_objects(metrics, context, metric)}
+    data["event_id"] = _event_id(event_id) if event_id is not None else rules.new_event_id()
+    data["run_id"] = rules.run_id("--run-id", run_id) if run_id is not None else rules.new_run_id(moment, str(data["agent_name"]))
+    data["start_time"] = rules.instant("--start-time", start_time, moment) if start_time is not None else at
+    data.setdefault("agent_owner", config.agent_owner)
+    data.setdefault("host", environment.host())
+    data |= _parent(parent, str(data["event_id"]))
+    if git_repo is not None:
+        data["git_repo"] = _remote(git_repo)
+    if not no_git:
+        data = {**_git_facts(), **data}
+    outcome = record(config, "run.create", {name: value for name, value in data.items() if value is not None}, at)
+    result = {"status": "buffered", "event_id": data["event_id"], "run_id": data["run_id"]} if outcome.buffered else accepted(outcome)
+    notes = [buffered_note(outcome)] if outcome.buffered else []
+    if result["status"] == "duplicate":
+        notes.append(f"duplicate: a run with event_id {result['event_id']} is there already; nothing was changed")
+    return Written(result, str(result["event_id"]), notes, _exports(result) if output == "env" else None)
+
+
+def _identity(config: Config, agent_name: str | None, job_type: str | None) -> dict[str, object]:
+    """agent_name and job_type: the options, else the environment or config file, else what discovery knows."""
+    provider = environment.provider()
+    agent = agent_name if agent_name is not None else config.agent_name or (provider.name if provider else environment.agent())
+    job = job_type if job_type is not None else config.job_type or (environment.first_set(provider.job) if provider else None)
+    for option, variable, value in (("--agent-name", "TELEMETRY_AGENT_NAME", agent), ("--job-type", "TELEMETRY_JOB_TYPE", job)):
+        if value is None:
+            raise InvalidInput(f"{option}: no name is given, and {variable} is not set", f"Pass {option}, or set {variable}.")
+    return rules.fields({"agent_name": agent, "job_type": job})
+
+
+def _event_id(value: str) -> str:
+    if value != "auto":
+        return rules.event_id("--event-id", value)
+    return rules.new_event_id()
+
+
+def _parent(parent: str | None, event_id: str) -> dict[str, object]:
+    if parent is not None:
+        return {"parent": run_reference(parent, "--parent")}
+    current = environment.current_run()
+    # A script that exports the id first and starts the run with it is not its own parent.
+    return {"parent": run_reference(None)} if current and current != event_id else {}
+
+
+def _remote(value: str) -> str | None:
+    return rules.optional_text("--git-repo", remote_without_credentials(value))
+
+
+def _git_facts() -> dict[str, object]:
+    repository = git.find(None)
+    if repository is None:
+        return {}
+    url, branch = git.remote(repository), git.branch(repository)
+    return {"git_repo": url, "git_branch": branch, "git_run_tag": git.run_tag(repository, url, branch), "git_dir": git.storable(repository.git_dir)}
+
+
+def _exports(result: dict[str, object]) -> dict[str, str]:
+    """What a shell exports so that later commands, and what they start, belong to this run."""
+    return {"TELEMETRY_EVENT_ID": str(result["event_id"]), "TELEMETRY_RUN_ID": str(result["run_id"]), "TRACEPARENT": environment.traceparent()}
+
+
+@Formats(*WRITES, records=True)
+def update(
+    config: Config,
+    output: str,
+    *,
+    run: str | None,
+    parent: str | None,
+    start_time: str | None,
+    end_time: str | None,
+    metrics: str | None,
+    context: str | None,
+    metric: Sequence[str] | None,
+    git_repo: str | None,
+    **fields: str | None,
+) -> Written:
+    """Set what is given and nothing else."""
+    moment = rules.now()
+    data: dict[str, object] = {**rules.fields(fields), **merged_objects(metrics, context, metric), **_times(moment, start_time, end_time)}
+    if git_repo is not None:
+        data["git_repo"] = _remote(git_repo)
+    if parent is not None:
+        data["parent"] = run_reference(parent, "--parent")
+    if not data:
+        raise InvalidInput("nothing to update: give at least one field, such as --status or -m KEY=VALUE", "telemetry run update --help lists them.")
+    data["run"] = run_reference(run)
+    return _changed(record(config, "run.update", data, rules.stamp(moment)), data)
+
+
+@Formats(*WRITES, records=True)
+def end(
+    config: Config,
+    output: str,
+    *,
+    run: str | None,
+    status: str | None,
+    exit_code: str | None,
+    end_time: str | None,
+    metrics: str | None,
+    context: str | None,
+    metric: Sequence[str] | None,
+    force: bool,
+    **fields: str | None,
+) -> Written:
+    """Record how a run ended."""
+    moment = rules.now()
+    if status is not None and exit_code is not None:
+        raise InvalidInput("--exit-code: --status is given too; give one of them")
+    if exit_code is not None:
+        status = "failure" if rules.exit_code("--exit-code", exit_code) else "success"
+    data: dict[str, object] = {**rules.fields({"status": status, **fields}), **merged_objects(metrics, context, metric), **_times(moment, None, end_time)}
+    data["run"] = run_reference(run)
+    if force:
+        data["force"] = True
+    return _changed(record(config, "run.end", data, rules.stamp(moment)), data)
+
+
+def _times(moment: datetime, start_time: str | None, end_time: str | None) -> dict[str, object]:
+    given = {"start_time": start_time, "end_time": end_time}
+    times: dict[str, object] = {name: rules.instant(rules.option(name), value, moment) for name, value in given.items() if value is not None}
+    if len(times) == 2 and str(times["end_time"]) < str(times["start_time"]):
+        raise InvalidInput(f"--end-time: {end_time} is before --start-time, {start_time}")
+    return times
+
+
+def _changed(outcome: Outcome, data: dict[str, object]) -> Written:
+    if outcome.buffered:
+        result: dict[str, object] = {"status": "buffered", "event_id": data["run"], "run_id": None, "fields_updated": []}
+        return Written(result, f"buffered {data['run']}", [buffered_note(outcome)])
+    result = accepted(outcome)
+    notes = [str(result.pop("note"))] if "note" in result else []
+    return Written(result, f"{result['status']} {result['event_id']}", notes)
+
+
+@Formats(*WRITES, records=True)
+def event(
+    config: Config,
+    output: str,
+    *,
+    event_type: str,
+    run: str | None,
+    payload: str | None,
+    metric: Sequence[str] | None,
+    timestamp: str | None,
+    trace_id: str | None,
+    span_id: str | None,
+    parent_span_id: str | None,
+) -> Written:
+    """Record that something happened during a run."""
+    moment = rules.now()
+    data: dict[str, object] = {"event_type": rules.required_text("TYPE", event_type), "run": run_reference(run, "--run")}
+    if payload is not None:
+        data["payload"] = rules.json_value("--payload", json_text("--payload", payload))
+    if metric:
+        there = data.get("payload", {})
+        if not isinstance(there, dict):
+            raise InvalidInput("-m: --payload is not a JSON object, so a key cannot be set in it")
+        data["payload"] = there | dict(rules.pair("-m", item) for item in metric)
+    if timestamp is not None:
+        data["timestamp"] = rules.instant("--timestamp", timestamp, moment)
+    for name, value in (("trace_id", trace_id), ("span_id", span_id), ("parent_span_id", parent_span_id)):
+        if value is not None:
+            data[name] = rules.required_text(rules.option(name), value)
+    outcome = record(config, "run.event", data, rules.stamp(moment))
+    if outcome.buffered:
+        result: dict[str, object] = {"status": "buffered", "event_id": data["run"], "run_id": None, "event_type": data["event_type"]}
+        return Written(result, f"buffered {data['event_type']} of {data['run']}", [buffered_note(outcome)])
+    result = accepted(outcome)
+    notes = [str(result.pop("note"))] if "note" in result else []
+    return Written(result, f"recorded {result['event_type']} of {result['event_id']}", notes)
+
+
+@Formats(*READS)
+def events(config: Config, output: str, *, run: str | None, type_: str | None, absolute: bool) -> Listing:
+    """The events of a run, oldest first."""
+    reference = run_reference(run)
+    reading = open_for_reading(config)
+    if reading.db is None:
+        raise NotFound(f"Run not found: {reference}")
+    with translated(config.db_path):
+        _, event_id, _, note = runs.resolve(reading.db, reference)
+        rows = map(presented_event, translated_rows(config.db_path, runs.events(reading.db, event_id, type_)))
+    return Listing("events", runs.EVENT_COLUMNS, rows, [*reading_notes(reading), *([note] if note else [])], absolute=absolute)
+
+
+@Formats(*ONE)
+def show(config: Config, output: str, *, run: str | None, absolute: bool) -> Card:
+    """One run with everything that is known of it."""
+    reference = run_reference(run)
+    reading = open_for_reading(config)
+    if reading.db is None:
+        raise NotFound(f"Run not found: {reference}")
+    with translated(config.db_path):
+        id_, event_id, run_id, note = runs.resolve(reading.db, reference)
+        data = presented(runs.get(reading.db, id_), config.url_styles)
+        data["events"] = [presented_event(row) for row in runs.events(reading.db, event_id)]
+        data["commits"] = commits.ledger(reading.db, event_id)
+        data["children"] = [
+            {name: child[name] for name in ("event_id", "run_id", "agent_name", "job_type", "status", "duration_ms", "start_time")}
+            for child in runs.children(reading.db, event_id, run_id)
+        ]
+    return Card("run", data, [*reading_notes(reading), *([note] if note else [])], absolute=absolute)

@@ -1,0 +1,208 @@
+"""The door: argv to a call (by the fast table, else by Typer), the call to a result, every error to its exit code."""
+
+import importlib
+import os
+import sys
+
+from telemetry_cli._fast import COMMANDS, FLAG, MANY
+from telemetry_cli.config import Config, is_on
+from telemetry_cli.errors import InvalidInput, NotDurable, OutputLost, TelemetryError
+from telemetry_cli.render import plain
+
+_GLOBAL_OPTIONS = {"--db": "db", "--base-dir": "base_dir"}
+
+Path = tuple[str, ...]
+Call = tuple[str, dict[str, object]]
+Globals = dict[str, str | None]
+
+
+def main() -> int:
+    """Run the program on `sys.argv` and return its exit code."""
+    plain.open_closed_streams()
+    argv = sys.argv[1:]
+    try:
+        return _run(argv)
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        return _failed(error, argv)
+
+
+def _run(argv: list[str]) -> int:
+    path, records = addressed(argv)
+    if records and is_on("TELEMETRY_DISABLED") and not {"--help", "-h"}.intersection(argv):
+        return 0
+    parsed = parse(argv, path) or _parse_with_typer(argv)
+    if parsed is None:
+        return 0
+    (name, params), global_options = parsed
+    module, _, function = name.partition(":")
+    handler = getattr(importlib.import_module("telemetry_cli.commands." + module), function)
+    config = Config(**global_options)
+    if records and config.disabled:
+        return 0
+    for warning in config.warnings:
+        plain.say(f"telemetry: warning: {warning}")
+    try:
+        output = _output(handler.formats, params)
+        result = handler(config, output, **params)
+    except TelemetryError as error:
+        if records and config.never_fail:
+            _report(error)
+            return 0
+        raise
+    for note in result.notes:
+        plain.say(f"telemetry: {note}")
+    try:
+        plain.show(result, output)
+    except OutputLost:
+        if records:
+            return 0
+        raise
+    return int(result.code)
+
+
+# From argv to a call
+
+
+def addressed(argv: list[str]) -> tuple[Path, bool]:
+    """The command that argv names, empty when it names none, and whether that command records something."""
+    words: list[str] = []
+    skip = False
+    for token in argv:
+        if skip:
+            skip = False
+        elif token in _GLOBAL_OPTIONS:
+            skip = True
+        elif token.startswith("-"):
+            if not token.startswith(("--db=", "--base-dir=")):
+                break
+        else:
+            words.append(token)
+            if tuple(words) in COMMANDS:
+                return tuple(words), COMMANDS[tuple(words)][4]
+            if len(words) == 2:
+                break
+    return (), False
+
+
+def parse(argv: list[str], path: Path) -> tuple[Call, Globals] | None:
+    """The call that argv means, if it is written in the plain grammar; None for anything else, which Typer can explain.
+
+    `--x V`, `--x=V`, `-o V`, flags, positionals, `--`, and the global options before the command.
+    """
+    if not path:
+        return None
+    handler, options, positionals, defaults, _ = COMMANDS[path]
+    global_options: Globals = {"db": None, "base_dir": None}
+    index, words = 0, 0
+    while words < len(path):
+        token = argv[index]
+        name, equals, value = token.partition("=")
+        if name in _GLOBAL_OPTIONS:
+            if not equals:
+                index += 1
+                value = argv[index]
+            global_options[_GLOBAL_OPTIONS[name]] = value
+        else:
+            words += 1
+        index += 1
+    params = dict(defaults)
+    given: list[str] = []
+    while index < len(argv):
+        token = argv[index]
+        index += 1
+        if token == "--":
+            given += argv[index:]
+            break
+        if not token.startswith("-") or token == "-":
+            given.append(token)
+            continue
+        name, equals, value = token.partition("=") if token.startswith("--") else (token, "", "")
+        if name not in options:
+            return None
+        parameter, kind = options[name]
+        if kind == FLAG:
+            if equals:
+                return None
+            params[parameter] = True
+            continue
+        if not equals:
+            if index == len(argv):
+                return None
+            value = argv[index]
+            index += 1
+        params[parameter] = [*(params[parameter] or []), value] if kind == MANY else value
+    if len(given) > len(positionals):
+        return None
+    for (parameter, required), position in zip(positionals, range(len(positionals)), strict=True):
+        if position < len(given):
+            params[parameter] = given[position]
+        elif required:
+            return None
+    return (handler, params), global_options
+
+
+def _parse_with_typer(argv: list[str]) -> tuple[Call, Globals] | None:
+    from telemetry_cli.cli.app import UsageError
+    from telemetry_cli.cli.app import parse as parse_slowly
+
+    try:
+        call, global_options = parse_slowly(argv)
+    except UsageError as error:
+        words = " ".join(["telemetry", *addressed(argv)[0]])
+        raise InvalidInput(str(error), f"See: {words} --help") from None
+    return (call, global_options) if call else None
+
+
+def _output(formats: tuple[str, ...], params: dict[str, object]) -> str:
+    """The format that `-o` or `--json` asks for, the command's default without them."""
+    named, json = params.pop("output"), params.pop("json")
+    if named is not None and named not in formats:
+        raise InvalidInput(f"--output: {named!r} is not accepted; give one of {', '.join(formats)}")
+    if json and named not in (None, "json"):
+        raise InvalidInput(f"--json: --output {named} is given too; give one of them")
+    return "json" if json else str(named) if named is not None else formats[0]
+
+
+# From an error to its exit code
+
+
+def _failed(error: Exception, argv: list[str]) -> int:
+    if is_on("TELEMETRY_DEBUG") and not isinstance(error, OutputLost):
+        import traceback
+
+        plain.say(traceback.format_exc())
+    known = _known(error)
+    if known is None:
+        from telemetry_cli.render.report import write_report
+
+        known = TelemetryError(f"telemetry met a defect in itself ({type(error).__name__})", f"A report is in {write_report(error)}; please file it.")
+    _report(known)
+    if addressed(argv)[1] and is_on("TELEMETRY_NEVER_FAIL"):
+        return 0
+    return known.exit_code
+
+
+def _known(error: Exception) -> TelemetryError | None:
+    if isinstance(error, TelemetryError):
+        return error
+    if isinstance(error, PermissionError):
+        from telemetry_cli.errors import Refused
+
+        return Refused(f"{error.filename}: {error.strerror}", "See to the permissions, or name another --base-dir.")
+    if isinstance(error, OSError):
+        from telemetry_cli.errors import DatabaseTrouble
+
+        return DatabaseTrouble(f"{error.filename or 'the system'}: {error.strerror}", "See to the disk.")
+    return None
+
+
+def _report(error: TelemetryError) -> None:
+    """Say on stderr what happened and what to do. An error without a message has said it already."""
+    if isinstance(error, NotDurable):
+        plain.say(error.record)
+    if error.message:
+        plain.say(f"telemetry: error: {error.message}")
+    if error.hint:
+        plain.say(f"  {error.hint}")

@@ -1,0 +1,97 @@
+"""The one tree of errors: each class carries its exit code; `entry` alone turns them into text."""
+
+
+class TelemetryError(Exception):
+    """Something the user must know: what happened, to what (`message`), and what to do now (`hint`)."""
+
+    exit_code = 70
+    slug = "defect"
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class InvalidInput(TelemetryError):
+    """The input breaks a rule. Nothing was written."""
+
+    exit_code = 2
+    slug = "invalid-input"
+
+
+class NotFound(TelemetryError):
+    """What was named does not exist."""
+
+    exit_code = 3
+    slug = "not-found"
+
+
+class Conflict(TelemetryError):
+    """What was asked contradicts what is there, or names several things. Nothing changed."""
+
+    exit_code = 4
+    slug = "conflict"
+
+
+class Refused(TelemetryError):
+    """Ownership, permissions, or a path that leaves its root."""
+
+    exit_code = 6
+    slug = "refused"
+
+
+class NotDurable(TelemetryError):
+    """The operation could be written nowhere; `record` is its journal line, for the caller to save."""
+
+    exit_code = 75
+    slug = "not-durable"
+
+    def __init__(self, message: str, record: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.record = record
+
+
+class OutputLost(TelemetryError):
+    """The reader of stdout went away, or stdout cannot be written."""
+
+    exit_code = 141
+    slug = "output-lost"
+
+
+class LockTimeout(TelemetryError):
+    """Another process held a lock until the deadline."""
+
+    exit_code = 1
+    slug = "locked"
+
+
+class DatabaseTrouble(TelemetryError):
+    """The database cannot be used now (locked, full, read-only, damaged, missing): writes are buffered, reads fail."""
+
+    exit_code = 1
+    slug = "database-trouble"
+
+
+class NewerDatabase(DatabaseTrouble):
+    """The database was written by a newer telemetry; this one leaves it alone."""
+
+    exit_code = 2
+    slug = "newer-database"
+
+
+class ForbiddenDatabase(DatabaseTrouble):
+    """The database may not be opened with these permissions, or must be brought up to date first."""
+
+    exit_code = 6
+    slug = "forbidden-database"
+
+
+class JournalTrouble(DatabaseTrouble):
+    """The journal and the database do not belong together, or the journal holds what this program cannot apply."""
+
+    slug = "journal-trouble"
+
+
+#: What an operation's stored result becomes again: exit code → error.
+BY_EXIT_CODE: dict[int, type[TelemetryError]] = {cls.exit_code: cls for cls in (InvalidInput, NotFound, Conflict, Refused)}

@@ -1,0 +1,92 @@
+"""Private folders and files: 0700 and 0600 whatever the umask, never through a symlink or a second name."""
+
+import errno
+import os
+import stat
+
+from telemetry_cli.errors import Refused
+
+_NO_LINKS = os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
+
+
+def open_private(path: str, flags: int) -> int:
+    """Open a regular file of our own and return its descriptor (close-on-exec, mode 0600 when it is made).
+
+    Raises `Refused` when the path is a symlink, has a second hard link, or is no regular file, and `OSError` otherwise.
+    """
+    try:
+        # Non-blocking, so that a planted FIFO cannot hang the caller; it means nothing for a regular file.
+        descriptor = os.open(path, flags | _NO_LINKS | os.O_NONBLOCK, 0o600)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):
+            raise planted(path) from None
+        raise
+    try:
+        check_regular(path, os.fstat(descriptor), descriptor)
+    except Refused:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def check_regular(path: str, info: os.stat_result, descriptor: int | None = None) -> None:
+    """Refuse what is not a plain file with one name; an open one that is still empty gets mode 0600 under any umask."""
+    if not stat.S_ISREG(info.st_mode) or info.st_nlink > 1:
+        raise planted(path)
+    if descriptor is not None and not info.st_size and info.st_mode & 0o777 != 0o600 and info.st_uid == os.geteuid():
+        os.fchmod(descriptor, 0o600)
+
+
+def planted(path: str) -> Refused:
+    """The error for a path that is a link, or no plain file or folder."""
+    return Refused(f"{path} is a link or not a plain file or folder; telemetry does not follow it", "Remove it, or name another --base-dir.")
+
+
+def make_folder(path: str, *, may_be_link: bool = False) -> None:
+    """Make a folder of our own (0700), with the folders above it, each synced into its parent.
+
+    A folder that exists is kept as it is. With `may_be_link` (the base itself) a symlink to a folder will do.
+    """
+    try:
+        mode = (os.stat if may_be_link else os.lstat)(path).st_mode
+    except FileNotFoundError:
+        parent = os.path.dirname(path)
+        if parent != path and not os.path.isdir(parent):
+            make_folder(parent, may_be_link=True)
+        try:
+            os.mkdir(path, 0o700)
+        except FileExistsError:
+            make_folder(path, may_be_link=may_be_link)
+            return
+        os.chmod(path, 0o700)
+        sync_folder(parent)
+        return
+    if not stat.S_ISDIR(mode):
+        raise planted(path)
+
+
+def check_folder(path: str) -> bool:
+    """Tell whether a folder of our own exists. Raises `Refused` when something else stands in its place."""
+    try:
+        mode = os.lstat(path).st_mode
+    except FileNotFoundError:
+        return False
+    if not stat.S_ISDIR(mode):
+        raise planted(path)
+    return True
+
+
+def sync_folder(path: str) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write every byte in one call. Raises `OSError` (ENOSPC) on a short write, which is how a full disk shows itself."""
+    written = os.write(descriptor, data)
+    if written != len(data):
+        raise OSError(errno.ENOSPC, f"short write: {written} of {len(data)} bytes")

@@ -1,0 +1,307 @@
+"""The journal: append-only NDJSON segments that are the truth, and the buffer for lines that could not get there.
+
+A line is `{"v":1,"op_id":…,"op":…,"at":…,"actor":…,"data":{…},"crc":"xxxxxxxx"}`; crc is the CRC-32 of the bytes before
+`,"crc"`. A position is `(segment, offset)`: segment names sort by date, so positions compare as tuples.
+"""
+
+import json
+import os
+import zlib
+from collections.abc import Iterator
+
+from telemetry_cli.config import Config
+from telemetry_cli.errors import JournalTrouble, LockTimeout, NotDurable
+from telemetry_cli.files import check_folder, make_folder, open_private, sync_folder, write_all
+from telemetry_cli.locks import Lock
+from telemetry_cli.rules import new_op_id
+
+Operation = dict[str, object]
+Position = tuple[str, int]
+
+VERSION = 1
+START: Position = ("", 0)
+_CRC_BYTES = len(',"crc":"xxxxxxxx"}')
+_BLOCK = 1 << 20
+
+
+# Lines
+
+
+def encode(operation: Operation) -> bytes:
+    """One journal line, newline included. Pure ASCII, so that no encoding can get in the way."""
+    body = json.dumps({"v": VERSION, **operation}, separators=(",", ":"), allow_nan=False)[:-1].encode()
+    return b'%b,"crc":"%08x"}\n' % (body, zlib.crc32(body))
+
+
+def decode(line: bytes) -> Operation | None:
+    """The operation of a line (newline left off or not), or None when the line is damaged."""
+    line = line.rstrip(b"\n")
+    body, suffix = line[:-_CRC_BYTES], line[-_CRC_BYTES:]
+    if suffix != b',"crc":"%08x"}' % zlib.crc32(body):
+        return None
+    try:
+        operation = json.loads(body + b"}")
+    except (ValueError, RecursionError):
+        return None
+    return operation if isinstance(operation, dict) else None
+
+
+def fingerprint(ending: bytes) -> str:
+    """What the cursor keeps of the last applied line, from the (up to) 64 bytes that end with it: its CRC.
+
+    A damaged line has no CRC to go by, so those bytes themselves are summed.
+    """
+    suffix = ending.rstrip(b"\n")[-_CRC_BYTES:]
+    if suffix.startswith(b',"crc":"') and suffix.endswith(b'"}'):
+        return suffix[8:16].decode("ascii", "replace")
+    return f"{zlib.crc32(ending):08x}"
+
+
+# Append
+
+
+def append(config: Config, op_id: str, line: bytes, at: str, deadline: float) -> Position | None:
+    """Make a line durable. Returns where it ends in the journal, or None when it went to the buffer.
+
+    Raises `Refused` for planted links and `NotDurable` when nothing at all can be written.
+    """
+    try:
+        make_folder(config.base_dir, may_be_link=True)
+        make_folder(config.raw_dir)
+        with Lock(os.path.join(config.raw_dir, ".lock"), deadline), _Segment(config, at) as segment:
+            _move_buffered(config, segment)
+            return segment.add(line)
+    except (OSError, LockTimeout, JournalTrouble) as trouble:
+        _buffer(config, op_id, line, trouble)
+        return None
+
+
+def flush_buffer(config: Config, at: str, deadline: float) -> None:
+    """Bring buffered lines into the journal. Raises `OSError`, `LockTimeout` or `JournalTrouble` when that cannot be done now."""
+    if _waiting(config):
+        make_folder(config.raw_dir)
+        with Lock(os.path.join(config.raw_dir, ".lock"), deadline), _Segment(config, at) as segment:
+            _move_buffered(config, segment)
+
+
+class _Segment:
+    """The segment that is appended to, open for as long as `raw/.lock` is held."""
+
+    def __init__(self, config: Config, at: str) -> None:
+        names = segments(config)
+        newest = names[-1] if names else ""
+        self.name = max(newest, f"ops_{at[:10].replace('-', '')}.ndjson")
+        self.path = os.path.join(config.raw_dir, self.name)
+        is_new = self.name != newest
+        self._descriptor = open_private(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+        try:
+            if is_new:
+                sync_folder(config.raw_dir)
+            self._size = os.fstat(self._descriptor).st_size
+            if self._headless():
+                # Killed between making the segment and its first line: nothing in it was ever acknowledged.
+                os.ftruncate(self._descriptor, 0)
+                self._size = 0
+                self.add(_header(config, names, at))
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+
+    def _headless(self) -> bool:
+        return b"\n" not in os.pread(self._descriptor, 4096, 0) if self._size < 4096 else False
+
+    def add(self, line: bytes) -> Position:
+        """Append and flush one line; on any trouble leave the file as it was and raise `OSError`."""
+        torn = self._size and os.pread(self._descriptor, 1, self._size - 1) != b"\n"
+        data = b"\n" + line if torn else line
+        try:
+            write_all(self._descriptor, data)
+            os.fdatasync(self._descriptor)
+        except OSError:
+            # A failed flush is never tried again: the kernel may have dropped the pages and call the next one a success.
+            os.ftruncate(self._descriptor, self._size)
+            raise
+        self._size += len(data)
+        return self.name, self._size
+
+    def __enter__(self) -> "_Segment":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
+
+
+def _header(config: Config, names: list[str], at: str) -> bytes:
+    """The first line of a segment. Only the first segment of a base names the genesis (null: it began empty)."""
+    identity = journal_id(config, names)
+    if identity is None and any(os.path.getsize(os.path.join(config.raw_dir, name)) for name in names[:-1]):
+        raise JournalTrouble("no journal segment has a readable header", "Run: telemetry doctor")
+    data: dict[str, object] = {"journal_id": identity} if identity else {"journal_id": new_op_id(), "genesis": None}
+    return encode({"op_id": new_op_id(), "op": "journal.header", "at": at, "actor": "", "data": data})
+
+
+def journal_id(config: Config, names: list[str]) -> str | None:
+    """The journal's identity, from the first segment whose header can be read; None when there is none."""
+    for name in names:
+        data = header(config, name)
+        if data:
+            return str(data["journal_id"])
+    return None
+
+
+def header(config: Config, name: str) -> dict[str, object] | None:
+    """The data of a segment's header, or None when its first line is no header."""
+    try:
+        descriptor = open_private(os.path.join(config.raw_dir, name), os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        operation = decode(os.pread(descriptor, 4096, 0).partition(b"\n")[0])
+    finally:
+        os.close(descriptor)
+    if operation is None or operation.get("op") != "journal.header":
+        return None
+    data = operation["data"]
+    return data if isinstance(data, dict) and "journal_id" in data else None
+
+
+# Buffer
+
+
+def _waiting(config: Config) -> list[str]:
+    """The names of the buffered lines, oldest first (an op_id begins with its time)."""
+    if not check_folder(config.buffer_dir):
+        return []
+    return sorted(name for name in os.listdir(config.buffer_dir) if name.endswith(".ndjson"))
+
+
+def _buffer(config: Config, op_id: str, line: bytes, trouble: Exception) -> None:
+    """Keep a line that could not be appended: complete under its final name, or not there at all."""
+    path = os.path.join(config.buffer_dir, f"{op_id}.ndjson")
+    try:
+        make_folder(config.buffer_dir)
+        descriptor = open_private(path + ".tmp", os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        try:
+            write_all(descriptor, line)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.rename(path + ".tmp", path)
+        sync_folder(config.buffer_dir)
+    except OSError as error:
+        for leftover in (path + ".tmp", path):
+            try:
+                os.unlink(leftover)
+            except OSError:
+                pass
+        raise NotDurable(
+            f"the record could not be written below {config.base_dir}: {trouble}; nor to the buffer: {error.strerror}",
+            line.decode().rstrip("\n"),
+            "The record stands above: save it, and see to the space and permissions of that folder.",
+        ) from trouble
+
+
+def _read_buffered(config: Config, name: str) -> bytes:
+    descriptor = open_private(os.path.join(config.buffer_dir, name), os.O_RDONLY)
+    with open(descriptor, "rb") as file:
+        return file.read().rstrip(b"\n") + b"\n"
+
+
+def _move_buffered(config: Config, segment: _Segment) -> None:
+    for name in _waiting(config):
+        segment.add(_read_buffered(config, name))
+        try:
+            os.unlink(os.path.join(config.buffer_dir, name))
+        except OSError:
+            # It is in the journal now; coming there twice it still has one effect.
+            pass
+
+
+# Read
+
+
+def segments(config: Config) -> list[str]:
+    """The names of the segments, oldest first."""
+    if not check_folder(config.raw_dir):
+        return []
+    return sorted(name for name in os.listdir(config.raw_dir) if name.startswith("ops_") and name.endswith(".ndjson"))
+
+
+def is_behind(config: Config, cursor: Position) -> bool:
+    """Tell whether anything was appended or buffered that `cursor` has not passed. Takes no lock."""
+    return _newest_end(config) > cursor or bool(_waiting(config))
+
+
+def _newest_end(config: Config) -> Position:
+    names = segments(config)
+    return (names[-1], os.stat(os.path.join(config.raw_dir, names[-1])).st_size) if names else START
+
+
+def waiting_count(config: Config, cursor: Position) -> int:
+    """How many lines of journal and buffer lie behind `cursor`; headers do not count."""
+    lines = sum(1 for _, line in read(config, cursor, _newest_end(config)) if b'"op":"journal.header"' not in line[:120])
+    return lines + len(_waiting(config))
+
+
+def durable_end(config: Config, synced: Position | None, deadline: float) -> Position:
+    """The end up to which the journal may be applied: flushed, and not to be truncated by its writer any more.
+
+    `synced` is where the caller's own flushed line ends; if nothing came after it, neither lock nor flush is needed.
+    """
+    if synced and _newest_end(config) == synced:
+        return synced
+    with Lock(os.path.join(config.raw_dir, ".lock"), deadline):
+        end = _newest_end(config)
+        if end != START and end != synced:
+            _sync(config, end[0])
+    return end
+
+
+def sync_older(config: Config, cursor: Position, end: Position) -> None:
+    """Flush the segments before the last that will be applied: their writers may have died before their own flush."""
+    for name in segments(config):
+        if cursor[0] <= name < end[0]:
+            _sync(config, name)
+
+
+def _sync(config: Config, name: str) -> None:
+    descriptor = open_private(os.path.join(config.raw_dir, name), os.O_RDWR)
+    try:
+        os.fdatasync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def ending(config: Config, position: Position) -> bytes:
+    """The up to 64 bytes before a position; fewer when the segment is shorter or gone."""
+    try:
+        descriptor = open_private(os.path.join(config.raw_dir, position[0]), os.O_RDONLY)
+    except FileNotFoundError:
+        return b""
+    try:
+        start = max(0, position[1] - 64)
+        return os.pread(descriptor, position[1] - start, start)
+    finally:
+        os.close(descriptor)
+
+
+def read(config: Config, start: Position, end: Position) -> Iterator[tuple[Position, bytes]]:
+    """The complete lines between two positions, each with the position behind it, newline included.
+
+    A line without its newline is left for later at the very end, where it may still be completed; at the end of an
+    older segment it is yielded as it is. Memory: one line and one block.
+    """
+    for name in segments(config):
+        if not start[0] <= name <= end[0]:
+            continue
+        offset = start[1] if name == start[0] else 0
+        descriptor = open_private(os.path.join(config.raw_dir, name), os.O_RDONLY)
+        with open(descriptor, "rb", buffering=_BLOCK if name < end[0] or end[1] - offset > _BLOCK else 65536) as file:
+            file.seek(offset)
+            limit = end[1] if name == end[0] else os.fstat(descriptor).st_size
+            for line in file:
+                offset += len(line)
+                if offset > limit or (name == end[0] and not line.endswith(b"\n")):
+                    break
+                yield (name, offset), line
+

@@ -1,0 +1,65 @@
+"""The two locks (`raw/.lock` for the journal, `<database>.lock` for its writer): `flock` with a deadline.
+
+filelock takes the same native lock, so both exclude each other; importing it costs more than starting the interpreter.
+"""
+
+import errno
+import fcntl
+import os
+import time
+
+from telemetry_cli.errors import LockTimeout
+from telemetry_cli.files import open_private
+
+_open_descriptors: set[int] = set()
+
+
+def _drop_in_child() -> None:
+    """A forked child must not keep its parent's locks alive: `flock` belongs to the open file, which both share."""
+    for descriptor in _open_descriptors:
+        os.close(descriptor)
+    _open_descriptors.clear()
+
+
+os.register_at_fork(after_in_child=_drop_in_child)
+
+
+class Lock:
+    """An exclusive lock on `path`, taken on entry and released on exit. Raises `LockTimeout` at `deadline` (monotonic seconds)."""
+
+    def __init__(self, path: str, deadline: float) -> None:
+        self.path = path
+        self.deadline = deadline
+        self._descriptor = -1
+
+    def __enter__(self) -> "Lock":
+        pause = 0.0005
+        while True:
+            descriptor = open_private(self.path, os.O_RDWR | os.O_CREAT)
+            _open_descriptors.add(descriptor)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.fstat(descriptor).st_nlink:
+                    self._descriptor = descriptor
+                    return self
+            except OSError as error:
+                if error.errno not in (errno.EAGAIN, errno.EACCES, errno.EINTR):
+                    _close(descriptor)
+                    raise
+            _close(descriptor)
+            now = time.monotonic()
+            if now >= self.deadline:
+                raise LockTimeout(f"{self.path} is locked by another process", "Try again, or raise TELEMETRY_LOCK_TIMEOUT.")
+            # The process id spreads the waiters, so that they do not all come back at once.
+            time.sleep(min(pause * (1 + os.getpid() % 8 / 8), self.deadline - now))
+            pause = min(pause * 1.5, 0.01)
+
+    def __exit__(self, *_: object) -> None:
+        if self._descriptor in _open_descriptors:
+            _close(self._descriptor)
+        self._descriptor = -1
+
+
+def _close(descriptor: int) -> None:
+    _open_descriptors.discard(descriptor)
+    os.close(descriptor)

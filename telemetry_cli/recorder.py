@@ -1,0 +1,212 @@
+"""The only way to write: append to the journal, drain the journal into the database, look up the outcome.
+
+An operation that was appended is recorded, whatever becomes of the drain: then it is `buffered`, and a later command
+applies it.
+"""
+
+import os
+import sqlite3
+import time
+
+from telemetry_cli import journal
+from telemetry_cli.config import Config
+from telemetry_cli.errors import DatabaseTrouble, JournalTrouble, LockTimeout, Refused, TelemetryError
+from telemetry_cli.files import make_folder
+from telemetry_cli.locks import Lock
+from telemetry_cli.rules import new_op_id, now, stamp
+from telemetry_cli.store import progress
+from telemetry_cli.store.apply import apply, reject
+from telemetry_cli.store.database import ensure_schema, open_reader, open_writer, translated
+
+#: What one command on the fast path applies at most (operations, seconds): a backlog of others must not hold it up.
+_FAST = (1000, 0.1)
+#: What a read or `db drain` applies in one transaction, so that other writers get their turn in between.
+_BATCH = (5000, 0.5)
+
+
+class Outcome:
+    """What became of an operation: its exit code and stored json; `buffered` says why it is not in the database yet."""
+
+    def __init__(self, exit_code: int, result: dict[str, object], buffered: TelemetryError | None = None) -> None:
+        self.exit_code = exit_code
+        self.result = result
+        self.buffered = buffered
+
+
+class Reading:
+    """The database as it can be read now: `db` is None when there is none; `waiting` records are not in it, because of `trouble`."""
+
+    def __init__(self, db: sqlite3.Connection | None, waiting: int, trouble: TelemetryError | None) -> None:
+        self.db = db
+        self.waiting = waiting
+        self.trouble = trouble
+
+
+def record(config: Config, kind: str, data: dict[str, object], at: str) -> Outcome:
+    """Make one operation durable and, if the database is to be had before the deadline, apply it.
+
+    Raises `NotDurable` when it could be written nowhere and `Refused` for planted links. Once this returns, it is recorded.
+    """
+    deadline = time.monotonic() + config.lock_timeout
+    op_id = new_op_id()
+    line = journal.encode({"op_id": op_id, "op": kind, "at": at, "actor": _actor(), "data": data})
+    position = journal.append(config, op_id, line, at, deadline)
+    if position is None:
+        return Outcome(0, {}, JournalTrouble("the journal could not be appended to; the record waits in the buffer"))
+    try:
+        return _drain(config, at, deadline, _FAST, op_id, position)
+    except (DatabaseTrouble, LockTimeout, Refused) as trouble:
+        return Outcome(0, {}, trouble)
+    except OSError as error:
+        return Outcome(0, {}, DatabaseTrouble(f"{config.db_path} could not be reached: {error.strerror}"))
+
+
+def _actor() -> str:
+    user = os.environ.get("USER") or os.environ.get("LOGNAME") or str(os.getuid())
+    return f"{user}@{os.uname().nodename}".encode("ascii", "backslashreplace").decode()
+
+
+# Reads
+
+
+def open_for_reading(config: Config) -> Reading:
+    """Apply what waits, if that can be done, and open the database for questions.
+
+    Raises `DatabaseTrouble` when the database is there and cannot be read.
+    """
+    db = open_reader(config.db_path, config.owns_db_folder, config.lock_timeout)
+    cursor = _position(db)
+    if not journal.is_behind(config, cursor):
+        return Reading(db, 0, None)
+    if db:
+        db.close()
+    trouble = catch_up(config)
+    db = open_reader(config.db_path, config.owns_db_folder, config.lock_timeout)
+    return Reading(db, journal.waiting_count(config, _position(db)) if trouble else 0, trouble)
+
+
+def waiting(config: Config) -> int:
+    """How many durable records are not in the database yet."""
+    db = open_reader(config.db_path, config.owns_db_folder, config.lock_timeout)
+    try:
+        return journal.waiting_count(config, _position(db))
+    finally:
+        if db:
+            db.close()
+
+
+def catch_up(config: Config) -> TelemetryError | None:
+    """Apply everything that waits, in bounded transactions. Returns what stood in the way, or None when all is applied."""
+    at = stamp(now())
+    try:
+        journal.flush_buffer(config, at, time.monotonic() + config.lock_timeout)
+        while _drain(config, at, time.monotonic() + config.lock_timeout, _BATCH).buffered:
+            pass
+    except (DatabaseTrouble, LockTimeout, Refused) as trouble:
+        return trouble
+    except OSError as error:
+        return DatabaseTrouble(f"{config.base_dir} could not be written: {error.strerror}")
+    return None
+
+
+def _position(db: sqlite3.Connection | None) -> journal.Position:
+    if db is None:
+        return journal.START
+    cursor = progress.read_cursor(db)
+    return (cursor[1], cursor[2]) if cursor else journal.START
+
+
+# Drain
+
+
+def _drain(
+    config: Config, at: str, deadline: float, limits: tuple[int, float], op_id: str | None = None, position: journal.Position | None = None
+) -> Outcome:
+    """Apply what lies behind the cursor, at most `limits` of it, in one transaction.
+
+    With `op_id`, which ends at `position` and is flushed, returns its outcome; without, an empty one, `buffered` when
+    there is more to apply.
+    """
+    if config.owns_db_folder:
+        make_folder(config.db_dir)
+    else:
+        make_folder(os.path.dirname(config.db_path), may_be_link=True)
+    with Lock(config.db_path + ".lock", deadline):
+        _check_may_be_made(config)
+        db = open_writer(config.db_path, config.owns_db_folder, config.synchronous, deadline)
+        try:
+            was_empty = ensure_schema(db, config.db_path, at)
+            with translated(config.db_path):
+                cursor = _believable_cursor(config, db)
+                trouble = None
+                behind = False
+                # Passed already: another process applied it for me, and all that is left is to read what came of it.
+                if was_empty or position is None or (cursor[1], cursor[2]) < position:
+                    behind, trouble = _apply_behind(config, db, cursor, deadline, limits, position)
+                outcome = progress.result_of(db, op_id) if op_id else None
+                db.execute("COMMIT")
+        finally:
+            db.close()
+    if outcome:
+        return Outcome(*outcome)
+    if trouble:
+        raise trouble
+    return Outcome(0, {}, JournalTrouble("a backlog of earlier records is being applied first") if behind or op_id else None)
+
+
+def _check_may_be_made(config: Config) -> None:
+    """An absent or empty database may be made on the spot only if the journal holds everything from an empty beginning."""
+    try:
+        if os.lstat(config.db_path).st_size:
+            return
+    except FileNotFoundError:
+        pass
+    names = journal.segments(config)
+    first = journal.header(config, names[0]) if names else {"genesis": None}
+    if first is None or first.get("genesis", "pruned") is not None:
+        raise DatabaseTrouble(f"{config.db_path} is missing, and the journal does not go back to an empty beginning", "Run: telemetry db rebuild")
+
+
+def _believable_cursor(config: Config, db: sqlite3.Connection) -> progress.Cursor:
+    """The cursor, once journal_id and the last applied line agree with the journal."""
+    names = journal.segments(config)
+    identity = journal.journal_id(config, names)
+    if identity is None:
+        raise JournalTrouble(f"no segment in {config.raw_dir} has a readable header", "Run: telemetry doctor")
+    cursor = progress.read_cursor(db)
+    if cursor is None:
+        return (identity, names[0], 0, "")
+    _, segment, offset, crc = cursor
+    if cursor[0] != identity or (offset and journal.fingerprint(journal.ending(config, (segment, offset))) != crc):
+        raise JournalTrouble(f"{config.db_path} does not belong to the journal in {config.raw_dir}", "Run: telemetry db rebuild")
+    return cursor
+
+
+def _apply_behind(
+    config: Config, db: sqlite3.Connection, cursor: progress.Cursor, deadline: float, limits: tuple[int, float], synced: journal.Position | None
+) -> tuple[bool, JournalTrouble | None]:
+    """Apply lines in order and move the cursor. Returns whether more is left, and what an unknown operation said."""
+    start = (cursor[1], cursor[2])
+    end = journal.durable_end(config, synced, deadline)
+    journal.sync_older(config, start, end)
+    reached, last = start, b""
+    most_operations, stop_at = limits[0], time.monotonic() + limits[1]
+    behind, trouble = False, None
+    for place, line in journal.read(config, start, end):
+        if not most_operations or time.monotonic() > stop_at:
+            behind = True
+            break
+        operation = journal.decode(line)
+        try:
+            if operation is not None:
+                apply(db, operation, line)
+            elif line.strip():
+                reject(db, f"{place[0]}:{place[1]}", "damaged", 70, "the journal line is damaged: its CRC does not match", line)
+        except JournalTrouble as error:
+            trouble = error
+            break
+        reached, last = place, line
+        most_operations -= 1
+    if last:
+        progress.move_cursor(db, (cursor[0], *reached, journal.fingerprint(last[-64:])))
+    return behind, trouble

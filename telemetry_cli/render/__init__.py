@@ -1,0 +1,1 @@
+"""Results to text. Nothing else in the program prints."""

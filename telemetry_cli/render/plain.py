@@ -1,0 +1,133 @@
+"""Results as lines, json, jsonl, csv and ids, without rich; and the only writes to stdout and stderr."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+
+from telemetry_cli.commands.result import Card, Listing, Record, Result, Written
+from telemetry_cli.errors import OutputLost
+from telemetry_cli.render.text import printable
+
+#: What a spreadsheet would take for a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def open_closed_streams() -> None:
+    """Put /dev/null where stdin, stdout or stderr was closed: the next file opened must not become one of them."""
+    for descriptor, stream in enumerate((sys.stdin, sys.stdout, sys.stderr)):
+        if stream is None:
+            found = os.open(os.devnull, os.O_RDWR)
+            if found != descriptor:
+                os.dup2(found, descriptor)
+                os.close(found)
+
+
+def say(text: str) -> None:
+    """A line for a person, on stderr. That nobody reads it must not matter."""
+    try:
+        print(printable(text, keep="\n"), file=sys.stderr, flush=True)
+    except (OSError, ValueError, AttributeError):
+        _silence(2)
+
+
+def show(result: Result, output: str) -> None:
+    """Print a result on stdout. Raises `OutputLost` when it cannot get there."""
+    if isinstance(result, Card | Listing) and output == "table":
+        from telemetry_cli.render import tables
+
+        _write(tables.draw(result))
+    elif isinstance(result, Written):
+        _write(_written(result, output))
+    elif isinstance(result, Card):
+        _write(iter([_json(result.data) + "\n"]))
+    else:
+        _write(_LISTINGS[output](result))
+
+
+def _write(chunks: Iterator[str]) -> None:
+    if sys.stdout is None:
+        raise OutputLost("stdout is closed")
+    try:
+        for chunk in chunks:
+            sys.stdout.write(chunk)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _silence(1)
+        raise OutputLost("") from None
+    except (OSError, ValueError) as error:
+        if isinstance(error, UnicodeError) or (isinstance(error, OSError) and error.filename):
+            raise
+        _silence(1)
+        raise OutputLost(f"stdout cannot be written: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _silence(descriptor: int) -> None:
+    """Send what is still buffered nowhere, so that the interpreter does not fail on it once more as it exits."""
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, descriptor)
+    os.close(devnull)
+
+
+def _written(result: Written, output: str) -> Iterator[str]:
+    if output == "json":
+        yield _json(result.data) + "\n"
+    elif output == "env":
+        for name, value in result.exports.items():
+            yield f"export {name}={_quoted(value)}\n"
+    elif result.line is not None:
+        yield printable(result.line) + "\n"
+
+
+def _quoted(value: str) -> str:
+    """A value as one word of any POSIX shell."""
+    return "'" + value.replace("'", "'\\''") + "'"
+
+
+def _json(value: object) -> str:
+    # ASCII, so that neither a terminal nor an encoding can be upset by what came from outside; DEL is not covered by that.
+    return json.dumps(value).replace("\x7f", "\\u007f")
+
+
+def _json_array(listing: Listing) -> Iterator[str]:
+    yield "["
+    for index, row in enumerate(listing.rows):
+        yield (",\n" if index else "") + _json(row)
+    yield "]\n"
+
+
+def _json_lines(listing: Listing) -> Iterator[str]:
+    for row in listing.rows:
+        yield _json(row) + "\n"
+
+
+def _ids(listing: Listing) -> Iterator[str]:
+    for row in listing.rows:
+        yield printable(str(row["event_id"])) + "\n"
+
+
+def _csv(listing: Listing) -> Iterator[str]:
+    import csv
+    import io
+
+    buffer = io.StringIO()
+    writer = csv.writer(buffer)
+    writer.writerow(listing.columns)
+    for row in listing.rows:
+        writer.writerow([_cell(row, name) for name in listing.columns])
+        yield buffer.getvalue()
+        buffer.seek(0)
+        buffer.truncate()
+    yield buffer.getvalue()
+
+
+def _cell(row: Record, name: str) -> object:
+    value = row[name]
+    if isinstance(value, (dict, list)):
+        value = _json(value)
+    if not isinstance(value, str):
+        return value
+    return printable("'" + value if value.startswith(_FORMULA) else value, keep="\n\t")
+
+
+_LISTINGS = {"json": _json_array, "jsonl": _json_lines, "csv": _csv, "ids": _ids}

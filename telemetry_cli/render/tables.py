@@ -1,0 +1,172 @@
+"""Results as rich tables, fitted to the terminal. Everything from outside is made printable and never read as markup."""
+
+import io
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from telemetry_cli.commands.result import Card, Listing, Record
+from telemetry_cli.render.text import printable
+from telemetry_cli.rules import encode, parse_stamp
+
+_STATUS_STYLES = {"running": "cyan", "success": "green", "failure": "red", "partial": "yellow", "timeout": "magenta", "cancelled": "dim"}
+_RIGHT = {"duration", "items", "offset"}
+
+#: view → (heading → the row's text). What a listing shows when the user names no columns.
+_COLUMNS: dict[str, dict[str, str]] = {
+    "runs": {
+        "run": "event_id",
+        "agent": "agent_name",
+        "job": "job_type",
+        "status": "status",
+        "started": "start_time",
+        "duration": "duration_ms",
+        "commit": "git_commit_hash",
+        "branch": "git_branch",
+    },
+    "events": {"time": "timestamp", "type": "event_type", "payload": "payload_json", "trace": "trace_id"},
+    "commits": {
+        "run": "event_id",
+        "commit": "commit_hash",
+        "role": "role",
+        "source": "source",
+        "author": "author",
+        "committed": "timestamp",
+        "branch": "branch",
+    },
+    "settings": {"setting": "setting", "value": "value", "source": "source"},
+}
+_NOTHING = {"runs": "No runs.", "events": "No events.", "commits": "No commits.", "settings": "No settings."}
+
+
+def draw(result: Card | Listing) -> Iterator[str]:
+    """The text of a result, one table for a listing, one card for a single thing."""
+    buffer = io.StringIO()
+    colours = Console()  # rich decides from stdout, NO_COLOR and FORCE_COLOR
+    console = Console(
+        file=buffer,
+        width=None if sys.stdout.isatty() else max(colours.width, 120),
+        force_terminal=colours.is_terminal,
+        no_color=colours.no_color,
+        color_system=colours.color_system if colours.is_terminal else None,  # type: ignore[arg-type]
+        markup=False,
+        highlight=False,
+        emoji=False,
+    )
+    if isinstance(result, Listing):
+        console.print(_table(result))
+    elif result.view == "metadata":
+        console.print(_metadata(result.data))
+    else:
+        for part in _run_card(result):
+            console.print(part)
+    yield buffer.getvalue()
+
+
+def _table(listing: Listing) -> Table | Text:
+    rows = list(listing.rows)
+    if not rows:
+        return Text(_NOTHING[listing.view])
+    columns = {name: name for name in listing.columns} if listing.chosen else _COLUMNS[listing.view]
+    columns = {heading: name for heading, name in columns.items() if listing.chosen or any(row[name] not in (None, "") for row in rows)}
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    for heading, name in columns.items():
+        table.add_column(heading, justify="right" if name == "duration_ms" else "left", overflow="ellipsis", no_wrap=True)
+    shorten = _shortest_prefixes(rows) if listing.view == "runs" and not listing.chosen else str
+    for row in rows:
+        table.add_row(*(_cell(name, row, listing.absolute, shorten) for name in columns.values()))
+    return table
+
+
+def _shortest_prefixes(rows: list[Record]) -> Callable[[str], str]:
+    """Shorten event ids to a prefix that tells those shown apart, 8 characters at least, so that it can be used as RUN."""
+    ids = sorted(str(row["event_id"]) for row in rows)
+    need = 8
+    for first, second in zip(ids, ids[1:], strict=False):
+        common = next((index for index, pair in enumerate(zip(first, second, strict=False)) if pair[0] != pair[1]), min(len(first), len(second)))
+        need = max(need, common + 1)
+    return lambda event_id: event_id[:need]
+
+
+def _cell(name: str, row: Record, absolute: bool, shorten: Callable[[str], str] = str) -> Text:
+    value = row[name]
+    if value is None:
+        return Text("")
+    if name == "status":
+        return Text(str(value), style=_STATUS_STYLES.get(str(value), ""))
+    if name == "event_id":
+        return Text(printable(shorten(str(value))))
+    if name in ("git_commit_hash", "commit_hash"):
+        return Text(str(value)[:10])
+    if name == "duration_ms":
+        return Text("" if row.get("end_time", value) is None and not value else duration(int(str(value))))
+    if isinstance(value, str) and name.endswith(("_time", "_at", "timestamp")):
+        return Text(printable(value) if absolute else age(value))
+    return Text(printable(value if isinstance(value, str) else encode(value) if isinstance(value, (dict, list)) else str(value)))
+
+
+def _metadata(data: Record) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    agents, jobs = data["agent_names"], data["job_types"]
+    assert isinstance(agents, list) and isinstance(jobs, list)
+    table.add_column(f"agents ({len(agents)})")
+    table.add_column(f"job types ({len(jobs)})")
+    for index in range(max(len(agents), len(jobs))):
+        table.add_row(*(Text(printable(names[index]) if index < len(names) else "") for names in (agents, jobs)))
+    return table
+
+
+def _run_card(card: Card) -> Iterator[Table | Text]:
+    run = card.data
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in run.items():
+        if isinstance(value, list) or value in (None, "", {}, 0) or name in ("id", "schema_version", "op_id"):
+            continue
+        table.add_row(name, _cell(name, run, True) if name not in ("git_commit_hash", "duration_ms") else _full(name, value))
+    yield table
+    for view in ("events", "commits", "children"):
+        rows = run[view]
+        assert isinstance(rows, list)
+        if rows:
+            yield Text(f"\n{view}", style="bold")
+            yield _table(Listing("runs" if view == "children" else view, (), [_padded(row) for row in rows], absolute=card.absolute))
+
+
+def _full(name: str, value: object) -> Text:
+    return Text(duration(int(str(value))) if name == "duration_ms" else str(value))
+
+
+def _padded(row: Record) -> Record:
+    return {"git_commit_hash": None, "git_branch": None, **row}
+
+
+def duration(milliseconds: int) -> str:
+    """A duration for people: `350 ms`, `4.2 s`, `3 m 07 s`, `2 h 05 m`, `3 d 04 h`."""
+    if milliseconds < 1000:
+        return f"{milliseconds} ms"
+    seconds = milliseconds / 1000
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes = int(seconds) // 60
+    if minutes < 60:
+        return f"{minutes} m {int(seconds) % 60:02} s"
+    hours = minutes // 60
+    return f"{hours} h {minutes % 60:02} m" if hours < 48 else f"{hours // 24} d {hours % 24:02} h"
+
+
+def age(stamp: str) -> str:
+    """A time for people, relative to now: `12 s ago`, `in 3 m`; the stamp itself when it is no time."""
+    try:
+        seconds = int((datetime.now(UTC) - parse_stamp(stamp)).total_seconds())
+    except (ValueError, TypeError):
+        return printable(stamp)
+    size = abs(seconds)
+    amount, unit = next((size // factor, unit) for unit, factor in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)) if size >= factor or unit == "s")
+    return f"{amount} {unit} ago" if seconds >= 0 else f"in {amount} {unit}"

@@ -1,0 +1,157 @@
+"""Connections: how the database is opened, its pragmas, and the one translation of SQLite's errors into ours."""
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+
+from telemetry_cli.errors import DatabaseTrouble, ForbiddenDatabase, NewerDatabase
+from telemetry_cli.files import check_folder, check_regular, make_folder, open_private, sync_folder
+from telemetry_cli.store.migrate import CURRENT_VERSION, apply_schema
+
+_REBUILD = "Writes are kept in the journal meanwhile. Run: telemetry db rebuild"
+#: Primary result code of SQLite → (what it means, what to do).
+_TROUBLE = {
+    sqlite3.SQLITE_BUSY: ("is locked by another process", "Try again, or raise TELEMETRY_LOCK_TIMEOUT."),
+    sqlite3.SQLITE_LOCKED: ("is locked by another process", "Try again, or raise TELEMETRY_LOCK_TIMEOUT."),
+    sqlite3.SQLITE_NOMEM: ("could not be used: out of memory", ""),
+    sqlite3.SQLITE_IOERR: ("could not be read or written: the disk reported an error", "See to the disk."),
+    sqlite3.SQLITE_FULL: ("could not be written: the disk is full", "Make room; what was recorded meanwhile waits in the journal."),
+    sqlite3.SQLITE_CORRUPT: ("is damaged", _REBUILD),
+    sqlite3.SQLITE_NOTADB: ("is no database", _REBUILD),
+    sqlite3.SQLITE_ERROR: ("does not have the tables of its version", _REBUILD),
+}
+_FORBIDDEN = (sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_AUTH)
+
+
+class translated:  # noqa: N801 - reads as a clause: `with translated(path):`
+    """Turns every `sqlite3.Error` raised inside into `DatabaseTrouble` (or a subclass) that names the database."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        if isinstance(error, sqlite3.Error):
+            raise trouble(self.path, error) from error
+
+
+def translated_rows(path: str, rows: Iterator[dict[str, object]]) -> Iterator[dict[str, object]]:
+    """The rows, the errors met while they are fetched translated."""
+    with translated(path):
+        yield from rows
+
+
+def trouble(path: str, error: sqlite3.Error) -> DatabaseTrouble:
+    """What a SQLite error means for the database at `path`."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    if code in _FORBIDDEN:
+        return ForbiddenDatabase(f"{path} may not be opened or written: {error}", "See to the permissions of the file and its folder.")
+    meaning, hint = _TROUBLE.get(code, (f"could not be used: {error}", ""))
+    return DatabaseTrouble(f"{path} {meaning}", hint)
+
+
+def stops_a_drain(error: sqlite3.Error) -> bool:
+    """Tell whether a SQLite error is about the database itself, and not about the operation that met it."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    return code not in (sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH)
+
+
+def open_writer(path: str, private: bool, synchronous: str, deadline: float) -> sqlite3.Connection:
+    """Open the database for writing and begin an IMMEDIATE transaction. The caller holds the writer lock.
+
+    An absent or empty file becomes an empty database, not yet with tables. `private` tells whether its folder is ours.
+    Raises `DatabaseTrouble`, `Refused`, or `OSError`.
+    """
+    _prepare(path, private)
+    with translated(path):
+        db = sqlite3.connect(path, timeout=max(0.0, deadline - time.monotonic()), isolation_level=None, check_same_thread=False)
+        try:
+            db.execute("PRAGMA journal_mode = DELETE")
+            db.execute(f"PRAGMA synchronous = {synchronous}")
+            db.execute("PRAGMA foreign_keys = ON")
+            db.execute("PRAGMA recursive_triggers = ON")
+            db.execute("PRAGMA trusted_schema = OFF")
+            db.execute("BEGIN IMMEDIATE")
+        except BaseException:
+            db.close()
+            raise
+    return db
+
+
+def _prepare(path: str, private: bool) -> None:
+    """Check what lies at the path; make an empty private file where nothing does, since SQLite would make a public one."""
+    folder = os.path.dirname(path)
+    if private:
+        make_folder(folder)
+    elif not os.path.isdir(folder):
+        make_folder(folder, may_be_link=True)
+    try:
+        check_regular(path, os.lstat(path))
+    except FileNotFoundError:
+        os.close(open_private(path, os.O_RDWR | os.O_CREAT))
+        sync_folder(folder)
+
+
+def ensure_schema(db: sqlite3.Connection, path: str, at: str) -> bool:
+    """Make the tables of an empty database; leave alone what another version made. Tells whether it was empty.
+
+    Raises `NewerDatabase`, or `DatabaseTrouble` for one that is older or somebody else's.
+    """
+    with translated(path):
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if version == CURRENT_VERSION:
+            return False
+        if version == 0 and not db.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone():
+            apply_schema(db, at)
+            return True
+    raise _other_version(path, version)
+
+
+def _other_version(path: str, version: int) -> DatabaseTrouble:
+    if version > CURRENT_VERSION:
+        return NewerDatabase(f"{path} has schema version {version}; this telemetry knows {CURRENT_VERSION}", "Upgrade telemetry.")
+    return DatabaseTrouble(
+        f"{path} was made by another program or an older version (schema version {version}, this is {CURRENT_VERSION})",
+        "Name another database with --db, or another --base-dir.",
+    )
+
+
+def open_reader(path: str, private: bool, timeout: float) -> sqlite3.Connection | None:
+    """Open the database for questions only, or return None when there is none. Creates nothing.
+
+    Raises `DatabaseTrouble` or `Refused`.
+    """
+    if private and not check_folder(os.path.dirname(path)):
+        return None
+    try:
+        info = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except PermissionError as error:
+        raise ForbiddenDatabase(f"{path} may not be opened: {error.strerror}", "See to the permissions of its folder.") from None
+    check_regular(path, info)
+    if not info.st_size:
+        return None
+    # Opened for writing where that is allowed: a read-only connection cannot roll a killed writer's transaction back.
+    mode = "rw" if os.access(path, os.W_OK) else "ro"
+    with translated(path):
+        db = sqlite3.connect(f"file:{_quoted(path)}?mode={mode}", uri=True, timeout=timeout, isolation_level=None, check_same_thread=False)
+        try:
+            db.execute("PRAGMA query_only = ON")
+            db.execute("PRAGMA trusted_schema = OFF")
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+        except BaseException:
+            db.close()
+            raise
+    if version != CURRENT_VERSION:
+        db.close()
+        raise _other_version(path, version)
+    db.row_factory = sqlite3.Row
+    return db
+
+
+def _quoted(path: str) -> str:
+    """A path as part of a `file:` URI."""
+    return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")

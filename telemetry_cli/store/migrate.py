@@ -1,0 +1,35 @@
+"""Bring a database to the current schema: the numbered SQL files, each applied once, in the caller's transaction."""
+
+import os
+import sqlite3
+
+_FOLDER = os.path.join(os.path.dirname(__file__), "schema")
+FIRST_VERSION = 8
+CURRENT_VERSION = 8
+
+
+def apply_schema(db: sqlite3.Connection, at: str) -> None:
+    """Make the tables of an empty database. The caller holds the writer lock and an IMMEDIATE transaction.
+
+    Not `executescript`, which commits what came before it: half a schema must not survive a kill.
+    """
+    for version, name in _files():
+        with open(os.path.join(_FOLDER, name), encoding="utf-8") as file:
+            for statement in _statements(file.read()):
+                db.execute(statement)
+        description = name[5:-4].replace("_", " ")
+        db.execute("INSERT INTO schema_migrations (version, applied_at, description) VALUES (?, ?, ?)", (version, at, description))
+    db.execute(f"PRAGMA user_version = {CURRENT_VERSION}")
+
+
+def _files() -> list[tuple[int, str]]:
+    return [(int(name[:4]), name) for name in sorted(os.listdir(_FOLDER)) if name.endswith(".sql")]
+
+
+def _statements(script: str) -> list[str]:
+    statements, start = [], 0
+    for end, char in enumerate(script, 1):
+        if char == ";" and sqlite3.complete_statement(script[start:end]):
+            statements.append(script[start:end])
+            start = end
+    return statements

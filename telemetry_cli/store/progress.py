@@ -1,0 +1,23 @@
+"""How far the journal has been applied, and what came of each operation."""
+
+import json
+import sqlite3
+
+Cursor = tuple[str, str, int, str]
+
+
+def read_cursor(db: sqlite3.Connection) -> Cursor | None:
+    """(journal_id, segment, offset, CRC of the last applied line), or None while nothing was applied."""
+    row = db.execute("SELECT journal_id, segment, offset, crc FROM journal_cursor").fetchone()
+    return tuple(row) if row else None
+
+
+def move_cursor(db: sqlite3.Connection, cursor: Cursor) -> None:
+    """Write the cursor; to be committed together with the rows it speaks of."""
+    db.execute("INSERT OR REPLACE INTO journal_cursor (only_row, journal_id, segment, offset, crc) VALUES (1, ?, ?, ?, ?)", cursor)
+
+
+def result_of(db: sqlite3.Connection, op_id: str) -> tuple[int, dict[str, object]] | None:
+    """The exit code and json of an operation, or None while it has not been applied."""
+    row = db.execute("SELECT exit_code, result_json FROM op_results WHERE op_id = ?", (op_id,)).fetchone()
+    return (row[0], json.loads(row[1])) if row else None

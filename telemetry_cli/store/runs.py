@@ -1,0 +1,208 @@
+"""Questions about runs and their events."""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+
+from telemetry_cli.errors import Conflict, InvalidInput, NotFound
+
+
+Row = dict[str, object]
+
+#: The columns of `agent_runs` in the order of the data model: what json, csv and --columns go by.
+COLUMNS = (
+    "id", "event_id", "run_id", "schema_version", "op_id", "created_at", "updated_at", "start_time", "end_time", "agent_name", "job_type",
+    "agent_owner", "product", "product_family", "platform", "subdomain", "website", "website_section", "item_name", "host", "environment",
+    "trigger_type", "insight_id", "source_ref", "target_ref", "input_summary", "output_summary", "error_summary", "error_details", "status",
+    "items_discovered", "items_succeeded", "items_failed", "items_skipped", "duration_ms", "git_repo", "git_branch", "git_run_tag", "git_dir",
+    "git_commit_hash", "git_commit_source", "git_commit_author", "git_commit_timestamp", "metrics_json", "context_json", "parent_run_id",
+    "pid", "process_started", "boot_id", "api_posted", "api_posted_at", "api_retry_count",
+)  # fmt: skip
+EVENT_COLUMNS = ("id", "event_id", "run_id", "event_type", "timestamp", "payload_json", "trace_id", "span_id", "parent_span_id", "op_id")
+
+_PAGE = 500
+_MOST_CANDIDATES = 10
+
+
+# RUN
+
+
+def resolve(db: sqlite3.Connection, reference: str) -> tuple[int, str, str, str | None]:
+    """The run that a RUN means, as (id, event_id, run_id, note).
+
+    `note` is said to the user when the reference was not exact. Raises `NotFound`, or `Conflict` listing the candidates.
+    """
+    if reference.startswith("@"):
+        found = _last(db, reference)
+        if found:
+            return (*found, None)
+        raise NotFound(f"Run not found: {reference}")
+    found = db.execute("SELECT id, event_id, run_id FROM agent_runs WHERE event_id = ?", (reference,)).fetchone()
+    if found:
+        return (*found, None)
+    named = db.execute("SELECT id, event_id, run_id FROM agent_runs WHERE run_id = ? ORDER BY start_time DESC, id DESC LIMIT 2", (reference,)).fetchall()
+    if named:
+        return (*named[0], f"several runs are named {reference}; the newest is taken: {named[0][1]}" if len(named) > 1 else None)
+    candidates = _by_prefix(db, reference) if len(reference) >= 4 else []
+    if len(candidates) == 1:
+        return (*candidates[0], None)
+    if candidates:
+        listed = "".join(f"\n  {event_id}  {run_id}" for _, event_id, run_id in candidates[:_MOST_CANDIDATES])
+        raise Conflict(f"{reference} is the beginning of several event ids:{listed}{_more(candidates)}", "Give more characters.")
+    raise NotFound(f"Run not found: {reference}")
+
+
+def _last(db: sqlite3.Connection, reference: str) -> tuple[int, str, str] | None:
+    where, values = ("WHERE agent_name = ?", (reference[6:],)) if reference.startswith("@last:") else ("", ())
+    found: tuple[int, str, str] | None = db.execute(
+        f"SELECT id, event_id, run_id FROM agent_runs {where} ORDER BY start_time DESC, id DESC LIMIT 1", values
+    ).fetchone()
+    return found
+
+
+def _by_prefix(db: sqlite3.Connection, prefix: str) -> list[tuple[int, str, str]]:
+    return db.execute(
+        "SELECT id, event_id, run_id FROM agent_runs WHERE event_id >= ? AND event_id < ? ORDER BY event_id LIMIT ?",
+        (prefix, prefix + "\U0010ffff", _MOST_CANDIDATES + 1),
+    ).fetchall()
+
+
+def _more(candidates: Sequence[object]) -> str:
+    return "\n  …" if len(candidates) > _MOST_CANDIDATES else ""
+
+
+# Lists of runs
+
+
+class Filters:
+    """A WHERE clause under construction, and the order and part of the result that is wanted."""
+
+    def __init__(self) -> None:
+        self.terms: list[str] = []
+        self.values: list[object] = []
+        self.sort: str | None = None
+        self.reverse = False
+        self.limit = 0
+        self.offset = 0
+
+    def any_of(self, column: str, accepted: Sequence[str]) -> None:
+        """The column holds one of these; an empty sequence means no condition."""
+        if accepted:
+            self.terms.append(f"{column} IN ({','.join('?' * len(accepted))})" if len(accepted) > 1 else f"{column} = ?")
+            self.values.extend(accepted)
+
+    def compare(self, column: str, operator: str, value: str | None) -> None:
+        """The column compares so with the value; None means no condition."""
+        if value is not None:
+            self.terms.append(f"{column} {operator} ?")
+            self.values.append(value)
+
+    def commit(self, prefix: str) -> None:
+        """The run is associated with a commit whose SHA begins so, now or earlier."""
+        self.terms.append("event_id IN (SELECT event_id FROM run_commits WHERE commit_hash >= ? AND commit_hash < ?)")
+        self.values.extend((prefix, prefix + "g"))
+
+    def sort_by(self, name: str, field: str) -> None:
+        """Raises `InvalidInput` listing the columns when there is no such field."""
+        self.sort = column(name, field)
+
+    @property
+    def where(self) -> str:
+        """The clause, empty when there is no condition."""
+        return f"WHERE {' AND '.join(self.terms)}" if self.terms else ""
+
+    @property
+    def order(self) -> str:
+        """Descending, ties broken by id; `reverse` turns both round."""
+        direction = "ASC" if self.reverse else "DESC"
+        return f"ORDER BY {self.sort or 'created_at'} {direction}, id {direction}"
+
+
+def column(name: str, field: str) -> str:
+    """A column's name as it stands in SQL. Raises `InvalidInput` listing what is valid."""
+    if field not in COLUMNS:
+        raise InvalidInput(f"{name}: no field {field!r}; valid are {', '.join(COLUMNS)}")
+    return field
+
+
+def select(db: sqlite3.Connection, filters: Filters) -> Iterator[Row]:
+    """The runs that match, one page at a time.
+
+    No cursor is open while a row is with the caller, however slowly it is printed, and memory does not grow with the
+    result: beyond one page, the ids go to an unnamed temporary file first.
+    """
+    limit = filters.limit or -1
+    if 0 < limit <= _PAGE:
+        rows = db.execute(f"SELECT * FROM agent_runs {filters.where} {filters.order} LIMIT ? OFFSET ?", (*filters.values, limit, filters.offset)).fetchall()
+        yield from map(dict, rows)
+        return
+    import tempfile
+    from array import array
+
+    with tempfile.TemporaryFile() as spool:
+        cursor = db.execute(f"SELECT id FROM agent_runs {filters.where} {filters.order} LIMIT ? OFFSET ?", (*filters.values, limit, filters.offset))
+        while found := cursor.fetchmany(_PAGE):
+            spool.write(array("q", [row[0] for row in found]).tobytes())
+        spool.seek(0)
+        while page := spool.read(_PAGE * 8):
+            ids = array("q", page).tolist()
+            rows = db.execute(f"SELECT * FROM agent_runs WHERE id IN ({','.join('?' * len(ids))})", ids).fetchall()
+            by_id = {row["id"]: dict(row) for row in rows}
+            yield from (by_id[id_] for id_ in ids if id_ in by_id)
+
+
+def count(db: sqlite3.Connection, filters: Filters) -> int:
+    """How many runs match; limit and offset do not matter."""
+    found: int = db.execute(f"SELECT count(*) FROM agent_runs {filters.where}", filters.values).fetchone()[0]
+    return found
+
+
+def get(db: sqlite3.Connection, id_: int) -> Row:
+    """A run by its row id. Raises `NotFound`."""
+    row = db.execute("SELECT * FROM agent_runs WHERE id = ?", (id_,)).fetchone()
+    if row is None:
+        raise NotFound(f"Run not found: row {id_}")
+    return dict(row)
+
+
+def children(db: sqlite3.Connection, event_id: str, run_id: str) -> list[Row]:
+    """The runs that were started under this one, oldest first."""
+    rows = db.execute(
+        "SELECT * FROM agent_runs WHERE parent_run_id IN (?, ?) AND event_id <> ? ORDER BY start_time, id", (event_id, run_id, event_id)
+    ).fetchall()
+    return [dict(row) for row in rows]
+
+
+# Events
+
+
+def events(db: sqlite3.Connection, event_id: str, event_type: str | None = None) -> Iterator[Row]:
+    """The events of a run, oldest first, one page at a time."""
+    only = "AND event_type = ?" if event_type is not None else ""
+    after: tuple[object, ...] = ("", 0)
+    while True:
+        rows = db.execute(
+            f"SELECT * FROM run_events WHERE event_id = ? AND (timestamp, id) > (?, ?) {only} ORDER BY timestamp, id LIMIT ?",
+            (event_id, *after, *([event_type] if event_type is not None else []), _PAGE),
+        ).fetchall()
+        yield from map(dict, rows)
+        if len(rows) < _PAGE:
+            return
+        after = (rows[-1]["timestamp"], rows[-1]["id"])
+
+
+# Summaries
+
+
+def distinct(db: sqlite3.Connection, field: str) -> list[str]:
+    """The different values of an indexed column, sorted: one step through its index per value, not per run."""
+    rows = db.execute(
+        f"""WITH RECURSIVE steps (value) AS (
+                SELECT min({field}) FROM agent_runs
+                UNION ALL
+                SELECT (SELECT min({field}) FROM agent_runs WHERE {field} > steps.value) FROM steps WHERE steps.value IS NOT NULL
+            )
+            SELECT value FROM steps WHERE value IS NOT NULL"""
+    ).fetchall()
+    return [row[0] for row in rows]
+
+

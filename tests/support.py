@@ -1,0 +1,122 @@
+"""What tests work with: the installed program in an environment of its own, and git in a folder of its own."""
+
+import json
+import os
+import sqlite3
+import subprocess
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+PROGRAM = Path(sysconfig.get_path("scripts")) / "telemetry"
+#: All that a test's processes inherit; no CI provider, agent, git hook or setting of the machine shows through.
+INHERITED = ("PATH", "LANG", "TMPDIR")
+
+
+class Ran:
+    """What one call of the program did."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code = code
+        self.out = out
+        self.err = err
+
+    @property
+    def json(self) -> Any:
+        """stdout as JSON."""
+        return json.loads(self.out)
+
+    @property
+    def line(self) -> str:
+        """stdout without its newline."""
+        return self.out.rstrip("\n")
+
+    def __repr__(self) -> str:
+        return f"exit {self.code}\n--- stdout\n{self.out}\n--- stderr\n{self.err}"
+
+
+class Telemetry:
+    """The installed program with a base folder and an environment of its own; calling it runs it.
+
+    `telemetry("run", "start", …, env={…}, cwd=…, stdin=…, code=0)`: `code` is the exit code that is demanded (None: any),
+    and no call may ever show a traceback.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.base = home / "base"
+        self.cwd = home / "work"
+        self.cwd.mkdir(parents=True, exist_ok=True)
+        self.env = {name: os.environ[name] for name in INHERITED if name in os.environ}
+        self.env |= {"HOME": str(home), "TELEMETRY_BASE_DIR": str(self.base), "GIT_CONFIG_NOSYSTEM": "1"}
+
+    @property
+    def database(self) -> Path:
+        return self.base / "db" / "telemetry.sqlite"
+
+    @property
+    def raw(self) -> Path:
+        return self.base / "raw"
+
+    @property
+    def buffer(self) -> Path:
+        return self.base / "buffer"
+
+    def __call__(self, *argv: str | bytes, env: dict[str, str] | None = None, cwd: Path | None = None, stdin: str | bytes = "", code: int | None = 0) -> Ran:
+        done = subprocess.run(
+            [str(PROGRAM), *argv],
+            env=self.env | (env or {}),
+            cwd=cwd or self.cwd,
+            input=stdin.encode() if isinstance(stdin, str) else stdin,
+            capture_output=True,
+            timeout=120,
+            check=False,
+        )
+        ran = Ran(done.returncode, done.stdout.decode(errors="surrogateescape"), done.stderr.decode(errors="surrogateescape"))
+        assert "Traceback" not in ran.err, ran
+        if code is not None:
+            assert ran.code == code, ran
+        return ran
+
+    def popen(self, *argv: str, env: dict[str, str] | None = None, cwd: Path | None = None, **options: Any) -> "subprocess.Popen[bytes]":
+        """Start the program and leave it running."""
+        return subprocess.Popen([str(PROGRAM), *argv], env=self.env | (env or {}), cwd=cwd or self.cwd, **options)
+
+    def start(self, *options: str, env: dict[str, str] | None = None, cwd: Path | None = None) -> str:
+        """Start a run named `tester`/`job` (unless told otherwise) and return its event_id."""
+        named = [*([] if "--agent-name" in options else ["--agent-name", "tester"]), *([] if "--job-type" in options else ["--job-type", "job"])]
+        return self("run", "start", *named, *options, env=env, cwd=cwd).line
+
+    def run(self, reference: str) -> dict[str, Any]:
+        """A run as `run show -o json` prints it."""
+        shown: dict[str, Any] = self("run", "show", reference, "-o", "json").json
+        return shown
+
+    def sql(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """Ask the database directly, past the program."""
+        db = sqlite3.connect(self.database)
+        try:
+            return db.execute(query, values).fetchall()
+        finally:
+            db.close()
+
+
+class Git:
+    """git in a folder, with an identity and no config but its own."""
+
+    def __init__(self, path: Path, home: Path) -> None:
+        self.path = path
+        self.env = {name: os.environ[name] for name in INHERITED if name in os.environ}
+        self.env |= {"HOME": str(home), "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull}
+        for who in ("AUTHOR", "COMMITTER"):
+            self.env |= {f"GIT_{who}_NAME": "Ada Lovelace", f"GIT_{who}_EMAIL": "ada@example.org", f"GIT_{who}_DATE": "2026-01-02T03:04:05+02:00"}
+
+    def __call__(self, *argv: str, env: dict[str, str] | None = None, check: bool = True) -> str:
+        done = subprocess.run(["git", *argv], cwd=self.path, env=self.env | (env or {}), capture_output=True, text=True, timeout=60, check=False)
+        assert not check or done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def commit(self, message: str = "work") -> str:
+        """Make an empty commit and return its SHA."""
+        self("commit", "--quiet", "--allow-empty", "-m", message)
+        return self("rev-parse", "HEAD")

@@ -2,7 +2,10 @@
 
 VALUE, FLAG, MANY = range(3)
 
-COMMANDS = {
+COMMANDS: dict[
+    tuple[str, ...],
+    tuple[str, dict[str, tuple[str, int]], tuple[tuple[str, bool], ...], dict[str, object], bool],
+] = {
     ('associate-commit',): (
         'commits:associate',
         {'--commit': ('commit', VALUE), '--source': ('source', VALUE), '--author': ('author', VALUE), '--timestamp': ('timestamp', VALUE), '--repo': ('repo', VALUE), '--role': ('role', VALUE), '--children': ('children', FLAG), '--no-git': ('no_git', FLAG), '-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},

@@ -83,10 +83,11 @@ class Config:
         which would apply one base's journal to another's database.
         """
         (base, base_source), (db, db_source) = self.values["base_dir"], self.values["db_path"]
-        layers = {name: _LAYERS.index(_layer(source)) if value else len(_LAYERS) for name, value, source in (("base", base, base_source), ("db", db, db_source))}
-        if layers["base"] > layers["db"]:
+        base_layer = _LAYERS.index(_layer(base_source)) if base else len(_LAYERS)
+        db_layer = _LAYERS.index(_layer(db_source)) if db else len(_LAYERS)
+        if base_layer > db_layer:
             base = None
-        elif layers["db"] > layers["base"]:
+        elif db_layer > base_layer:
             db = None
         if base:
             self.base_dir = _absolute(base_source, base)
@@ -189,4 +190,3 @@ def _url_styles(document: dict[str, object]) -> dict[str, str]:
     if not isinstance(table, dict) or not all(style in URL_STYLES for style in table.values()):
         raise InvalidInput(f"{config_path()}: url_hosts: a table of host = one of {', '.join(URL_STYLES)} is needed")
     return {str(host).lower(): str(style) for host, style in table.items()}
-

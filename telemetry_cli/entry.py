@@ -1,7 +1,6 @@
 """The door: argv to a call (by the fast table, else by Typer), the call to a result, every error to its exit code."""
 
 import importlib
-import os
 import sys
 
 from telemetry_cli._fast import COMMANDS, FLAG, MANY
@@ -108,6 +107,7 @@ def parse(argv: list[str], path: Path) -> tuple[Call, Globals] | None:
             words += 1
         index += 1
     params = dict(defaults)
+    repeated: dict[str, list[str]] = {}
     given: list[str] = []
     while index < len(argv):
         token = argv[index]
@@ -132,7 +132,10 @@ def parse(argv: list[str], path: Path) -> tuple[Call, Globals] | None:
                 return None
             value = argv[index]
             index += 1
-        params[parameter] = [*(params[parameter] or []), value] if kind == MANY else value
+        if kind == MANY:
+            repeated.setdefault(parameter, []).append(value)
+        else:
+            params[parameter] = value
     if len(given) > len(positionals):
         return None
     for (parameter, required), position in zip(positionals, range(len(positionals)), strict=True):
@@ -140,7 +143,7 @@ def parse(argv: list[str], path: Path) -> tuple[Call, Globals] | None:
             params[parameter] = given[position]
         elif required:
             return None
-    return (handler, params), global_options
+    return (handler, params | repeated), global_options
 
 
 def _parse_with_typer(argv: list[str]) -> tuple[Call, Globals] | None:

@@ -304,4 +304,3 @@ def read(config: Config, start: Position, end: Position) -> Iterator[tuple[Posit
                 if offset > limit or (name == end[0] and not line.endswith(b"\n")):
                     break
                 yield (name, offset), line
-

@@ -5,7 +5,6 @@ applies it.
 """
 
 import os
-import sqlite3
 import time
 
 from telemetry_cli import journal
@@ -16,7 +15,7 @@ from telemetry_cli.locks import Lock
 from telemetry_cli.rules import new_op_id, now, stamp
 from telemetry_cli.store import progress
 from telemetry_cli.store.apply import apply, reject
-from telemetry_cli.store.database import ensure_schema, open_reader, open_writer, translated
+from telemetry_cli.store.database import Connection, commit, ensure_schema, open_reader, open_writer, translated
 
 #: What one command on the fast path applies at most (operations, seconds): a backlog of others must not hold it up.
 _FAST = (1000, 0.1)
@@ -36,7 +35,7 @@ class Outcome:
 class Reading:
     """The database as it can be read now: `db` is None when there is none; `waiting` records are not in it, because of `trouble`."""
 
-    def __init__(self, db: sqlite3.Connection | None, waiting: int, trouble: TelemetryError | None) -> None:
+    def __init__(self, db: Connection | None, waiting: int, trouble: TelemetryError | None) -> None:
         self.db = db
         self.waiting = waiting
         self.trouble = trouble
@@ -109,7 +108,7 @@ def catch_up(config: Config) -> TelemetryError | None:
     return None
 
 
-def _position(db: sqlite3.Connection | None) -> journal.Position:
+def _position(db: Connection | None) -> journal.Position:
     if db is None:
         return journal.START
     cursor = progress.read_cursor(db)
@@ -119,9 +118,7 @@ def _position(db: sqlite3.Connection | None) -> journal.Position:
 # Drain
 
 
-def _drain(
-    config: Config, at: str, deadline: float, limits: tuple[int, float], op_id: str | None = None, position: journal.Position | None = None
-) -> Outcome:
+def _drain(config: Config, at: str, deadline: float, limits: tuple[int, float], op_id: str | None = None, position: journal.Position | None = None) -> Outcome:
     """Apply what lies behind the cursor, at most `limits` of it, in one transaction.
 
     With `op_id`, which ends at `position` and is flushed, returns its outcome; without, an empty one, `buffered` when
@@ -144,7 +141,7 @@ def _drain(
                 if was_empty or position is None or (cursor[1], cursor[2]) < position:
                     behind, trouble = _apply_behind(config, db, cursor, deadline, limits, position)
                 outcome = progress.result_of(db, op_id) if op_id else None
-                db.execute("COMMIT")
+                commit(db)
         finally:
             db.close()
     if outcome:
@@ -167,7 +164,7 @@ def _check_may_be_made(config: Config) -> None:
         raise DatabaseTrouble(f"{config.db_path} is missing, and the journal does not go back to an empty beginning", "Run: telemetry db rebuild")
 
 
-def _believable_cursor(config: Config, db: sqlite3.Connection) -> progress.Cursor:
+def _believable_cursor(config: Config, db: Connection) -> progress.Cursor:
     """The cursor, once journal_id and the last applied line agree with the journal."""
     names = journal.segments(config)
     identity = journal.journal_id(config, names)
@@ -183,7 +180,7 @@ def _believable_cursor(config: Config, db: sqlite3.Connection) -> progress.Curso
 
 
 def _apply_behind(
-    config: Config, db: sqlite3.Connection, cursor: progress.Cursor, deadline: float, limits: tuple[int, float], synced: journal.Position | None
+    config: Config, db: Connection, cursor: progress.Cursor, deadline: float, limits: tuple[int, float], synced: journal.Position | None
 ) -> tuple[bool, JournalTrouble | None]:
     """Apply lines in order and move the cursor. Returns whether more is left, and what an unknown operation said."""
     start = (cursor[1], cursor[2])

@@ -99,9 +99,7 @@ def required_text(name: str, value: str) -> str:
 def event_id(name: str, value: str) -> str:
     """1 to 200 printable characters without white space, not starting with `@` or `-`."""
     if not 1 <= len(value) <= 200 or value[0] in "@-" or not value.isprintable() or " " in value:
-        raise InvalidInput(
-            f"{name}: {shorten(value)!r} is not accepted; give 1 to 200 printable characters without white space, not starting with '@' or '-'"
-        )
+        raise InvalidInput(f"{name}: {shorten(value)!r} is not accepted; give 1 to 200 printable characters without white space, not starting with '@' or '-'")
     return value
 
 

@@ -17,20 +17,20 @@ app.add_typer(housekeeping.db, name="db")
 app.add_typer(housekeeping.config, name="config")
 
 
+def _print_version(given: bool) -> None:
+    if given:
+        typer.echo(f"telemetry {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def _root(
     context: typer.Context,
     db: Annotated[str | None, Option("--db", metavar="PATH", help="The database file.")] = None,
     base_dir: Annotated[str | None, Option("--base-dir", metavar="PATH", help="The folder that everything is kept in.")] = None,
-    version: Annotated[bool, Option("--version", help="Print the version.", is_eager=True, callback=lambda given: _print_version(given))] = False,
+    version: Annotated[bool, Option("--version", help="Print the version.", is_eager=True, callback=_print_version)] = False,  # noqa: ARG001
 ) -> None:
     context.obj.update(db=db, base_dir=base_dir)
-
-
-def _print_version(given: bool) -> None:
-    if given:
-        typer.echo(f"telemetry {__version__}")
-        raise typer.Exit
 
 
 class UsageError(Exception):

@@ -15,9 +15,7 @@ Call = tuple[str, dict[str, object]]
 
 def group(help_: str) -> typer.Typer:
     """A noun with subcommands."""
-    return typer.Typer(
-        help=help_, no_args_is_help=True, add_completion=False, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]}
-    )
+    return typer.Typer(help=help_, no_args_is_help=True, add_completion=False, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
 
 
 def command(app: typer.Typer, name: str, handler: str) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -17,13 +17,17 @@ _HEADING = '''"""The fast door's table, generated from the Typer app by `python 
 
 VALUE, FLAG, MANY = range(3)
 
+COMMANDS: dict[
+    tuple[str, ...],
+    tuple[str, dict[str, tuple[str, int]], tuple[tuple[str, bool], ...], dict[str, object], bool],
+] = {
 '''
 
 
 def table() -> str:
     """The module's text."""
     root = typer.main.get_command(app)
-    lines = [_HEADING, "COMMANDS = {\n"]
+    lines = [_HEADING]
     for path, command in sorted(_leaves(root, ())):
         lines += [f"    {path!r}: (\n", *(f"        {part},\n" for part in _entry(command)), "    ),\n"]
     return "".join([*lines, "}\n"])
@@ -49,7 +53,7 @@ def _entry(command: Any) -> tuple[str, ...]:
             positionals.append((name, parameter.required))
         else:
             kind = "FLAG" if getattr(parameter, "is_flag", False) else "MANY" if parameter.multiple else "VALUE"
-            options |= {spelling: f"({name!r}, {kind})" for spelling in parameter.opts}
+            options |= dict.fromkeys(parameter.opts, f"({name!r}, {kind})")
         defaults[name] = parameter.default
     call: Call = command.callback()
     module, _, function = call[0].partition(":")

@@ -14,7 +14,7 @@ def run_reference(value: str | None, name: str = "RUN") -> str:
     if value is None or value == "@current":
         current = os.environ.get("TELEMETRY_EVENT_ID")
         if not current:
-            raise InvalidInput(f"{name}: no run is given and TELEMETRY_EVENT_ID is not set", "Name a run, or: eval \"$(telemetry run start … -o env)\"")
+            raise InvalidInput(f"{name}: no run is given and TELEMETRY_EVENT_ID is not set", 'Name a run, or: eval "$(telemetry run start … -o env)"')
         return rules.reference("TELEMETRY_EVENT_ID", current)
     return rules.reference(name, value)
 

@@ -2,8 +2,6 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
-
-
 Record = dict[str, object]
 
 
@@ -66,8 +64,7 @@ class Formats:
         self.records = records
 
     def __call__(self, handler: Handler) -> Handler:
+        """Mark the handler."""
         handler.formats = self.formats  # type: ignore[attr-defined]
         handler.records = self.records  # type: ignore[attr-defined]
         return handler
-
-

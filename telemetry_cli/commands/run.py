@@ -37,7 +37,12 @@ def start(
     """Record that a run began."""
     moment = rules.now()
     at = rules.stamp(moment)
-    data: dict[str, object] = {"status": "running", **_identity(config, agent_name, job_type), **rules.fields(fields), **merged_objects(metrics, context, metric)}
+    data: dict[str, object] = {
+        "status": "running",
+        **_identity(config, agent_name, job_type),
+        **rules.fields(fields),
+        **merged_objects(metrics, context, metric),
+    }
     data["event_id"] = _event_id(event_id) if event_id is not None else rules.new_event_id()
     data["run_id"] = rules.run_id("--run-id", run_id) if run_id is not None else rules.new_run_id(moment, str(data["agent_name"]))
     data["start_time"] = rules.instant("--start-time", start_time, moment) if start_time is not None else at

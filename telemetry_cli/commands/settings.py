@@ -1,13 +1,13 @@
 """The settings: config show, config path."""
 
-from telemetry_cli.commands.result import READS, WRITES, Formats, Listing, Written
+from telemetry_cli.commands.result import READS, WRITES, Formats, Listing, Record, Written
 from telemetry_cli.config import Config, config_path
 
 
 @Formats(*READS)
 def show(config: Config, output: str) -> Listing:
     """Each setting, its value and where it came from."""
-    rows = [{"setting": name, "value": value, "source": source} for name, (value, source) in config.values.items()]
+    rows: list[Record] = [{"setting": name, "value": value, "source": source} for name, (value, source) in config.values.items()]
     return Listing("settings", ("setting", "value", "source"), rows)
 
 

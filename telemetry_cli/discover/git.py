@@ -16,10 +16,8 @@ from telemetry_cli.redact import remote_without_credentials
 
 DEADLINE_SECONDS = 1.0
 _MOST_OUTPUT = 1 << 20
-_KEPT_VARIABLES = (
-    "GIT_EXEC_PATH", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_COUNT",
-)  # fmt: skip
-_KEPT_PREFIXES = ("GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_")
+#: What of git's environment is the user's own and not one repository's; beginnings of names.
+_KEPT_VARIABLES = ("GIT_EXEC_PATH", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_COUNT", "GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_")
 _SAFETY = ("-c", "core.fsmonitor=false", "-c", "safe.bareRepository=explicit", "--no-optional-locks", "--no-replace-objects")
 
 
@@ -139,7 +137,7 @@ def remote(repository: Repository) -> str | None:
 def _remote_urls(config: str) -> dict[str, str] | None:
     """Remote → its first URL, from a plain config file; None when the file has more to it than this reads (includes, escapes)."""
     urls: dict[str, str] = {}
-    section = None
+    section: str | None = None
     for raw in config.splitlines():
         line = raw.strip()
         if line.startswith("["):
@@ -147,8 +145,8 @@ def _remote_urls(config: str) -> dict[str, str] | None:
             if not line.endswith("]") or header.lower().startswith("include"):
                 return None
             kind, _, name = header.partition(" ")
-            section = name.strip().strip('"') if kind.lower() == "remote" and "\\" not in name else None
-            if kind.lower().startswith("remote") and not section:
+            section = name.strip().strip('"') if kind.lower() == "remote" else None
+            if kind.lower().startswith("remote") and (not section or "\\" in section):
                 return None
         elif section is not None and line[:3].lower() == "url":
             key, _, value = line.partition("=")
@@ -188,15 +186,17 @@ def head(repository: Repository) -> Commit | None:
 
 
 def _head_sha(repository: Repository) -> str | None:
-    """HEAD's SHA as the files tell it; None when they do not (no commit yet, packed or otherwise kept refs)."""
+    """HEAD's SHA as the files tell it; None when they do not (no commit yet, or refs kept otherwise)."""
     value = _read(os.path.join(repository.git_dir, "HEAD")).strip()
+    folders = (repository.git_dir, repository.common_dir)
     for _ in range(5):
         if not value.startswith("ref: "):
             return value if _is_sha(value) else None
         name = value[5:]
         if ".." in name or name.startswith("/"):
             return None
-        value = _read(os.path.join(repository.git_dir, name)).strip() or _read(os.path.join(repository.common_dir, name)).strip() or _packed_ref(repository, name)
+        loose = (_read(os.path.join(folder, name)).strip() for folder in folders)
+        value = next(filter(None, loose), "") or _packed_ref(repository, name)
     return None
 
 
@@ -271,7 +271,7 @@ def _git(repository: Repository, *arguments: str, stdin: str = "") -> bytes | No
     # Not --git-dir, which would switch git's own check of the owner off.
     bare = ("-c", "safe.bareRepository=all")
     directory = (*bare, "-C", repository.git_dir) if repository.work_tree is None else ("-C", repository.work_tree)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name in _KEPT_VARIABLES or name.startswith(_KEPT_PREFIXES)}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name.startswith(_KEPT_VARIABLES)}
     # A partial clone would fetch a missing object, through whatever program its config names.
     environment |= {"GIT_ALLOW_PROTOCOL": "", "GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
     ends: list[int] = []

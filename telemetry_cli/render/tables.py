@@ -4,6 +4,8 @@ import io
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from itertools import pairwise
+from os.path import commonprefix
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -87,9 +89,8 @@ def _shortest_prefixes(rows: list[Record]) -> Callable[[str], str]:
     """Shorten event ids to a prefix that tells those shown apart, 8 characters at least, so that it can be used as RUN."""
     ids = sorted(str(row["event_id"]) for row in rows)
     need = 8
-    for first, second in zip(ids, ids[1:], strict=False):
-        common = next((index for index, pair in enumerate(zip(first, second, strict=False)) if pair[0] != pair[1]), min(len(first), len(second)))
-        need = max(need, common + 1)
+    for neighbours in pairwise(ids):
+        need = max(need, len(commonprefix(neighbours)) + 1)
     return lambda event_id: event_id[:need]
 
 

@@ -9,6 +9,8 @@ from telemetry_cli.errors import DatabaseTrouble, ForbiddenDatabase, NewerDataba
 from telemetry_cli.files import check_folder, check_regular, make_folder, open_private, sync_folder
 from telemetry_cli.store.migrate import CURRENT_VERSION, apply_schema
 
+Connection = sqlite3.Connection
+
 _REBUILD = "Writes are kept in the journal meanwhile. Run: telemetry db rebuild"
 #: Primary result code of SQLite → (what it means, what to do).
 _TROUBLE = {
@@ -50,6 +52,11 @@ def trouble(path: str, error: sqlite3.Error) -> DatabaseTrouble:
         return ForbiddenDatabase(f"{path} may not be opened or written: {error}", "See to the permissions of the file and its folder.")
     meaning, hint = _TROUBLE.get(code, (f"could not be used: {error}", ""))
     return DatabaseTrouble(f"{path} {meaning}", hint)
+
+
+def commit(db: Connection) -> None:
+    """End the writer's transaction, waiting for readers until the connection's timeout."""
+    db.execute("COMMIT")
 
 
 def stops_a_drain(error: sqlite3.Error) -> bool:

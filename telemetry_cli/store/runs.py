@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 
 from telemetry_cli.errors import Conflict, InvalidInput, NotFound
 
-
 Row = dict[str, object]
 
 #: The columns of `agent_runs` in the order of the data model: what json, csv and --columns go by.
@@ -204,5 +203,3 @@ def distinct(db: sqlite3.Connection, field: str) -> list[str]:
             SELECT value FROM steps WHERE value IS NOT NULL"""
     ).fetchall()
     return [row[0] for row in rows]
-
-

@@ -10,6 +10,8 @@ from telemetry_cli.render import plain
 
 _GLOBAL_OPTIONS = {"--db": "db", "--base-dir": "base_dir"}
 
+_LONGEST_PATH = 2
+
 Path = tuple[str, ...]
 Call = tuple[str, dict[str, object]]
 Globals = dict[str, str | None]
@@ -66,21 +68,16 @@ def _run(argv: list[str]) -> int:
 
 def addressed(argv: list[str]) -> tuple[Path, bool]:
     """The command that argv names, empty when it names none, and whether that command records something."""
-    words: list[str] = []
-    skip = False
-    for token in argv:
-        if skip:
-            skip = False
-        elif token in _GLOBAL_OPTIONS:
-            skip = True
-        elif token.startswith("-"):
-            if not token.startswith(("--db=", "--base-dir=")):
-                break
-        else:
-            words.append(token)
-            if tuple(words) in COMMANDS:
-                return tuple(words), COMMANDS[tuple(words)][4]
-            if len(words) == 2:
+    path: Path = ()
+    rest = iter(argv)
+    for word in rest:
+        if word in _GLOBAL_OPTIONS:
+            next(rest, None)
+        elif word.partition("=")[0] not in _GLOBAL_OPTIONS:
+            path = (*path, word)
+            if path in COMMANDS:
+                return path, COMMANDS[path][4]
+            if word.startswith("-") or len(path) == _LONGEST_PATH:
                 break
     return (), False
 
@@ -90,60 +87,60 @@ def parse(argv: list[str], path: Path) -> tuple[Call, Globals] | None:
 
     `--x V`, `--x=V`, `-o V`, flags, positionals, `--`, and the global options before the command.
     """
-    if not path:
+    global_options, rest = _leading_globals(argv)
+    if not path or tuple(rest[: len(path)]) != path:
         return None
     handler, options, positionals, defaults, _ = COMMANDS[path]
-    global_options: Globals = {"db": None, "base_dir": None}
-    index, words = 0, 0
-    while words < len(path):
-        token = argv[index]
-        name, equals, value = token.partition("=")
-        if name in _GLOBAL_OPTIONS:
-            if not equals:
-                index += 1
-                value = argv[index]
-            global_options[_GLOBAL_OPTIONS[name]] = value
-        else:
-            words += 1
-        index += 1
-    params = dict(defaults)
-    repeated: dict[str, list[str]] = {}
-    given: list[str] = []
-    while index < len(argv):
-        token = argv[index]
-        index += 1
-        if token == "--":
-            given += argv[index:]
-            break
-        if not token.startswith("-") or token == "-":
-            given.append(token)
-            continue
-        name, equals, value = token.partition("=") if token.startswith("--") else (token, "", "")
-        if name not in options:
-            return None
-        parameter, kind = options[name]
-        if kind == FLAG:
-            if equals:
-                return None
-            params[parameter] = True
-            continue
-        if not equals:
-            if index == len(argv):
-                return None
-            value = argv[index]
-            index += 1
-        if kind == MANY:
-            repeated.setdefault(parameter, []).append(value)
-        else:
-            params[parameter] = value
-    if len(given) > len(positionals):
+    parsed = _options_and_words(rest[len(path) :], options)
+    if parsed is None:
         return None
-    for (parameter, required), position in zip(positionals, range(len(positionals)), strict=True):
-        if position < len(given):
-            params[parameter] = given[position]
-        elif required:
-            return None
-    return (handler, params | repeated), global_options
+    params, words = parsed
+    names = [name for name, _ in positionals]
+    if len(words) > len(names) or any(required for _, required in positionals[len(words) :]):
+        return None
+    return (handler, defaults | params | dict(zip(names, words, strict=False))), global_options
+
+
+def _leading_globals(argv: list[str]) -> tuple[Globals, list[str]]:
+    """The global options that argv begins with, and what follows them."""
+    found: Globals = {"db": None, "base_dir": None}
+    index = 0
+    while index < len(argv):
+        name, equals, value = argv[index].partition("=")
+        if name not in _GLOBAL_OPTIONS or (not equals and index + 1 == len(argv)):
+            break
+        found[_GLOBAL_OPTIONS[name]] = value if equals else argv[index + 1]
+        index += 1 if equals else 2
+    return found, argv[index:]
+
+
+def _options_and_words(argv: list[str], options: dict[str, tuple[str, int]]) -> tuple[dict[str, object], list[str]] | None:
+    """The parameters that options set, and the positionals; None when a word is not in the plain grammar."""
+    params: dict[str, object] = {}
+    repeated: dict[str, list[str]] = {}
+    words: list[str] = []
+    rest = iter(argv)
+    for word in rest:
+        if word == "--":
+            words.extend(rest)
+        elif word == "-" or not word.startswith("-"):
+            words.append(word)
+        else:
+            name, equals, value = word.partition("=") if word.startswith("--") else (word, "", "")
+            parameter, kind = options.get(name, ("", FLAG))
+            if not parameter or (equals and kind == FLAG):
+                return None
+            if kind == FLAG:
+                params[parameter] = True
+                continue
+            given = value if equals else next(rest, None)
+            if given is None:
+                return None
+            if kind == MANY:
+                repeated.setdefault(parameter, []).append(given)
+            else:
+                params[parameter] = given
+    return params | repeated, words
 
 
 def _parse_with_typer(argv: list[str]) -> tuple[Call, Globals] | None:

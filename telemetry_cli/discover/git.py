@@ -187,7 +187,7 @@ def head(repository: Repository) -> Commit | None:
 
 def _head_sha(repository: Repository) -> str | None:
     """HEAD's SHA as the files tell it; None when they do not (no commit yet, or refs kept otherwise)."""
-    value = _read(os.path.join(repository.git_dir, "HEAD")).strip()
+    value: str = _read(os.path.join(repository.git_dir, "HEAD")).strip()
     folders = (repository.git_dir, repository.common_dir)
     for _ in range(5):
         if not value.startswith("ref: "):

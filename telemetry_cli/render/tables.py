@@ -90,7 +90,7 @@ def _shortest_prefixes(rows: list[Record]) -> Callable[[str], str]:
     ids = sorted(str(row["event_id"]) for row in rows)
     need = 8
     for neighbours in pairwise(ids):
-        need = max(need, len(commonprefix(neighbours)) + 1)
+        need = max(need, len(commonprefix(neighbours)) + 1)  # noqa: RUF071 - characters are what is compared
     return lambda event_id: event_id[:need]
 
 

@@ -1,9 +1,11 @@
 """The door: argv to a call (by the fast table, else by Typer), the call to a result, every error to its exit code."""
 
-import importlib
+import os
 import sys
+from collections.abc import Sequence
 
 from telemetry_cli._fast import COMMANDS, FLAG, MANY
+from telemetry_cli.commands.result import Handler
 from telemetry_cli.config import Config, is_on
 from telemetry_cli.errors import InvalidInput, NotDurable, OutputLost, TelemetryError
 from telemetry_cli.render import plain
@@ -15,6 +17,17 @@ _LONGEST_PATH = 2
 Path = tuple[str, ...]
 Call = tuple[str, dict[str, object]]
 Globals = dict[str, str | None]
+
+
+def program() -> None:
+    """The installed command: `main`, without the interpreter's farewell, which costs as much as the discovery of git."""
+    code = main()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):
+            code = code or OutputLost.exit_code
+    os._exit(code)
 
 
 def main() -> int:
@@ -37,21 +50,13 @@ def _run(argv: list[str]) -> int:
     if parsed is None:
         return 0
     (name, params), global_options = parsed
-    module, _, function = name.partition(":")
-    handler = getattr(importlib.import_module("telemetry_cli.commands." + module), function)
+    handler = _load(name)
     config = Config(**global_options)
     if records and config.disabled:
         return 0
     for warning in config.warnings:
         plain.say(f"telemetry: warning: {warning}")
-    try:
-        output = _output(handler.formats, params)
-        result = handler(config, output, **params)
-    except TelemetryError as error:
-        if records and config.never_fail:
-            _report(error)
-            return 0
-        raise
+    result = handler(config, output := _output(handler.formats, params), **params)
     for note in result.notes:
         plain.say(f"telemetry: {note}")
     try:
@@ -61,6 +66,13 @@ def _run(argv: list[str]) -> int:
             return 0
         raise
     return int(result.code)
+
+
+def _load(name: str) -> Handler:
+    module, _, function = name.partition(":")
+    # Not importlib, which is another import.
+    handler: Handler = getattr(__import__("telemetry_cli.commands." + module, fromlist=(function,)), function)
+    return handler
 
 
 # From argv to a call
@@ -155,7 +167,7 @@ def _parse_with_typer(argv: list[str]) -> tuple[Call, Globals] | None:
     return (call, global_options) if call else None
 
 
-def _output(formats: tuple[str, ...], params: dict[str, object]) -> str:
+def _output(formats: Sequence[str], params: dict[str, object]) -> str:
     """The format that `-o` or `--json` asks for, the command's default without them."""
     named, json = params.pop("output"), params.pop("json")
     if named is not None and named not in formats:
@@ -178,10 +190,21 @@ def _failed(error: Exception, argv: list[str]) -> int:
         from telemetry_cli.render.report import write_report
 
         known = TelemetryError(f"telemetry met a defect in itself ({type(error).__name__})", f"A report is in {write_report(error)}; please file it.")
-    _report(known)
-    if addressed(argv)[1] and is_on("TELEMETRY_NEVER_FAIL"):
-        return 0
-    return known.exit_code
+    disabled, never_fail = _forgiven(argv)
+    if not disabled:
+        _report(known)
+    return 0 if disabled or never_fail else known.exit_code
+
+
+def _forgiven(argv: list[str]) -> tuple[bool, bool]:
+    """Whether the command records something and is (disabled, never to fail), by the environment or the config file."""
+    if not addressed(argv)[1]:
+        return False, False
+    try:
+        config = Config(**_leading_globals(argv)[0])
+    except TelemetryError:
+        return is_on("TELEMETRY_DISABLED"), is_on("TELEMETRY_NEVER_FAIL")
+    return config.disabled, config.never_fail
 
 
 def _known(error: Exception) -> TelemetryError | None:

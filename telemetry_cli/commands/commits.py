@@ -5,7 +5,7 @@ from datetime import datetime
 
 from telemetry_cli import rules
 from telemetry_cli.commands.arguments import accepted, buffered_note, reading_notes, run_reference
-from telemetry_cli.commands.result import READS, WRITES, Formats, Listing, Written
+from telemetry_cli.commands.result import READS, WRITES, Listing, Written, handler
 from telemetry_cli.commands.rows import presented
 from telemetry_cli.config import Config
 from telemetry_cli.discover import environment, git
@@ -15,7 +15,7 @@ from telemetry_cli.store import commits, runs
 from telemetry_cli.store.database import translated
 
 
-@Formats(*WRITES, records=True)
+@handler(*WRITES, records=True)
 def associate(
     config: Config,
     output: str,
@@ -93,7 +93,7 @@ def _literal_sha(revision: str, repository: git.Repository | None) -> str:
     return sha
 
 
-@Formats(*READS)
+@handler(*READS)
 def ledger(config: Config, output: str, *, run: str | None, commit: str | None, absolute: bool) -> Listing:
     """The associations of a run, or of a commit, oldest first."""
     prefix = rules.commit_prefix("--commit", commit) if commit is not None else None
@@ -112,13 +112,13 @@ def ledger(config: Config, output: str, *, run: str | None, commit: str | None, 
     return Listing("commits", commits.COLUMNS, rows, [*reading_notes(reading), *([note] if note else [])], absolute=absolute)
 
 
-@Formats(*WRITES)
+@handler(*WRITES)
 def commit_url(config: Config, output: str, *, run: str | None) -> Written:
     """The web address of a run's commit."""
     return _url(config, run, "commit_url")
 
 
-@Formats(*WRITES)
+@handler(*WRITES)
 def repo_url(config: Config, output: str, *, run: str | None) -> Written:
     """The web address of a run's repository."""
     return _url(config, run, "repo_url")

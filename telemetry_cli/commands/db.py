@@ -1,17 +1,17 @@
 """The database as a thing: db path, db drain."""
 
-from telemetry_cli.commands.result import WRITES, Formats, Written
+from telemetry_cli.commands.result import WRITES, Written, handler
 from telemetry_cli.config import Config
 from telemetry_cli.recorder import catch_up, waiting
 
 
-@Formats(*WRITES)
+@handler(*WRITES)
 def path(config: Config, output: str) -> Written:
     """Where the database is."""
     return Written({"db_path": config.db_path, "base_dir": config.base_dir}, config.db_path)
 
 
-@Formats(*WRITES)
+@handler(*WRITES)
 def drain(config: Config, output: str) -> Written:
     """Apply every durable record that is not in the database yet."""
     before = waiting(config)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from telemetry_cli import rules
 from telemetry_cli.commands.arguments import reading_notes, run_reference
-from telemetry_cli.commands.result import READS, Card, Formats, Listing, Record, Result, Written
+from telemetry_cli.commands.result import READS, Card, Listing, Record, Result, Written, handler
 from telemetry_cli.commands.rows import RUN_COLUMNS, presented
 from telemetry_cli.config import Config
 from telemetry_cli.discover import git
@@ -28,7 +28,7 @@ _TIMES = {
 }
 
 
-@Formats(*READS, "ids")
+@handler(*READS, "ids")
 def query(
     config: Config,
     output: str,
@@ -130,7 +130,7 @@ def _rows(config: Config, reading: Reading, filters: runs.Filters, chosen: list[
         yield {name: run[name] for name in chosen} if chosen else run
 
 
-@Formats("table", "json")
+@handler("table", "json")
 def metadata(config: Config, output: str) -> Card:
     """The agent names and job types that occur."""
     reading = open_for_reading(config)

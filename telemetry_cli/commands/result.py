@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
+from telemetry_cli.config import Config
+
 Record = dict[str, object]
 
 
@@ -46,25 +48,28 @@ class Card:
 
 
 Result = Written | Listing | Card
-Handler = Callable[..., Result]
 
 WRITES = ("text", "json")
 READS = ("table", "json", "jsonl", "csv")
 ONE = ("table", "json")
 
 
-class Formats:
-    """A decorator that says which output formats a handler's result has; the first is the default.
+class Handler:
+    """A handler with the output formats of its result; the first is the default.
 
     `records` marks a command that records something: `TELEMETRY_DISABLED` and `TELEMETRY_NEVER_FAIL` are about those.
     """
 
-    def __init__(self, *formats: str, records: bool = False) -> None:
+    def __init__(self, function: Callable[..., Result], formats: Sequence[str], records: bool) -> None:
+        self.function = function
         self.formats = formats
         self.records = records
 
-    def __call__(self, handler: Handler) -> Handler:
-        """Mark the handler."""
-        handler.formats = self.formats  # type: ignore[attr-defined]
-        handler.records = self.records  # type: ignore[attr-defined]
-        return handler
+    def __call__(self, config: Config, output: str, **params: object) -> Result:
+        """Run it with what was parsed."""
+        return self.function(config, output, **params)
+
+
+def handler(*formats: str, records: bool = False) -> Callable[[Callable[..., Result]], Handler]:
+    """Make a function the handler of a command."""
+    return lambda function: Handler(function, formats, records)

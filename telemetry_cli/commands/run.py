@@ -5,7 +5,7 @@ from datetime import datetime
 
 from telemetry_cli import rules
 from telemetry_cli.commands.arguments import accepted, buffered_note, json_text, merged_objects, reading_notes, run_reference
-from telemetry_cli.commands.result import ONE, READS, WRITES, Card, Formats, Listing, Written
+from telemetry_cli.commands.result import ONE, READS, WRITES, Card, Listing, Written, handler
 from telemetry_cli.commands.rows import presented, presented_event
 from telemetry_cli.config import Config
 from telemetry_cli.discover import environment, git
@@ -16,7 +16,7 @@ from telemetry_cli.store import commits, runs
 from telemetry_cli.store.database import translated, translated_rows
 
 
-@Formats("text", "json", "env", records=True)
+@handler("text", "json", "env", records=True)
 def start(
     config: Config,
     output: str,
@@ -103,7 +103,7 @@ def _exports(result: dict[str, object]) -> dict[str, str]:
     return {"TELEMETRY_EVENT_ID": str(result["event_id"]), "TELEMETRY_RUN_ID": str(result["run_id"]), "TRACEPARENT": environment.traceparent()}
 
 
-@Formats(*WRITES, records=True)
+@handler(*WRITES, records=True)
 def update(
     config: Config,
     output: str,
@@ -131,7 +131,7 @@ def update(
     return _changed(record(config, "run.update", data, rules.stamp(moment)), data)
 
 
-@Formats(*WRITES, records=True)
+@handler(*WRITES, records=True)
 def end(
     config: Config,
     output: str,
@@ -176,7 +176,7 @@ def _changed(outcome: Outcome, data: dict[str, object]) -> Written:
     return Written(result, f"{result['status']} {result['event_id']}", notes)
 
 
-@Formats(*WRITES, records=True)
+@handler(*WRITES, records=True)
 def event(
     config: Config,
     output: str,
@@ -214,7 +214,7 @@ def event(
     return Written(result, f"recorded {result['event_type']} of {result['event_id']}", notes)
 
 
-@Formats(*READS)
+@handler(*READS)
 def events(config: Config, output: str, *, run: str | None, type_: str | None, absolute: bool) -> Listing:
     """The events of a run, oldest first."""
     reference = run_reference(run)
@@ -227,7 +227,7 @@ def events(config: Config, output: str, *, run: str | None, type_: str | None, a
     return Listing("events", runs.EVENT_COLUMNS, rows, [*reading_notes(reading), *([note] if note else [])], absolute=absolute)
 
 
-@Formats(*ONE)
+@handler(*ONE)
 def show(config: Config, output: str, *, run: str | None, absolute: bool) -> Card:
     """One run with everything that is known of it."""
     reference = run_reference(run)

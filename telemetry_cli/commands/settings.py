@@ -1,17 +1,17 @@
 """The settings: config show, config path."""
 
-from telemetry_cli.commands.result import READS, WRITES, Formats, Listing, Record, Written
+from telemetry_cli.commands.result import READS, WRITES, Listing, Record, Written, handler
 from telemetry_cli.config import Config, config_path
 
 
-@Formats(*READS)
+@handler(*READS)
 def show(config: Config, output: str) -> Listing:
     """Each setting, its value and where it came from."""
     rows: list[Record] = [{"setting": name, "value": value, "source": source} for name, (value, source) in config.values.items()]
     return Listing("settings", ("setting", "value", "source"), rows)
 
 
-@Formats(*WRITES)
+@handler(*WRITES)
 def path(config: Config, output: str) -> Written:
     """Where the config file is, or would be."""
     return Written({"config_path": config_path()}, config_path())

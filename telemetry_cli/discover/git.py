@@ -6,8 +6,6 @@ we run in reaches it: those name the hook's repository, not the one asked for.
 """
 
 import os
-import select
-import signal
 import time
 import zlib
 
@@ -127,9 +125,9 @@ def remote(repository: Repository) -> str | None:
         listed = _git(repository, "config", "--null", "--get-regexp", r"^remote\..*\.url$") or b""
         urls = {}
         for entry in listed.decode(errors="surrogateescape").split("\0"):
-            key, _, url = entry.partition("\n")
-            if url:
-                urls.setdefault(key[7:-4], url)
+            key, _, value = entry.partition("\n")
+            if value:
+                urls.setdefault(key[7:-4], value)
     url = urls.get("origin") or (next(iter(urls.values())) if len(urls) == 1 else None)
     return storable(remote_without_credentials(url)) if url else None
 
@@ -270,6 +268,9 @@ def _git(repository: Repository, *arguments: str, stdin: str = "") -> bytes | No
     """
     # Not --git-dir, which would switch git's own check of the owner off.
     bare = ("-c", "safe.bareRepository=all")
+    import select
+    from signal import SIGKILL
+
     directory = (*bare, "-C", repository.git_dir) if repository.work_tree is None else ("-C", repository.work_tree)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name.startswith(_KEPT_VARIABLES)}
     # A partial clone would fetch a missing object, through whatever program its config names.
@@ -298,13 +299,15 @@ def _git(repository: Repository, *arguments: str, stdin: str = "") -> bytes | No
     output, in_time = _collect(from_child)
     os.close(from_child)
     if not in_time:
-        os.kill(child, signal.SIGKILL)
+        os.kill(child, SIGKILL)
     _, status = os.waitpid(child, 0)
     return output if in_time and status == 0 else None
 
 
 def _collect(descriptor: int) -> tuple[bytes, bool]:
     """Everything up to the end or `_MOST_OUTPUT`, and whether that came before the deadline."""
+    import select
+
     deadline = time.monotonic() + DEADLINE_SECONDS
     poll = select.poll()
     poll.register(descriptor, select.POLLIN | select.POLLHUP)

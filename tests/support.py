@@ -5,6 +5,7 @@ import os
 import sqlite3
 import subprocess
 import sysconfig
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,17 @@ class Telemetry:
         """A run as `run show -o json` prints it."""
         shown: dict[str, Any] = self("run", "show", reference, "-o", "json").json
         return shown
+
+    def files(self) -> dict[str, bytes]:
+        """Every file and folder below the base with its content: what a refused command must leave as it was."""
+        return {str(path.relative_to(self.base)): path.read_bytes() if path.is_file() else b"" for path in self.base.rglob("*")}
+
+    def append(self, kind: str, at: str, **data: object) -> None:
+        """Add an operation to the journal by hand, past the program: the next command applies it. The base must exist."""
+        segment = max(self.raw.glob("ops_*.ndjson"))
+        body = json.dumps({"v": 1, "op_id": os.urandom(16).hex(), "op": kind, "at": at, "actor": "tests", "data": data}, separators=(",", ":"))[:-1].encode()
+        with segment.open("ab") as file:
+            file.write(b'%b,"crc":"%08x"}\n' % (body, zlib.crc32(body)))
 
     def sql(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """Ask the database directly, past the program."""

@@ -4,7 +4,7 @@ import io
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from itertools import pairwise
+from itertools import islice, pairwise
 from os.path import commonprefix
 
 from rich.box import SIMPLE_HEAD
@@ -16,8 +16,12 @@ from telemetry_cli.commands.result import Card, Listing, Record
 from telemetry_cli.render.text import printable
 from telemetry_cli.rules import encode, parse_stamp
 
+_PAGE = 1000
 _STATUS_STYLES = {"running": "cyan", "success": "green", "failure": "red", "partial": "yellow", "timeout": "magenta", "cancelled": "dim"}
-_RIGHT = {"duration", "items", "offset"}
+_FREE_TEXT = {
+    "agent_name", "job_type", "git_branch", "branch", "author", "git_commit_author", "payload_json", "metrics_json", "context_json", "event_type", "value",
+    "source", "input_summary", "output_summary", "error_summary", "error_details", "git_repo", "repo",
+}  # fmt: skip
 
 #: view → (heading → the row's text). What a listing shows when the user names no columns.
 _COLUMNS: dict[str, dict[str, str]] = {
@@ -47,47 +51,98 @@ _NOTHING = {"runs": "No runs.", "events": "No events.", "commits": "No commits."
 
 
 def draw(result: Card | Listing) -> Iterator[str]:
-    """The text of a result, one table for a listing, one card for a single thing."""
-    buffer = io.StringIO()
-    colours = Console()  # rich decides from stdout, NO_COLOR and FORCE_COLOR
-    console = Console(
-        file=buffer,
-        width=None if sys.stdout.isatty() else max(colours.width, 120),
-        force_terminal=colours.is_terminal,
-        no_color=colours.no_color,
-        color_system=colours.color_system if colours.is_terminal else None,  # type: ignore[arg-type]
+    """The text of a result: tables for a listing, a card for a single thing."""
+    console = _console()
+    for part in _parts(result, console.width):
+        console.print(part)
+        yield _taken(console)
+
+
+def _console() -> Console:
+    """A console that draws into memory, with the width and colours of stdout (NO_COLOR and FORCE_COLOR respected)."""
+    stdout = Console()
+    return Console(
+        file=io.StringIO(),
+        width=stdout.width if sys.stdout.isatty() else max(stdout.width, 120),
+        force_terminal=stdout.is_terminal,
+        no_color=stdout.no_color,
+        color_system=stdout.color_system if stdout.is_terminal else None,  # type: ignore[arg-type]
         markup=False,
         highlight=False,
         emoji=False,
     )
+
+
+def _taken(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    console.file.seek(0)
+    console.file.truncate()
+    return text
+
+
+def _parts(result: Card | Listing, width: int) -> Iterator[Table | Text]:
     if isinstance(result, Listing):
-        console.print(_table(result))
+        yield from _tables(result, width)
     elif result.view == "metadata":
-        console.print(_metadata(result.data))
+        yield _metadata(result.data)
     else:
-        for part in _run_card(result):
-            console.print(part)
-    yield buffer.getvalue()
+        yield from _run_card(result, width)
 
 
-def _table(listing: Listing) -> Table | Text:
-    rows = list(listing.rows)
-    if not rows:
-        return Text(_NOTHING[listing.view])
-    columns = {name: name for name in listing.columns} if listing.chosen else _COLUMNS[listing.view]
-    columns = {heading: name for heading, name in columns.items() if listing.chosen or any(row[name] not in (None, "") for row in rows)}
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for heading, name in columns.items():
-        table.add_column(heading, justify="right" if name == "duration_ms" else "left", overflow="ellipsis", no_wrap=True)
-    shorten = _shortest_prefixes(rows) if listing.view == "runs" and not listing.chosen else str
-    for row in rows:
-        table.add_row(*(_cell(name, row, listing.absolute, shorten) for name in columns.values()))
-    return table
+def _tables(listing: Listing, width: int) -> Iterator[Table | Text]:
+    """A listing, one table to a page of rows, so that memory does not grow with it; the first page settles the columns."""
+    rows = iter(listing.rows)
+    layout = None
+    while page := list(islice(rows, _PAGE)):
+        columns = layout.columns if layout else _columns(listing, page)
+        shorten = _shortest_prefixes(page) if not listing.chosen and "event_id" in page[0] else str
+        cells = [[_cell(name, row, listing.absolute, shorten) for name in columns.values()] for row in page]
+        is_first = layout is None
+        layout = layout or _Layout(columns, cells, width)
+        yield layout.table(cells, with_header=is_first)
+    if layout is None:
+        yield Text(_NOTHING[listing.view])
+
+
+def _columns(listing: Listing, page: list[Record]) -> dict[str, str]:
+    """Heading → field: what the user chose, else the view's columns that hold anything on this page."""
+    if listing.chosen:
+        return {name: name for name in listing.columns}
+    return {heading: name for heading, name in _COLUMNS[listing.view].items() if any(row[name] not in (None, "") for row in page)}
+
+
+class _Layout:
+    """The columns of a listing and their widths."""
+
+    def __init__(self, columns: dict[str, str], cells: list[list[Text]], width: int) -> None:
+        self.columns = columns
+        self.widths = [max(len(heading), *(row[index].cell_len for row in cells)) for index, heading in enumerate(columns)]
+        _fit(self.widths, [name in _FREE_TEXT for name in columns.values()], width - 3 * (len(columns) - 1))
+
+    def table(self, cells: list[list[Text]], *, with_header: bool) -> Table:
+        """One page."""
+        table = Table(box=SIMPLE_HEAD, show_header=with_header, show_edge=False, pad_edge=False, header_style="bold")
+        for (heading, name), width in zip(self.columns.items(), self.widths, strict=True):
+            table.add_column(heading, justify="right" if name == "duration_ms" else "left", overflow="ellipsis", no_wrap=True, width=width)
+        for row in cells:
+            table.add_row(*row)
+        return table
+
+
+def _fit(widths: list[int], may_shrink: list[bool], room: int) -> None:
+    """Make the columns fit: free text gives way, the widest first, before ids, times and numbers do."""
+    for chosen, least in ((may_shrink, 4), ([True] * len(widths), 1)):
+        while sum(widths) > room:
+            candidates = [index for index, width in enumerate(widths) if chosen[index] and width > least]
+            if not candidates:
+                break
+            widths[max(candidates, key=widths.__getitem__)] -= 1
 
 
 def _shortest_prefixes(rows: list[Record]) -> Callable[[str], str]:
     """Shorten event ids to a prefix that tells those shown apart, 8 characters at least, so that it can be used as RUN."""
-    ids = sorted(str(row["event_id"]) for row in rows)
+    ids = sorted({str(row["event_id"]) for row in rows})
     need = 8
     for neighbours in pairwise(ids):
         need = max(need, len(commonprefix(neighbours)) + 1)  # noqa: RUF071 - characters are what is compared
@@ -112,7 +167,7 @@ def _cell(name: str, row: Record, absolute: bool, shorten: Callable[[str], str] 
 
 
 def _metadata(data: Record) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
     agents, jobs = data["agent_names"], data["job_types"]
     assert isinstance(agents, list) and isinstance(jobs, list)
     table.add_column(f"agents ({len(agents)})")
@@ -122,7 +177,7 @@ def _metadata(data: Record) -> Table:
     return table
 
 
-def _run_card(card: Card) -> Iterator[Table | Text]:
+def _run_card(card: Card, width: int) -> Iterator[Table | Text]:
     run = card.data
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
@@ -137,7 +192,7 @@ def _run_card(card: Card) -> Iterator[Table | Text]:
         assert isinstance(rows, list)
         if rows:
             yield Text(f"\n{view}", style="bold")
-            yield _table(Listing("runs" if view == "children" else view, (), [_padded(row) for row in rows], absolute=card.absolute))
+            yield from _tables(Listing("runs" if view == "children" else view, (), map(_padded, rows), absolute=card.absolute), width)
 
 
 def _full(name: str, value: object) -> Text:

@@ -1,0 +1,64 @@
+"""Large databases: memory does not grow with the answer, and a slow reader delays no writer."""
+
+import os
+import sqlite3
+import subprocess
+import time
+
+import pytest
+from support import PROGRAM, Telemetry
+
+pytestmark = pytest.mark.heavy
+
+COPIES = """
+WITH RECURSIVE numbers (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM numbers WHERE n < ?)
+INSERT INTO agent_runs (event_id, run_id, schema_version, op_id, created_at, updated_at, start_time, agent_name, job_type, status, duration_ms, error_details)
+SELECT printf('%016x-%d', abs(random()), n), 'copy', schema_version, op_id, created_at, updated_at, start_time, agent_name, job_type, status, abs(random()) % 9999,
+       printf('%.*c', 200, 'x')
+FROM agent_runs, numbers WHERE agent_runs.id = 1
+"""
+
+
+def filled(telemetry: Telemetry, runs: int) -> Telemetry:
+    """A base with so many runs more; copies of one, made past the journal, which does not mind rows it did not make."""
+    telemetry.start()
+    with sqlite3.connect(telemetry.database) as db:
+        db.execute(COPIES, (runs,))
+    db.close()
+    return telemetry
+
+
+def peak_kib(telemetry: Telemetry, *argv: str) -> int:
+    with open(os.devnull, "wb") as nowhere:
+        process = subprocess.Popen([str(PROGRAM), *argv], env=telemetry.env, cwd=telemetry.cwd, stdout=nowhere)
+        _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return usage.ru_maxrss
+
+
+@pytest.mark.parametrize(
+    "options", [("-o", "json"), ("-o", "csv"), ("-o", "ids"), ("-o", "table"), ("-o", "jsonl", "--sort", "duration_ms")], ids=lambda options: " ".join(options)
+)
+def test_memory_does_not_grow_with_the_answer(options: tuple[str, ...], telemetry: Telemetry) -> None:
+    small, large = 3_000, 40_000
+    filled(telemetry, small)
+    before = peak_kib(telemetry, "query", "--limit", "0", *options)
+    filled(telemetry, large)
+    after = peak_kib(telemetry, "query", "--limit", "0", *options)
+    # SQLite's page cache may fill up to its own bound of 2 MB; 37,000 rows held in memory would be over 60 MB.
+    assert after - before < 6 * 1024
+
+
+def test_a_reader_that_has_stalled_delays_no_writer(telemetry: Telemetry) -> None:
+    filled(telemetry, 20_000)
+    reader = telemetry.popen("query", "--limit", "0", "-o", "jsonl", stdout=subprocess.PIPE)
+    assert reader.stdout
+    assert reader.stdout.read(1) == b"{"
+    begun = time.monotonic()
+    event_id = telemetry.start()
+    assert time.monotonic() - begun < 2
+    assert telemetry.sql("SELECT count(*) FROM agent_runs WHERE event_id = ?", event_id) == [(1,)]
+    assert reader.poll() is None
+    reader.kill()
+    reader.communicate()

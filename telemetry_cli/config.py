@@ -83,22 +83,22 @@ class Config:
         which would apply one base's journal to another's database.
         """
         (base, base_source), (db, db_source) = self.values["base_dir"], self.values["db_path"]
-        base_layer = _LAYERS.index(_layer(base_source)) if base else len(_LAYERS)
-        db_layer = _LAYERS.index(_layer(db_source)) if db else len(_LAYERS)
+        base_layer = _LAYERS.index(_layer(base_source)) if base is not None else len(_LAYERS)
+        db_layer = _LAYERS.index(_layer(db_source)) if db is not None else len(_LAYERS)
         if base_layer > db_layer:
             base = None
         elif db_layer > base_layer:
             db = None
-        if base:
+        if base is not None:
             self.base_dir = _absolute(base_source, base)
-        elif db:
+        elif db is not None:
             path = _absolute(db_source, db)
             folder = os.path.dirname(path)
             self.base_dir = os.path.dirname(folder) if os.path.basename(folder) == "db" else path + ".d"
         else:
             self.base_dir = os.path.join(_platform_folder("XDG_DATA_HOME", ".local/share"), "telemetry")
         self.db_dir = os.path.join(self.base_dir, "db")
-        self.db_path = _absolute(db_source, db) if db else os.path.join(self.db_dir, "telemetry.sqlite")
+        self.db_path = _absolute(db_source, db) if db is not None else os.path.join(self.db_dir, "telemetry.sqlite")
         self.values["base_dir"] = (self.base_dir, base_source if base else "derived from the database's path" if db else "default")
         self.values["db_path"] = (self.db_path, db_source if db else "derived from the base folder")
         #: Whether the database's folder is one of our own, private and no link; else it is whatever the user named.
@@ -135,17 +135,31 @@ def _absolute(source: str, path: str) -> str:
     if not path or "\0" in path:
         raise InvalidInput(f"{source}: an empty path; name a folder or file")
     try:
-        return os.path.abspath(os.path.expanduser(path))
+        home = _home() if path == "~" or path.startswith("~/") else None
+        return os.path.abspath(home + path[1:] if home else path)
     except FileNotFoundError:
         raise InvalidInput(f"{source}: {path!r} is relative and the working folder is gone; give an absolute path") from None
+
+
+def _home() -> str | None:
+    """The home folder, by $HOME or the user database; an empty $HOME says nothing (Python takes it for `/`)."""
+    home = os.environ.get("HOME")
+    if not home:
+        import pwd
+
+        try:
+            home = pwd.getpwuid(os.getuid()).pw_dir
+        except KeyError:
+            return None
+    return home if os.path.isabs(home) else None
 
 
 def _platform_folder(variable: str, below_home: str) -> str:
     folder = os.environ.get(variable, "")
     if os.path.isabs(folder):
         return folder
-    home = os.path.expanduser("~")
-    if not os.path.isabs(home):
+    home = _home()
+    if home is None:
         raise InvalidInput(f"no home folder is known and {variable} is not set", "Set TELEMETRY_BASE_DIR, or pass --base-dir.")
     return os.path.join(home, below_home)
 

@@ -22,18 +22,16 @@ Globals = dict[str, str | None]
 def program() -> None:
     """The installed command: `main`, without the interpreter's farewell, which costs as much as the discovery of git."""
     code = main()
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (OSError, ValueError, AttributeError):
-            code = code or OutputLost.exit_code
+    plain.flush_streams()
     os._exit(code)
 
 
 def main() -> int:
     """Run the program on `sys.argv` and return its exit code."""
-    plain.open_closed_streams()
+    plain.prepare_streams()
     argv = sys.argv[1:]
+    if sys.getfilesystemencoding() != "utf-8":
+        argv = [os.fsencode(word).decode(errors="surrogateescape") for word in argv]
     try:
         return _run(argv)
     except KeyboardInterrupt:
@@ -85,11 +83,11 @@ def addressed(argv: list[str]) -> tuple[Path, bool]:
     for word in rest:
         if word in _GLOBAL_OPTIONS:
             next(rest, None)
-        elif word.partition("=")[0] not in _GLOBAL_OPTIONS:
+        elif not word.startswith("-"):
             path = (*path, word)
             if path in COMMANDS:
                 return path, COMMANDS[path][4]
-            if word.startswith("-") or len(path) == _LONGEST_PATH:
+            if len(path) == _LONGEST_PATH:
                 break
     return (), False
 
@@ -161,6 +159,8 @@ def _parse_with_typer(argv: list[str]) -> tuple[Call, Globals] | None:
 
     try:
         call, global_options = parse_slowly(argv)
+    except OSError as error:
+        raise OutputLost(f"stdout cannot be written: {error.strerror}") from None
     except UsageError as error:
         words = " ".join(["telemetry", *addressed(argv)[0]])
         raise InvalidInput(str(error), f"See: {words} --help") from None

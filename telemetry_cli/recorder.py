@@ -15,7 +15,7 @@ from telemetry_cli.locks import Lock
 from telemetry_cli.rules import new_op_id, now, stamp
 from telemetry_cli.store import progress
 from telemetry_cli.store.apply import apply, reject
-from telemetry_cli.store.database import Connection, commit, ensure_schema, open_reader, open_writer, translated
+from telemetry_cli.store.database import Connection, check_place, commit, ensure_schema, open_reader, open_writer, translated
 
 #: What one command on the fast path applies at most (operations, seconds): a backlog of others must not hold it up.
 _FAST = (1000, 0.1)
@@ -47,6 +47,7 @@ def record(config: Config, kind: str, data: dict[str, object], at: str) -> Outco
     Raises `NotDurable` when it could be written nowhere and `Refused` for planted links. Once this returns, it is recorded.
     """
     deadline = time.monotonic() + config.lock_timeout
+    check_place(config.db_path, config.owns_db_folder)
     op_id = new_op_id()
     line = journal.encode({"op_id": op_id, "op": kind, "at": at, "actor": _actor(), "data": data})
     position = journal.append(config, op_id, line, at, deadline)

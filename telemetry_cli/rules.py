@@ -291,12 +291,15 @@ def pair(name: str, value: str) -> tuple[str, object]:
         raise InvalidInput(f"{name}: {shorten(value)!r} is not accepted; give KEY=VALUE")
     text(name, key)
     try:
-        parsed = json.loads(source)
+        is_scalar = not isinstance(json.loads(source, parse_constant=_no_json), (dict, list))
     except (ValueError, RecursionError):
-        return key, text(name, source)
-    if isinstance(parsed, (dict, list)):
-        return key, text(name, source)
-    return key, json_value(f"{name} {shorten(key, 40)}", source)
+        is_scalar = False
+    return key, json_value(f"{name} {shorten(key, 40)}", source) if is_scalar else text(name, source)
+
+
+def _no_json(word: str) -> object:
+    """Python reads NaN and Infinity, which JSON does not have."""
+    raise ValueError(word)
 
 
 def encode(value: object) -> str:

@@ -25,6 +25,8 @@ def json_text(name: str, value: str) -> str:
         return value
     try:
         if value == "-":
+            if sys.stdin is None:
+                raise InvalidInput(f"{name}: stdin is closed")
             content = sys.stdin.buffer.read(rules.LARGEST_DOCUMENT + 1)
         else:
             with open(value[1:], "rb") as file:
@@ -52,19 +54,20 @@ def merged_objects(metrics: str | None, context: str | None, metric: Sequence[st
     return merged
 
 
-def accepted(outcome: Outcome) -> dict[str, object]:
-    """The result of an operation that was applied. Raises the error that it ended with."""
+def became(outcome: Outcome, **if_buffered: object) -> tuple[dict[str, object], list[str]]:
+    """What a record became, as json, and what to say about it on stderr; `if_buffered` is what is known of it by then.
+
+    Raises the error that the operation ended with.
+    """
+    if outcome.buffered:
+        hint = f" {outcome.buffered.hint}" if outcome.buffered.hint else ""
+        note = f"buffered: {outcome.buffered.message}; the record is durable and will be applied by a later command.{hint}"
+        return {"status": "buffered", **if_buffered}, [note]
     if outcome.exit_code:
         error = BY_EXIT_CODE.get(outcome.exit_code, TelemetryError)
         raise error(str(outcome.result["error"]), str(outcome.result.get("hint", "")))
-    return outcome.result
-
-
-def buffered_note(outcome: Outcome) -> str:
-    """What to say of a record that is durable and not yet in the database."""
-    assert outcome.buffered
-    hint = f" {outcome.buffered.hint}" if outcome.buffered.hint else ""
-    return f"buffered: {outcome.buffered.message}; the record is durable and will be applied by a later command.{hint}"
+    result = dict(outcome.result)
+    return result, [str(result.pop("note"))] if "note" in result else []
 
 
 def reading_notes(reading: Reading) -> list[str]:

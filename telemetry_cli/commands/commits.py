@@ -4,7 +4,7 @@ import os
 from datetime import datetime
 
 from telemetry_cli import rules
-from telemetry_cli.commands.arguments import accepted, buffered_note, reading_notes, run_reference
+from telemetry_cli.commands.arguments import became, reading_notes, run_reference
 from telemetry_cli.commands.result import READS, WRITES, Listing, Written, handler
 from telemetry_cli.commands.rows import presented
 from telemetry_cli.config import Config
@@ -46,11 +46,7 @@ def associate(
     if children:
         data["children"] = True
     outcome = record(config, "commit.associate", {name: value for name, value in data.items() if value is not None}, rules.stamp(moment))
-    if outcome.buffered:
-        result = {"status": "buffered", "event_id": data["run"], "run_id": None, "commit_hash": data["commit_hash"]}
-        return Written(result, f"buffered {data['run']} {data['commit_hash']}", [buffered_note(outcome)])
-    result = accepted(outcome)
-    notes = [str(result.pop("note"))] if "note" in result else []
+    result, notes = became(outcome, event_id=data["run"], run_id=None, commit_hash=data["commit_hash"])
     return Written(result, f"{result['event_id']} {result['commit_hash']}", notes)
 
 

@@ -81,7 +81,7 @@ def query(
             filters.any_of("parent_run_id", _parent_names(reading, parent))
     if count:
         return _counted(config, reading, filters)
-    rows = _rows(config, reading, filters, chosen)
+    rows = _rows(config, reading, filters, chosen if output != "ids" else None)
     return Listing("runs", chosen or RUN_COLUMNS, rows, reading_notes(reading), chosen=chosen is not None, absolute=absolute)
 
 

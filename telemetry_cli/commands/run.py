@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from telemetry_cli import rules
-from telemetry_cli.commands.arguments import accepted, buffered_note, json_text, merged_objects, reading_notes, run_reference
+from telemetry_cli.commands.arguments import became, json_text, merged_objects, reading_notes, run_reference
 from telemetry_cli.commands.result import ONE, READS, WRITES, Card, Listing, Written, handler
 from telemetry_cli.commands.rows import presented, presented_event
 from telemetry_cli.config import Config
@@ -43,7 +43,8 @@ def start(
         **rules.fields(fields),
         **merged_objects(metrics, context, metric),
     }
-    data["event_id"] = _event_id(event_id) if event_id is not None else rules.new_event_id()
+    notes: list[str] = []
+    data["event_id"] = _event_id(event_id, notes) if event_id is not None else rules.new_event_id()
     data["run_id"] = rules.run_id("--run-id", run_id) if run_id is not None else rules.new_run_id(moment, str(data["agent_name"]))
     data["start_time"] = rules.instant("--start-time", start_time, moment) if start_time is not None else at
     data.setdefault("agent_owner", config.agent_owner)
@@ -54,11 +55,10 @@ def start(
     if not no_git:
         data = {**_git_facts(), **data}
     outcome = record(config, "run.create", {name: value for name, value in data.items() if value is not None}, at)
-    result = {"status": "buffered", "event_id": data["event_id"], "run_id": data["run_id"]} if outcome.buffered else accepted(outcome)
-    notes = [buffered_note(outcome)] if outcome.buffered else []
+    result, said = became(outcome, event_id=data["event_id"], run_id=data["run_id"])
     if result["status"] == "duplicate":
-        notes.append(f"duplicate: a run with event_id {result['event_id']} is there already; nothing was changed")
-    return Written(result, str(result["event_id"]), notes, _exports(result) if output == "env" else None)
+        said.append(f"duplicate: a run with event_id {result['event_id']} is there already; nothing was changed")
+    return Written(result, str(result["event_id"]), notes + said, _exports(result) if output == "env" else None)
 
 
 def _identity(config: Config, agent_name: str | None, job_type: str | None) -> dict[str, object]:
@@ -72,14 +72,17 @@ def _identity(config: Config, agent_name: str | None, job_type: str | None) -> d
     return rules.fields({"agent_name": agent, "job_type": job})
 
 
-def _event_id(value: str) -> str:
+def _event_id(value: str, notes: list[str]) -> str:
     if value != "auto":
         return rules.event_id("--event-id", value)
+    notes.append("--event-id auto: a random id is used")
     return rules.new_event_id()
 
 
 def _parent(parent: str | None, event_id: str) -> dict[str, object]:
     if parent is not None:
+        if parent == event_id:
+            raise InvalidInput(f"--parent: {parent} is the run itself")
         return {"parent": run_reference(parent, "--parent")}
     current = environment.current_run()
     # A script that exports the id first and starts the run with it is not its own parent.
@@ -168,11 +171,7 @@ def _times(moment: datetime, start_time: str | None, end_time: str | None) -> di
 
 
 def _changed(outcome: Outcome, data: dict[str, object]) -> Written:
-    if outcome.buffered:
-        result: dict[str, object] = {"status": "buffered", "event_id": data["run"], "run_id": None, "fields_updated": []}
-        return Written(result, f"buffered {data['run']}", [buffered_note(outcome)])
-    result = accepted(outcome)
-    notes = [str(result.pop("note"))] if "note" in result else []
+    result, notes = became(outcome, event_id=data["run"], run_id=None, fields_updated=[])
     return Written(result, f"{result['status']} {result['event_id']}", notes)
 
 
@@ -206,12 +205,8 @@ def event(
         if value is not None:
             data[name] = rules.required_text(rules.option(name), value)
     outcome = record(config, "run.event", data, rules.stamp(moment))
-    if outcome.buffered:
-        result: dict[str, object] = {"status": "buffered", "event_id": data["run"], "run_id": None, "event_type": data["event_type"]}
-        return Written(result, f"buffered {data['event_type']} of {data['run']}", [buffered_note(outcome)])
-    result = accepted(outcome)
-    notes = [str(result.pop("note"))] if "note" in result else []
-    return Written(result, f"recorded {result['event_type']} of {result['event_id']}", notes)
+    result, notes = became(outcome, event_id=data["run"], run_id=None, event_type=data["event_type"])
+    return Written(result, f"{result['status']} {result['event_type']} of {result['event_id']}", notes)
 
 
 @handler(*READS)

@@ -1,5 +1,6 @@
 """Results as lines, json, jsonl, csv and ids, without rich; and the only writes to stdout and stderr."""
 
+import io
 import json
 import os
 import sys
@@ -13,14 +14,29 @@ from telemetry_cli.render.text import printable
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def open_closed_streams() -> None:
-    """Put /dev/null where stdin, stdout or stderr was closed: the next file opened must not become one of them."""
+def prepare_streams() -> None:
+    """Put /dev/null where stdin, stdout or stderr was closed: the next file opened must not become one of them.
+
+    What an encoding cannot say is escaped; it must not stop the rest.
+    """
     for descriptor, stream in enumerate((sys.stdin, sys.stdout, sys.stderr)):
+        if isinstance(stream, io.TextIOWrapper) and descriptor:
+            stream.reconfigure(errors="backslashreplace")
         if stream is None:
             found = os.open(os.devnull, os.O_RDWR)
             if found != descriptor:
                 os.dup2(found, descriptor)
                 os.close(found)
+
+
+def flush_streams() -> None:
+    """The last thing before the program leaves: `show` has seen to stdout, and stderr must not matter."""
+    for descriptor, stream in ((1, sys.stdout), (2, sys.stderr)):
+        try:
+            if stream:
+                stream.flush()
+        except (OSError, ValueError):
+            _silence(descriptor)
 
 
 def say(text: str) -> None:
@@ -108,7 +124,6 @@ def _ids(listing: Listing) -> Iterator[str]:
 
 def _csv(listing: Listing) -> Iterator[str]:
     import csv
-    import io
 
     buffer = io.StringIO()
     writer = csv.writer(buffer)

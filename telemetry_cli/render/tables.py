@@ -17,6 +17,7 @@ from telemetry_cli.render.text import printable
 from telemetry_cli.rules import encode, parse_stamp
 
 _PAGE = 1000
+_WIDEST = 10_000
 _STATUS_STYLES = {"running": "cyan", "success": "green", "failure": "red", "partial": "yellow", "timeout": "magenta", "cancelled": "dim"}
 _FREE_TEXT = {
     "agent_name", "job_type", "git_branch", "branch", "author", "git_commit_author", "payload_json", "metrics_json", "context_json", "event_type", "value",
@@ -47,23 +48,28 @@ _COLUMNS: dict[str, dict[str, str]] = {
     },
     "settings": {"setting": "setting", "value": "value", "source": "source"},
 }
+#: Fields that are wrapped rather than cut: a path is of no use without its end.
+_WHOLE = ("value",)
 _NOTHING = {"runs": "No runs.", "events": "No events.", "commits": "No commits.", "settings": "No settings."}
 
 
 def draw(result: Card | Listing) -> Iterator[str]:
     """The text of a result: tables for a listing, a card for a single thing."""
-    console = _console()
+    console = _console(whole=isinstance(result, Listing) and result.view == "settings")
     for part in _parts(result, console.width):
         console.print(part)
         yield _taken(console)
 
 
-def _console() -> Console:
-    """A console that draws into memory, with the width and colours of stdout (NO_COLOR and FORCE_COLOR respected)."""
+def _console(*, whole: bool) -> Console:
+    """A console that draws into memory, with the width and colours of stdout (NO_COLOR and FORCE_COLOR respected).
+
+    To a pipe nothing has to fit; tables are still kept readable, unless `whole` wants every value to its end.
+    """
     stdout = Console()
     return Console(
         file=io.StringIO(),
-        width=stdout.width if sys.stdout.isatty() else max(stdout.width, 120),
+        width=stdout.width if sys.stdout.isatty() else _WIDEST if whole else max(stdout.width, 120),
         force_terminal=stdout.is_terminal,
         no_color=stdout.no_color,
         color_system=stdout.color_system if stdout.is_terminal else None,  # type: ignore[arg-type]
@@ -124,7 +130,13 @@ class _Layout:
         """One page."""
         table = Table(box=SIMPLE_HEAD, show_header=with_header, show_edge=False, pad_edge=False, header_style="bold")
         for (heading, name), width in zip(self.columns.items(), self.widths, strict=True):
-            table.add_column(heading, justify="right" if name == "duration_ms" else "left", overflow="ellipsis", no_wrap=True, width=width)
+            table.add_column(
+                heading,
+                justify="right" if name == "duration_ms" else "left",
+                overflow="fold" if name in _WHOLE else "ellipsis",
+                no_wrap=name not in _WHOLE,
+                width=width,
+            )
         for row in cells:
             table.add_row(*row)
         return table

@@ -87,10 +87,15 @@ def _run_create(db: sqlite3.Connection, operation: Data, data: Data) -> Result:
         metrics_json=encode(data.get("metrics", {})),
         context_json=encode(data.get("context", {})),
     )
+    note = None
     if data.get("parent") is not None:
-        row["parent_run_id"] = _parent(db, str(data["parent"]), str(event_id))
+        try:
+            row["parent_run_id"] = _parent(db, str(data["parent"]), str(event_id))
+        except NotFound:
+            # The run itself is worth more than its place.
+            note = f"--parent: there is no run {data['parent']} yet; the run is recorded without a parent"
     db.execute(f"INSERT INTO agent_runs ({','.join(row)}) VALUES ({','.join('?' * len(row))})", tuple(row.values()))
-    return {"status": "created", "event_id": event_id, "run_id": run_id}
+    return _noted({"status": "created", "event_id": event_id, "run_id": run_id}, note)
 
 
 def _parent(db: sqlite3.Connection, reference: str, child: str) -> str:
@@ -168,7 +173,11 @@ def _changed(db: sqlite3.Connection, operation: Data, run: sqlite3.Row, note: st
 
 
 def _outcome(status: str, run: sqlite3.Row, changed: list[str], note: str | None) -> Result:
-    result: Result = {"status": status, "event_id": run["event_id"], "run_id": run["run_id"], "fields_updated": changed}
+    return _noted({"status": status, "event_id": run["event_id"], "run_id": run["run_id"], "fields_updated": changed}, note)
+
+
+def _noted(result: Result, note: str | None) -> Result:
+    """A result with what is to be said about it on stderr."""
     return result | {"note": note} if note else result
 
 
@@ -190,8 +199,7 @@ def _run_event(db: sqlite3.Connection, operation: Data, data: Data) -> Result:
             operation["op_id"],
         ),
     )
-    result: Result = {"status": "created", "event_id": event_id, "run_id": run_id, "event_type": data["event_type"]}
-    return result | {"note": note} if note else result
+    return _noted({"status": "created", "event_id": event_id, "run_id": run_id, "event_type": data["event_type"]}, note)
 
 
 # Commits
@@ -205,7 +213,7 @@ def _commit_associate(db: sqlite3.Connection, operation: Data, data: Data) -> Re
     result: Result = {"status": "success", "event_id": event_id, "run_id": run_id, "commit_hash": data["commit_hash"]}
     if data.get("children"):
         result["children"] = [child for _, child in runs[1:]]
-    return result | {"note": note} if note else result
+    return _noted(result, note)
 
 
 def _associate(db: sqlite3.Connection, operation: Data, data: Data, id_: int, event_id: str) -> None:

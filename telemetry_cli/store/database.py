@@ -87,6 +87,19 @@ def open_writer(path: str, private: bool, synchronous: str, deadline: float) -> 
     return db
 
 
+def check_place(path: str, private: bool) -> None:
+    """Raise `Refused` when something else than a plain file of one name stands where the database or its lock belongs."""
+    try:
+        if private and not check_folder(os.path.dirname(path)):
+            return
+        for name in (path, path + ".lock"):
+            if os.path.lexists(name):
+                check_regular(name, os.lstat(name))
+    except OSError:
+        # Whatever else is wrong there, the journal may still take the record.
+        return
+
+
 def _prepare(path: str, private: bool) -> None:
     """Check what lies at the path; make an empty private file where nothing does, since SQLite would make a public one."""
     folder = os.path.dirname(path)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from support import Ran, Telemetry
+
 from telemetry_cli.journal import decode, encode
 
 AT = "2026-01-02T03:04:05.678Z"
@@ -18,9 +19,7 @@ START = ("run", "start", *NAMED, "--no-git")
 
 #: What a helper process does before it says "held"; it lets go when its stdin closes.
 EXCLUSIVE = "import sqlite3; db = sqlite3.connect(sys.argv[1], isolation_level=None); db.execute('BEGIN EXCLUSIVE')"
-READING = (
-    "import sqlite3; db = sqlite3.connect(sys.argv[1], isolation_level=None); cursor = db.execute('SELECT * FROM sqlite_schema'); cursor.fetchone()"
-)
+READING = "import sqlite3; db = sqlite3.connect(sys.argv[1], isolation_level=None); cursor = db.execute('SELECT * FROM sqlite_schema'); cursor.fetchone()"
 FLOCKED = "import fcntl, os; descriptor = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT, 0o600); fcntl.flock(descriptor, fcntl.LOCK_EX)"
 
 

@@ -100,8 +100,8 @@ def test_an_ambiguous_abbreviation_is_refused(telemetry: Telemetry, git: Git) ->
         if prefix in seen:
             break
         seen[prefix] = content
-    for content in (seen[prefix], content):
-        (git.path / "blob").write_bytes(content)
+    for blob in (seen[prefix], content):
+        (git.path / "blob").write_bytes(blob)
         git("hash-object", "-w", "blob")
     assert prefix in refused(telemetry, telemetry.start(), "--commit", prefix, cwd=git.path)
 

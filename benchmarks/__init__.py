@@ -1,0 +1,1 @@
+"""What telemetry costs, as ratios to floor programs and to peers, measured in pairs on one machine: `./dev bench`."""

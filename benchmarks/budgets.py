@@ -1,0 +1,122 @@
+"""The budgets: one table of what is measured, against what, and how much it may be."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.measure import Compare, Measurement, Variant, added, measure, ratio, run, say
+from benchmarks.world import World
+
+_WRITE, _READ, _PASS = "floor_write.py", "floor_read.py", "python -c pass"
+
+
+@dataclass(frozen=True)
+class Bases:
+    """The generated databases, as base folders: the one with many runs, and the one with 1,000."""
+
+    many: Path
+    few: Path
+
+
+#: Builds the variants of a measurement: the one under test first.
+Build = Callable[[World, Bases], tuple[Variant, ...]]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """One row: what is measured against what, the most that it may be, how, and the command that must exist for it."""
+
+    what: str
+    against: str
+    most: float
+    needs: tuple[str, ...]
+    build: Build
+    compare: Compare = ratio
+
+
+def _writing(*arguments: str, in_repository: bool = False, configured: bool = False) -> Build:
+    """A `run start` against the floor."""
+
+    def build(world: World, _: Bases) -> tuple[Variant, ...]:
+        base, floor = world.base(), world.base()
+        cwd = world.repository() if in_repository else None
+        command = world.start(base, *arguments, cwd=cwd)
+        if configured:
+            with_file = world.start(base, *arguments, cwd=cwd, env=world.configured)
+            return lambda _: with_file, lambda _: command, lambda _: world.floor_write(floor)
+        return lambda _: command, lambda _: world.floor_write(floor)
+
+    return build
+
+
+def _about_a_run(*before: str, after: tuple[str, ...] = (), in_repository: bool = False) -> Build:
+    """A command about a run that was started before, another one each time, against the floor."""
+
+    def build(world: World, _: Bases) -> tuple[Variant, ...]:
+        base, floor = world.base(), world.base()
+        names = world.started(base, world.rounds)
+        cwd = world.repository() if in_repository else None
+        return lambda number: world.telemetry(base, *before, names[number], *after, cwd=cwd), lambda _: world.floor_write(floor)
+
+    return build
+
+
+_NEWEST = ("query", "-o", "json", "--limit", "50")
+
+
+def _query_and_floor(world: World, bases: Bases) -> tuple[Variant, ...]:
+    return lambda _: world.telemetry(bases.many, *_NEWEST), lambda _: world.floor_read(bases.many)
+
+
+def _query_many_and_few(world: World, bases: Bases) -> tuple[Variant, ...]:
+    return lambda _: world.telemetry(bases.many, *_NEWEST), lambda _: world.telemetry(bases.few, *_NEWEST)
+
+
+def _table(world: World, bases: Bases) -> tuple[Variant, ...]:
+    return lambda _: world.telemetry(bases.few, "query", "--limit", "50"), lambda _: world.python("-c", "pass")
+
+
+def _exec(world: World, _: Bases) -> tuple[Variant, ...]:
+    base, floor = world.base(), world.base()
+    return lambda _: world.telemetry(base, "run", "exec", "--no-git", "--", "true"), lambda _: world.floor_write(floor)
+
+
+def _slowest_help(world: World, _: Bases) -> tuple[Variant, ...]:
+    """Of the help of every command and group, the one that was slowest in a first look."""
+    commands = world.commands()
+    paths = sorted({path[:length] for path in commands for length in range(len(path) + 1)})
+    times = {path: min(run(world.help(*path)) for _ in range(3)) for path in paths}
+    slowest = max(times, key=times.__getitem__)
+    say(f"  --help of {len(paths)} commands and groups; the slowest: telemetry {' '.join(slowest)}")
+    return lambda _: world.help(*slowest), lambda _: world.python("-c", "pass")
+
+
+BUDGETS = (
+    Budget("run start --no-git", _WRITE, 1.3, ("run", "start"), _writing("--no-git")),
+    Budget("run start, with git discovery", _WRITE, 1.5, ("run", "start"), _writing(in_repository=True)),
+    Budget("run end", _WRITE, 1.6, ("run", "end"), _about_a_run("run", "end")),
+    Budget("run event", _WRITE, 1.6, ("run", "event"), _about_a_run("run", "event", "checkpoint", "--run")),
+    Budget("associate-commit, HEAD of a repository", _WRITE, 1.6, ("associate-commit",), _about_a_run("associate-commit", in_repository=True)),
+    Budget("a config file: added to run start --no-git", _WRITE, 0.3, ("run", "start"), _writing("--no-git", configured=True), added),
+    Budget("run exec -- true", _WRITE, 2.2, ("run", "exec"), _exec),
+    Budget("query -o json, newest 50 of many", _READ, 1.4, ("query",), _query_and_floor),
+    Budget("the same query, many runs / 1,000", "1,000 runs", 1.2, ("query",), _query_many_and_few),
+    Budget("a table of 50 runs", _PASS, 9, ("query",), _table),
+    Budget("--help, the slowest command's", _PASS, 24, (), _slowest_help),
+)
+
+
+def take(budget: Budget, world: World, bases: Bases, pairs: int, warmups: int) -> Measurement:
+    """Measure one row; once more when that was noisy, and then the measurement that spreads less is kept."""
+    variants = budget.build(world, bases)
+    first = measure(variants, budget.compare, pairs, warmups)
+    if not first.noisy:
+        return first
+    say("  noisy; measured again")
+    second = measure(budget.build(world, bases), budget.compare, pairs, warmups)
+    return min(first, second, key=_spread)
+
+
+def _spread(measurement: Measurement) -> float:
+    assert measurement.quartiles
+    return measurement.quartiles[1] - measurement.quartiles[0]

@@ -1,0 +1,197 @@
+"""A hostile repository: every program its config names would leave a marker, and none may be run.
+
+Each trap is first proven to be live: an ordinary git command springs it.
+"""
+
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support import Git, Telemetry
+
+Make = Callable[..., Git]
+MISSING = "00000000000000000000000000000000deadbeef"
+TRAPS: dict[str, tuple[Callable[["Trap"], None], list[str]]] = {}
+
+
+class Trap:
+    """A repository with two commits, and a program that leaves `marker` when somebody runs it."""
+
+    def __init__(self, git: Git, folder: Path) -> None:
+        self.git = git
+        self.cwd = git.path
+        self.marker = folder / "marker"
+        self.program = folder / "evil"
+        self.program.write_text(f"#!/bin/sh\necho \"$0 $*\" >>'{self.marker}'\n")
+        self.program.chmod(0o755)
+
+    def config(self, *pairs: tuple[str, str]) -> None:
+        for key, value in pairs:
+            self.git("config", key, value)
+
+    def dirty(self) -> None:
+        """A tracked file whose time and size are no longer those of the index."""
+        (self.git.path / "file").write_text("changed, and longer\n")
+
+
+def trap(*spring: str) -> Callable[[Callable[[Trap], None]], Callable[[Trap], None]]:
+    """Add a trap; `spring` is the git command that falls into it."""
+
+    def add(lay: Callable[[Trap], None]) -> Callable[[Trap], None]:
+        TRAPS[lay.__name__] = (lay, list(spring))
+        return lay
+
+    return add
+
+
+@trap("status")
+def fsmonitor(trap: Trap) -> None:
+    trap.config(("core.fsmonitor", str(trap.program)))
+
+
+@trap("log", "-1")
+def signature(trap: Trap) -> None:
+    trap.config(("log.showSignature", "true"), ("gpg.program", str(trap.program)))
+    content = trap.git("cat-file", "commit", "HEAD")
+    headers, _, message = content.partition("\n\n")
+    signed = f"{headers}\ngpgsig -----BEGIN PGP SIGNATURE-----\n \n x\n -----END PGP SIGNATURE-----\n\n{message}\n"
+    (trap.git.path / ".git/signed").write_text(signed)
+    trap.git("update-ref", "HEAD", trap.git("hash-object", "-t", "commit", "-w", ".git/signed"))
+
+
+@trap("diff")
+def clean_filter(trap: Trap) -> None:
+    trap.config(("filter.evil.clean", str(trap.program)), ("filter.evil.process", str(trap.program)), ("filter.evil.smudge", str(trap.program)))
+    (trap.git.path / ".gitattributes").write_text("* filter=evil\n")
+    trap.dirty()
+
+
+@trap("diff")
+def external_diff(trap: Trap) -> None:
+    trap.config(("diff.external", str(trap.program)))
+    trap.dirty()
+
+
+@trap("diff")
+def textconv(trap: Trap) -> None:
+    trap.config(("diff.evil.textconv", str(trap.program)))
+    (trap.git.path / ".gitattributes").write_text("* diff=evil\n")
+    trap.dirty()
+
+
+def partial_clone(trap: Trap, url: str, *pairs: tuple[str, str]) -> None:
+    """Objects that are missing would be fetched."""
+    trap.config(
+        ("core.repositoryFormatVersion", "1"), ("extensions.partialClone", "origin"), ("remote.origin.promisor", "true"), ("remote.origin.url", url), *pairs
+    )
+
+
+@trap("cat-file", "-t", MISSING)
+def partial_clone_over_ssh(trap: Trap) -> None:
+    partial_clone(trap, "ssh://host.invalid/x", ("core.sshCommand", str(trap.program)))
+
+
+@trap("cat-file", "-t", MISSING)
+def partial_clone_through_a_helper(trap: Trap) -> None:
+    partial_clone(trap, f"ext::{trap.program}", ("protocol.ext.allow", "always"), ("protocol.allow", "always"))
+
+
+@trap("cat-file", "-t", MISSING)
+def partial_clone_of_a_folder(trap: Trap) -> None:
+    partial_clone(trap, str(trap.git.path), ("remote.origin.uploadpack", str(trap.program)), ("protocol.file.allow", "always"))
+
+
+@trap("commit", "--allow-empty", "-m", "x")
+def hooks(trap: Trap) -> None:
+    folder = trap.git.path / ".git/traps"
+    folder.mkdir()
+    for name in ("pre-commit", "post-commit", "reference-transaction", "post-index-change", "post-checkout", "fsmonitor-watchman", "post-rewrite"):
+        (folder / name).symlink_to(trap.program)
+    trap.config(("core.hooksPath", str(folder)))
+
+
+@trap("status")
+def embedded_bare_repository(trap: Trap) -> None:
+    trap.cwd = trap.git.path / "embedded"
+    (trap.cwd / "refs").mkdir(parents=True)
+    (trap.cwd / "objects").mkdir()
+    (trap.cwd / "HEAD").write_text("ref: refs/heads/embedded\n")
+    (trap.cwd / "config").write_text(f'[core]\n\trepositoryformatversion = 0\n\tbare = false\n\tworktree = .\n\tfsmonitor = "{trap.program}"\n')
+
+
+@trap("rev-list", "--alternate-refs", "HEAD")
+def alternate_refs(trap: Trap) -> None:
+    other = Git(trap.git.path.parent / "alternate", trap.git.path.parent)
+    other.path.mkdir()
+    other("init", "--quiet")
+    other.commit("there")
+    (trap.git.path / ".git/objects/info/alternates").write_text(f"{other.path}/.git/objects\n")
+    trap.config(("core.alternateRefsCommand", str(trap.program)))
+
+
+@pytest.fixture
+def laid(request: pytest.FixtureRequest, make_git: Make, tmp_path: Path) -> Trap:
+    """The trap named by the parameter."""
+    git = make_git()
+    (git.path / "file").write_text("content\n")
+    git("add", "file")
+    git.commit("one")
+    git.commit("two")
+    trap = Trap(git, tmp_path)
+    TRAPS[request.param][0](trap)
+    git("config", "include.path", "nothing")  # git itself has to be asked for the remote
+    return trap
+
+
+@pytest.mark.parametrize(("laid", "spring"), [(name, spring) for name, (_, spring) in TRAPS.items()], indirect=["laid"], ids=list(TRAPS))
+def test_trap_is_live(laid: Trap, spring: list[str]) -> None:
+    subprocess.run(["git", *spring], cwd=laid.cwd, env=laid.git.env, capture_output=True, input=b"", timeout=60, check=False)
+    assert laid.marker.exists()
+
+
+COMMANDS = {
+    "start": ["run", "start", "--agent-name", "a", "--job-type", "j"],
+    "head": ["associate-commit", "EVENT"],
+    "revision": ["associate-commit", "EVENT", "--commit", "HEAD~1"],
+    "unknown": ["associate-commit", "EVENT", "--commit", MISSING],
+    "unknown and short": ["associate-commit", "EVENT", "--commit", MISSING[-9:]],
+}
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["loose", "packed"])
+@pytest.mark.parametrize("laid", TRAPS, indirect=True)
+def test_nothing_is_executed(laid: Trap, packed: bool, telemetry: Telemetry) -> None:
+    if packed:
+        laid.git("repack", "-a", "-d", "--quiet", env={"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "core.alternateRefsCommand", "GIT_CONFIG_VALUE_0": "true"})
+        laid.marker.unlink(missing_ok=True)
+    event = telemetry.start("--no-git")
+    for name, command in COMMANDS.items():
+        telemetry(*(event if word == "EVENT" else word for word in command), cwd=laid.cwd)
+        assert not laid.marker.exists(), name
+    hashes = [row[0] for row in telemetry.sql("SELECT commit_hash FROM run_commits ORDER BY id")]
+    assert hashes == [laid.git("rev-parse", "HEAD"), laid.git("rev-parse", "HEAD~1"), MISSING, MISSING[-9:]]
+
+
+@pytest.mark.parametrize("laid", ["embedded_bare_repository"], indirect=True)
+def test_the_repository_around_an_embedded_one_is_meant(laid: Trap, telemetry: Telemetry) -> None:
+    run = telemetry.run(telemetry.start(cwd=laid.cwd))
+    assert (run["git_branch"], run["git_dir"]) == ("main", str(laid.git.path / ".git"))
+    telemetry("associate-commit", "@last", "--repo", str(laid.cwd), code=None)
+    assert not laid.marker.exists()
+
+
+def test_include_of_a_fifo_does_not_hang(make_git: Make, telemetry: Telemetry) -> None:
+    git = make_git()
+    sha = git.commit()
+    os.mkfifo(git.path / ".git/fifo")
+    with (git.path / ".git/config").open("a") as config:
+        config.write("[include]\n\tpath = fifo\n")
+    for command in (["run", "start", "--agent-name", "a", "--job-type", "j"], ["associate-commit", "@last"], ["associate-commit", "@last", "--commit", sha]):
+        started = time.monotonic()
+        telemetry(*command, cwd=git.path)
+        assert time.monotonic() - started < 2
+    run = telemetry.run("@last")
+    assert (run["git_branch"], run["git_repo"], run["git_commit_hash"]) == ("main", None, sha)

@@ -1,0 +1,168 @@
+"""Folders 0700 and files 0600 under any umask; no link and no pipe is ever followed."""
+
+import os
+import stat
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from bases import EXCLUSIVE, FLOCKED, START, append, create, held, ids, segment
+from support import PROGRAM, Telemetry
+
+VICTIM = b"\0precious\n"
+
+
+def _everything(telemetry: Telemetry) -> dict[str, str]:
+    """Each folder and file of the base with its mode."""
+    paths = [telemetry.base, *telemetry.base.rglob("*")]
+    return {str(path.relative_to(telemetry.home)): f"{stat.S_IMODE(path.lstat().st_mode):04o}" for path in paths}
+
+
+def _start(telemetry: Telemetry, umask: int, **env: str) -> None:
+    subprocess.run([PROGRAM, *START], env=telemetry.env | env, cwd=telemetry.cwd, umask=umask, check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o777], ids=["000", "022", "777"])
+def test_modes_do_not_depend_on_the_umask(telemetry: Telemetry, umask: int) -> None:
+    _start(telemetry, umask)
+    with held(EXCLUSIVE, telemetry.database), held(FLOCKED, telemetry.raw / ".lock"):
+        _start(telemetry, umask, TELEMETRY_LOCK_TIMEOUT="0")
+    assert _everything(telemetry) == {
+        "base": "0700",
+        "base/raw": "0700",
+        "base/db": "0700",
+        "base/buffer": "0700",
+        "base/raw/.lock": "0600",
+        f"base/raw/{segment(telemetry).name}": "0600",
+        f"base/buffer/{next(telemetry.buffer.iterdir()).name}": "0600",
+        "base/db/telemetry.sqlite": "0600",
+        "base/db/telemetry.sqlite.lock": "0600",
+    }
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o777], ids=["000", "777"])
+def test_a_database_elsewhere_is_private_too(telemetry: Telemetry, umask: int) -> None:
+    database = telemetry.home / "elsewhere" / "runs.sqlite"
+    database.parent.mkdir()
+    _start(telemetry, umask, TELEMETRY_BASE_DIR="", TELEMETRY_DB_PATH=str(database))
+    modes = {path.name: f"{stat.S_IMODE(path.lstat().st_mode):04o}" for path in database.parent.iterdir()}
+    assert modes == {"runs.sqlite": "0600", "runs.sqlite.lock": "0600", "runs.sqlite.d": "0700"}
+
+
+# Planted things
+
+FOLDERS = ("raw", "db", "buffer")
+FILES = ("db/telemetry.sqlite", "db/telemetry.sqlite.lock", "db/telemetry.sqlite-journal", "raw/.lock", "segment")
+
+
+def _place(telemetry: Telemetry, name: str) -> Path:
+    return segment(telemetry) if name == "segment" else telemetry.base / name
+
+
+def _refuses(telemetry: Telemetry, plant: Callable[[Path], object], name: str) -> None:
+    """With something planted at `name`, a write exits 6; removed again, everything works and was left as it was."""
+    first = telemetry.start()
+    place, aside = _place(telemetry, name), telemetry.home / "aside"
+    if place.exists():
+        place.rename(aside)
+    plant(place)
+    with telemetry.popen(*START, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as writer:
+        try:
+            _, err = writer.communicate(timeout=10)
+        finally:
+            writer.kill()
+    assert (writer.returncode, place.name in err.decode()) == (6, True), err.decode()
+    assert place.is_symlink() or place.exists(), "what was planted is for the user to remove"
+    place.unlink()
+    if aside.exists():
+        aside.rename(place)
+    assert first in ids(telemetry)
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_symlinked_folder_is_refused(telemetry: Telemetry, name: str) -> None:
+    victim = telemetry.home / "victim"
+    victim.mkdir()
+    _refuses(telemetry, lambda place: place.symlink_to(victim), name)
+    assert list(victim.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_file_in_place_of_a_folder_is_refused(telemetry: Telemetry, name: str) -> None:
+    _refuses(telemetry, lambda place: place.write_bytes(VICTIM), name)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_symlinked_file_is_refused_and_its_target_untouched(telemetry: Telemetry, name: str) -> None:
+    victim = telemetry.home / "victim"
+    victim.write_bytes(VICTIM)
+    _refuses(telemetry, lambda place: place.symlink_to(victim), name)
+    assert victim.read_bytes() == VICTIM
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_dangling_symlink_is_refused_and_its_target_not_made(telemetry: Telemetry, name: str) -> None:
+    victim = telemetry.home / "victim"
+    _refuses(telemetry, lambda place: place.symlink_to(victim), name)
+    assert not victim.exists()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_hard_link_is_refused_and_its_other_name_untouched(telemetry: Telemetry, name: str) -> None:
+    victim = telemetry.home / "victim"
+    victim.write_bytes(VICTIM)
+    _refuses(telemetry, lambda place: os.link(victim, place), name)
+    assert victim.read_bytes() == VICTIM
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_planted_pipe_is_refused_at_once(telemetry: Telemetry, name: str) -> None:
+    _refuses(telemetry, os.mkfifo, name)
+
+
+@pytest.mark.parametrize("plant", [os.link, os.symlink], ids=["hard link", "symlink"])
+def test_a_planted_entry_of_the_buffer_is_refused(telemetry: Telemetry, plant: Callable[[Path, Path], None]) -> None:
+    victim = telemetry.home / "victim"
+    victim.write_bytes(VICTIM)
+    telemetry.start()
+    telemetry.buffer.mkdir(mode=0o700)
+    plant(victim, telemetry.buffer / f"{1:032x}.ndjson")
+    telemetry(*START, code=6)
+    assert victim.read_bytes() == VICTIM
+    assert b"precious" not in segment(telemetry).read_bytes()
+
+
+@pytest.mark.parametrize("name", ["raw", "db/telemetry.sqlite", "segment"])
+def test_a_read_refuses_too(telemetry: Telemetry, name: str) -> None:
+    telemetry.start()
+    append(telemetry, create(1, "left-behind"))
+    place = _place(telemetry, name)
+    place.rename(telemetry.home / "aside")
+    place.symlink_to(telemetry.home / "aside")
+    telemetry("query", "-o", "ids", code=6)
+
+
+# The base
+
+
+def test_the_base_may_be_a_symlink(telemetry: Telemetry) -> None:
+    real = telemetry.home / "real"
+    real.mkdir()
+    telemetry.base.symlink_to(real)
+    run = telemetry.start()
+    assert ids(telemetry) == [run]
+    assert (real / "db" / "telemetry.sqlite").is_file()
+
+
+def test_a_base_that_is_a_dangling_symlink_is_refused(telemetry: Telemetry) -> None:
+    telemetry.base.symlink_to(telemetry.home / "nowhere")
+    ran = telemetry(*START, code=None)
+    assert ran.code == 6, ran
+    assert not (telemetry.home / "nowhere").exists()
+
+
+def test_a_base_that_is_a_file_is_refused(telemetry: Telemetry) -> None:
+    telemetry.base.write_bytes(VICTIM)
+    telemetry(*START, code=6)
+    assert telemetry.base.read_bytes() == VICTIM

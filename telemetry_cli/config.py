@@ -2,7 +2,7 @@
 
 import os
 
-from telemetry_cli import rules
+from telemetry_cli import plain_toml, rules
 from telemetry_cli.errors import InvalidInput
 
 JOURNAL_MODES = ("delete",)
@@ -177,17 +177,25 @@ def _read_file() -> dict[str, object]:
         return {}
     except OSError as error:
         raise InvalidInput(f"{path}: cannot be read: {error.strerror}", "Make the file readable, or remove it.") from None
-    import tomllib
-
-    try:
-        document = tomllib.loads(content.decode())
-    except (ValueError, RecursionError) as error:
-        raise InvalidInput(f"{path}: not valid TOML: {error}") from None
+    document = _parse(path, content)
     known = [*SETTINGS, "url_hosts"]
     unknown = [key for key in document if key not in known]
     if unknown:
         raise InvalidInput(f"{path}: unknown key {unknown[0]!r}; known are {', '.join(known)}")
     return document
+
+
+def _parse(path: str, content: bytes) -> dict[str, object]:
+    try:
+        text = content.decode()
+        document = plain_toml.parse(text)
+        if document is not None:
+            return document
+        import tomllib
+
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(f"{path}: not valid TOML: {error}") from None
 
 
 def _scalar(setting: str, value: object) -> str:

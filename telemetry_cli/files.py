@@ -55,10 +55,12 @@ def make_folder(path: str, *, may_be_link: bool = False) -> None:
             make_folder(parent, may_be_link=True)
         try:
             os.mkdir(path, 0o700)
+            os.chmod(path, 0o700)
         except FileExistsError:
+            if not os.path.exists(path):  # a symlink that leads nowhere
+                raise planted(path) from None
             make_folder(path, may_be_link=may_be_link)
             return
-        os.chmod(path, 0o700)
         sync_folder(parent)
         return
     if not stat.S_ISDIR(mode):
@@ -77,8 +79,11 @@ def check_folder(path: str) -> bool:
 
 
 def sync_folder(path: str) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    """Make the names in a folder durable. One that may not be read cannot be synced, and is somebody else's affair."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except PermissionError:
+        return
     try:
         os.fsync(descriptor)
     finally:

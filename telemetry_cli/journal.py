@@ -43,7 +43,28 @@ def decode(line: bytes) -> Operation | None:
         operation = json.loads(body + b"}")
     except (ValueError, RecursionError):
         return None
-    return operation if isinstance(operation, dict) else None
+    return operation if isinstance(operation, dict) and _is_whole(operation) else None
+
+
+def _is_whole(operation: Operation) -> bool:
+    """Tell whether the parts that every line has are there; of other versions only what tells that they are others."""
+    if not isinstance(operation.get("v"), int):
+        return False
+    texts = ("op_id", "op", "at", "actor")
+    return operation["v"] != VERSION or (all(isinstance(operation.get(name), str) for name in texts) and isinstance(operation.get("data"), dict))
+
+
+def pieces(line: bytes) -> list[bytes]:
+    """A damaged line, cut where two lines have run together because the newline between them was hit."""
+    found: list[bytes] = []
+    begin = 0
+    while (cut := line.find(b'{"v":', begin + 1)) >= 0:
+        if line[cut - 3 : cut - 1] == b'"}':
+            found.append(line[begin : cut - 1])
+            begin = cut
+        else:
+            break
+    return [*found, line[begin:]]
 
 
 def fingerprint(ending: bytes) -> str:
@@ -95,14 +116,13 @@ class _Segment:
         is_new = self.name != newest
         self._descriptor = open_private(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         try:
-            if is_new:
-                sync_folder(config.raw_dir)
             self._size = os.fstat(self._descriptor).st_size
             if self._headless():
-                # Killed between making the segment and its first line: nothing in it was ever acknowledged.
+                # New; or whoever made it was killed before its first line, and nothing in it was ever acknowledged.
                 os.ftruncate(self._descriptor, 0)
                 self._size = 0
-                self.add(_header(config, names, at))
+                _sync_names(config, first=len(names) <= (not is_new))
+                self.add(_header(config, [name for name in names if name != self.name], at))
         except BaseException:
             os.close(self._descriptor)
             raise
@@ -131,12 +151,23 @@ class _Segment:
         os.close(self._descriptor)
 
 
-def _header(config: Config, names: list[str], at: str) -> bytes:
-    """The first line of a segment. Only the first segment of a base names the genesis (null: it began empty)."""
-    identity = journal_id(config, names)
-    if identity is None and any(os.path.getsize(os.path.join(config.raw_dir, name)) for name in names[:-1]):
-        raise JournalTrouble("no journal segment has a readable header", "Run: telemetry doctor")
-    data: dict[str, object] = {"journal_id": identity} if identity else {"journal_id": new_op_id(), "genesis": None}
+def _sync_names(config: Config, *, first: bool) -> None:
+    """Make the name of a segment durable before its first byte; with the first one, the folders above it too.
+
+    Whoever made them may have been killed, or be slower than we are.
+    """
+    sync_folder(config.raw_dir)
+    if first:
+        sync_folder(config.base_dir)
+        sync_folder(os.path.dirname(config.base_dir))
+
+
+def _header(config: Config, older: list[str], at: str) -> bytes:
+    """The first line of a segment. Only the first segment of a base names the genesis (null: it began empty).
+
+    When the older ones' headers are all damaged, the journal_id stays open (null): a second journal must not begin here.
+    """
+    data: dict[str, object] = {"journal_id": journal_id(config, older)} if older else {"journal_id": new_op_id(), "genesis": None}
     return encode({"op_id": new_op_id(), "op": "journal.header", "at": at, "actor": "", "data": data})
 
 
@@ -162,7 +193,7 @@ def header(config: Config, name: str) -> dict[str, object] | None:
     if operation is None or operation.get("op") != "journal.header":
         return None
     data = operation["data"]
-    return data if isinstance(data, dict) and "journal_id" in data else None
+    return data if isinstance(data, dict) and isinstance(data.get("journal_id"), str) else None
 
 
 # Buffer
@@ -180,6 +211,10 @@ def _buffer(config: Config, op_id: str, line: bytes, trouble: Exception) -> None
     path = os.path.join(config.buffer_dir, f"{op_id}.ndjson")
     try:
         make_folder(config.buffer_dir)
+        waiting = _waiting(config)
+        if waiting and waiting[-1] > f"{op_id}.ndjson":
+            # The clock went back: this line still comes after those that wait.
+            path = os.path.join(config.buffer_dir, f"{waiting[-1].removesuffix('.ndjson')}~{op_id}.ndjson")
         descriptor = open_private(path + ".tmp", os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         try:
             write_all(descriptor, line)
@@ -187,7 +222,8 @@ def _buffer(config: Config, op_id: str, line: bytes, trouble: Exception) -> None
         finally:
             os.close(descriptor)
         os.rename(path + ".tmp", path)
-        sync_folder(config.buffer_dir)
+        for folder in (config.buffer_dir, config.base_dir, os.path.dirname(config.base_dir)):
+            sync_folder(folder)
     except OSError as error:
         for leftover in (path + ".tmp", path):
             try:

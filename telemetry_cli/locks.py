@@ -56,6 +56,8 @@ class Lock:
 
     def __exit__(self, *_: object) -> None:
         if self._descriptor in _open_descriptors:
+            # Said outright: a child that was forked this moment still shares the lock, and closing alone would leave it there.
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
             _close(self._descriptor)
         self._descriptor = -1
 

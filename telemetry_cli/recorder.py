@@ -75,21 +75,21 @@ def open_for_reading(config: Config) -> Reading:
     Raises `DatabaseTrouble` when the database is there and cannot be read.
     """
     db = open_reader(config.db_path, config.owns_db_folder, config.lock_timeout)
-    cursor = _position(db)
+    cursor = _position(config, db)
     if not journal.is_behind(config, cursor):
         return Reading(db, 0, None)
     if db:
         db.close()
     trouble = catch_up(config)
     db = open_reader(config.db_path, config.owns_db_folder, config.lock_timeout)
-    return Reading(db, journal.waiting_count(config, _position(db)) if trouble else 0, trouble)
+    return Reading(db, journal.waiting_count(config, _position(config, db)) if trouble else 0, trouble)
 
 
 def waiting(config: Config) -> int:
     """How many durable records are not in the database yet."""
     db = open_reader(config.db_path, config.owns_db_folder, config.lock_timeout)
     try:
-        return journal.waiting_count(config, _position(db))
+        return journal.waiting_count(config, _position(config, db))
     finally:
         if db:
             db.close()
@@ -109,10 +109,11 @@ def catch_up(config: Config) -> TelemetryError | None:
     return None
 
 
-def _position(db: Connection | None) -> journal.Position:
+def _position(config: Config, db: Connection | None) -> journal.Position:
     if db is None:
         return journal.START
-    cursor = progress.read_cursor(db)
+    with translated(config.db_path):
+        cursor = progress.read_cursor(db)
     return (cursor[1], cursor[2]) if cursor else journal.START
 
 
@@ -142,7 +143,7 @@ def _drain(config: Config, at: str, deadline: float, limits: tuple[int, float], 
                 if was_empty or position is None or (cursor[1], cursor[2]) < position:
                     behind, trouble = _apply_behind(config, db, cursor, deadline, limits, position)
                 outcome = progress.result_of(db, op_id) if op_id else None
-                commit(db)
+                commit(db, deadline)
         finally:
             db.close()
     if outcome:
@@ -169,13 +170,14 @@ def _believable_cursor(config: Config, db: Connection) -> progress.Cursor:
     """The cursor, once journal_id and the last applied line agree with the journal."""
     names = journal.segments(config)
     identity = journal.journal_id(config, names)
-    if identity is None:
-        raise JournalTrouble(f"no segment in {config.raw_dir} has a readable header", "Run: telemetry doctor")
     cursor = progress.read_cursor(db)
     if cursor is None:
+        if identity is None:
+            raise JournalTrouble(f"no segment in {config.raw_dir} has a readable header", "Run: telemetry db rebuild")
         return (identity, names[0], 0, "")
-    _, segment, offset, crc = cursor
-    if cursor[0] != identity or (offset and journal.fingerprint(journal.ending(config, (segment, offset))) != crc):
+    known, segment, offset, crc = cursor
+    # Where every header is damaged, the last applied line alone must tell that the two belong together.
+    if (identity or known) != known or (offset and journal.fingerprint(journal.ending(config, (segment, offset))) != crc):
         raise JournalTrouble(f"{config.db_path} does not belong to the journal in {config.raw_dir}", "Run: telemetry db rebuild")
     return cursor
 
@@ -187,24 +189,35 @@ def _apply_behind(
     start = (cursor[1], cursor[2])
     end = journal.durable_end(config, synced, deadline)
     journal.sync_older(config, start, end)
-    reached, last = start, b""
+    reached = start
     most_operations, stop_at = limits[0], time.monotonic() + limits[1]
     behind, trouble = False, None
     for place, line in journal.read(config, start, end):
         if not most_operations or time.monotonic() > stop_at:
             behind = True
             break
-        operation = journal.decode(line)
         try:
-            if operation is not None:
-                apply(db, operation, line)
-            elif line.strip():
-                reject(db, f"{place[0]}:{place[1]}", "damaged", 70, "the journal line is damaged: its CRC does not match", line)
+            _apply_line(db, place, line)
         except JournalTrouble as error:
             trouble = error
             break
-        reached, last = place, line
+        reached = place
         most_operations -= 1
-    if last:
-        progress.move_cursor(db, (cursor[0], *reached, journal.fingerprint(last[-64:])))
+    if reached != start:
+        progress.move_cursor(db, (cursor[0], *reached, journal.fingerprint(journal.ending(config, reached))))
     return behind, trouble
+
+
+def _apply_line(db: Connection, place: journal.Position, line: bytes) -> None:
+    """Apply one line. A damaged one is kept and counted, and so is what can be read of its neighbour where they ran together."""
+    operation = journal.decode(line)
+    if operation is not None:
+        apply(db, operation, line)
+        return
+    if not line.strip():
+        return
+    reject(db, f"{place[0]}:{place[1]}", "damaged", 70, "the journal line is damaged: its CRC does not match", line)
+    for piece in journal.pieces(line):
+        found = journal.decode(piece)
+        if found is not None:
+            apply(db, found, piece)

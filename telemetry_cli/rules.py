@@ -57,9 +57,19 @@ def new_event_id() -> str:
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{'89ab'[int(digits[16], 16) % 4]}{digits[17:20]}-{digits[20:]}"
 
 
-def new_op_id() -> str:
-    """32 hex digits that begin with the time, so that the index of results grows at its end."""
-    return f"{time.time_ns() // 1_000_000:012x}{os.urandom(10).hex()}"
+class _OpIds:
+    """Makes ids that sort in the order in which one process asks for them, also within a millisecond or when the clock steps back."""
+
+    def __init__(self) -> None:
+        self._last = 0
+
+    def __call__(self) -> str:
+        """32 hex digits that begin with the time, so that the index of results grows at its end."""
+        self._last = max(time.time_ns() // 1_000_000 << 16, self._last + 1)
+        return f"{self._last:016x}{os.urandom(8).hex()}"
+
+
+new_op_id = _OpIds()
 
 
 def new_run_id(moment: datetime, agent_name: str) -> str:
@@ -188,10 +198,8 @@ def _integer(name: str, value: str, least: int) -> int:
 
 def seconds(name: str, value: str) -> float:
     """A number of seconds, fractions too, from 0 to a day."""
-    try:
-        number = float(value)
-    except ValueError:
-        number = -1.0
+    whole, _, fraction = value.partition(".")
+    number = float(value) if value.isascii() and (whole + fraction).isdigit() and len(value) < 30 else -1.0
     if not 0 <= number <= 86400:
         raise InvalidInput(f"{name}: {shorten(value)!r} is not accepted; give seconds from 0 to 86400, fractions too")
     return number

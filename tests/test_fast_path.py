@@ -85,11 +85,11 @@ def statements(telemetry: Telemetry, *argv: str) -> list[str]:
 @pytest.mark.parametrize(
     ("argv", "most"),
     [
-        # 5 pragmas, BEGIN, version, cursor, seen before?, savepoint, duplicate?, insert, result, release, cursor, outcome, COMMIT
-        (["run", "start", "--agent-name", "a", "--job-type", "j"], 17),
-        (["run", "end", "E"], 18),
-        (["run", "event", "checkpoint", "--run", "E"], 17),
-        (["associate-commit", "E", "--commit", "abcdef1"], 19),
+        # 6 pragmas, BEGIN, version, cursor, seen before?, savepoint, duplicate?, insert, result, release, cursor, outcome, timeout, COMMIT
+        (["run", "start", "--agent-name", "a", "--job-type", "j"], 19),
+        (["run", "end", "E"], 20),
+        (["run", "event", "checkpoint", "--run", "E"], 19),
+        (["associate-commit", "E", "--commit", "abcdef1"], 21),
         # 2 pragmas, version, cursor, the rows
         (["query", "-o", "json"], 5),
     ],

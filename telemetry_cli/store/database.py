@@ -54,15 +54,17 @@ def trouble(path: str, error: sqlite3.Error) -> DatabaseTrouble:
     return DatabaseTrouble(f"{path} {meaning}", hint)
 
 
-def commit(db: Connection) -> None:
-    """End the writer's transaction, waiting for readers until the connection's timeout."""
+def commit(db: Connection, deadline: float) -> None:
+    """End the writer's transaction, waiting for readers until the deadline."""
+    db.execute(f"PRAGMA busy_timeout = {max(0, int((deadline - time.monotonic()) * 1000))}")
     db.execute("COMMIT")
 
 
 def stops_a_drain(error: sqlite3.Error) -> bool:
     """Tell whether a SQLite error is about the database itself, and not about the operation that met it."""
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-    return code not in (sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH)
+    code = getattr(error, "sqlite_errorcode", None)
+    # Without a code it is Python's own: a value that cannot be bound.
+    return code is not None and code & 0xFF not in (sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH)
 
 
 def open_writer(path: str, private: bool, synchronous: str, deadline: float) -> sqlite3.Connection:
@@ -75,7 +77,9 @@ def open_writer(path: str, private: bool, synchronous: str, deadline: float) -> 
     with translated(path):
         db = sqlite3.connect(path, timeout=max(0.0, deadline - time.monotonic()), isolation_level=None, check_same_thread=False)
         try:
-            db.execute("PRAGMA journal_mode = DELETE")
+            # Setting the mode may rewrite the file's header, and a newer database is left as it is.
+            if db.execute("PRAGMA user_version").fetchone()[0] <= CURRENT_VERSION:
+                db.execute("PRAGMA journal_mode = DELETE")
             db.execute(f"PRAGMA synchronous = {synchronous}")
             db.execute("PRAGMA foreign_keys = ON")
             db.execute("PRAGMA recursive_triggers = ON")
@@ -92,12 +96,22 @@ def check_place(path: str, private: bool) -> None:
     try:
         if private and not check_folder(os.path.dirname(path)):
             return
-        for name in (path, path + ".lock"):
-            if os.path.lexists(name):
-                check_regular(name, os.lstat(name))
+        _check_names(path)
     except OSError:
         # Whatever else is wrong there, the journal may still take the record.
         return
+
+
+def _check_names(path: str) -> bool:
+    """Tell whether the database is there. Raises `Refused` when it, its lock, or SQLite's own files beside it are links."""
+    there = False
+    for suffix in ("-journal", "-wal", "-shm", ".lock", ""):
+        try:
+            check_regular(path + suffix, os.lstat(path + suffix))
+            there = not suffix
+        except FileNotFoundError:
+            pass
+    return there
 
 
 def _prepare(path: str, private: bool) -> None:
@@ -107,9 +121,7 @@ def _prepare(path: str, private: bool) -> None:
         make_folder(folder)
     elif not os.path.isdir(folder):
         make_folder(folder, may_be_link=True)
-    try:
-        check_regular(path, os.lstat(path))
-    except FileNotFoundError:
+    if not _check_names(path):
         os.close(open_private(path, os.O_RDWR | os.O_CREAT))
         sync_folder(folder)
 
@@ -146,14 +158,12 @@ def open_reader(path: str, private: bool, timeout: float) -> sqlite3.Connection 
     if private and not check_folder(os.path.dirname(path)):
         return None
     try:
-        info = os.lstat(path)
+        if not _check_names(path) or not os.lstat(path).st_size:
+            return None
     except (FileNotFoundError, NotADirectoryError):
         return None
     except PermissionError as error:
         raise ForbiddenDatabase(f"{path} may not be opened: {error.strerror}", "See to the permissions of its folder.") from None
-    check_regular(path, info)
-    if not info.st_size:
-        return None
     # Opened for writing where that is allowed: a read-only connection cannot roll a killed writer's transaction back.
     mode = "rw" if os.access(path, os.W_OK) else "ro"
     with translated(path):
@@ -162,6 +172,9 @@ def open_reader(path: str, private: bool, timeout: float) -> sqlite3.Connection 
             db.execute("PRAGMA query_only = ON")
             db.execute("PRAGMA trusted_schema = OFF")
             version = db.execute("PRAGMA user_version").fetchone()[0]
+            if version == 0:
+                # Tells what is no database at all from one without tables.
+                db.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone()
         except BaseException:
             db.close()
             raise

@@ -37,9 +37,7 @@ def peak_kib(telemetry: Telemetry, *argv: str) -> int:
     return usage.ru_maxrss
 
 
-@pytest.mark.parametrize(
-    "options", [("-o", "json"), ("-o", "csv"), ("-o", "ids"), ("-o", "table"), ("-o", "jsonl", "--sort", "duration_ms")], ids=lambda options: " ".join(options)
-)
+@pytest.mark.parametrize("options", [("-o", "json"), ("-o", "csv"), ("-o", "ids"), ("-o", "table"), ("-o", "jsonl", "--sort", "duration_ms")], ids=" ".join)
 def test_memory_does_not_grow_with_the_answer(options: tuple[str, ...], telemetry: Telemetry) -> None:
     small, large = 3_000, 40_000
     filled(telemetry, small)

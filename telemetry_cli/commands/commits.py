@@ -52,11 +52,13 @@ def associate(
 
 def _commit(revision: str | None, repository: git.Repository | None, moment: datetime) -> dict[str, object]:
     """The commit that is meant, with what the repository tells of it."""
-    found = None
-    if repository:
-        found = git.head(repository) if revision is None else git.commit(repository, revision) if _askable(revision) else None
+    found, known = None, False
+    if repository and revision is None:
+        found = git.head(repository)
+    elif repository and revision and _askable(revision):
+        found, known = git.look_up(repository, revision)
     if found is None:
-        found = git.Commit(_default_sha() if revision is None else _literal_sha(revision, repository))
+        found = git.Commit(_default_sha() if revision is None else _literal_sha(revision, repository, known))
     facts: dict[str, object] = {"commit_hash": found.sha, "author": found.author, "timestamp": found.timestamp}
     if found.timestamp:
         facts["timestamp"] = rules.instant("the commit's time", found.timestamp, moment)
@@ -79,9 +81,10 @@ def _default_sha() -> str:
     raise InvalidInput("--commit: no commit is given, and there is no repository here whose HEAD can be read", "Pass --commit SHA, or --repo PATH.")
 
 
-def _literal_sha(revision: str, repository: git.Repository | None) -> str:
+def _literal_sha(revision: str, repository: git.Repository | None, known: bool) -> str:
+    """A SHA that the repository does not know is taken as given; what it knows as something else is not."""
     sha = rules.commit_hash(revision)
-    if sha is None or (repository and git.knows(repository, revision)):
+    if sha is None or known:
         raise InvalidInput(
             f"--commit: {rules.shorten(revision)!r} is no commit{' of the repository' if repository else ' and there is no repository to ask'};"
             " give a revision that means one commit, or a SHA of 7 to 40 hex digits (or 64)"

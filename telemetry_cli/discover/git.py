@@ -1,22 +1,24 @@
 """The git repository around a folder, read from git's own files; git itself is asked for what they do not tell plainly.
 
-Only plumbing that runs nothing a repository's config names: `rev-parse`, `config`, `cat-file` (measured on git 2.39;
-`log`, `show`, `status` and `diff` do run such programs). Every git process has a deadline, and no `GIT_*` of a hook that
-we run in reaches it: those name the hook's repository, not the one asked for.
+Only plumbing that runs nothing a repository's config names: `rev-parse`, `symbolic-ref`, `config`, `cat-file` (measured
+on git 2.39; `log`, `show`, `status` and `diff` do run such programs). All that is asked about one repository together
+has one deadline.
 """
 
 import os
+import stat
 import time
 import zlib
 
-from telemetry_cli.discover import remotes
+from telemetry_cli.discover import git_process, remotes
 from telemetry_cli.redact import remote_without_credentials
 
 DEADLINE_SECONDS = 1.0
-_MOST_OUTPUT = 1 << 20
-#: What of git's environment is the user's own and not one repository's; beginnings of names.
-_KEPT_VARIABLES = ("GIT_EXEC_PATH", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_COUNT", "GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_")
-_SAFETY = ("-c", "core.fsmonitor=false", "-c", "safe.bareRepository=explicit", "--no-optional-locks", "--no-replace-objects")
+_LARGEST_CONFIG = 64 * 1024
+_LARGEST_OBJECT = 1 << 20
+_LARGEST_PACKED_REFS = 16 << 20
+#: Encodings that a commit may name; others could yield text that is none.
+_ENCODINGS = ("utf-8", "utf8", "ascii", "us-ascii", "latin", "iso-8859-", "iso8859-", "cp125", "windows-125", "euc-", "shift", "sjis", "gb", "big5", "koi8-")
 
 
 class Repository:
@@ -25,13 +27,20 @@ class Repository:
     def __init__(self, git_dir: str, work_tree: str | None) -> None:
         self.git_dir = git_dir
         self.work_tree = work_tree
-        common = _read(os.path.join(git_dir, "commondir")).strip()
-        self.common_dir = os.path.normpath(os.path.join(git_dir, common)) if common else git_dir
+        self.deadline = time.monotonic() + DEADLINE_SECONDS
+        common = _text(os.path.join(git_dir, "commondir")).strip()
+        self.common_dir = os.path.realpath(os.path.join(git_dir, common)) if common else git_dir
 
     @property
     def name(self) -> str:
-        """The repository's name by its folder."""
-        return os.path.basename(self.work_tree or self.git_dir.removesuffix(".git").rstrip("/"))
+        """The repository's name by its folder; of a linked work tree, by the main one's."""
+        folder = os.path.dirname(self.common_dir) if os.path.basename(self.common_dir) == ".git" else self.common_dir
+        return os.path.basename(folder).removesuffix(".git")
+
+    def ask(self, *arguments: str, question: str = "") -> bytes | None:
+        """git's answer about this repository, or None."""
+        folder = self.work_tree or self.git_dir
+        return git_process.ask(folder, self.work_tree is None, arguments, question.encode(errors="surrogateescape"), self.deadline)
 
 
 class Commit:
@@ -50,36 +59,29 @@ def find(path: str | None) -> Repository | None:
     """The repository around `path`, or around the working folder when `path` is None.
 
     A bare repository counts only when `path` names it: one that lies inside somebody's work tree could be a trap. None
-    when there is no repository, or when it belongs to somebody else and git would refuse it too.
+    when there is no repository, when a `.git` file leads nowhere, or when the repository belongs to somebody else and git
+    would refuse it too.
     """
     try:
-        folder = os.path.abspath(path) if path is not None else os.getcwd()
-        if path is not None and _is_git_dir(folder) and os.path.basename(folder) != ".git":
+        folder = os.path.realpath(path) if path is not None else os.getcwd()
+        if path is not None and os.path.basename(folder) != ".git" and _is_git_dir(folder):
             return _if_ours(Repository(folder, None))
         while True:
-            git_dir = _git_dir_of(folder)
-            if git_dir:
+            inside = os.path.join(folder, ".git")
+            pointer = _text(inside)
+            git_dir = os.path.realpath(os.path.join(folder, pointer[8:].rstrip("\n"))) if pointer.startswith("gitdir: ") else inside
+            if _is_git_dir(git_dir):
                 return _if_ours(Repository(git_dir, folder))
             parent = os.path.dirname(folder)
-            if parent == folder:
+            if parent == folder or os.path.isfile(inside):
                 return None
             folder = parent
     except (OSError, ValueError):
         return None
 
 
-def _git_dir_of(folder: str) -> str | None:
-    """The git directory of a work tree whose top is `folder`: its `.git`, or where the file of that name points."""
-    path = os.path.join(folder, ".git")
-    pointer = _read(path)
-    if pointer.startswith("gitdir: "):
-        path = os.path.normpath(os.path.join(folder, pointer[8:].rstrip("\n")))
-    return path if _is_git_dir(path) else None
-
-
 def _is_git_dir(path: str) -> bool:
-    head = os.path.join(path, "HEAD")
-    if not os.path.isfile(head) and not os.path.islink(head):
+    if not _head(path).startswith("ref: refs/") and not _is_sha(_head(path)):
         return False
     return os.path.isfile(os.path.join(path, "commondir")) or (os.path.isdir(os.path.join(path, "objects")) and os.path.isdir(os.path.join(path, "refs")))
 
@@ -87,24 +89,38 @@ def _is_git_dir(path: str) -> bool:
 def _if_ours(repository: Repository) -> Repository | None:
     """The repository, unless it belongs to somebody else: then git itself decides (`safe.directory`, sudo)."""
     owners = {os.lstat(path).st_uid for path in (repository.git_dir, repository.common_dir, repository.work_tree) if path}
-    if owners == {os.geteuid()} or _git(repository, "rev-parse", "--git-dir") is not None:
+    if owners == {os.geteuid()} or repository.ask("rev-parse", "--git-dir") is not None:
         return repository
     return None
 
 
-def _read(path: str) -> str:
-    """A small file's text, empty when it is not to be had."""
+def _content(path: str, limit: int) -> bytes | None:
+    """A plain file's bytes; None when there is none, it is longer than `limit`, or no plain file: a FIFO here must not hang us."""
     try:
-        # Non-blocking: in somebody's checkout a file of this name may be a FIFO.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
-        return ""
+        return None
     try:
-        return os.read(descriptor, 65536).decode(errors="surrogateescape")
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return None
+        content = os.read(descriptor, limit + 1)
+        return content if len(content) <= limit else None
     except OSError:
-        return ""
+        return None
     finally:
         os.close(descriptor)
+
+
+def _text(path: str) -> str:
+    """A small file's text, empty when it is not to be had."""
+    return (_content(path, 4096) or b"").decode(errors="surrogateescape")
+
+
+def _head(git_dir: str) -> str:
+    """What HEAD says; where it is a symlink (core.preferSymlinkRefs), as if it said so."""
+    path = os.path.join(git_dir, "HEAD")
+    target = os.readlink(path) if os.path.islink(path) else ""
+    return f"ref: {target}" if target.startswith("refs/") else _text(path).strip()
 
 
 # Branch and remote
@@ -112,62 +128,71 @@ def _read(path: str) -> str:
 
 def branch(repository: Repository) -> str | None:
     """The branch that is checked out (also one without a commit), or None when HEAD is detached."""
-    head = _read(os.path.join(repository.git_dir, "HEAD")).strip()
+    head = _head(repository.git_dir)
     if head == "ref: refs/heads/.invalid":  # the reftable format keeps HEAD elsewhere
-        head = "ref: " + (_git(repository, "symbolic-ref", "-q", "HEAD") or b"").decode(errors="replace").strip()
+        head = "ref: " + (repository.ask("symbolic-ref", "-q", "HEAD") or b"").decode(errors="surrogateescape").strip()
     return storable(head.removeprefix("ref: refs/heads/")) if head.startswith("ref: refs/heads/") else None
 
 
 def remote(repository: Repository) -> str | None:
     """The URL of origin, else of the only remote, else None; without credentials."""
-    urls = _remote_urls(_read(os.path.join(repository.common_dir, "config")))
+    config = _content(os.path.join(repository.common_dir, "config"), _LARGEST_CONFIG)
+    urls = _remote_urls(config.decode(errors="surrogateescape")) if config is not None else None
     if urls is None:
-        listed = _git(repository, "config", "--null", "--get-regexp", r"^remote\..*\.url$") or b""
-        urls = {}
-        for entry in listed.decode(errors="surrogateescape").split("\0"):
-            key, _, value = entry.partition("\n")
-            if value:
-                urls.setdefault(key[7:-4], value)
+        urls = _asked_urls(repository)
     url = urls.get("origin") or (next(iter(urls.values())) if len(urls) == 1 else None)
     return storable(remote_without_credentials(url)) if url else None
 
 
+def _asked_urls(repository: Repository) -> dict[str, str]:
+    listed = repository.ask("config", "--null", "--get-regexp", r"^remote\..*\.url$") or b""
+    urls: dict[str, str] = {}
+    for entry in listed.decode(errors="surrogateescape").split("\0"):
+        key, _, url = entry.partition("\n")
+        if url:
+            urls.setdefault(key[7:-4], url)
+    return urls
+
+
 def _remote_urls(config: str) -> dict[str, str] | None:
-    """Remote → its first URL, from a plain config file; None when the file has more to it than this reads (includes, escapes)."""
+    """Remote → its first URL, from a plain config file; None when the file has more to it than this reads."""
     urls: dict[str, str] = {}
     section: str | None = None
-    for raw in config.splitlines():
-        line = raw.strip()
+    # Includes, per-worktree files, continued lines and a byte order mark are git's to read.
+    if config.startswith("\ufeff") or "\\\n" in config or "\\\r\n" in config or "worktreeconfig" in config.lower():
+        return None
+    for raw in config.split("\n"):
+        line = raw.strip(" \t\r")
         if line.startswith("["):
-            header = line[1:].partition("]")[0]
-            if not line.endswith("]") or header.lower().startswith("include"):
+            kind, _, name = line[1:-1].partition(" ")
+            plain = not name or (len(name) > 2 and name[0] == name[-1] == '"' and not set('"\\]').intersection(name[1:-1]))
+            if not line.endswith("]") or not plain or not kind.replace("-", "").isalnum() or kind.lower().startswith("include"):
                 return None
-            kind, _, name = header.partition(" ")
-            section = name.strip().strip('"') if kind.lower() == "remote" else None
-            if kind.lower().startswith("remote") and (not section or "\\" in section):
-                return None
-        elif section is not None and line[:3].lower() == "url":
+            section = name[1:-1] if kind.lower() == "remote" else None
+        elif section and line[:3].lower() == "url":
             key, _, value = line.partition("=")
-            value = value.strip()
-            if key.strip().lower() != "url":
+            value = value.strip(" \t")
+            if key.strip(" \t").lower() != "url":
                 continue
-            if not value or any(char in value for char in '"\\;#'):
+            if not value or set('"\\;#').intersection(value):
                 return None
             urls.setdefault(section, value)
     return urls
 
 
 def run_tag(repository: Repository, url: str | None, branch_name: str | None) -> str | None:
-    """`name/branch`, the name from the remote where there is one; None when HEAD is detached."""
-    if branch_name is None:
-        return None
+    """`name/branch`, the name from the remote where there is one; None without a branch."""
     name = remotes.name(url) if url else None
-    return storable(f"{name or repository.name}/{branch_name}")
+    return storable(f"{name or repository.name}/{branch_name}") if branch_name else None
 
 
 def storable(text: str) -> str | None:
     """Text that can be stored, else None: a name that is not UTF-8 cannot, and null is better than a wrong one."""
-    return text if text.isascii() or text.isprintable() else None
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return None
+    return text if "\0" not in text else None
 
 
 # Commits
@@ -176,63 +201,59 @@ def storable(text: str) -> str | None:
 def head(repository: Repository) -> Commit | None:
     """The commit that is checked out, or None before the first one."""
     sha = _head_sha(repository)
-    if sha:
-        content = _loose_object(repository, sha)
-        if content:
-            return _parse(sha, content)
-    return commit(repository, "HEAD") or (Commit(sha) if sha else None)
+    content = _loose_commit(repository, sha) if sha else None
+    if sha and content is not None:
+        return _parse(sha, content)
+    return look_up(repository, "HEAD")[0] or (Commit(sha) if sha else None)
 
 
 def _head_sha(repository: Repository) -> str | None:
     """HEAD's SHA as the files tell it; None when they do not (no commit yet, or refs kept otherwise)."""
-    value: str = _read(os.path.join(repository.git_dir, "HEAD")).strip()
-    folders = (repository.git_dir, repository.common_dir)
+    value = _head(repository.git_dir)
     for _ in range(5):
         if not value.startswith("ref: "):
             return value if _is_sha(value) else None
         name = value[5:]
         if ".." in name or name.startswith("/"):
             return None
-        loose = (_read(os.path.join(folder, name)).strip() for folder in folders)
+        loose = (_text(os.path.join(folder, name)).strip() for folder in (repository.git_dir, repository.common_dir))
         value = next(filter(None, loose), "") or _packed_ref(repository, name)
     return None
 
 
 def _packed_ref(repository: Repository, name: str) -> str:
-    try:
-        with open(os.path.join(repository.common_dir, "packed-refs"), encoding="utf-8", errors="surrogateescape") as file:
-            return next((line[: line.index(" ")] for line in file if line.rstrip("\n").endswith(" " + name)), "")
-    except OSError:
-        return ""
+    refs = _content(os.path.join(repository.common_dir, "packed-refs"), _LARGEST_PACKED_REFS) or b""
+    ending = b" " + name.encode(errors="surrogateescape")
+    return next((line[: line.index(b" ")].decode(errors="replace") for line in refs.split(b"\n") if line.endswith(ending)), "")
 
 
 def _is_sha(text: str) -> bool:
     return len(text) in (40, 64) and all(char in "0123456789abcdef" for char in text)
 
 
-def _loose_object(repository: Repository, sha: str) -> bytes | None:
+def _loose_commit(repository: Repository, sha: str) -> bytes | None:
     """A commit's content where it lies in a file of its own, as a fresh one does."""
+    packed = _content(os.path.join(repository.common_dir, "objects", sha[:2], sha[2:]), _LARGEST_OBJECT)
     try:
-        with open(os.path.join(repository.common_dir, "objects", sha[:2], sha[2:]), "rb") as file:
-            content = zlib.decompressobj().decompress(file.read(_MOST_OUTPUT), _MOST_OUTPUT)
-    except (OSError, zlib.error):
+        content = zlib.decompressobj().decompress(packed or b"", _LARGEST_OBJECT)
+    except zlib.error:
         return None
     kind, _, body = content.partition(b"\0")
     return body if kind.startswith(b"commit ") else None
 
 
-def commit(repository: Repository, revision: str) -> Commit | None:
-    """The commit that a revision means to git, or None when it means none (unknown, or a tree or blob)."""
-    answer = _git(repository, "cat-file", "--batch", stdin=f"{revision}^{{commit}}\n")
-    first, _, content = (answer or b"").partition(b"\n")
-    sha, _, kind = first.decode(errors="replace").partition(" ")
-    return _parse(sha, content) if kind.startswith("commit ") and _is_sha(sha) else None
-
-
-def knows(repository: Repository, revision: str) -> bool:
-    """Tell whether a revision means any object here, or several."""
-    answer = _git(repository, "cat-file", "--batch-check", stdin=f"{revision}\n") or b""
-    return bool(answer) and not answer.rstrip(b"\n").endswith(b" missing")
+def look_up(repository: Repository, revision: str) -> tuple[Commit | None, bool]:
+    """The commit that a revision means to git, or None; and whether the revision means anything here (a tree, several commits)."""
+    # Peeled first, which finds the commit of a tag; then as it is, since `:/text` takes all that follows for the text.
+    answer = repository.ask("cat-file", "--batch", question=f"{revision}^{{commit}}\n{revision}\n") or b""
+    known = False
+    for _ in range(2):
+        line, _, answer = answer.partition(b"\n")
+        sha, _, kind = line.decode(errors="replace").partition(" ")
+        if kind.startswith("commit ") and _is_sha(sha):
+            return _parse(sha, answer), True
+        known = bool(line) and not line.endswith(b" missing")
+    return None, known
 
 
 def _parse(sha: str, content: bytes) -> Commit:
@@ -241,12 +262,13 @@ def _parse(sha: str, content: bytes) -> Commit:
     for line in content.partition(b"\n\n")[0].split(b"\n"):
         key, _, value = line.partition(b" ")
         headers.setdefault(key, value)
+    named = headers.get(b"encoding", b"utf-8").decode(errors="replace").lower()
+    author = headers.get(b"author", b"").rpartition(b">")[0]
     try:
-        encoding = headers.get(b"encoding", b"utf-8").decode("ascii")
-        author = headers.get(b"author", b"").rpartition(b">")[0].decode(encoding, "replace")
-    except (LookupError, UnicodeDecodeError):
-        author = headers.get(b"author", b"").rpartition(b">")[0].decode(errors="replace")
-    return Commit(sha, f"{author}>".replace("\0", "") if author else None, _committed_at(headers.get(b"committer", b"")))
+        text = author.decode(named if named.startswith(_ENCODINGS) else "utf-8", "replace")
+    except (LookupError, ValueError):
+        text = author.decode(errors="replace")
+    return Commit(sha, f"{text}>".replace("\0", "").encode(errors="replace").decode() if author else None, _committed_at(headers.get(b"committer", b"")))
 
 
 def _committed_at(committer: bytes) -> str | None:
@@ -256,70 +278,3 @@ def _committed_at(committer: bytes) -> str | None:
         return datetime.fromtimestamp(int(committer.rpartition(b">")[2].split()[0]), UTC).isoformat()
     except (ValueError, IndexError, OverflowError, OSError):
         return None
-
-
-# Asking git
-
-
-def _git(repository: Repository, *arguments: str, stdin: str = "") -> bytes | None:
-    """Run one git plumbing command on a repository. Returns its output, or None on failure, time-out or without git.
-
-    `posix_spawn` by hand: importing subprocess costs more than git takes to answer.
-    """
-    # Not --git-dir, which would switch git's own check of the owner off.
-    bare = ("-c", "safe.bareRepository=all")
-    import select
-    from signal import SIGKILL
-
-    directory = (*bare, "-C", repository.git_dir) if repository.work_tree is None else ("-C", repository.work_tree)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name.startswith(_KEPT_VARIABLES)}
-    # A partial clone would fetch a missing object, through whatever program its config names.
-    environment |= {"GIT_ALLOW_PROTOCOL": "", "GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
-    ends: list[int] = []
-    try:
-        question = stdin.encode(errors="surrogateescape")
-        ends += os.pipe()
-        ends += os.pipe()
-        child_in, to_child, from_child, child_out = ends
-        actions = [(os.POSIX_SPAWN_DUP2, child_in, 0), (os.POSIX_SPAWN_DUP2, child_out, 1), (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)]
-        child = os.posix_spawnp("git", ["git", *_SAFETY, *directory, *arguments], environment, file_actions=actions)
-    except (OSError, ValueError):
-        for end in ends:
-            os.close(end)
-        return None
-    os.close(child_in)
-    os.close(child_out)
-    try:
-        if len(question) <= select.PIPE_BUF:
-            os.write(to_child, question)
-    except OSError:
-        pass
-    finally:
-        os.close(to_child)
-    output, in_time = _collect(from_child)
-    os.close(from_child)
-    if not in_time:
-        os.kill(child, SIGKILL)
-    _, status = os.waitpid(child, 0)
-    return output if in_time and status == 0 else None
-
-
-def _collect(descriptor: int) -> tuple[bytes, bool]:
-    """Everything up to the end or `_MOST_OUTPUT`, and whether that came before the deadline."""
-    import select
-
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN | select.POLLHUP)
-    chunks: list[bytes] = []
-    size = 0
-    while size < _MOST_OUTPUT:
-        left = deadline - time.monotonic()
-        if left <= 0 or not poll.poll(left * 1000):
-            return b"".join(chunks), False
-        chunk = os.read(descriptor, 65536)
-        if not chunk:
-            break
-        chunks.append(chunk)
-        size += len(chunk)
-    return b"".join(chunks), True

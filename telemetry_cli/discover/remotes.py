@@ -45,12 +45,14 @@ def _known(remote: str | None, hosts: dict[str, str]) -> tuple[str, str] | None:
     if split is None or split[0] not in ("https", "http", "ssh", "git", "git+ssh", "ssh+git"):
         return None
     scheme, authority, path = split
-    host, _, port = authority.partition(":")
+    host, colon, port = authority.partition(":")
     host = _ALIASES.get(host, host)
     style = hosts.get(authority) or hosts.get(host) or _HOSTS.get(host)
     parts = path.split("/")
+    if colon and not (port.isascii() and port.isdigit()):
+        return None
     if not style or len(parts) < 2 or any(not part or part in (".", "..") or not _PLAIN.issuperset(part) for part in parts):
         return None
     # The port of an http remote is the web server's; that of an ssh remote is not.
-    web = f"{scheme}://{host}:{port}" if port and port.isdigit() and scheme in ("https", "http") else f"{'http' if scheme == 'http' else 'https'}://{host}"
+    web = f"{scheme}://{host}:{port}" if port and scheme in ("https", "http") else f"{'http' if scheme == 'http' else 'https'}://{host}"
     return style, f"{web}/{path}"

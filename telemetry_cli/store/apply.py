@@ -218,9 +218,10 @@ def _commit_associate(db: sqlite3.Connection, operation: Data, data: Data) -> Re
 
 def _associate(db: sqlite3.Connection, operation: Data, data: Data, id_: int, event_id: str) -> None:
     entry = {name: data.get(name) for name in ("commit_hash", "role", "source", "author", "timestamp", "repo", "branch")}
-    # Said again, word for word (a CI step that is run once more), it adds nothing.
-    said = " AND ".join(f"{name} IS ?" for name in entry)
-    if not db.execute(f"SELECT 1 FROM run_commits WHERE event_id = ? AND {said}", (event_id, *entry.values())).fetchone():
+    # The last word said again (a CI step that is run once more) adds nothing.
+    newest = f"SELECT {','.join(entry)} FROM run_commits WHERE event_id = ? AND role = ? ORDER BY id DESC LIMIT 1"
+    last = db.execute(newest, (event_id, data["role"])).fetchone()
+    if last != tuple(entry.values()):
         entry.update(event_id=event_id, associated_at=operation["at"], op_id=operation["op_id"])
         db.execute(f"INSERT INTO run_commits ({','.join(entry)}) VALUES ({','.join('?' * len(entry))})", tuple(entry.values()))
     if data["role"] != "produced":

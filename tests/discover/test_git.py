@@ -230,7 +230,7 @@ def shallow(make: Make) -> Path:
 @pytest.mark.parametrize("name", sorted(LAYOUTS))
 def test_same_answers_as_gitpython(name: str, make_git: Make) -> None:
     path = LAYOUTS[name](make_git)
-    assert ours(path) == gitpythons(path)
+    assert ours(path) == gitpythons(path.resolve())  # GitPython does not find a submodule through a symlink; git does
 
 
 @pytest.mark.parametrize("packed", [False, True])

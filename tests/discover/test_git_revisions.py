@@ -51,12 +51,12 @@ def test_revisions_mean_what_gitpython_says(packed: bool, git: Git) -> None:
     with gitpython.Repo(git.path) as repo:
         expected = {form: repo.commit(form).hexsha for form in FORMS if not form.startswith("HEAD^{/")}
     expected["HEAD^{/first}"] = git("rev-parse", "HEAD~2")
-    assert {form: commit and commit.sha for form in FORMS for commit in [discovery.commit(found(git), form)]} == expected
+    assert {form: commit and commit.sha for form in FORMS for commit in [discovery.look_up(found(git), form)[0]]} == expected
 
 
 @pytest.mark.parametrize("revision", [":/first", ":/second step", "HEAD^{/second step}"])
 def test_search_by_message(revision: str, git: Git) -> None:
-    commit = discovery.commit(found(git), revision)
+    commit = discovery.look_up(found(git), revision)[0]
     assert commit
     assert commit.sha == git("rev-parse", "--verify", revision)
 
@@ -65,22 +65,22 @@ def test_search_by_message(revision: str, git: Git) -> None:
 def test_abbreviations(digits: int, git: Git) -> None:
     sha = git("rev-parse", "HEAD~1")
     for form in (sha[:digits], sha[:digits].upper()):
-        commit = discovery.commit(found(git), form)
+        commit = discovery.look_up(found(git), form)[0]
         assert commit
         assert commit.sha == sha
-        assert discovery.knows(found(git), form)
+        assert discovery.look_up(found(git), form)[1]
 
 
 @pytest.mark.parametrize("revision", ["HEAD^{tree}", "HEAD:file", "HEAD:", "nothing", "", "HEAD~9", "main..topic/one", "^HEAD", "--all", "-h", "a" * 10000])
 def test_no_commit(revision: str, git: Git) -> None:
-    assert discovery.commit(found(git), revision) is None
+    assert discovery.look_up(found(git), revision)[0] is None
 
 
 def test_objects_that_are_no_commit_are_known(git: Git) -> None:
     for form in ("HEAD^{tree}", "HEAD:file", "annotated"):
-        assert discovery.knows(found(git), git("rev-parse", form))
-    assert not discovery.knows(found(git), "0" * 39 + "1")
-    assert not discovery.knows(found(git), "1234567")
+        assert discovery.look_up(found(git), git("rev-parse", form))[1]
+    assert not discovery.look_up(found(git), "0" * 39 + "1")[1]
+    assert not discovery.look_up(found(git), "1234567")[1]
 
 
 def test_an_ambiguous_abbreviation_is_known_and_no_commit(git: Git) -> None:
@@ -89,8 +89,8 @@ def test_an_ambiguous_abbreviation_is_known_and_no_commit(git: Git) -> None:
         (git.path / "blob").write_bytes(content)
         git("hash-object", "-w", "blob")
     prefix = blob_sha(one)[:7]
-    assert discovery.commit(found(git), prefix) is None
-    assert discovery.knows(found(git), prefix)
+    assert discovery.look_up(found(git), prefix)[0] is None
+    assert discovery.look_up(found(git), prefix)[1]
 
 
 def blob_sha(content: bytes) -> str:
@@ -190,8 +190,8 @@ def test_without_git_the_commit_is_read_where_it_lies_loose(git: Git, tmp_path: 
     head = discovery.head(found(git))
     assert head
     assert (head.sha, head.author) == (sha, author)
-    assert discovery.commit(found(git), "HEAD~1") is None
-    assert not discovery.knows(found(git), "HEAD~1")
+    assert discovery.look_up(found(git), "HEAD~1")[0] is None
+    assert not discovery.look_up(found(git), "HEAD~1")[1]
 
 
 def test_without_git_a_packed_commit_is_known_by_its_sha(git: Git, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

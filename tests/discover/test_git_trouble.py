@@ -64,7 +64,7 @@ def test_bare_commits(make_git: Make) -> None:
     source("clone", "--quiet", "--bare", str(source.path), str(source.path.parent / "bare.git"))
     repository = discovery.find(str(source.path.parent / "bare.git"))
     assert repository
-    found = [discovery.commit(repository, "HEAD~1"), discovery.head(repository)]
+    found = [discovery.look_up(repository, "HEAD~1")[0], discovery.head(repository)]
     assert [commit and commit.sha for commit in found] == shas
 
 
@@ -99,7 +99,7 @@ def test_another_repository_in_the_environment(make_git: Make, monkeypatch: pyte
     assert repository
     assert repository.git_dir == str(here.path / ".git")
     assert discovery.remote(repository) == "https://h/here"
-    found = [discovery.commit(repository, "HEAD~1"), discovery.head(repository)]
+    found = [discovery.look_up(repository, "HEAD~1")[0], discovery.head(repository)]
     assert [commit and commit.sha for commit in found] == shas
 
 

@@ -36,5 +36,5 @@ def test_the_changelog_speaks_of_this_version() -> None:
 
 
 def test_every_package_module_says_what_it_is_for() -> None:
-    modules = [path for path in (ROOT / "telemetry_cli").rglob("*.py")]
+    modules = list((ROOT / "telemetry_cli").rglob("*.py"))
     assert [str(path) for path in modules if not path.read_text(encoding="utf-8").startswith('"""')] == []

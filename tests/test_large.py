@@ -12,9 +12,11 @@ pytestmark = pytest.mark.heavy
 
 COPIES = """
 WITH RECURSIVE numbers (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM numbers WHERE n < ?)
-INSERT INTO agent_runs (event_id, run_id, schema_version, op_id, created_at, updated_at, start_time, agent_name, job_type, status, duration_ms, error_details)
-SELECT printf('%016x-%d', abs(random()), n), 'copy', schema_version, op_id, created_at, updated_at, start_time, agent_name, job_type, status, abs(random()) % 9999,
-       printf('%.*c', 200, 'x')
+INSERT INTO agent_runs (
+    event_id, run_id, schema_version, op_id, created_at, updated_at, start_time, agent_name, job_type, status, duration_ms, error_details
+)
+SELECT printf('%016x-%d', abs(random()), n), 'copy', schema_version, op_id, created_at, updated_at, start_time, agent_name, job_type, status,
+       abs(random()) % 9999, printf('%.*c', 200, 'x')
 FROM agent_runs, numbers WHERE agent_runs.id = 1
 """
 

@@ -19,15 +19,22 @@ TABLES = ("agent_runs", "run_events", "run_commits", "rejected_ops")
 Dump = dict[str, list[tuple[object, ...]]]
 
 
+class _InMemory(sqlite3.Connection):
+    """Closes itself, so that a property's thousand databases need no care."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
 def _fresh() -> sqlite3.Connection:
-    db = sqlite3.connect(":memory:", isolation_level=None)
+    db = sqlite3.connect(":memory:", isolation_level=None, factory=_InMemory)
     db.execute("PRAGMA foreign_keys = ON")
     apply_schema(db, AT)
     return db
 
 
 def _copy(db: sqlite3.Connection) -> sqlite3.Connection:
-    backup = sqlite3.connect(":memory:", isolation_level=None)
+    backup = sqlite3.connect(":memory:", isolation_level=None, factory=_InMemory)
     db.backup(backup)
     backup.execute("PRAGMA foreign_keys = ON")
     return backup

@@ -1,7 +1,23 @@
-"""`python -m telemetry_cli`, the same program as `telemetry`."""
+"""The installed program, and `python -m telemetry_cli`."""
 
-import sys
+import os
+from _signal import SIG_DFL, SIGINT, default_int_handler, getsignal, signal  # type: ignore[import-not-found]
+
+if getsignal(SIGINT) is default_int_handler:
+    # Ctrl-C ends us as it ends any program, at any moment: what is acknowledged is durable by then. Said before the
+    # imports, which would show a traceback instead, and with the built-in module, which costs no import.
+    signal(SIGINT, SIG_DFL)
 
 from telemetry_cli.entry import main
+from telemetry_cli.render.plain import flush_streams
 
-sys.exit(main())
+
+def program() -> None:
+    """Run `main`, and leave without the interpreter's farewell, which costs as much as the discovery of git."""
+    code = main()
+    flush_streams()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    program()

@@ -55,6 +55,13 @@ COMMANDS: dict[
         {'output': None, 'json': False},
         False,
     ),
+    ('db', 'rebuild'): (
+        'db:rebuild',
+        {'-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
+        (),
+        {'output': None, 'json': False},
+        False,
+    ),
     ('metadata',): (
         'query:metadata',
         {'-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},

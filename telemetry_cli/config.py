@@ -24,7 +24,7 @@ SETTINGS: dict[str, tuple[tuple[str, ...], str | None]] = {
     "never_fail": (("TELEMETRY_NEVER_FAIL",), "0"),
     "debug": (("TELEMETRY_DEBUG",), "0"),
 }
-_LAYERS = ("flag", "environment", "file", "default")
+_FLAG, _ENVIRONMENT, _FILE, _DEFAULT = range(4)
 _ON = ("1", "true", "yes", "on")
 
 
@@ -38,8 +38,17 @@ def config_path() -> str:
     return os.path.join(_platform_folder("XDG_CONFIG_HOME", ".config"), "telemetry", "config.toml")
 
 
+class Setting:
+    """One setting: its text, where that came from in words, and from which layer."""
+
+    def __init__(self, value: str | None, source: str, layer: int) -> None:
+        self.value = value
+        self.source = source
+        self.layer = layer
+
+
 class Config:
-    """The settings of one call. `values` maps each setting to (text, where it came from); the rest is derived from it.
+    """The settings of one call. `values` holds each as it was found; the rest is derived from them.
 
     Raises `InvalidInput` naming the flag, variable or file and key that is wrong.
     """
@@ -54,27 +63,26 @@ class Config:
         self.job_type = self._text("job_type")
         self.agent_owner = self._text("agent_owner")
         self.lock_timeout = self._lock_timeout()
-        mode, source = self.values["db_journal_mode"]
-        if str(mode).lower() not in JOURNAL_MODES:
-            self.warnings.append(f"{source}: journal mode {mode!r} is not supported; DELETE is used")
-        level, source = self.values["db_synchronous"]
-        self.synchronous = rules.choice(source, str(level), SYNCHRONOUS).upper()
+        mode = self.values["db_journal_mode"]
+        if str(mode.value).lower() not in JOURNAL_MODES:
+            self.warnings.append(f"{mode.source}: journal mode {mode.value!r} is not supported; DELETE is used")
+        level = self.values["db_synchronous"]
+        self.synchronous = rules.choice(level.source, str(level.value), SYNCHRONOUS).upper()
         self.disabled = self._switch("disabled")
         self.never_fail = self._switch("never_fail")
         self.debug = self._switch("debug")
 
     def _text(self, setting: str) -> str | None:
-        return self.values[setting][0] or None
+        return self.values[setting].value or None
 
     def _switch(self, setting: str) -> bool:
-        return str(self.values[setting][0]).lower() in _ON
+        return str(self.values[setting].value).lower() in _ON
 
     def _lock_timeout(self) -> float:
-        older, source = self.values["db_busy_timeout_ms"]
-        value, chosen = self.values["lock_timeout"]
-        if older and _LAYERS.index(_layer(source)) < _LAYERS.index(_layer(chosen)):
-            return rules.count(source, older) / 1000
-        return rules.seconds(chosen, str(value))
+        older, newer = self.values["db_busy_timeout_ms"], self.values["lock_timeout"]
+        if older.value and older.layer < newer.layer:
+            return rules.count(older.source, older.value) / 1000
+        return rules.seconds(newer.source, str(newer.value))
 
     def _place(self) -> None:
         """Set base_dir, db_path and the folders below the base.
@@ -82,53 +90,43 @@ class Config:
         The highest layer that names either one settles both: a flag for one never mixes with a variable for the other,
         which would apply one base's journal to another's database.
         """
-        (base, base_source), (db, db_source) = self.values["base_dir"], self.values["db_path"]
-        base_layer = _LAYERS.index(_layer(base_source)) if base is not None else len(_LAYERS)
-        db_layer = _LAYERS.index(_layer(db_source)) if db is not None else len(_LAYERS)
-        if base_layer > db_layer:
-            base = None
-        elif db_layer > base_layer:
-            db = None
-        if base is not None:
-            self.base_dir = _absolute(base_source, base)
-        elif db is not None:
-            path = _absolute(db_source, db)
+        base, db = self.values["base_dir"], self.values["db_path"]
+        named_base = base.value if base.layer <= db.layer else None
+        named_db = db.value if db.layer <= base.layer else None
+        if named_base is not None:
+            self.base_dir = _absolute(base.source, named_base)
+        elif named_db is not None:
+            path = _absolute(db.source, named_db)
             folder = os.path.dirname(path)
             self.base_dir = os.path.dirname(folder) if os.path.basename(folder) == "db" else path + ".d"
         else:
             self.base_dir = os.path.join(_platform_folder("XDG_DATA_HOME", ".local/share"), "telemetry")
         self.db_dir = os.path.join(self.base_dir, "db")
-        self.db_path = _absolute(db_source, db) if db is not None else os.path.join(self.db_dir, "telemetry.sqlite")
-        self.values["base_dir"] = (self.base_dir, base_source if base else "derived from the database's path" if db else "default")
-        self.values["db_path"] = (self.db_path, db_source if db else "derived from the base folder")
+        self.db_path = _absolute(db.source, named_db) if named_db is not None else os.path.join(self.db_dir, "telemetry.sqlite")
+        if named_base is None:
+            self.values["base_dir"] = Setting(self.base_dir, "default" if named_db is None else "derived from the database's path", db.layer)
+        if named_db is None:
+            self.values["db_path"] = Setting(self.db_path, "derived from the base folder", base.layer)
         #: Whether the database's folder is one of our own, private and no link; else it is whatever the user named.
         self.owns_db_folder = os.path.dirname(self.db_path) == self.db_dir
         self.raw_dir = os.path.join(self.base_dir, "raw")
         self.buffer_dir = os.path.join(self.base_dir, "buffer")
 
 
-def _layered(flags: dict[str, str | None], document: dict[str, object]) -> dict[str, tuple[str | None, str]]:
-    values: dict[str, tuple[str | None, str]] = {}
-    for setting, (variables, default) in SETTINGS.items():
-        flag = flags.get(setting)
-        variable = next((name for name in variables if os.environ.get(name)), None)
+def _layered(flags: dict[str, str | None], document: dict[str, object]) -> dict[str, Setting]:
+    values: dict[str, Setting] = {}
+    for name, (variables, default) in SETTINGS.items():
+        flag = flags.get(name)
+        variable = next((variable for variable in variables if os.environ.get(variable)), None)
         if flag is not None:
-            values[setting] = (flag, "--db" if setting == "db_path" else "--base-dir")
+            values[name] = Setting(flag, "--db" if name == "db_path" else "--base-dir", _FLAG)
         elif variable:
-            values[setting] = (os.environ[variable], variable)
-        elif setting in document:
-            values[setting] = (_scalar(setting, document[setting]), f"{config_path()}: {setting}")
+            values[name] = Setting(os.environ[variable], variable, _ENVIRONMENT)
+        elif name in document:
+            values[name] = Setting(_scalar(name, document[name]), f"{config_path()}: {name}", _FILE)
         else:
-            values[setting] = (default, "default")
+            values[name] = Setting(default, "default", _DEFAULT)
     return values
-
-
-def _layer(source: str) -> str:
-    if source.startswith("--"):
-        return "flag"
-    if source == "default":
-        return "default"
-    return "file" if ": " in source else "environment"
 
 
 def _absolute(source: str, path: str) -> str:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from telemetry_cli._fast import COMMANDS, FLAG, MANY
-from telemetry_cli.commands.result import Handler
+from telemetry_cli.commands.result import Handler, Written
 from telemetry_cli.config import Config, is_on
 from telemetry_cli.errors import InvalidInput, NotDurable, OutputLost, TelemetryError
 from telemetry_cli.render import plain
@@ -19,13 +19,6 @@ Call = tuple[str, dict[str, object]]
 Globals = dict[str, str | None]
 
 
-def program() -> None:
-    """The installed command: `main`, without the interpreter's farewell, which costs as much as the discovery of git."""
-    code = main()
-    plain.flush_streams()
-    os._exit(code)
-
-
 def main() -> int:
     """Run the program on `sys.argv` and return its exit code."""
     plain.prepare_streams()
@@ -34,8 +27,6 @@ def main() -> int:
         argv = [os.fsencode(word).decode(errors="surrogateescape") for word in argv]
     try:
         return _run(argv)
-    except KeyboardInterrupt:
-        return 130
     except Exception as error:
         return _failed(error, argv)
 
@@ -45,8 +36,8 @@ def _run(argv: list[str]) -> int:
     if records and is_on("TELEMETRY_DISABLED") and not {"--help", "-h"}.intersection(argv):
         return 0
     parsed = parse(argv, path) or _parse_with_typer(argv)
-    if parsed is None:
-        return 0
+    if isinstance(parsed, int):
+        return parsed
     (name, params), global_options = parsed
     handler = _load(name)
     config = Config(**global_options)
@@ -63,7 +54,7 @@ def _run(argv: list[str]) -> int:
         if records:
             return 0
         raise
-    return int(result.code)
+    return result.code if isinstance(result, Written) else 0
 
 
 def _load(name: str) -> Handler:
@@ -153,18 +144,18 @@ def _options_and_words(argv: list[str], options: dict[str, tuple[str, int]]) -> 
     return params | repeated, words
 
 
-def _parse_with_typer(argv: list[str]) -> tuple[Call, Globals] | None:
+def _parse_with_typer(argv: list[str]) -> tuple[Call, Globals] | int:
+    """The call that argv means; or an exit code, when help or the version was printed instead."""
     from telemetry_cli.cli.app import UsageError
     from telemetry_cli.cli.app import parse as parse_slowly
 
     try:
-        call, global_options = parse_slowly(argv)
+        return parse_slowly(argv)
     except OSError as error:
         raise OutputLost(f"stdout cannot be written: {error.strerror}") from None
     except UsageError as error:
         words = " ".join(["telemetry", *addressed(argv)[0]])
         raise InvalidInput(str(error), f"See: {words} --help") from None
-    return (call, global_options) if call else None
 
 
 def _output(formats: Sequence[str], params: dict[str, object]) -> str:
@@ -181,7 +172,8 @@ def _output(formats: Sequence[str], params: dict[str, object]) -> str:
 
 
 def _failed(error: Exception, argv: list[str]) -> int:
-    if is_on("TELEMETRY_DEBUG") and not isinstance(error, OutputLost):
+    disabled, never_fail, debug = _wishes(argv)
+    if debug and not isinstance(error, OutputLost):
         import traceback
 
         plain.say(traceback.format_exc())
@@ -190,21 +182,20 @@ def _failed(error: Exception, argv: list[str]) -> int:
         from telemetry_cli.render.report import write_report
 
         known = TelemetryError(f"telemetry met a defect in itself ({type(error).__name__})", f"A report is in {write_report(error)}; please file it.")
-    disabled, never_fail = _forgiven(argv)
-    if not disabled:
-        _report(known)
-    return 0 if disabled or never_fail else known.exit_code
+    records = addressed(argv)[1]
+    if records and disabled:
+        return 0
+    _report(known)
+    return 0 if records and never_fail else known.exit_code
 
 
-def _forgiven(argv: list[str]) -> tuple[bool, bool]:
-    """Whether the command records something and is (disabled, never to fail), by the environment or the config file."""
-    if not addressed(argv)[1]:
-        return False, False
+def _wishes(argv: list[str]) -> tuple[bool, bool, bool]:
+    """What the settings say of errors: (disabled, never fail, debug); the environment alone, where the settings are what is wrong."""
     try:
         config = Config(**_leading_globals(argv)[0])
     except TelemetryError:
-        return is_on("TELEMETRY_DISABLED"), is_on("TELEMETRY_NEVER_FAIL")
-    return config.disabled, config.never_fail
+        return is_on("TELEMETRY_DISABLED"), is_on("TELEMETRY_NEVER_FAIL"), is_on("TELEMETRY_DEBUG")
+    return config.disabled, config.never_fail, config.debug
 
 
 def _known(error: Exception) -> TelemetryError | None:

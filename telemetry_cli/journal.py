@@ -1,4 +1,4 @@
-"""The journal: append-only NDJSON segments that are the truth, and the buffer for lines that could not get there.
+"""The journal: append-only NDJSON segments that are the truth.
 
 A line is `{"v":1,"op_id":…,"op":…,"at":…,"actor":…,"data":{…},"crc":"xxxxxxxx"}`; crc is the CRC-32 of the bytes before
 `,"crc"`. A position is `(segment, offset)`: segment names sort by date, so positions compare as tuples.
@@ -6,22 +6,26 @@ A line is `{"v":1,"op_id":…,"op":…,"at":…,"actor":…,"data":{…},"crc":"
 
 import json
 import os
+import time
 import zlib
 from collections.abc import Iterator
 
+from telemetry_cli import buffer
+from telemetry_cli.clock import new_op_id
 from telemetry_cli.config import Config
-from telemetry_cli.errors import JournalTrouble, LockTimeout, NotDurable
+from telemetry_cli.errors import LockTimeout
 from telemetry_cli.files import check_folder, make_folder, open_private, sync_folder, write_all
 from telemetry_cli.locks import Lock
-from telemetry_cli.rules import new_op_id
+from telemetry_cli.rules import OPERATION_VERSION
 
 Operation = dict[str, object]
 Position = tuple[str, int]
 
-VERSION = 1
 START: Position = ("", 0)
 _CRC_BYTES = len(',"crc":"xxxxxxxx"}')
 _BLOCK = 1 << 20
+#: How many buffered lines share a flush, and are looked at between two looks at the deadline.
+_FLUSHED_TOGETHER = 100
 
 
 # Lines
@@ -29,7 +33,7 @@ _BLOCK = 1 << 20
 
 def encode(operation: Operation) -> bytes:
     """One journal line, newline included. Pure ASCII, so that no encoding can get in the way."""
-    body = json.dumps({"v": VERSION, **operation}, separators=(",", ":"), allow_nan=False)[:-1].encode()
+    body = json.dumps({"v": OPERATION_VERSION, **operation}, separators=(",", ":"), allow_nan=False)[:-1].encode()
     return b'%b,"crc":"%08x"}\n' % (body, zlib.crc32(body))
 
 
@@ -51,7 +55,7 @@ def _is_whole(operation: Operation) -> bool:
     if not isinstance(operation.get("v"), int):
         return False
     texts = ("op_id", "op", "at", "actor")
-    return operation["v"] != VERSION or (all(isinstance(operation.get(name), str) for name in texts) and isinstance(operation.get("data"), dict))
+    return operation["v"] != OPERATION_VERSION or (all(isinstance(operation.get(name), str) for name in texts) and isinstance(operation.get("data"), dict))
 
 
 def pieces(line: bytes) -> list[bytes]:
@@ -81,8 +85,8 @@ def fingerprint(ending: bytes) -> str:
 # Append
 
 
-def append(config: Config, op_id: str, line: bytes, at: str, deadline: float) -> Position | None:
-    """Make a line durable. Returns where it ends in the journal, or None when it went to the buffer.
+def append(config: Config, op_id: str, line: bytes, at: str, deadline: float) -> tuple[Position | None, str]:
+    """Make a line durable. Returns where it ends in the journal; or None and why, when it went to the buffer.
 
     Raises `Refused` for planted links and `NotDurable` when nothing at all can be written.
     """
@@ -90,19 +94,31 @@ def append(config: Config, op_id: str, line: bytes, at: str, deadline: float) ->
         make_folder(config.base_dir, may_be_link=True)
         make_folder(config.raw_dir)
         with Lock(os.path.join(config.raw_dir, ".lock"), deadline), _Segment(config, at) as segment:
-            _move_buffered(config, segment)
-            return segment.add(line)
-    except (OSError, LockTimeout, JournalTrouble) as trouble:
-        _buffer(config, op_id, line, trouble)
-        return None
+            _move_buffered(config, segment, deadline)
+            return segment.add(line), ""
+    except (OSError, LockTimeout) as trouble:
+        buffer.keep(config, op_id, line, trouble)
+        return None, str(trouble)
 
 
 def flush_buffer(config: Config, at: str, deadline: float) -> None:
-    """Bring buffered lines into the journal. Raises `OSError`, `LockTimeout` or `JournalTrouble` when that cannot be done now."""
-    if _waiting(config):
+    """Bring buffered lines into the journal. Raises `OSError` or `LockTimeout` when that cannot be done now."""
+    if buffer.waiting(config):
         make_folder(config.raw_dir)
         with Lock(os.path.join(config.raw_dir, ".lock"), deadline), _Segment(config, at) as segment:
-            _move_buffered(config, segment)
+            _move_buffered(config, segment, deadline)
+
+
+def _move_buffered(config: Config, segment: "_Segment", deadline: float) -> None:
+    """Append what waits in the buffer, oldest first, some lines to a flush; give up at the deadline (`LockTimeout`)."""
+    names = buffer.waiting(config)
+    while names:
+        if time.monotonic() > deadline:
+            raise LockTimeout(f"{len(names)} records in {config.buffer_dir} have to go to the journal first", "Run: telemetry db drain")
+        batch, names = names[:_FLUSHED_TOGETHER], names[_FLUSHED_TOGETHER:]
+        segment.add(b"".join(buffer.read(config, name) for name in batch))
+        for name in batch:
+            buffer.forget(config, name)
 
 
 class _Segment:
@@ -113,7 +129,6 @@ class _Segment:
         newest = names[-1] if names else ""
         self.name = max(newest, f"ops_{at[:10].replace('-', '')}.ndjson")
         self.path = os.path.join(config.raw_dir, self.name)
-        is_new = self.name != newest
         self._descriptor = open_private(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         try:
             self._size = os.fstat(self._descriptor).st_size
@@ -121,8 +136,9 @@ class _Segment:
                 # New; or whoever made it was killed before its first line, and nothing in it was ever acknowledged.
                 os.ftruncate(self._descriptor, 0)
                 self._size = 0
-                _sync_names(config, first=len(names) <= (not is_new))
-                self.add(_header(config, [name for name in names if name != self.name], at))
+                older = [name for name in names if name != self.name]
+                _sync_names(config, first=not older)
+                self.add(_header(config, older, at))
         except BaseException:
             os.close(self._descriptor)
             raise
@@ -167,8 +183,16 @@ def _header(config: Config, older: list[str], at: str) -> bytes:
 
     When the older ones' headers are all damaged, the journal_id stays open (null): a second journal must not begin here.
     """
-    data: dict[str, object] = {"journal_id": journal_id(config, older)} if older else {"journal_id": new_op_id(), "genesis": None}
+    data: dict[str, object] = {"journal_id": journal_id(config, older)} if older else {"journal_id": new_op_id(), "genesis": _genesis(config)}
     return encode({"op_id": new_op_id(), "op": "journal.header", "at": at, "actor": "", "data": data})
+
+
+def _genesis(config: Config) -> str | None:
+    """What the journal begins from: null is an empty base; beside a database that is there already it cannot tell."""
+    try:
+        return "unrecorded" if os.path.getsize(config.db_path) else None
+    except OSError:
+        return None
 
 
 def journal_id(config: Config, names: list[str]) -> str | None:
@@ -196,63 +220,6 @@ def header(config: Config, name: str) -> dict[str, object] | None:
     return data if isinstance(data, dict) and isinstance(data.get("journal_id"), str) else None
 
 
-# Buffer
-
-
-def _waiting(config: Config) -> list[str]:
-    """The names of the buffered lines, oldest first (an op_id begins with its time)."""
-    if not check_folder(config.buffer_dir):
-        return []
-    return sorted(name for name in os.listdir(config.buffer_dir) if name.endswith(".ndjson"))
-
-
-def _buffer(config: Config, op_id: str, line: bytes, trouble: Exception) -> None:
-    """Keep a line that could not be appended: complete under its final name, or not there at all."""
-    path = os.path.join(config.buffer_dir, f"{op_id}.ndjson")
-    try:
-        make_folder(config.buffer_dir)
-        waiting = _waiting(config)
-        if waiting and waiting[-1] > f"{op_id}.ndjson":
-            # The clock went back: this line still comes after those that wait.
-            path = os.path.join(config.buffer_dir, f"{waiting[-1].removesuffix('.ndjson')}~{op_id}.ndjson")
-        descriptor = open_private(path + ".tmp", os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-        try:
-            write_all(descriptor, line)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        os.rename(path + ".tmp", path)
-        for folder in (config.buffer_dir, config.base_dir, os.path.dirname(config.base_dir)):
-            sync_folder(folder)
-    except OSError as error:
-        for leftover in (path + ".tmp", path):
-            try:
-                os.unlink(leftover)
-            except OSError:
-                pass
-        raise NotDurable(
-            f"the record could not be written below {config.base_dir}: {trouble}; nor to the buffer: {error.strerror}",
-            line.decode().rstrip("\n"),
-            "The record stands above: save it, and see to the space and permissions of that folder.",
-        ) from trouble
-
-
-def _read_buffered(config: Config, name: str) -> bytes:
-    descriptor = open_private(os.path.join(config.buffer_dir, name), os.O_RDONLY)
-    with open(descriptor, "rb") as file:
-        return file.read().rstrip(b"\n") + b"\n"
-
-
-def _move_buffered(config: Config, segment: _Segment) -> None:
-    for name in _waiting(config):
-        segment.add(_read_buffered(config, name))
-        try:
-            os.unlink(os.path.join(config.buffer_dir, name))
-        except OSError:
-            # It is in the journal now; coming there twice it still has one effect.
-            pass
-
-
 # Read
 
 
@@ -265,7 +232,7 @@ def segments(config: Config) -> list[str]:
 
 def is_behind(config: Config, cursor: Position) -> bool:
     """Tell whether anything was appended or buffered that `cursor` has not passed. Takes no lock."""
-    return _newest_end(config) > cursor or bool(_waiting(config))
+    return _newest_end(config) != cursor or bool(buffer.waiting(config))
 
 
 def _newest_end(config: Config) -> Position:
@@ -275,8 +242,10 @@ def _newest_end(config: Config) -> Position:
 
 def waiting_count(config: Config, cursor: Position) -> int:
     """How many lines of journal and buffer lie behind `cursor`; headers do not count."""
-    lines = sum(1 for _, line in read(config, cursor, _newest_end(config)) if b'"op":"journal.header"' not in line[:120])
-    return lines + len(_waiting(config))
+    end = _newest_end(config)
+    # A cursor beyond the end belongs to another journal: then nothing of this one was applied.
+    lines = sum(1 for _, line in read(config, cursor if cursor <= end else START, end) if b'"op":"journal.header"' not in line[:120])
+    return lines + len(buffer.waiting(config))
 
 
 def durable_end(config: Config, synced: Position | None, deadline: float) -> Position:

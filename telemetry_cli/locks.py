@@ -43,7 +43,7 @@ class Lock:
                     self._descriptor = descriptor
                     return self
             except OSError as error:
-                if error.errno not in (errno.EAGAIN, errno.EACCES, errno.EINTR):
+                if error.errno not in (errno.EAGAIN, errno.EACCES):
                     _close(descriptor)
                     raise
             _close(descriptor)

@@ -8,14 +8,15 @@ import os
 import time
 
 from telemetry_cli import journal
+from telemetry_cli.clock import new_op_id, now, stamp
 from telemetry_cli.config import Config
 from telemetry_cli.errors import DatabaseTrouble, JournalTrouble, LockTimeout, Refused, TelemetryError
 from telemetry_cli.files import make_folder
 from telemetry_cli.locks import Lock
-from telemetry_cli.rules import new_op_id, now, stamp
 from telemetry_cli.store import progress
 from telemetry_cli.store.apply import apply, reject
-from telemetry_cli.store.database import Connection, check_place, commit, ensure_schema, open_reader, open_writer, translated
+from telemetry_cli.store.database import Connection, check_place, commit, ensure_schema, open_writer, translated
+from telemetry_cli.store.maintenance import check, remove, swap_in
 
 #: What one command on the fast path applies at most (operations, seconds): a backlog of others must not hold it up.
 _FAST = (1000, 0.1)
@@ -32,15 +33,6 @@ class Outcome:
         self.buffered = buffered
 
 
-class Reading:
-    """The database as it can be read now: `db` is None when there is none; `waiting` records are not in it, because of `trouble`."""
-
-    def __init__(self, db: Connection | None, waiting: int, trouble: TelemetryError | None) -> None:
-        self.db = db
-        self.waiting = waiting
-        self.trouble = trouble
-
-
 def record(config: Config, kind: str, data: dict[str, object], at: str) -> Outcome:
     """Make one operation durable and, if the database is to be had before the deadline, apply it.
 
@@ -50,13 +42,13 @@ def record(config: Config, kind: str, data: dict[str, object], at: str) -> Outco
     check_place(config.db_path, config.owns_db_folder)
     op_id = new_op_id()
     line = journal.encode({"op_id": op_id, "op": kind, "at": at, "actor": _actor(), "data": data})
-    position = journal.append(config, op_id, line, at, deadline)
+    position, trouble = journal.append(config, op_id, line, at, deadline)
     if position is None:
-        return Outcome(0, {}, JournalTrouble("the journal could not be appended to; the record waits in the buffer"))
+        return Outcome(0, {}, JournalTrouble(f"the journal could not be appended to ({trouble}), so the record waits in {config.buffer_dir}"))
     try:
         return _drain(config, at, deadline, _FAST, op_id, position)
-    except (DatabaseTrouble, LockTimeout, Refused) as trouble:
-        return Outcome(0, {}, trouble)
+    except (DatabaseTrouble, LockTimeout, Refused) as error:
+        return Outcome(0, {}, error)
     except OSError as error:
         return Outcome(0, {}, DatabaseTrouble(f"{config.db_path} could not be reached: {error.strerror}"))
 
@@ -64,35 +56,6 @@ def record(config: Config, kind: str, data: dict[str, object], at: str) -> Outco
 def _actor() -> str:
     user = os.environ.get("USER") or os.environ.get("LOGNAME") or str(os.getuid())
     return f"{user}@{os.uname().nodename}".encode("ascii", "backslashreplace").decode()
-
-
-# Reads
-
-
-def open_for_reading(config: Config) -> Reading:
-    """Apply what waits, if that can be done, and open the database for questions.
-
-    Raises `DatabaseTrouble` when the database is there and cannot be read.
-    """
-    db = open_reader(config.db_path, config.owns_db_folder, config.lock_timeout)
-    cursor = _position(config, db)
-    if not journal.is_behind(config, cursor):
-        return Reading(db, 0, None)
-    if db:
-        db.close()
-    trouble = catch_up(config)
-    db = open_reader(config.db_path, config.owns_db_folder, config.lock_timeout)
-    return Reading(db, journal.waiting_count(config, _position(config, db)) if trouble else 0, trouble)
-
-
-def waiting(config: Config) -> int:
-    """How many durable records are not in the database yet."""
-    db = open_reader(config.db_path, config.owns_db_folder, config.lock_timeout)
-    try:
-        return journal.waiting_count(config, _position(config, db))
-    finally:
-        if db:
-            db.close()
 
 
 def catch_up(config: Config) -> TelemetryError | None:
@@ -109,14 +72,6 @@ def catch_up(config: Config) -> TelemetryError | None:
     return None
 
 
-def _position(config: Config, db: Connection | None) -> journal.Position:
-    if db is None:
-        return journal.START
-    with translated(config.db_path):
-        cursor = progress.read_cursor(db)
-    return (cursor[1], cursor[2]) if cursor else journal.START
-
-
 # Drain
 
 
@@ -126,13 +81,10 @@ def _drain(config: Config, at: str, deadline: float, limits: tuple[int, float], 
     With `op_id`, which ends at `position` and is flushed, returns its outcome; without, an empty one, `buffered` when
     there is more to apply.
     """
-    if config.owns_db_folder:
-        make_folder(config.db_dir)
-    else:
-        make_folder(os.path.dirname(config.db_path), may_be_link=True)
+    make_folder(os.path.dirname(config.db_path), may_be_link=not config.owns_db_folder)
     with Lock(config.db_path + ".lock", deadline):
         _check_may_be_made(config)
-        db = open_writer(config.db_path, config.owns_db_folder, config.synchronous, deadline)
+        db = open_writer(config.db_path, config.synchronous, deadline)
         try:
             was_empty = ensure_schema(db, config.db_path, at)
             with translated(config.db_path):
@@ -160,10 +112,17 @@ def _check_may_be_made(config: Config) -> None:
             return
     except FileNotFoundError:
         pass
+    _check_journal_is_whole(config)
+
+
+def _check_journal_is_whole(config: Config) -> None:
     names = journal.segments(config)
     first = journal.header(config, names[0]) if names else {"genesis": None}
     if first is None or first.get("genesis", "pruned") is not None:
-        raise DatabaseTrouble(f"{config.db_path} is missing, and the journal does not go back to an empty beginning", "Run: telemetry db rebuild")
+        raise DatabaseTrouble(
+            f"{config.db_path} is missing, and the journal does not go back to an empty beginning",
+            "Put a copy of the database back in its place; telemetry db rebuild needs the journal from its beginning.",
+        )
 
 
 def _believable_cursor(config: Config, db: Connection) -> progress.Cursor:
@@ -173,7 +132,7 @@ def _believable_cursor(config: Config, db: Connection) -> progress.Cursor:
     cursor = progress.read_cursor(db)
     if cursor is None:
         if identity is None:
-            raise JournalTrouble(f"no segment in {config.raw_dir} has a readable header", "Run: telemetry db rebuild")
+            raise JournalTrouble(f"no segment in {config.raw_dir} has a readable header", "Put a copy of the database back in its place.")
         return (identity, names[0], 0, "")
     known, segment, offset, crc = cursor
     # Where every header is damaged, the last applied line alone must tell that the two belong together.
@@ -221,3 +180,39 @@ def _apply_line(db: Connection, place: journal.Position, line: bytes) -> None:
         found = journal.decode(piece)
         if found is not None:
             apply(db, found, piece)
+
+
+# Rebuild
+
+
+def rebuild(config: Config) -> str | None:
+    """Make the database again from the whole journal, and swap it in when it checks out.
+
+    Returns where the old one was put aside, or None when there was none. Raises `DatabaseTrouble` or `LockTimeout`, and then
+    nothing has changed.
+    """
+    deadline = time.monotonic() + config.lock_timeout
+    fresh = config.db_path + ".rebuild"
+    make_folder(os.path.dirname(config.db_path), may_be_link=not config.owns_db_folder)
+    with Lock(config.db_path + ".lock", deadline):
+        _check_journal_is_whole(config)
+        remove(fresh)
+        while _apply_some(config, fresh, deadline):
+            pass
+        check(fresh)
+        return swap_in(fresh, config.db_path, f"{config.db_path}.aside-{new_op_id()[:12]}")
+
+
+def _apply_some(config: Config, path: str, deadline: float) -> bool:
+    """Apply a batch of the journal to the database at `path`. Tells whether there is more."""
+    db = open_writer(path, config.synchronous, deadline)
+    try:
+        ensure_schema(db, path, stamp(now()))
+        with translated(path):
+            behind, trouble = _apply_behind(config, db, _believable_cursor(config, db), deadline, _BATCH, None)
+            commit(db, deadline)
+    finally:
+        db.close()
+    if trouble:
+        raise trouble
+    return behind

@@ -38,6 +38,8 @@ def held(what: str, path: Path) -> Iterator[None]:
 
 def operation(kind: str, number: int, **data: object) -> dict[str, object]:
     """An operation whose op_id is made of a number."""
+    if kind == "run.create":
+        data = {"schema_version": 8} | data
     return {"op_id": f"{number:032x}", "op": kind, "at": AT, "actor": "tester@here", "data": data}
 
 

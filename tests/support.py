@@ -88,6 +88,10 @@ class Telemetry:
         named = [*([] if "--agent-name" in options else ["--agent-name", "tester"]), *([] if "--job-type" in options else ["--job-type", "job"])]
         return self("run", "start", *named, *options, env=env, cwd=cwd).line
 
+    def start_ran(self, *options: str, env: dict[str, str] | None = None) -> Ran:
+        """Start a run named `tester`/`job`, and return all that the call did."""
+        return self("run", "start", "--agent-name", "tester", "--job-type", "job", *options, env=env)
+
     def run(self, reference: str) -> dict[str, Any]:
         """A run as `run show -o json` prints it."""
         shown: dict[str, Any] = self("run", "show", reference, "-o", "json").json
@@ -100,6 +104,8 @@ class Telemetry:
     def append(self, kind: str, at: str, **data: object) -> None:
         """Add an operation to the journal by hand, past the program: the next command applies it. The base must exist."""
         segment = max(self.raw.glob("ops_*.ndjson"))
+        if kind == "run.create":
+            data = {"schema_version": 8} | data
         body = json.dumps({"v": 1, "op_id": os.urandom(16).hex(), "op": kind, "at": at, "actor": "tests", "data": data}, separators=(",", ":"))[:-1].encode()
         with segment.open("ab") as file:
             file.write(b'%b,"crc":"%08x"}\n' % (body, zlib.crc32(body)))

@@ -1,5 +1,6 @@
 """The two doors: what the fast one understands, Typer understands in the same way, and both do the same."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ from telemetry_cli.cli.app import UsageError
 from telemetry_cli.cli.app import parse as parse_with_typer
 
 VALUES = ["", "-", "--", "-x", "--status", "=", "a=b", "é", "日本", "x y", "'", "0", "1", "-1", "2h", "@last", "{}", '{"a":1}', "success", "json", "abcdef1"]
-SLOW_DOOR = "import telemetry_cli.entry as entry\nentry.parse = lambda argv, path: None\nentry.program()\n"
+SLOW_DOOR = "import telemetry_cli.entry as entry\nentry.parse = lambda argv, path: None\nfrom telemetry_cli.__main__ import program\nprogram()\n"
 
 
 def test_the_table_is_what_the_declarations_say() -> None:
@@ -79,52 +80,56 @@ def dump(telemetry: Telemetry) -> list[Any]:
     runs = telemetry.sql(
         "SELECT event_id, run_id, agent_name, job_type, status, start_time, product, metrics_json, parent_run_id, items_failed FROM agent_runs"
     )
-    events = telemetry.sql("SELECT event_id, event_type, timestamp, payload_json, trace_id FROM run_events")
+    events = telemetry.sql("SELECT event_id, event_type, payload_json, trace_id FROM run_events")
     commits = telemetry.sql("SELECT event_id, commit_hash, role, source, author, timestamp FROM run_commits")
     return [runs, events, commits, telemetry.sql("SELECT kind, code, message FROM rejected_ops")]
 
 
 START = ["run", "start", "--agent-name", "a", "--job-type", "j", "--event-id", "E", "--run-id", "R", "--start-time", "2026-01-01T00:00:00Z"]
-WORDS = st.lists(
-    st.sampled_from(
-        [
-            ("--status", "failed"),
-            ("--status=nonsense",),
-            ("--product", "é"),
-            ("--product="),
-            ("-m", "k=1"),
-            ("-m", "k=two"),
-            ("--metrics", '{"a": NaN}'),
-            ("--metrics", "[]"),
-            ("--metrics={}",),
-            ("--items-failed", "-1"),
-            ("--items-failed", "3"),
-            ("--parent", "@last"),
-            ("--parent", "nobody"),
-            ("--parent", "E"),
-            ("--no-git",),
-            ("--no-git=1",),
-            ("--json",),
-            ("-o", "env"),
-            ("-o", "csv"),
-            ("--bogus",),
-            ("--",),
-            ("stray",),
-            ("--event-id", "@x"),
-            ("--product",),
-        ]
-    ).map(lambda words: [words] if isinstance(words, str) else list(words)),
-    max_size=4,
-)
+#: Commands, each with words of its own that may follow in any order and number.
+COMMANDS: dict[tuple[str, ...], list[tuple[str, ...]]] = {
+    tuple(word.replace("E", "F") if word == "E" else word for word in START): [
+        ("--status", "failed"),
+        ("--status=nonsense",),
+        ("--product", "é"),
+        ("--product=",),
+        ("--metrics", '{"a": NaN}'),
+        ("--metrics={}",),
+        ("--parent", "@last"),
+        ("--parent", "nobody"),
+        ("--parent", "F"),
+        ("--no-git",),
+        ("--no-git=1",),
+        ("--event-id", "@x"),
+        ("-o", "env"),
+    ],
+    ("run", "end"): [("E",), ("--status", "partial"), ("--exit-code=3",), ("--end-time", "2026-01-01T00:00:01Z"), ("--end-time", "1999"), ("--force",)],
+    ("run", "update"): [("E",), ("--product", ""), ("--items-failed", "3"), ("--items-failed", "-1"), ("--error-summary=--x",)],
+    ("run", "event"): [("step",), ("--run", "E"), ("--payload", "[1]"), ("--payload", "[1"), ("--timestamp", "2026-01-01T00:00:01Z")],
+    ("associate-commit", "--no-git"): [("E",), ("--commit", "ABCDEF1"), ("--commit=",), ("--role", "base"), ("--source", "robot"), ("--children",)],
+    ("query", "--columns", "event_id,status"): [("--sort", "status"), ("--sort", "x"), ("--limit", "1"), ("--limit=-1",), ("--count",), ("--reverse",)],
+}
+ANYWHERE = [("-m", "k=1"), ("-m", "k=two"), ("--json",), ("-o", "csv"), ("--bogus",), ("--",), ("stray",), ("--product",), ("",)]
+ENVIRONMENTS = [{}, {"TELEMETRY_EVENT_ID": "E"}, {"TELEMETRY_NEVER_FAIL": "1"}, {"TELEMETRY_DISABLED": "1"}]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(words=WORDS)
-def test_both_doors_do_the_same(words: list[list[str]], tmp_path_factory: pytest.TempPathFactory) -> None:
-    argv = [*START, *(part for group in words for part in group)]
+@st.composite
+def calls(draw: st.DrawFn) -> list[str]:
+    command = draw(st.sampled_from(sorted(COMMANDS)))
+    words = draw(st.lists(st.sampled_from(COMMANDS[command] + ANYWHERE), max_size=4))
+    return [*command, *(part for group in words for part in group)]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(argv=calls(), env=st.sampled_from(ENVIRONMENTS))
+def test_both_doors_do_the_same(argv: list[str], env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> None:
+    begun = Telemetry(tmp_path_factory.mktemp("begun"))
+    begun(*START)
     done = []
     for door in ([str(PROGRAM)], [sys.executable, "-c", SLOW_DOOR]):
         telemetry = Telemetry(tmp_path_factory.mktemp("door"))
+        shutil.copytree(begun.base, telemetry.base)
+        telemetry.env |= env
         code, out, err = through(door, telemetry, argv)
         out = "\n".join(line for line in out.splitlines() if "TRACEPARENT" not in line)
         done.append((code, out, err, dump(telemetry)))

@@ -113,17 +113,17 @@ def filters(*names: str) -> runs.Filters:
             case "agent-names" | "job-types" | "statuses" | "products":
                 made.any_of({"agent-names": "agent_name", "job-types": "job_type", "statuses": "status", "products": "product"}[name], ["one", "two"])
             case "repo" | "branch":
-                made.compare(f"git_{name}", "=", "one")
+                made.any_of(f"git_{name}", ["one"])
             case "parent":
                 made.any_of("parent_run_id", ["event", "run"])
             case "commit":
                 made.commit("abcdef1")
             case "since":
-                made.compare("created_at", ">=", "2026")
+                made.time("since", "2026")
             case "until":
-                made.compare("created_at", "<", "2027")
+                made.time("until", "2027")
             case "start-time":
-                made.compare("start_time", ">=", "2026")
+                made.time("start_time_from", "2026")
     return made
 
 

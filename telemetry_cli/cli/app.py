@@ -7,7 +7,7 @@ from typer import Option
 
 from telemetry_cli import __version__
 from telemetry_cli.cli import commits, housekeeping, questions, run
-from telemetry_cli.cli.declare import Call, group
+from telemetry_cli.cli.declare import Call, group, help_without_subcommand
 
 app = group("A flight recorder for agents and CI jobs, over a local SQLite file.")
 app.add_typer(run.app, name="run")
@@ -31,20 +31,21 @@ def _root(
     version: Annotated[bool, Option("--version", help="Print the version.", is_eager=True, callback=_print_version)] = False,  # noqa: ARG001
 ) -> None:
     context.obj.update(db=db, base_dir=base_dir)
+    help_without_subcommand(context)
 
 
 class UsageError(Exception):
     """What Typer says of argv that it cannot parse."""
 
 
-def parse(argv: list[str]) -> tuple[Call | None, dict[str, str | None]]:
-    """The call that argv means and the global options; no call when help or the version was printed.
+def parse(argv: list[str]) -> tuple[Call, dict[str, str | None]] | int:
+    """The call that argv means and the global options; or an exit code, when help or the version was printed instead.
 
-    Raises `UsageError` with Typer's message, which is empty when the help was printed instead.
+    Raises `UsageError` with Typer's message.
     """
     global_options: dict[str, str | None] = {}
     try:
         call = app(argv, prog_name="telemetry", standalone_mode=False, obj=global_options)
     except typer.TyperException as error:
         raise UsageError(error.format_message()) from error
-    return (call if isinstance(call, tuple) else None), global_options
+    return (call, global_options) if isinstance(call, tuple) else int(call or 0)

@@ -14,8 +14,19 @@ Call = tuple[str, dict[str, object]]
 
 
 def group(help_: str) -> typer.Typer:
-    """A noun with subcommands."""
-    return typer.Typer(help=help_, no_args_is_help=True, add_completion=False, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
+    """A noun with subcommands; named alone it prints its help, and exits as a usage error does."""
+    app = typer.Typer(
+        help=help_, invoke_without_command=True, add_completion=False, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]}
+    )
+    app.callback()(help_without_subcommand)
+    return app
+
+
+def help_without_subcommand(context: typer.Context) -> None:
+    """Show what there is to choose from."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(2)
 
 
 def command(app: typer.Typer, name: str, handler: str) -> Callable[[Callable[..., None]], Callable[..., None]]:

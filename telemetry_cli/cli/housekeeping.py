@@ -17,6 +17,11 @@ def db_drain(output: o.Output = None, json: o.Json = False) -> None:
     """Apply every durable record that is not in the database yet."""
 
 
+@command(db, "rebuild", "db:rebuild")
+def db_rebuild(output: o.Output = None, json: o.Json = False) -> None:
+    """Make the database again from the journal; the old one is put aside."""
+
+
 @command(config, "show", "settings:show")
 def config_show(output: o.Output = None, json: o.Json = False) -> None:
     """Show each setting, its value and where it came from."""

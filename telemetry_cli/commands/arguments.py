@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from telemetry_cli import rules
 from telemetry_cli.errors import BY_EXIT_CODE, InvalidInput, TelemetryError
-from telemetry_cli.recorder import Outcome, Reading
+from telemetry_cli.recorder import Outcome
 
 
 def run_reference(value: str | None, name: str = "RUN") -> str:
@@ -54,6 +54,11 @@ def merged_objects(metrics: str | None, context: str | None, metric: Sequence[st
     return merged
 
 
+def named_exactly(reference: str) -> str | None:
+    """What is known of a run's event_id before its record is applied: the reference, unless it is a search such as `@last`."""
+    return None if reference.startswith("@") else reference
+
+
 def became(outcome: Outcome, **if_buffered: object) -> tuple[dict[str, object], list[str]]:
     """What a record became, as json, and what to say about it on stderr; `if_buffered` is what is known of it by then.
 
@@ -68,10 +73,3 @@ def became(outcome: Outcome, **if_buffered: object) -> tuple[dict[str, object], 
         raise error(str(outcome.result["error"]), str(outcome.result.get("hint", "")))
     result = dict(outcome.result)
     return result, [str(result.pop("note"))] if "note" in result else []
-
-
-def reading_notes(reading: Reading) -> list[str]:
-    """What to say of records that an answer does not contain."""
-    if not reading.trouble:
-        return []
-    return [f"{reading.waiting} {'record waits' if reading.waiting == 1 else 'records wait'} to be applied: {reading.trouble.message}"]

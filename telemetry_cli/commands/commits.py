@@ -3,14 +3,15 @@
 import os
 from datetime import datetime
 
-from telemetry_cli import rules
-from telemetry_cli.commands.arguments import became, reading_notes, run_reference
+from telemetry_cli import clock, rules
+from telemetry_cli.commands.arguments import became, named_exactly, run_reference
 from telemetry_cli.commands.result import READS, WRITES, Listing, Written, handler
 from telemetry_cli.commands.rows import presented
 from telemetry_cli.config import Config
 from telemetry_cli.discover import environment, git
-from telemetry_cli.errors import InvalidInput, NotFound
-from telemetry_cli.recorder import open_for_reading, record
+from telemetry_cli.errors import InvalidInput
+from telemetry_cli.reader import open_for_reading
+from telemetry_cli.recorder import record
 from telemetry_cli.store import commits, runs
 from telemetry_cli.store.database import translated
 
@@ -31,7 +32,7 @@ def associate(
     no_git: bool,
 ) -> Written:
     """Associate a run with the commit that came of it."""
-    moment = rules.now()
+    moment = clock.now()
     data: dict[str, object] = {
         "run": run_reference(run),
         "role": rules.choice("--role", role, rules.COMMIT_ROLES) if role is not None else "produced",
@@ -41,13 +42,15 @@ def associate(
     given["timestamp"] = rules.instant("--timestamp", timestamp, moment) if timestamp is not None else None
     if repo is not None and not os.path.isdir(repo):
         raise InvalidInput(f"--repo: {rules.shorten(repo)!r} is no folder; name a repository or a folder inside one")
+    if no_git and commit is None:
+        raise InvalidInput("--commit: with --no-git no repository is read, so a SHA must be given")
     data |= _commit(commit, None if no_git else git.find(repo), moment)
     data |= {name: value for name, value in given.items() if value is not None}
     if children:
         data["children"] = True
-    outcome = record(config, "commit.associate", {name: value for name, value in data.items() if value is not None}, rules.stamp(moment))
-    result, notes = became(outcome, event_id=data["run"], run_id=None, commit_hash=data["commit_hash"])
-    return Written(result, f"{result['event_id']} {result['commit_hash']}", notes)
+    outcome = record(config, "commit.associate", {name: value for name, value in data.items() if value is not None}, clock.stamp(moment))
+    result, notes = became(outcome, event_id=named_exactly(str(data["run"])), run_id=None, commit_hash=data["commit_hash"])
+    return Written(result, f"{result['event_id'] or data['run']} {result['commit_hash']}", notes)
 
 
 def _commit(revision: str | None, repository: git.Repository | None, moment: datetime) -> dict[str, object]:
@@ -98,17 +101,12 @@ def ledger(config: Config, output: str, *, run: str | None, commit: str | None, 
     prefix = rules.commit_prefix("--commit", commit) if commit is not None else None
     reference = run_reference(run) if run is not None or prefix is None else None
     reading = open_for_reading(config)
-    if reading.db is None and reference:
-        raise NotFound(f"Run not found: {reference}")
+    event_id = reading.run(reference)[2] if reference else None
     rows: list[dict[str, object]] = []
-    note = None
     if reading.db:
         with translated(config.db_path):
-            event_id = None
-            if reference:
-                _, event_id, _, note = runs.resolve(reading.db, reference)
             rows = commits.ledger(reading.db, event_id, prefix)
-    return Listing("commits", commits.COLUMNS, rows, [*reading_notes(reading), *([note] if note else [])], absolute=absolute)
+    return Listing("commits", commits.COLUMNS, rows, reading.notes, absolute=absolute)
 
 
 @handler(*WRITES)
@@ -124,11 +122,8 @@ def repo_url(config: Config, output: str, *, run: str | None) -> Written:
 
 
 def _url(config: Config, run: str | None, field: str) -> Written:
-    reference = run_reference(run)
     reading = open_for_reading(config)
-    if reading.db is None:
-        raise NotFound(f"Run not found: {reference}")
+    db, id_, _, _ = reading.run(run_reference(run))
     with translated(config.db_path):
-        id_, _, _, note = runs.resolve(reading.db, reference)
-        url = presented(runs.get(reading.db, id_), config.url_styles)[field]
-    return Written({field: url}, str(url) if url else None, [*reading_notes(reading), *([note] if note else [])])
+        url = presented(runs.get(db, id_), config.url_styles)[field]
+    return Written({field: url}, str(url) if url else None, reading.notes)

@@ -1,8 +1,9 @@
 """The database as a thing: db path, db drain."""
 
+from telemetry_cli import recorder
 from telemetry_cli.commands.result import WRITES, Written, handler
 from telemetry_cli.config import Config
-from telemetry_cli.recorder import catch_up, waiting
+from telemetry_cli.reader import waiting
 
 
 @handler(*WRITES)
@@ -15,9 +16,18 @@ def path(config: Config, output: str) -> Written:
 def drain(config: Config, output: str) -> Written:
     """Apply every durable record that is not in the database yet."""
     before = waiting(config)
-    trouble = catch_up(config) if before else None
+    trouble = recorder.catch_up(config) if before else None
     left = waiting(config) if trouble else 0
-    data: dict[str, object] = {"applied": before - left, "waiting": left}
+    applied = max(0, before - left)
+    data: dict[str, object] = {"applied": applied, "waiting": left}
     if trouble:
-        return Written(data, f"{before - left} applied, {left} waiting", [trouble.message, trouble.hint], code=trouble.exit_code)
-    return Written(data, f"{before} applied")
+        return Written(data, f"{applied} applied, {left} waiting", list(filter(None, (trouble.message, trouble.hint))), code=trouble.exit_code)
+    return Written(data, f"{applied} applied")
+
+
+@handler(*WRITES)
+def rebuild(config: Config, output: str) -> Written:
+    """Make the database again from the whole journal; the old one is put aside, not deleted."""
+    aside = recorder.rebuild(config)
+    notes = [f"the old database is kept as {aside}"] if aside else []
+    return Written({"db_path": config.db_path, "aside": aside}, f"rebuilt {config.db_path}", notes)

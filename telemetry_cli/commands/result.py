@@ -33,7 +33,6 @@ class Listing:
         self.notes = list(notes)
         self.chosen = chosen
         self.absolute = absolute
-        self.code = 0
 
 
 class Card:
@@ -44,7 +43,6 @@ class Card:
         self.data = data
         self.notes = list(notes)
         self.absolute = absolute
-        self.code = 0
 
 
 Result = Written | Listing | Card

@@ -3,17 +3,19 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from telemetry_cli import rules
-from telemetry_cli.commands.arguments import became, json_text, merged_objects, reading_notes, run_reference
+from telemetry_cli import clock, rules
+from telemetry_cli.commands.arguments import became, json_text, merged_objects, named_exactly, run_reference
 from telemetry_cli.commands.result import ONE, READS, WRITES, Card, Listing, Written, handler
 from telemetry_cli.commands.rows import presented, presented_event
 from telemetry_cli.config import Config
 from telemetry_cli.discover import environment, git
-from telemetry_cli.errors import InvalidInput, NotFound
-from telemetry_cli.recorder import Outcome, open_for_reading, record
+from telemetry_cli.errors import InvalidInput
+from telemetry_cli.reader import open_for_reading
+from telemetry_cli.recorder import Outcome, record
 from telemetry_cli.redact import remote_without_credentials
 from telemetry_cli.store import commits, runs
 from telemetry_cli.store.database import translated, translated_rows
+from telemetry_cli.store.migrate import CURRENT_VERSION
 
 
 @handler("text", "json", "env", records=True)
@@ -35,17 +37,18 @@ def start(
     **fields: str | None,
 ) -> Written:
     """Record that a run began."""
-    moment = rules.now()
-    at = rules.stamp(moment)
+    moment = clock.now()
+    at = clock.stamp(moment)
     data: dict[str, object] = {
+        "schema_version": CURRENT_VERSION,
         "status": "running",
         **_identity(config, agent_name, job_type),
         **rules.fields(fields),
         **merged_objects(metrics, context, metric),
     }
     notes: list[str] = []
-    data["event_id"] = _event_id(event_id, notes) if event_id is not None else rules.new_event_id()
-    data["run_id"] = rules.run_id("--run-id", run_id) if run_id is not None else rules.new_run_id(moment, str(data["agent_name"]))
+    data["event_id"] = _event_id(event_id, notes) if event_id is not None else clock.new_event_id()
+    data["run_id"] = rules.run_id("--run-id", run_id) if run_id is not None else clock.new_run_id(moment, str(data["agent_name"]))
     data["start_time"] = rules.instant("--start-time", start_time, moment) if start_time is not None else at
     data.setdefault("agent_owner", config.agent_owner)
     data.setdefault("host", environment.host())
@@ -76,7 +79,7 @@ def _event_id(value: str, notes: list[str]) -> str:
     if value != "auto":
         return rules.event_id("--event-id", value)
     notes.append("--event-id auto: a random id is used")
-    return rules.new_event_id()
+    return clock.new_event_id()
 
 
 def _parent(parent: str | None, event_id: str) -> dict[str, object]:
@@ -122,7 +125,7 @@ def update(
     **fields: str | None,
 ) -> Written:
     """Set what is given and nothing else."""
-    moment = rules.now()
+    moment = clock.now()
     data: dict[str, object] = {**rules.fields(fields), **merged_objects(metrics, context, metric), **_times(moment, start_time, end_time)}
     if git_repo is not None:
         data["git_repo"] = _remote(git_repo)
@@ -131,7 +134,7 @@ def update(
     if not data:
         raise InvalidInput("nothing to update: give at least one field, such as --status or -m KEY=VALUE", "telemetry run update --help lists them.")
     data["run"] = run_reference(run)
-    return _changed(record(config, "run.update", data, rules.stamp(moment)), data)
+    return _changed(record(config, "run.update", data, clock.stamp(moment)), data)
 
 
 @handler(*WRITES, records=True)
@@ -150,16 +153,18 @@ def end(
     **fields: str | None,
 ) -> Written:
     """Record how a run ended."""
-    moment = rules.now()
+    moment = clock.now()
     if status is not None and exit_code is not None:
         raise InvalidInput("--exit-code: --status is given too; give one of them")
+    if status is not None and rules.status("--status", status) == "running":
+        raise InvalidInput("--status: a run that ends is not running; give success, failure, partial, timeout or cancelled")
     if exit_code is not None:
         status = "failure" if rules.exit_code("--exit-code", exit_code) else "success"
     data: dict[str, object] = {**rules.fields({"status": status, **fields}), **merged_objects(metrics, context, metric), **_times(moment, None, end_time)}
     data["run"] = run_reference(run)
     if force:
         data["force"] = True
-    return _changed(record(config, "run.end", data, rules.stamp(moment)), data)
+    return _changed(record(config, "run.end", data, clock.stamp(moment)), data)
 
 
 def _times(moment: datetime, start_time: str | None, end_time: str | None) -> dict[str, object]:
@@ -171,8 +176,8 @@ def _times(moment: datetime, start_time: str | None, end_time: str | None) -> di
 
 
 def _changed(outcome: Outcome, data: dict[str, object]) -> Written:
-    result, notes = became(outcome, event_id=data["run"], run_id=None, fields_updated=[])
-    return Written(result, f"{result['status']} {result['event_id']}", notes)
+    result, notes = became(outcome, event_id=named_exactly(str(data["run"])), run_id=None, fields_updated=[])
+    return Written(result, f"{result['status']} {result['event_id'] or data['run']}", notes)
 
 
 @handler(*WRITES, records=True)
@@ -190,7 +195,7 @@ def event(
     parent_span_id: str | None,
 ) -> Written:
     """Record that something happened during a run."""
-    moment = rules.now()
+    moment = clock.now()
     data: dict[str, object] = {"event_type": rules.required_text("TYPE", event_type), "run": run_reference(run, "--run")}
     if payload is not None:
         data["payload"] = rules.json_value("--payload", json_text("--payload", payload))
@@ -204,22 +209,20 @@ def event(
     for name, value in (("trace_id", trace_id), ("span_id", span_id), ("parent_span_id", parent_span_id)):
         if value is not None:
             data[name] = rules.required_text(rules.option(name), value)
-    outcome = record(config, "run.event", data, rules.stamp(moment))
-    result, notes = became(outcome, event_id=data["run"], run_id=None, event_type=data["event_type"])
-    return Written(result, f"{result['status']} {result['event_type']} of {result['event_id']}", notes)
+    outcome = record(config, "run.event", data, clock.stamp(moment))
+    result, notes = became(outcome, event_id=named_exactly(str(data["run"])), run_id=None, event_type=data["event_type"])
+    return Written(result, f"{result['status']} {result['event_type']} of {result['event_id'] or data['run']}", notes)
 
 
 @handler(*READS)
 def events(config: Config, output: str, *, run: str | None, type_: str | None, absolute: bool) -> Listing:
     """The events of a run, oldest first."""
     reference = run_reference(run)
+    only = rules.text("--type", type_) if type_ is not None else None
     reading = open_for_reading(config)
-    if reading.db is None:
-        raise NotFound(f"Run not found: {reference}")
-    with translated(config.db_path):
-        _, event_id, _, note = runs.resolve(reading.db, reference)
-        rows = map(presented_event, translated_rows(config.db_path, runs.events(reading.db, event_id, type_)))
-    return Listing("events", runs.EVENT_COLUMNS, rows, [*reading_notes(reading), *([note] if note else [])], absolute=absolute)
+    db, _, event_id, _ = reading.run(reference)
+    rows = map(presented_event, translated_rows(config.db_path, runs.events(db, event_id, only)))
+    return Listing("events", runs.EVENT_COLUMNS, rows, reading.notes, absolute=absolute)
 
 
 @handler(*ONE)
@@ -227,15 +230,10 @@ def show(config: Config, output: str, *, run: str | None, absolute: bool) -> Car
     """One run with everything that is known of it."""
     reference = run_reference(run)
     reading = open_for_reading(config)
-    if reading.db is None:
-        raise NotFound(f"Run not found: {reference}")
+    db, id_, event_id, run_id = reading.run(reference)
     with translated(config.db_path):
-        id_, event_id, run_id, note = runs.resolve(reading.db, reference)
-        data = presented(runs.get(reading.db, id_), config.url_styles)
-        data["events"] = [presented_event(row) for row in runs.events(reading.db, event_id)]
-        data["commits"] = commits.ledger(reading.db, event_id)
-        data["children"] = [
-            {name: child[name] for name in ("event_id", "run_id", "agent_name", "job_type", "status", "duration_ms", "start_time")}
-            for child in runs.children(reading.db, event_id, run_id)
-        ]
-    return Card("run", data, [*reading_notes(reading), *([note] if note else [])], absolute=absolute)
+        data = presented(runs.get(db, id_), config.url_styles)
+        data["events"] = [presented_event(row) for row in runs.events(db, event_id)]
+        data["commits"] = commits.ledger(db, event_id)
+        data["children"] = runs.children(db, event_id, run_id)
+    return Card("run", data, reading.notes, absolute=absolute)

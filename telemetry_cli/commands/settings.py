@@ -7,7 +7,7 @@ from telemetry_cli.config import Config, config_path
 @handler(*READS)
 def show(config: Config, output: str) -> Listing:
     """Each setting, its value and where it came from."""
-    rows: list[Record] = [{"setting": name, "value": value, "source": source} for name, (value, source) in config.values.items()]
+    rows: list[Record] = [{"setting": name, "value": setting.value, "source": setting.source} for name, setting in config.values.items()]
     return Listing("settings", ("setting", "value", "source"), rows)
 
 

@@ -49,6 +49,8 @@ def say(text: str) -> None:
 
 def show(result: Result, output: str) -> None:
     """Print a result on stdout. Raises `OutputLost` when it cannot get there."""
+    if sys.stdout is None:
+        raise OutputLost("stdout is closed")
     if isinstance(result, Card | Listing) and output == "table":
         from telemetry_cli.render import tables
 
@@ -62,18 +64,21 @@ def show(result: Result, output: str) -> None:
 
 
 def _write(chunks: Iterator[str]) -> None:
-    if sys.stdout is None:
-        raise OutputLost("stdout is closed")
+    for chunk in chunks:
+        _put(chunk)
+    _put("")
+
+
+def _put(chunk: str) -> None:
+    """Write a chunk, an empty one to flush."""
     try:
-        for chunk in chunks:
-            sys.stdout.write(chunk)
-        sys.stdout.flush()
+        sys.stdout.write(chunk)
+        if not chunk:
+            sys.stdout.flush()
     except BrokenPipeError:
         _silence(1)
         raise OutputLost("") from None
     except (OSError, ValueError) as error:
-        if isinstance(error, UnicodeError) or (isinstance(error, OSError) and error.filename):
-            raise
         _silence(1)
         raise OutputLost(f"stdout cannot be written: {getattr(error, 'strerror', None) or error}") from None
 

@@ -12,9 +12,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from telemetry_cli.clock import parse_stamp
 from telemetry_cli.commands.result import Card, Listing, Record
 from telemetry_cli.render.text import printable
-from telemetry_cli.rules import encode, parse_stamp
+from telemetry_cli.rules import encode
 
 _PAGE = 1000
 _WIDEST = 10_000
@@ -153,12 +154,17 @@ def _fit(widths: list[int], may_shrink: list[bool], room: int) -> None:
 
 
 def _shortest_prefixes(rows: list[Record]) -> Callable[[str], str]:
-    """Shorten event ids to a prefix that tells those shown apart, 8 characters at least, so that it can be used as RUN."""
+    """Shorten random event ids to a prefix that tells those shown apart, 8 characters at least."""
     ids = sorted({str(row["event_id"]) for row in rows})
-    need = 8
+    need = 12 if len(rows) == _PAGE else 8
     for neighbours in pairwise(ids):
         need = max(need, len(commonprefix(neighbours)) + 1)  # noqa: RUF071 - characters are what is compared
-    return lambda event_id: event_id[:need]
+    return lambda event_id: event_id[:need] if _is_random(event_id) else event_id
+
+
+def _is_random(event_id: str) -> bool:
+    """Tell whether an event id looks like a UUID; of others (`build-1`, `build-2`) a beginning says little."""
+    return len(event_id) == 36 and [len(part) for part in event_id.split("-")] == [8, 4, 4, 4, 12]
 
 
 def _cell(name: str, row: Record, absolute: bool, shorten: Callable[[str], str] = str) -> Text:

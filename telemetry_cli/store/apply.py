@@ -8,16 +8,14 @@ import json
 import sqlite3
 from collections.abc import Callable, Mapping
 
+from telemetry_cli.clock import parse_stamp
 from telemetry_cli.errors import InvalidInput, JournalTrouble, NotFound, TelemetryError
-from telemetry_cli.rules import encode, parse_stamp
+from telemetry_cli.rules import OPERATION_VERSION, encode
 from telemetry_cli.store.database import stops_a_drain
-from telemetry_cli.store.migrate import CURRENT_VERSION
 from telemetry_cli.store.runs import resolve
 
 Result = dict[str, object]
 Data = Mapping[str, object]
-
-_VERSION = 1
 
 
 def apply(db: sqlite3.Connection, operation: Data, line: bytes) -> None:
@@ -28,7 +26,7 @@ def apply(db: sqlite3.Connection, operation: Data, line: bytes) -> None:
     """
     op_id, kind = operation["op_id"], operation["op"]
     handler = _HANDLERS.get(str(kind))
-    if operation["v"] != _VERSION or handler is None:
+    if operation["v"] != OPERATION_VERSION or handler is None:
         raise JournalTrouble(f"the journal holds an operation {kind!r} of version {operation['v']!r}, made by a newer telemetry", "Upgrade telemetry.")
     if db.execute("SELECT 1 FROM op_results WHERE op_id = ?", (op_id,)).fetchone():
         return
@@ -80,7 +78,7 @@ def _run_create(db: sqlite3.Connection, operation: Data, data: Data) -> Result:
         return {"status": "duplicate", "event_id": event_id, "run_id": existing[0]}
     row = {name: data[name] for name in _INSERTABLE if name in data}
     row.update(
-        schema_version=CURRENT_VERSION,
+        schema_version=data["schema_version"],
         op_id=operation["op_id"],
         created_at=operation["at"],
         updated_at=operation["at"],

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 
 from telemetry_cli.errors import DatabaseTrouble, ForbiddenDatabase, NewerDatabase
-from telemetry_cli.files import check_folder, check_regular, make_folder, open_private, sync_folder
+from telemetry_cli.files import check_folder, check_regular, open_private, sync_folder
 from telemetry_cli.store.migrate import CURRENT_VERSION, apply_schema
 
 Connection = sqlite3.Connection
@@ -67,13 +67,12 @@ def stops_a_drain(error: sqlite3.Error) -> bool:
     return code is not None and code & 0xFF not in (sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH)
 
 
-def open_writer(path: str, private: bool, synchronous: str, deadline: float) -> sqlite3.Connection:
+def open_writer(path: str, synchronous: str, deadline: float) -> Connection:
     """Open the database for writing and begin an IMMEDIATE transaction. The caller holds the writer lock.
 
-    An absent or empty file becomes an empty database, not yet with tables. `private` tells whether its folder is ours.
-    Raises `DatabaseTrouble`, `Refused`, or `OSError`.
+    An absent or empty file becomes an empty database, not yet with tables. Raises `DatabaseTrouble`, `Refused`, or `OSError`.
     """
-    _prepare(path, private)
+    _make_file(path)
     with translated(path):
         db = sqlite3.connect(path, timeout=max(0.0, deadline - time.monotonic()), isolation_level=None, check_same_thread=False)
         try:
@@ -114,16 +113,11 @@ def _check_names(path: str) -> bool:
     return there
 
 
-def _prepare(path: str, private: bool) -> None:
+def _make_file(path: str) -> None:
     """Check what lies at the path; make an empty private file where nothing does, since SQLite would make a public one."""
-    folder = os.path.dirname(path)
-    if private:
-        make_folder(folder)
-    elif not os.path.isdir(folder):
-        make_folder(folder, may_be_link=True)
     if not _check_names(path):
         os.close(open_private(path, os.O_RDWR | os.O_CREAT))
-        sync_folder(folder)
+        sync_folder(os.path.dirname(path))
 
 
 def ensure_schema(db: sqlite3.Connection, path: str, at: str) -> bool:

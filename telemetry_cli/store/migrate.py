@@ -4,7 +4,6 @@ import os
 import sqlite3
 
 _FOLDER = os.path.join(os.path.dirname(__file__), "schema")
-FIRST_VERSION = 8
 CURRENT_VERSION = 8
 
 

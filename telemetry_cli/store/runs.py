@@ -18,6 +18,16 @@ COLUMNS = (
 )  # fmt: skip
 EVENT_COLUMNS = ("id", "event_id", "run_id", "event_type", "timestamp", "payload_json", "trace_id", "span_id", "parent_span_id", "op_id")
 
+#: The filters that compare one time: name → (column, comparison).
+TIMES = {
+    "since": ("created_at", ">="),
+    "until": ("created_at", "<"),
+    "created_after": ("created_at", ">"),
+    "created_before": ("created_at", "<"),
+    "start_time_from": ("start_time", ">="),
+    "start_time_to": ("start_time", "<="),
+}
+
 _PAGE = 500
 _MOST_CANDIDATES = 10
 
@@ -89,11 +99,11 @@ class Filters:
             self.terms.append(f"{column} IN ({','.join('?' * len(accepted))})" if len(accepted) > 1 else f"{column} = ?")
             self.values.extend(accepted)
 
-    def compare(self, column: str, operator: str, value: str | None) -> None:
-        """The column compares so with the value; None means no condition."""
-        if value is not None:
-            self.terms.append(f"{column} {operator} ?")
-            self.values.append(value)
+    def time(self, name: str, moment: str) -> None:
+        """One of the filters in `TIMES`."""
+        column, operator = TIMES[name]
+        self.terms.append(f"{column} {operator} ?")
+        self.values.append(moment)
 
     def commit(self, prefix: str) -> None:
         """The run is associated with a commit whose SHA begins so, now or earlier."""
@@ -166,7 +176,9 @@ def get(db: sqlite3.Connection, id_: int) -> Row:
 def children(db: sqlite3.Connection, event_id: str, run_id: str) -> list[Row]:
     """The runs that were started under this one, oldest first."""
     rows = db.execute(
-        "SELECT * FROM agent_runs WHERE parent_run_id IN (?, ?) AND event_id <> ? ORDER BY start_time, id", (event_id, run_id, event_id)
+        "SELECT event_id, run_id, agent_name, job_type, status, duration_ms, start_time FROM agent_runs"
+        " WHERE parent_run_id IN (?, ?) AND event_id <> ? ORDER BY start_time, id",
+        (event_id, run_id, event_id),
     ).fetchall()
     return [dict(row) for row in rows]
 

@@ -1,0 +1,73 @@
+"""The buffer: a file for each journal line that could not be appended, until a later command brings it into the journal."""
+
+import os
+
+from telemetry_cli.config import Config
+from telemetry_cli.errors import NotDurable
+from telemetry_cli.files import check_folder, make_folder, open_private, sync_folder, write_all
+
+_ENDING = ".ndjson"
+
+
+def waiting(config: Config) -> list[str]:
+    """The names of the lines that wait, in the order in which they were kept."""
+    if not check_folder(config.buffer_dir):
+        return []
+    return sorted(name for name in os.listdir(config.buffer_dir) if name.endswith(_ENDING))
+
+
+def keep(config: Config, op_id: str, line: bytes, trouble: Exception) -> None:
+    """Keep a line that could not be appended because of `trouble`: complete under its final name, or not there at all.
+
+    Raises `NotDurable` when it cannot be kept here either.
+    """
+    path = ""
+    try:
+        make_folder(config.buffer_dir)
+        path = os.path.join(config.buffer_dir, _name(waiting(config), op_id))
+        descriptor = open_private(path + ".tmp", os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        try:
+            write_all(descriptor, line)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.rename(path + ".tmp", path)
+        for folder in (config.buffer_dir, config.base_dir, os.path.dirname(config.base_dir)):
+            sync_folder(folder)
+    except OSError as error:
+        for leftover in (path + ".tmp", path):
+            try:
+                os.unlink(leftover)
+            except OSError:
+                pass
+        raise NotDurable(
+            f"the record could not be written below {config.base_dir}: {trouble}; nor to the buffer: {error.strerror}",
+            line.decode().rstrip("\n"),
+            "The record stands above: save it, and see to the space and permissions of that folder.",
+        ) from trouble
+
+
+def _name(names: list[str], op_id: str) -> str:
+    """A name that sorts behind those that wait. An op_id begins with its time, which may have gone back."""
+    newest = names[-1] if names else ""
+    if newest < op_id:
+        return op_id + _ENDING
+    try:
+        rank = int(newest[:16], 16) + 1
+    except ValueError:
+        rank = 0
+    return f"{rank:016x}~{op_id}{_ENDING}"
+
+
+def read(config: Config, name: str) -> bytes:
+    """A line that waits, with its newline."""
+    with open(open_private(os.path.join(config.buffer_dir, name), os.O_RDONLY), "rb") as file:
+        return file.read().rstrip(b"\n") + b"\n"
+
+
+def forget(config: Config, name: str) -> None:
+    """Take a line away that is in the journal now. Coming there twice, it would still have one effect."""
+    try:
+        os.unlink(os.path.join(config.buffer_dir, name))
+    except OSError:
+        pass

@@ -1,0 +1,80 @@
+"""The filters that query, stats and whatever else asks about many runs share."""
+
+import os
+from collections.abc import Sequence
+from datetime import datetime
+
+from telemetry_cli import rules
+from telemetry_cli.commands.arguments import run_reference
+from telemetry_cli.discover import git
+from telemetry_cli.errors import InvalidInput, NotFound
+from telemetry_cli.redact import remote_without_credentials
+from telemetry_cli.store import runs
+from telemetry_cli.store.database import Connection
+
+
+class Narrowing:
+    """The filters of one command line: `filters` as far as they stand without the database, and `parent`, a RUN that needs it."""
+
+    def __init__(self, filters: runs.Filters, parent: str | None) -> None:
+        self.filters = filters
+        self.parent = parent
+
+    def settle(self, db: Connection) -> runs.Filters:
+        """The filters with the parent looked up. Raises `Conflict` when it is ambiguous."""
+        if self.parent is not None:
+            self.filters.any_of("parent_run_id", _names(db, self.parent))
+        return self.filters
+
+
+def narrowing(
+    moment: datetime,
+    *,
+    agent_name: Sequence[str] | None,
+    job_type: Sequence[str] | None,
+    status: Sequence[str] | None,
+    product: Sequence[str] | None,
+    parent: str | None,
+    commit: str | None,
+    repo: str | None,
+    branch: str | None,
+    **times: str | None,
+) -> Narrowing:
+    """Convert and check the filters of a command line. A repeated option means any of its values.
+
+    Raises `InvalidInput` naming the option that is wrong.
+    """
+    filters = runs.Filters()
+    for name, values in (("agent_name", agent_name), ("job_type", job_type), ("product", product)):
+        filters.any_of(name, [rules.text(rules.option(name), value) for value in values or ()])
+    filters.any_of("status", [rules.status("--status", value) for value in status or ()])
+    if repo is not None:
+        filters.any_of("git_repo", [_repo(repo)])
+    if branch is not None:
+        filters.any_of("git_branch", [rules.text("--branch", branch)])
+    for name, value in times.items():
+        if value is not None:
+            filters.time(name, rules.filter_instant(rules.option(name), value, moment))
+    if commit is not None:
+        filters.commit(rules.commit_prefix("--commit", commit))
+    return Narrowing(filters, run_reference(parent, "--parent") if parent is not None else None)
+
+
+def _repo(value: str) -> str:
+    """A remote's URL as it is stored; a folder stands for the remote of the repository around it."""
+    if not os.path.isdir(value):
+        return rules.text("--repo", remote_without_credentials(value))
+    repository = git.find(value)
+    url = git.remote(repository) if repository else None
+    if url is None:
+        raise InvalidInput(f"--repo: there is no repository with a remote in {value!r}; give the remote's URL, or a folder inside such a repository")
+    return url
+
+
+def _names(db: Connection, reference: str) -> list[str]:
+    """What the children of a run may call it: its event_id and run_id; or, where it is unknown, what was given."""
+    try:
+        _, event_id, run_id, _ = runs.resolve(db, reference)
+    except NotFound:
+        return [reference]
+    return [event_id, run_id]

@@ -1,0 +1,71 @@
+"""How questions are asked: catch up with the journal if that can be done, then read; say what an answer cannot contain."""
+
+from telemetry_cli import journal
+from telemetry_cli.config import Config
+from telemetry_cli.errors import NotFound, TelemetryError
+from telemetry_cli.recorder import catch_up
+from telemetry_cli.store import progress, runs
+from telemetry_cli.store.database import Connection, open_reader, translated
+
+
+class Reading:
+    """The database as it can be read now: `db` is None when there is none; `notes` is what must be said beside the answer."""
+
+    def __init__(self, config: Config, db: Connection | None, notes: list[str]) -> None:
+        self.config = config
+        self.db = db
+        self.notes = notes
+
+    def run(self, reference: str) -> tuple[Connection, int, str, str]:
+        """The run that a RUN means, as (the database, id, event_id, run_id).
+
+        Raises `NotFound`, which tells of records that wait, or `Conflict` listing the candidates.
+        """
+        waiting = "; ".join(self.notes)
+        if self.db is None:
+            raise NotFound(f"Run not found: {reference}", waiting)
+        with translated(self.config.db_path):
+            try:
+                id_, event_id, run_id, note = runs.resolve(self.db, reference)
+            except NotFound as error:
+                raise NotFound(error.message, waiting) from None
+        if note:
+            self.notes.append(note)
+        return self.db, id_, event_id, run_id
+
+
+def open_for_reading(config: Config) -> Reading:
+    """Apply what waits, if that can be done, and open the database for questions.
+
+    Raises `DatabaseTrouble` when the database is there and cannot be read.
+    """
+    db = open_reader(config.db_path, config.owns_db_folder, config.lock_timeout)
+    if not journal.is_behind(config, _position(config, db)):
+        return Reading(config, db, [])
+    if db:
+        db.close()
+    trouble = catch_up(config)
+    db = open_reader(config.db_path, config.owns_db_folder, config.lock_timeout)
+    return Reading(config, db, [_waiting_note(journal.waiting_count(config, _position(config, db)), trouble)] if trouble else [])
+
+
+def waiting(config: Config) -> int:
+    """How many durable records are not in the database yet."""
+    db = open_reader(config.db_path, config.owns_db_folder, config.lock_timeout)
+    try:
+        return journal.waiting_count(config, _position(config, db))
+    finally:
+        if db:
+            db.close()
+
+
+def _waiting_note(number: int, trouble: TelemetryError) -> str:
+    return f"{number} {'record waits' if number == 1 else 'records wait'} to be applied: {trouble.message}"
+
+
+def _position(config: Config, db: Connection | None) -> journal.Position:
+    if db is None:
+        return journal.START
+    with translated(config.db_path):
+        cursor = progress.read_cursor(db)
+    return (cursor[1], cursor[2]) if cursor else journal.START

@@ -1,0 +1,47 @@
+"""Ctrl-C at any moment, and every value option of every command with values that cannot be right."""
+
+import random
+import signal
+import subprocess
+import time
+
+import pytest
+from support import Telemetry
+
+from telemetry_cli import _fast
+
+DOCUMENTED = {0, 1, 2, 3, 4, 6, 75}
+HOSTILE = (b"\xff", b"\x1b[31m", b"9" * 30, b"")
+
+
+#: What makes a command whole, so that only the value in question can be wrong.
+WHOLE = {("associate-commit",): ("--commit", "abcdef1"), ("run", "update"): ("--product", "p")}
+
+
+@pytest.mark.parametrize("path", sorted(_fast.COMMANDS), ids=" ".join)
+def test_no_value_of_any_option_is_a_defect_and_a_refusal_names_the_option(path: tuple[str, ...], telemetry: Telemetry) -> None:
+    telemetry.start("--event-id", "known")
+    telemetry.env |= {"TELEMETRY_EVENT_ID": "known", "TELEMETRY_AGENT_NAME": "a", "TELEMETRY_JOB_TYPE": "j"}
+    _, options, positionals, _, _ = _fast.COMMANDS[path]
+    whole = [*path, *(b"known" for _, required in positionals if required), *WHOLE.get(path, ())]
+    for name, (parameter, kind) in options.items():
+        spellings = [spelling for spelling, (other, _) in options.items() if other == parameter]
+        for value in HOSTILE if kind != _fast.FLAG else ():
+            ran = telemetry(*whole, name, value, code=None)
+            assert ran.code in DOCUMENTED, (name, value, ran)
+            if ran.code == 2:
+                assert any(spelling in ran.err for spelling in spellings), (name, value, ran)
+
+
+def test_ctrl_c_at_any_moment_shows_no_traceback_of_ours(telemetry: Telemetry) -> None:
+    """What the interpreter shows before our first line runs is its own."""
+    telemetry.start()
+    pick = random.Random(7)
+    for _ in range(60):
+        process = telemetry.popen("run", "start", "--agent-name", "a", "--job-type", "j", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        time.sleep(pick.uniform(0, 0.05))
+        process.send_signal(signal.SIGINT)
+        _, message = process.communicate()
+        assert b"telemetry_cli" not in message.replace(b"telemetry_cli.__main__ import program", b""), message.decode()
+        assert process.returncode in (0, -signal.SIGINT, 1, 130)
+    assert telemetry("query").code == 0

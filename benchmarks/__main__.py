@@ -76,9 +76,10 @@ def _measured(world: World, options: argparse.Namespace) -> list[report.Row]:
         rows.append(report.Row(budget.what, budget.against, measured.value, "×", budget.most, measured))
     if not options.only or options.only in contention.WHAT:
         say(contention.WHAT)
-        failures, longest, _ = contention.contend(world)
+        failures, longest, floor = contention.contend(world)
         rows.append(report.Row(f"{contention.WHAT}: failures", "", failures, "", 0))
         rows.append(report.Row(f"{contention.WHAT}: longest call", "", longest, " s", 1))
+        rows.append(report.Row(f"{contention.WHAT}: longest call of the floor", "", floor, " s", None))
     return rows
 
 

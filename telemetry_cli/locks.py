@@ -11,6 +11,11 @@ import time
 from telemetry_cli.errors import LockTimeout
 from telemetry_cli.files import open_private
 
+#: Seconds between two looks at a lock that is held, and how long a waiter stands back for others.
+_SHORTEST_PAUSE = 0.0005
+_LONGEST_PAUSE = 0.01
+_PATIENCE = 0.1
+
 _open_descriptors: set[int] = set()
 
 
@@ -33,7 +38,8 @@ class Lock:
         self._descriptor = -1
 
     def __enter__(self) -> "Lock":
-        pause = 0.0005
+        begun = time.monotonic()
+        pause = _SHORTEST_PAUSE
         while True:
             descriptor = open_private(self.path, os.O_RDWR | os.O_CREAT)
             _open_descriptors.add(descriptor)
@@ -52,7 +58,8 @@ class Lock:
                 raise LockTimeout(f"{self.path} is locked by another process", "Try again, or raise TELEMETRY_LOCK_TIMEOUT.")
             # The process id spreads the waiters, so that they do not all come back at once.
             time.sleep(min(pause * (1 + os.getpid() % 8 / 8), self.deadline - now))
-            pause = min(pause * 1.5, 0.01)
+            # At first ever longer, to leave the holder the processor; but whoever has waited long must come first.
+            pause = min(pause * 1.5, _LONGEST_PAUSE) if now - begun < _PATIENCE else _SHORTEST_PAUSE
 
     def __exit__(self, *_: object) -> None:
         if self._descriptor in _open_descriptors:

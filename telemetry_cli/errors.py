@@ -59,6 +59,13 @@ class OutputLost(TelemetryError):
     slug = "output-lost"
 
 
+class Interrupted(TelemetryError):
+    """The user (Ctrl-C) or the system ended what has no end of its own."""
+
+    exit_code = 130
+    slug = "interrupted"
+
+
 class LockTimeout(TelemetryError):
     """Another process held a lock until the deadline."""
 

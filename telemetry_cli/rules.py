@@ -162,6 +162,24 @@ def seconds(name: str, value: str) -> float:
     return number
 
 
+def interval(name: str, value: str) -> float:
+    """Seconds between two looks: from 0.1 to a day."""
+    number = seconds(name, value)
+    if number < 0.1:
+        raise InvalidInput(f"{name}: {value!r} is not accepted; give 0.1 seconds or more")
+    return number
+
+
+def duration(name: str, value: str) -> float:
+    """Seconds from a number with a unit: `500ms`, `90s`, `15m`, `2h`, up to a week."""
+    for unit, factor in (("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0), ("d", 86400.0)):
+        amount = value.removesuffix(unit)
+        whole, _, fraction = amount.partition(".")
+        if amount != value and amount.isascii() and (whole + fraction).isdigit() and len(amount) < 12 and 0 < float(amount) * factor <= 604800:
+            return float(amount) * factor
+    raise InvalidInput(f"{name}: {shorten(value)!r} is not accepted; give a duration such as 500ms, 90s, 15m or 2h")
+
+
 # Times
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}

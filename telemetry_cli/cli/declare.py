@@ -4,7 +4,7 @@ Calling a declared function runs nothing: it returns the handler's name and what
 both doors end in the same pair.
 """
 
-import functools
+import inspect
 from collections.abc import Callable
 
 import typer
@@ -29,14 +29,18 @@ def help_without_subcommand(context: typer.Context) -> None:
         raise typer.Exit(2)
 
 
-def command(app: typer.Typer, name: str, handler: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Register a declaration under `name`."""
+def command(app: typer.Typer, name: str, handler: str, shared: Callable[..., None] | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register a declaration under `name`; the options of `shared`, which other commands have too, come before its own."""
 
     def register(declaration: Callable[..., None]) -> Callable[..., None]:
-        @functools.wraps(declaration)
         def parsed(**params: object) -> Call:
             return handler, params
 
+        functions = (shared, declaration) if shared else (declaration,)
+        parameters = [parameter for function in functions for parameter in inspect.signature(function).parameters.values()]
+        parsed.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        parsed.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        parsed.__doc__ = declaration.__doc__
         app.command(name)(parsed)
         return declaration
 

@@ -10,40 +10,10 @@ from telemetry_cli.cli.declare import command, group
 app = group("Record runs, and look at one.")
 
 
-@command(app, "start", "run:start")
+@command(app, "start", "run:start", shared=o.fields)
 def start(
-    agent_name: o.AgentName = None,
-    job_type: o.JobType = None,
     event_id: Annotated[str | None, Option("--event-id", metavar="ID", help="Idempotency key; the same one again records nothing.")] = None,
     run_id: Annotated[str | None, Option("--run-id", metavar="ID", help="A name for people; default from time and agent.")] = None,
-    parent: o.Parent = None,
-    status: o.Status = None,
-    start_time: o.StartTime = None,
-    product: o.Product = None,
-    product_family: o.ProductFamily = None,
-    platform: o.Platform = None,
-    subdomain: o.Subdomain = None,
-    website: o.Website = None,
-    website_section: o.WebsiteSection = None,
-    item_name: o.ItemName = None,
-    environment: o.Environment = None,
-    host: o.Host = None,
-    trigger_type: o.TriggerType = None,
-    insight_id: o.InsightId = None,
-    source_ref: o.SourceRef = None,
-    target_ref: o.TargetRef = None,
-    input_summary: o.InputSummary = None,
-    agent_owner: o.AgentOwner = None,
-    git_repo: o.GitRepo = None,
-    git_branch: o.GitBranch = None,
-    git_run_tag: o.GitRunTag = None,
-    metrics: o.Metrics = None,
-    context: o.Context = None,
-    metric: o.Metric = None,
-    items_discovered: o.ItemsDiscovered = None,
-    items_succeeded: o.ItemsSucceeded = None,
-    items_failed: o.ItemsFailed = None,
-    items_skipped: o.ItemsSkipped = None,
     no_git: Annotated[bool, Option("--no-git", help="Do not look for a git repository.")] = False,
     output: Annotated[str | None, Option("-o", "--output", metavar="FORMAT", help="text, json, or env: shell exports, safe to eval.")] = None,
     json: o.Json = False,
@@ -75,44 +45,14 @@ def end(
     """Record how a run ended."""
 
 
-@command(app, "update", "run:update")
+@command(app, "update", "run:update", shared=o.fields)
 def update(
     run: o.Run = None,
-    agent_name: o.AgentName = None,
-    job_type: o.JobType = None,
-    parent: o.Parent = None,
-    status: o.Status = None,
-    start_time: o.StartTime = None,
     end_time: o.EndTime = None,
     duration_ms: o.DurationMs = None,
-    product: o.Product = None,
-    product_family: o.ProductFamily = None,
-    platform: o.Platform = None,
-    subdomain: o.Subdomain = None,
-    website: o.Website = None,
-    website_section: o.WebsiteSection = None,
-    item_name: o.ItemName = None,
-    environment: o.Environment = None,
-    host: o.Host = None,
-    trigger_type: o.TriggerType = None,
-    insight_id: o.InsightId = None,
-    source_ref: o.SourceRef = None,
-    target_ref: o.TargetRef = None,
-    input_summary: o.InputSummary = None,
     output_summary: o.OutputSummary = None,
     error_summary: o.ErrorSummary = None,
     error_details: o.ErrorDetails = None,
-    agent_owner: o.AgentOwner = None,
-    git_repo: o.GitRepo = None,
-    git_branch: o.GitBranch = None,
-    git_run_tag: o.GitRunTag = None,
-    metrics: o.Metrics = None,
-    context: o.Context = None,
-    metric: o.Metric = None,
-    items_discovered: o.ItemsDiscovered = None,
-    items_succeeded: o.ItemsSucceeded = None,
-    items_failed: o.ItemsFailed = None,
-    items_skipped: o.ItemsSkipped = None,
     output: o.Output = None,
     json: o.Json = False,
 ) -> None:
@@ -144,6 +84,11 @@ def events(
     json: o.Json = False,
 ) -> None:
     """List the events of a run, oldest first."""
+
+
+@command(app, "tree", "run:tree")
+def tree(run: o.Run = None, output: o.Output = None, json: o.Json = False) -> None:
+    """Show a run and everything that was started under it."""
 
 
 @command(app, "show", "run:show")

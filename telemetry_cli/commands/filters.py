@@ -1,30 +1,46 @@
 """The filters that query, stats and whatever else asks about many runs share."""
 
 import os
+import time
 from collections.abc import Sequence
 from datetime import datetime
 
 from telemetry_cli import rules
 from telemetry_cli.commands.arguments import run_reference
+from telemetry_cli.config import Config
 from telemetry_cli.discover import git
 from telemetry_cli.errors import InvalidInput, NotFound
 from telemetry_cli.redact import remote_without_credentials
 from telemetry_cli.store import runs
-from telemetry_cli.store.database import Connection
+from telemetry_cli.store.database import Connection, translated
+from telemetry_cli.store.sandbox import confined, expression
+
+#: How long a --where may compute.
+WHERE_SECONDS = 10.0
 
 
 class Narrowing:
-    """The filters of one command line: `filters` as far as they stand without the database, and `parent`, a RUN that needs it."""
+    """The filters of one command line: `filters` as far as they stand without the database; `parent`, a RUN that needs it; `where`."""
 
-    def __init__(self, filters: runs.Filters, parent: str | None) -> None:
+    def __init__(self, filters: runs.Filters, parent: str | None, where: str | None) -> None:
         self.filters = filters
         self.parent = parent
+        self.where = where
 
     def settle(self, db: Connection) -> runs.Filters:
         """The filters with the parent looked up. Raises `Conflict` when it is ambiguous."""
         if self.parent is not None:
             self.filters.any_of("parent_run_id", _names(db, self.parent))
+            self.parent = None
         return self.filters
+
+    def guard(self, config: Config, db: Connection) -> translated | confined:
+        """What to fetch rows under: a --where is confined, and errors are translated.
+
+        What its time limit counts is work, not waiting for whoever reads the output.
+        """
+        guard = translated(config.db_path)
+        return confined(db, "--where", self.where, WHERE_SECONDS, time.process_time, outer=guard) if self.where is not None else guard
 
 
 def narrowing(
@@ -38,6 +54,7 @@ def narrowing(
     commit: str | None,
     repo: str | None,
     branch: str | None,
+    where: str | None,
     **times: str | None,
 ) -> Narrowing:
     """Convert and check the filters of a command line. A repeated option means any of its values.
@@ -57,7 +74,9 @@ def narrowing(
             filters.time(name, rules.filter_instant(rules.option(name), value, moment))
     if commit is not None:
         filters.commit(rules.commit_prefix("--commit", commit))
-    return Narrowing(filters, run_reference(parent, "--parent") if parent is not None else None)
+    if where is not None:
+        filters.expression(expression("--where", rules.text("--where", where)))
+    return Narrowing(filters, run_reference(parent, "--parent") if parent is not None else None, where)
 
 
 def _repo(value: str) -> str:

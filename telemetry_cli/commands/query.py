@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Sequence
 
 from telemetry_cli import clock, rules
-from telemetry_cli.commands.filters import narrowing
-from telemetry_cli.commands.result import READS, Card, Listing, Record, Result, Written, handler
+from telemetry_cli.commands.filters import Narrowing, narrowing
+from telemetry_cli.commands.result import READS, Card, Listing, Record, Result, Watched, Written, handler
 from telemetry_cli.commands.rows import RUN_COLUMNS, presented
 from telemetry_cli.config import Config
 from telemetry_cli.errors import InvalidInput
 from telemetry_cli.reader import Reading, open_for_reading
 from telemetry_cli.store import runs
-from telemetry_cli.store.database import translated, translated_rows
+from telemetry_cli.store.database import translated
 
 _TABLE_LIMIT = 50
 _LIMIT = 100
@@ -28,6 +28,7 @@ def query(
     columns: str | None,
     count: bool,
     absolute: bool,
+    watch: str | None,
     agent_name: Sequence[str] | None,
     job_type: Sequence[str] | None,
     status: Sequence[str] | None,
@@ -43,14 +44,25 @@ def query(
     filters.limit = rules.count("--limit", limit) if limit is not None else _TABLE_LIMIT if output == "table" else _LIMIT
     filters.offset = rules.count("--offset", offset) if offset is not None else 0
     chosen = _columns(columns) if columns is not None else None
+
+    def ask() -> Listing:
+        reading = _settled(config, narrowed)
+        rows = _rows(reading, narrowed, chosen if output != "ids" else None)
+        return Listing("runs", chosen or RUN_COLUMNS, rows, reading.notes, chosen=chosen is not None, absolute=absolute)
+
+    if watch is not None:
+        if output != "table" or count:
+            raise InvalidInput("--watch: only a table can be watched; leave --output, --json and --count out")
+        return Watched(ask, rules.interval("--watch", watch))
+    return _counted(_settled(config, narrowed), narrowed) if count else ask()
+
+
+def _settled(config: Config, narrowed: Narrowing) -> Reading:
     reading = open_for_reading(config)
     if reading.db:
         with translated(config.db_path):
             narrowed.settle(reading.db)
-    if count:
-        return _counted(reading, filters)
-    rows = _rows(reading, filters, chosen if output != "ids" else None)
-    return Listing("runs", chosen or RUN_COLUMNS, rows, reading.notes, chosen=chosen is not None, absolute=absolute)
+    return reading
 
 
 def _columns(value: str) -> list[str]:
@@ -61,20 +73,21 @@ def _columns(value: str) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _counted(reading: Reading, filters: runs.Filters) -> Written:
+def _counted(reading: Reading, narrowed: Narrowing) -> Written:
     number = 0
     if reading.db:
-        with translated(reading.config.db_path):
-            number = runs.count(reading.db, filters)
+        with narrowed.guard(reading.config, reading.db):
+            number = runs.count(reading.db, narrowed.filters)
     return Written({"count": number}, str(number), reading.notes)
 
 
-def _rows(reading: Reading, filters: runs.Filters, chosen: list[str] | None) -> Iterator[Record]:
+def _rows(reading: Reading, narrowed: Narrowing, chosen: list[str] | None) -> Iterator[Record]:
     if reading.db is None:
         return
-    for row in translated_rows(reading.config.db_path, runs.select(reading.db, filters)):
-        run = presented(row, reading.config.url_styles)
-        yield {name: run[name] for name in chosen} if chosen else run
+    with narrowed.guard(reading.config, reading.db):
+        for row in runs.select(reading.db, narrowed.filters):
+            run = presented(row, reading.config.url_styles)
+            yield {name: run[name] for name in chosen} if chosen else run
 
 
 @handler("table", "json")

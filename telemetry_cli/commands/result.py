@@ -21,7 +21,7 @@ class Written:
 class Listing:
     """Rows, made as they are asked for: `view` names their table, `columns` their order, `key` the field that `-o ids` prints.
 
-    `chosen` tells that the user named the columns.
+    `chosen` tells that the user named the columns; the runs in `marked` (by event_id) are made to stand out.
     """
 
     def __init__(
@@ -33,19 +33,30 @@ class Listing:
         self.notes = list(notes)
         self.chosen = chosen
         self.absolute = absolute
+        self.marked: set[object] = set()
+
+
+class Watched:
+    """A listing of runs that is asked again every so many seconds."""
+
+    def __init__(self, ask: Callable[[], Listing], seconds: float) -> None:
+        self.ask = ask
+        self.seconds = seconds
+        self.notes: list[str] = []
 
 
 class Card:
-    """One thing with all its fields."""
+    """One thing with all its fields; `beside` are runs that its table shows too, under a heading each."""
 
-    def __init__(self, view: str, data: Record, notes: Sequence[str] = (), *, absolute: bool = False) -> None:
+    def __init__(self, view: str, data: Record, notes: Sequence[str] = (), *, absolute: bool = False, beside: dict[str, list[Record]] | None = None) -> None:
         self.view = view
         self.data = data
+        self.beside = beside or {}
         self.notes = list(notes)
         self.absolute = absolute
 
 
-Result = Written | Listing | Card
+Result = Written | Listing | Watched | Card
 
 WRITES = ("text", "json")
 READS = ("table", "json", "jsonl", "csv")

@@ -237,3 +237,27 @@ def show(config: Config, output: str, *, run: str | None, absolute: bool) -> Car
         data["commits"] = commits.ledger(db, event_id)
         data["children"] = runs.children(db, event_id, run_id)
     return Card("run", data, reading.notes, absolute=absolute)
+
+
+@handler(*ONE)
+def tree(config: Config, output: str, *, run: str | None) -> Card:
+    """A run and everything that was started under it."""
+    reference = run_reference(run)
+    reading = open_for_reading(config)
+    db, _, event_id, _ = reading.run(reference)
+    with translated(config.db_path):
+        return Card("tree", _nested(runs.tree(db, event_id)), reading.notes)
+
+
+def _nested(rows: list[dict[str, object]]) -> dict[str, object]:
+    """The rows of a tree, each with its `children`; parents come before their children, so the last one at a depth is the parent."""
+    latest: dict[object, dict[str, object]] = {}
+    for row in rows:
+        depth = row.pop("depth")
+        row["children"] = []
+        latest[depth] = row
+        if isinstance(depth, int) and depth:
+            siblings = latest[depth - 1]["children"]
+            assert isinstance(siblings, list)
+            siblings.append(row)
+    return rows[0]

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 
-from telemetry_cli.commands.result import Card, Listing, Record, Result, Written
+from telemetry_cli.commands.result import Card, Listing, Record, Result, Watched, Written
 from telemetry_cli.errors import OutputLost
 from telemetry_cli.render.text import printable
 
@@ -51,7 +51,11 @@ def show(result: Result, output: str) -> None:
     """Print a result on stdout. Raises `OutputLost` when it cannot get there."""
     if sys.stdout is None:
         raise OutputLost("stdout is closed")
-    if isinstance(result, Card | Listing) and output == "table":
+    if isinstance(result, Watched):
+        from telemetry_cli.render import watch
+
+        watch.follow(result)
+    elif isinstance(result, Card | Listing) and output == "table":
         from telemetry_cli.render import tables
 
         _write(tables.draw(result))

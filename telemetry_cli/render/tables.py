@@ -9,13 +9,17 @@ from os.path import commonprefix
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.style import Style
 from rich.table import Table
 from rich.text import Text
+from rich.tree import Tree
 
 from telemetry_cli.clock import parse_stamp
 from telemetry_cli.commands.result import Card, Listing, Record
 from telemetry_cli.render.text import printable
 from telemetry_cli.rules import encode
+
+Part = Table | Text | Tree
 
 _PAGE = 1000
 _WIDEST = 10_000
@@ -48,10 +52,31 @@ _COLUMNS: dict[str, dict[str, str]] = {
         "branch": "branch",
     },
     "settings": {"setting": "setting", "value": "value", "source": "source"},
+    "stats": {
+        "group": "group",
+        "runs": "runs",
+        **{name: name for name in ("running", "success", "failure", "partial", "timeout", "cancelled")},
+        "rate": "success_rate",
+        "p50": "p50_ms",
+        "p95": "p95_ms",
+        "max": "max_ms",
+        "found": "items_discovered",
+        "done": "items_succeeded",
+        "failed": "items_failed",
+        "skipped": "items_skipped",
+    },
 }
 #: Fields that are wrapped rather than cut: a path is of no use without its end.
 _WHOLE = ("value",)
-_NOTHING = {"runs": "No runs.", "events": "No events.", "commits": "No commits.", "settings": "No settings."}
+#: What makes a column empty, and left out; of figures a nought says as little as nothing.
+_EMPTY = {"stats": (None, "", 0)}
+#: Counts and figures, aligned by their last digit.
+_NUMBERS = {
+    "duration_ms", "runs", "running", "success", "failure", "partial", "timeout", "cancelled", "success_rate", "p50_ms", "p95_ms", "max_ms",
+    "items_discovered", "items_succeeded", "items_failed", "items_skipped",
+}  # fmt: skip
+_AGENTS = 12
+_NOTHING = {"runs": "No runs.", "events": "No events.", "commits": "No commits.", "settings": "No settings.", "stats": "No runs.", "sql": "No rows."}
 
 
 def draw(result: Card | Listing) -> Iterator[str]:
@@ -88,16 +113,14 @@ def _taken(console: Console) -> str:
     return text
 
 
-def _parts(result: Card | Listing, width: int) -> Iterator[Table | Text]:
+def _parts(result: Card | Listing, width: int) -> Iterator[Part]:
     if isinstance(result, Listing):
         yield from _tables(result, width)
-    elif result.view == "metadata":
-        yield _metadata(result.data)
     else:
-        yield from _run_card(result, width)
+        yield from {"metadata": _metadata, "run": _run_card, "status": _status, "tree": _run_tree}[result.view](result, width)
 
 
-def _tables(listing: Listing, width: int) -> Iterator[Table | Text]:
+def _tables(listing: Listing, width: int) -> Iterator[Part]:
     """A listing, one table to a page of rows, so that memory does not grow with it; the first page settles the columns."""
     rows = iter(listing.rows)
     layout = None
@@ -107,7 +130,8 @@ def _tables(listing: Listing, width: int) -> Iterator[Table | Text]:
         cells = [[_cell(name, row, listing.absolute, shorten) for name in columns.values()] for row in page]
         is_first = layout is None
         layout = layout or _Layout(columns, cells, width)
-        yield layout.table(cells, with_header=is_first)
+        marks = [row.get("event_id") in listing.marked for row in page]
+        yield layout.table(cells, marks, with_header=is_first)
     if layout is None:
         yield Text(_NOTHING[listing.view])
 
@@ -116,7 +140,7 @@ def _columns(listing: Listing, page: list[Record]) -> dict[str, str]:
     """Heading → field: what the user chose, else the view's columns that hold anything on this page."""
     if listing.chosen:
         return {name: name for name in listing.columns}
-    return {heading: name for heading, name in _COLUMNS[listing.view].items() if any(row[name] not in (None, "") for row in page)}
+    return {heading: name for heading, name in _COLUMNS[listing.view].items() if any(row[name] not in _EMPTY.get(listing.view, (None, "")) for row in page)}
 
 
 class _Layout:
@@ -127,19 +151,19 @@ class _Layout:
         self.widths = [max(len(heading), *(row[index].cell_len for row in cells)) for index, heading in enumerate(columns)]
         _fit(self.widths, [name in _FREE_TEXT for name in columns.values()], width - 3 * (len(columns) - 1))
 
-    def table(self, cells: list[list[Text]], *, with_header: bool) -> Table:
-        """One page."""
+    def table(self, cells: list[list[Text]], marks: list[bool], *, with_header: bool) -> Table:
+        """One page; rows with a mark stand out."""
         table = Table(box=SIMPLE_HEAD, show_header=with_header, show_edge=False, pad_edge=False, header_style="bold")
         for (heading, name), width in zip(self.columns.items(), self.widths, strict=True):
             table.add_column(
                 heading,
-                justify="right" if name == "duration_ms" else "left",
+                justify="right" if name in _NUMBERS else "left",
                 overflow="fold" if name in _WHOLE else "ellipsis",
                 no_wrap=name not in _WHOLE,
                 width=width,
             )
-        for row in cells:
-            table.add_row(*row)
+        for row, mark in zip(cells, marks, strict=True):
+            table.add_row(*row, style="reverse" if mark else None)
         return table
 
 
@@ -176,15 +200,20 @@ def _cell(name: str, row: Record, absolute: bool, shorten: Callable[[str], str] 
     if name == "event_id":
         return Text(printable(shorten(str(value))))
     if name in ("git_commit_hash", "commit_hash"):
-        return Text(str(value)[:10])
+        return Text(str(value)[:10], style=Style(link=str(row["commit_url"])) if row.get("commit_url") else "")
     if name == "duration_ms":
         return Text("" if row.get("end_time", value) is None and not value else duration(int(str(value))))
+    if name in ("p50_ms", "p95_ms", "max_ms"):
+        return Text(duration(int(str(value))))
+    if name == "success_rate":
+        return Text(f"{float(str(value)):.0%}")
     if isinstance(value, str) and name.endswith(("_time", "_at", "timestamp")):
         return Text(printable(value) if absolute else age(value))
     return Text(printable(value if isinstance(value, str) else encode(value) if isinstance(value, (dict, list)) else str(value)))
 
 
-def _metadata(data: Record) -> Table:
+def _metadata(card: Card, _width: int) -> Iterator[Part]:
+    data = card.data
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
     agents, jobs = data["agent_names"], data["job_types"]
     assert isinstance(agents, list) and isinstance(jobs, list)
@@ -192,10 +221,53 @@ def _metadata(data: Record) -> Table:
     table.add_column(f"job types ({len(jobs)})")
     for index in range(max(len(agents), len(jobs))):
         table.add_row(*(Text(printable(names[index]) if index < len(names) else "") for names in (agents, jobs)))
-    return table
+    yield table
 
 
-def _run_card(card: Card, width: int) -> Iterator[Table | Text]:
+def _status(card: Card, width: int) -> Iterator[Part]:
+    data = card.data
+    agents = data["agents"]
+    assert isinstance(agents, dict)
+    health = [f"{data['buffered']} waiting to be applied", f"{data['rejected']} rejected"] if data["buffered"] or data["rejected"] else ["all is well"]
+    yield Text(f"{_counted(data['total_runs'], 'run')}, {data['recent_24h']} in the last 24 hours, {data['running']} running; {', '.join(health)}")
+    if agents:
+        yield Text(", ".join(f"{printable(agent)} {number}" for agent, number in sorted(agents.items(), key=lambda item: -item[1])[:_AGENTS]), style="dim")
+    for heading, rows in card.beside.items():
+        yield Text(f"\n{heading}", style="bold")
+        yield from _tables(Listing("runs", (), rows), width)
+    yield Text(f"\n{printable(str(data['db_path']))}", style="dim")
+
+
+def _counted(number: object, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _run_tree(card: Card, _width: int) -> Iterator[Part]:
+    yield _branch(Tree(_leaf(card.data), guide_style="dim"), card.data)
+
+
+def _branch(tree: Tree, run: Record) -> Tree:
+    children = run["children"]
+    assert isinstance(children, list)
+    for child in children:
+        _branch(tree.add(_leaf(child)), child)
+    return tree
+
+
+def _leaf(run: Record) -> Text:
+    """A run in a line: id, agent and job, status in words and colour, duration, and what went wrong."""
+    event_id = str(run["event_id"])
+    parts = [
+        Text(printable(event_id[:8] if _is_random(event_id) else event_id), style="bold"),
+        Text(printable(f"{run['agent_name']}/{run['job_type']}")),
+        _cell("status", run, False),
+        _cell("duration_ms", run, False),
+        Text(printable(str(run["error_summary"] or "")), style="red"),
+    ]
+    return Text("  ").join(part for part in parts if part.plain)
+
+
+def _run_card(card: Card, width: int) -> Iterator[Part]:
     run = card.data
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)

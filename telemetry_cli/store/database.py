@@ -51,7 +51,7 @@ def trouble(path: str, error: sqlite3.Error) -> DatabaseTrouble:
     if code in _FORBIDDEN:
         return ForbiddenDatabase(f"{path} may not be opened or written: {error}", "See to the permissions of the file and its folder.")
     meaning, hint = _TROUBLE.get(code, (f"could not be used: {error}", ""))
-    return DatabaseTrouble(f"{path} {meaning}", hint)
+    return DatabaseTrouble(f"{path} {meaning}" + (f" ({error})" if code == sqlite3.SQLITE_ERROR else ""), hint)
 
 
 def commit(db: Connection, deadline: float) -> None:
@@ -175,6 +175,14 @@ def open_reader(path: str, private: bool, timeout: float) -> sqlite3.Connection 
     if version != CURRENT_VERSION:
         db.close()
         raise _other_version(path, version)
+    db.row_factory = sqlite3.Row
+    return db
+
+
+def open_empty() -> Connection:
+    """A database with all tables and no rows, in memory: what is asked where nothing was recorded yet."""
+    db = sqlite3.connect(":memory:", isolation_level=None)
+    apply_schema(db, "1970-01-01T00:00:00.000Z")
     db.row_factory = sqlite3.Row
     return db
 

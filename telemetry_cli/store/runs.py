@@ -30,6 +30,7 @@ TIMES = {
 
 _PAGE = 500
 _MOST_CANDIDATES = 10
+_DEEPEST_TREE = 100
 
 
 # RUN
@@ -110,6 +111,10 @@ class Filters:
         self.terms.append("event_id IN (SELECT event_id FROM run_commits WHERE commit_hash >= ? AND commit_hash < ?)")
         self.values.extend((prefix, prefix + "g"))
 
+    def expression(self, sql: str) -> None:
+        """A boolean expression that the user wrote, checked and in brackets."""
+        self.terms.append(sql)
+
     def sort_by(self, name: str, field: str) -> None:
         """Raises `InvalidInput` listing the columns when there is no such field."""
         self.sort = column(name, field)
@@ -183,6 +188,23 @@ def children(db: sqlite3.Connection, event_id: str, run_id: str) -> list[Row]:
     return [dict(row) for row in rows]
 
 
+def tree(db: sqlite3.Connection, event_id: str) -> list[Row]:
+    """A run and all that was started under it, each with its `depth`, parents before their children, oldest first."""
+    rows = db.execute(
+        """WITH RECURSIVE below (event_id, run_id, depth, path) AS (
+               SELECT event_id, run_id, 0, '' FROM agent_runs WHERE event_id = ?
+               UNION ALL
+               SELECT child.event_id, child.run_id, depth + 1, path || printf('/%s%020d', child.start_time, child.id)
+               FROM agent_runs AS child JOIN below ON child.parent_run_id IN (below.event_id, below.run_id)
+               WHERE depth < ? AND child.event_id <> ?
+           )
+           SELECT depth, event_id, agent_runs.run_id, agent_name, job_type, status, start_time, end_time, duration_ms, error_summary
+           FROM below JOIN agent_runs USING (event_id) ORDER BY path""",
+        (event_id, _DEEPEST_TREE, event_id),
+    ).fetchall()
+    return [dict(row) for row in rows]
+
+
 # Events
 
 
@@ -215,3 +237,16 @@ def distinct(db: sqlite3.Connection, field: str) -> list[str]:
             SELECT value FROM steps WHERE value IS NOT NULL"""
     ).fetchall()
     return [row[0] for row in rows]
+
+
+def overview(db: sqlite3.Connection, since: str) -> Row:
+    """Figures for one screen: total_runs, agents (agent → runs), recent_24h (created from `since`), running, rejected, schema_version."""
+    agents = db.execute("SELECT agent_name, count(*) FROM agent_runs GROUP BY agent_name ORDER BY agent_name").fetchall()
+    return {
+        "total_runs": sum(number for _, number in agents),
+        "agents": dict(map(tuple, agents)),
+        "recent_24h": db.execute("SELECT count(*) FROM agent_runs WHERE created_at >= ?", (since,)).fetchone()[0],
+        "running": db.execute("SELECT count(*) FROM agent_runs WHERE status = 'running'").fetchone()[0],
+        "rejected": db.execute("SELECT count(*) FROM rejected_ops").fetchone()[0],
+        "schema_version": db.execute("PRAGMA user_version").fetchone()[0],
+    }

@@ -1,0 +1,65 @@
+"""Figures over many runs: stats, status, sql."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from telemetry_cli import clock, rules
+from telemetry_cli.commands.filters import narrowing
+from telemetry_cli.commands.result import READS, Card, Listing, Record, handler
+from telemetry_cli.commands.rows import presented
+from telemetry_cli.config import Config
+from telemetry_cli.reader import open_for_reading, waiting
+from telemetry_cli.store import runs, sandbox, statistics
+from telemetry_cli.store.database import open_empty, translated
+
+_SQL_SECONDS = "10s"
+_LAST = 10
+
+
+@handler(*READS)
+def stats(
+    config: Config,
+    output: str,
+    *,
+    by: str | None,
+    agent_name: Sequence[str] | None,
+    job_type: Sequence[str] | None,
+    status: Sequence[str] | None,
+    product: Sequence[str] | None,
+    **others: str | None,
+) -> Listing:
+    """Counts, success rate and durations of the runs that match, by group."""
+    narrowed = narrowing(clock.now(), agent_name=agent_name, job_type=job_type, status=status, product=product, **others)
+    grouping = statistics.grouping("--by", by) if by is not None else None
+    reading = open_for_reading(config)
+    db = reading.db or open_empty()
+    with translated(config.db_path):
+        filters = narrowed.settle(db)
+    with narrowed.guard(config, db):
+        rows = statistics.groups(db, filters, grouping)
+    return Listing("stats", statistics.COLUMNS, rows, reading.notes)
+
+
+@handler("table", "json")
+def status(config: Config, output: str) -> Card:
+    """The last runs, what is running, what waits, and whether all is well."""
+    reading = open_for_reading(config)
+    db = reading.db or open_empty()
+    last = runs.Filters()
+    last.limit = _LAST
+    with translated(config.db_path):
+        data = runs.overview(db, clock.stamp(clock.now() - timedelta(days=1)))
+        shown: list[Record] = [presented(row, config.url_styles) for row in runs.select(db, last)]
+    data |= {"buffered": waiting(config), "db_path": config.db_path, "journal_mode": "DELETE", "synchronous": config.synchronous}
+    return Card("status", data, reading.notes, beside={"last runs": shown})
+
+
+@handler(*READS)
+def sql(config: Config, output: str, *, statement: str, timeout: str | None) -> Listing:
+    """The rows of one read-only statement."""
+    seconds = rules.duration("--timeout", timeout if timeout is not None else _SQL_SECONDS)
+    text = rules.text("SQL", statement)
+    reading = open_for_reading(config)
+    with translated(config.db_path):
+        columns, rows = sandbox.ask(reading.db or open_empty(), text, seconds)
+    return Listing("sql", columns, (dict(zip(columns, row, strict=True)) for row in rows), reading.notes, chosen=True)

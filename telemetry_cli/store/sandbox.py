@@ -1,0 +1,222 @@
+"""Expressions and statements that the user wrote: they may read and compute, within a time limit, and nothing else."""
+
+import itertools
+import json
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+
+from telemetry_cli.errors import InvalidInput, Refused
+from telemetry_cli.store.database import Connection, translated
+
+#: Deterministic functions of SQLite; what draws random numbers, reads files or tells of the connection is not among them.
+FUNCTIONS = frozenset(
+    (
+        "abs", "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "avg", "ceil", "ceiling", "char", "coalesce", "concat", "concat_ws", "cos",
+        "cosh", "count", "cume_dist", "date", "datetime", "degrees", "dense_rank", "exp", "first_value", "floor", "format", "glob", "group_concat",
+        "hex", "if", "ifnull", "iif", "instr", "json", "json_array", "json_array_length", "json_each", "json_error_position", "json_extract",
+        "json_group_array", "json_group_object", "json_insert", "json_object", "json_patch", "json_pretty", "json_quote", "json_remove",
+        "json_replace", "json_set", "json_tree", "json_type", "json_valid", "julianday", "lag", "last_value", "lead", "length", "like", "likelihood",
+        "likely", "ln", "log", "log10", "log2", "lower", "ltrim", "max", "min", "mod", "nth_value", "ntile", "nullif", "octet_length", "percent_rank",
+        "pi", "pow", "power", "printf", "quote", "radians", "rank", "replace", "round", "row_number", "rtrim", "sign", "sin", "sinh", "soundex",
+        "sqrt", "strftime", "string_agg", "substr", "substring", "subtype", "sum", "tan", "tanh", "time", "timediff", "total", "trim", "trunc",
+        "typeof", "unhex", "unicode", "unixepoch", "unlikely", "upper", "->", "->>",
+    )
+)  # fmt: skip
+_READS = (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_RECURSIVE)
+_INSTRUCTIONS_BETWEEN_LOOKS = 20_000
+_PAGE = 500
+_LONGEST_VALUE = 64 * 1024 * 1024
+
+
+class confined:  # noqa: N801 - reads as a clause: `with confined(db, "--where", text, 10):`
+    """Confine a connection while it runs what the user wrote under `name`.
+
+    Raises `Refused` for anything but reading, and `InvalidInput` for what SQLite does not understand (pointing at the place
+    in `text`) and past `seconds`.
+    """
+
+    def __init__(
+        self, db: Connection, name: str, text: str, seconds: float, clock: Callable[[], float] = time.monotonic, outer: translated | None = None
+    ) -> None:
+        self.outer = outer
+        self.db = db
+        self.name = name
+        self.text = text
+        self.seconds = seconds
+        self.clock = clock
+
+    def __enter__(self) -> None:
+        stop_at = self.clock() + self.seconds
+        self.db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE)
+        self.db.set_authorizer(_authorize)
+        self.db.set_progress_handler(lambda: int(self.clock() > stop_at), _INSTRUCTIONS_BETWEEN_LOOKS)
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        self.db.set_progress_handler(None, 0)
+        self.db.set_authorizer(None)
+        if isinstance(error, (sqlite3.Error, sqlite3.Warning)):
+            known = self._meaning(error)
+            if known:
+                raise known from error
+            if self.outer:
+                self.outer.__exit__(_kind, error, _traceback)
+
+    def _meaning(self, error: Exception) -> InvalidInput | Refused | None:
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+        message = str(error)
+        if code == sqlite3.SQLITE_AUTH:
+            return Refused(
+                f"{self.name}: {message}: only reading is allowed here", "Deterministic functions may be used; nothing may be changed, attached or loaded."
+            )
+        if code == sqlite3.SQLITE_INTERRUPT:
+            return InvalidInput(f"{self.name}: took longer than {self.seconds:g} s", "Narrow it down, or raise the limit where there is one.")
+        if code in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_RANGE):
+            return InvalidInput(f"{self.name}: {message}", pointed_at(self.text, message))
+        return None
+
+
+def _authorize(action: int, first: str | None, second: str | None, _database: str | None, _inside: str | None) -> int:
+    if action in _READS and not (first or "").startswith("pragma_"):
+        return sqlite3.SQLITE_OK
+    if action == sqlite3.SQLITE_FUNCTION and (second or "").lower() in FUNCTIONS:
+        return sqlite3.SQLITE_OK
+    return sqlite3.SQLITE_DENY
+
+
+def ask(db: Connection, text: str, seconds: float) -> tuple[list[str], Iterator[list[object]]]:
+    """The columns and rows of one read-only statement. It has run to its end by the time this returns.
+
+    Values are what JSON can hold: blobs as hex, infinite numbers as null. Raises as `confined`.
+    """
+    with confined(db, "SQL", text, seconds):
+        cursor = db.execute(identifiers_only(text))
+        if cursor.description is None:
+            raise InvalidInput("SQL: this asks nothing; give one SELECT")
+        columns = _distinct([str(column[0]) for column in cursor.description])
+        return columns, _kept(cursor)
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """Names that come again get a number, so that no value hides another."""
+    counts: dict[str, int] = {}
+    distinct = []
+    for name in names:
+        counts[name] = counts.get(name, 0) + 1
+        distinct.append(name if counts[name] == 1 else f"{name}_{counts[name]}")
+    return distinct
+
+
+def _kept(cursor: sqlite3.Cursor) -> Iterator[list[object]]:
+    """Every row, fetched now: a first page in memory, more in an unnamed file. No cursor is left open for a slow reader."""
+    first = [[_plain(value) for value in row] for row in cursor.fetchmany(_PAGE)]
+    if len(first) < _PAGE:
+        return iter(first)
+    import tempfile
+
+    spool = tempfile.TemporaryFile("w+", encoding="utf-8")
+    for row in cursor:
+        spool.write(json.dumps([_plain(value) for value in row]) + "\n")
+    spool.seek(0)
+    return itertools.chain(first, map(json.loads, spool))
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, bytes):
+        return value.hex()
+    return None if isinstance(value, float) and value - value != 0 else value
+
+
+# Text
+
+
+def tokens(text: str) -> Iterator[tuple[int, str]]:
+    """The tokens of a piece of SQL as (offset, text), comments and white space left out; an unclosed one runs to the end."""
+    offset = 0
+    while offset < len(text):
+        end = _token_end(text, offset)
+        token = text[offset:end]
+        if not token.isspace() and not token.startswith(("--", "/*")):
+            yield offset, token
+        offset = end
+
+
+def _token_end(text: str, start: int) -> int:
+    char = text[start]
+    closers: dict[str, str] = {"'": "'", '"': '"', "`": "`", "[": "]"}
+    if text.startswith("--", start):
+        return _after(text, "\n", start)
+    if text.startswith("/*", start):
+        return _after(text, "*/", start + 2)
+    if char in closers:
+        end = _after(text, closers[char], start + 1)
+        while char != "[" and text.startswith(char, end) and text[end - 1] == char:
+            end = _after(text, char, end + 1)
+        return end
+    same: Callable[[str], bool] = str.isspace if char.isspace() else _is_word
+    end = start + 1
+    while end < len(text) and same(char) and same(text[end]):
+        end += 1
+    return end
+
+
+def _after(text: str, closer: str, start: int) -> int:
+    found = text.find(closer, start)
+    return found + len(closer) if found >= 0 else len(text)
+
+
+def _is_word(char: str) -> bool:
+    return char.isalnum() or char in "_$" or ord(char) > 127
+
+
+def identifiers_only(text: str) -> str:
+    """The same SQL with every "double-quoted" name in backticks, so that a mistyped one is an error: SQLite reads it as a string."""
+    parts, done = [], 0
+    for offset, token in tokens(text):
+        if token.startswith('"') and token.endswith('"') and len(token) > 1:
+            parts += [text[done:offset], "`", token[1:-1].replace('""', '"').replace("`", "``"), "`"]
+            done = offset + len(token)
+    return "".join([*parts, text[done:]])
+
+
+def expression(name: str, text: str) -> str:
+    """A boolean expression, fit to stand in brackets. Raises `InvalidInput` when it is empty, or more than one expression."""
+    depth = 0
+    found = False
+    for offset, word in tokens(text):
+        found = True
+        depth += {"(": 1, ")": -1}.get(word, 0)
+        if word == ";" or depth < 0:
+            raise InvalidInput(f"{name}: an expression ends at {word!r}", _caret(text, offset, 1))
+    if not found:
+        raise InvalidInput(f"{name}: an empty expression; give one such as: duration_ms > 5000 and metrics_json->>'tokens' > 100")
+    if depth:
+        raise InvalidInput(f"{name}: a bracket is not closed", text)
+    return f"(\n{identifiers_only(text)}\n)"
+
+
+def pointed_at(text: str, message: str) -> str:
+    """The line of the text that an error message of SQLite is about, with a caret under what it names; empty when it names nothing."""
+    name = message.partition('near "')[2].partition('"')[0] if 'near "' in message else message.rpartition(": ")[2]
+    places = [offset for offset, token in tokens(text) if name and token.strip("\"`[]'").lower() in (name.lower(), name.rpartition(".")[2].lower())]
+    if 'near "' in message and len(places) > 1:
+        places = [next((offset for offset in places if not _goes_on(text[: offset + len(name)])), places[0])]
+    return _caret(text, places[0], len(name.rpartition(".")[2])) if places else ""
+
+
+def _goes_on(beginning: str) -> bool:
+    """Tell whether SQL may begin like this: then the syntax error comes later."""
+    db = sqlite3.connect(":memory:")
+    try:
+        db.execute(f"EXPLAIN SELECT * FROM (SELECT 1) WHERE (\n{beginning}")
+    except sqlite3.Error as error:
+        return "syntax error" not in str(error)
+    finally:
+        db.close()
+    return True
+
+
+def _caret(text: str, offset: int, width: int) -> str:
+    begin = text.rfind("\n", 0, offset) + 1
+    line = text[begin:].partition("\n")[0]
+    return f"{line}\n  {' ' * (offset - begin)}{'^' * max(1, width)}"

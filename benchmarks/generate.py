@@ -120,6 +120,7 @@ def fill(path: Path, count: int) -> None:
         db.execute(_RUNS, {"count": count, "version": version, "began": _BEGAN, "span": _SPAN})
         db.execute(_EVENTS)
         db.execute(_COMMITS)
+        db.execute("INSERT INTO runs_search (runs_search) VALUES ('rebuild')")
         for _, statement in indexes:
             db.execute(statement)
         db.execute("COMMIT")

@@ -27,6 +27,13 @@ COMMANDS: dict[
         {'run': None, 'commit': None, 'absolute': False, 'output': None, 'json': False},
         False,
     ),
+    ('completion',): (
+        'completion:script',
+        {'-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
+        (('shell', True),),
+        {'shell': None, 'output': None, 'json': False},
+        False,
+    ),
     ('config', 'path'): (
         'settings:path',
         {'-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
@@ -71,9 +78,9 @@ COMMANDS: dict[
     ),
     ('query',): (
         'query:query',
-        {'--agent-name': ('agent_name', MANY), '--job-type': ('job_type', MANY), '--status': ('status', MANY), '--product': ('product', MANY), '--parent': ('parent', VALUE), '--commit': ('commit', VALUE), '--repo': ('repo', VALUE), '--branch': ('branch', VALUE), '--since': ('since', VALUE), '--until': ('until', VALUE), '--created-after': ('created_after', VALUE), '--created-before': ('created_before', VALUE), '--start-time-from': ('start_time_from', VALUE), '--start-time-to': ('start_time_to', VALUE), '--where': ('where', VALUE), '--sort': ('sort', VALUE), '--reverse': ('reverse', FLAG), '--limit': ('limit', VALUE), '--offset': ('offset', VALUE), '--columns': ('columns', VALUE), '--count': ('count', FLAG), '--watch': ('watch', VALUE), '--absolute': ('absolute', FLAG), '-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
+        {'--agent-name': ('agent_name', MANY), '--job-type': ('job_type', MANY), '--status': ('status', MANY), '--product': ('product', MANY), '--parent': ('parent', VALUE), '--commit': ('commit', VALUE), '--repo': ('repo', VALUE), '--branch': ('branch', VALUE), '--since': ('since', VALUE), '--until': ('until', VALUE), '--created-after': ('created_after', VALUE), '--created-before': ('created_before', VALUE), '--start-time-from': ('start_time_from', VALUE), '--start-time-to': ('start_time_to', VALUE), '--where': ('where', VALUE), '--search': ('search', VALUE), '--sort': ('sort', VALUE), '--reverse': ('reverse', FLAG), '--limit': ('limit', VALUE), '--offset': ('offset', VALUE), '--columns': ('columns', VALUE), '--count': ('count', FLAG), '--watch': ('watch', VALUE), '--absolute': ('absolute', FLAG), '-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
         (),
-        {'agent_name': None, 'job_type': None, 'status': None, 'product': None, 'parent': None, 'commit': None, 'repo': None, 'branch': None, 'since': None, 'until': None, 'created_after': None, 'created_before': None, 'start_time_from': None, 'start_time_to': None, 'where': None, 'sort': None, 'reverse': False, 'limit': None, 'offset': None, 'columns': None, 'count': False, 'watch': None, 'absolute': False, 'output': None, 'json': False},
+        {'agent_name': None, 'job_type': None, 'status': None, 'product': None, 'parent': None, 'commit': None, 'repo': None, 'branch': None, 'since': None, 'until': None, 'created_after': None, 'created_before': None, 'start_time_from': None, 'start_time_to': None, 'where': None, 'search': None, 'sort': None, 'reverse': False, 'limit': None, 'offset': None, 'columns': None, 'count': False, 'watch': None, 'absolute': False, 'output': None, 'json': False},
         False,
     ),
     ('repo-url',): (
@@ -141,9 +148,9 @@ COMMANDS: dict[
     ),
     ('stats',): (
         'figures:stats',
-        {'--agent-name': ('agent_name', MANY), '--job-type': ('job_type', MANY), '--status': ('status', MANY), '--product': ('product', MANY), '--parent': ('parent', VALUE), '--commit': ('commit', VALUE), '--repo': ('repo', VALUE), '--branch': ('branch', VALUE), '--since': ('since', VALUE), '--until': ('until', VALUE), '--created-after': ('created_after', VALUE), '--created-before': ('created_before', VALUE), '--start-time-from': ('start_time_from', VALUE), '--start-time-to': ('start_time_to', VALUE), '--where': ('where', VALUE), '--by': ('by', VALUE), '-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
+        {'--agent-name': ('agent_name', MANY), '--job-type': ('job_type', MANY), '--status': ('status', MANY), '--product': ('product', MANY), '--parent': ('parent', VALUE), '--commit': ('commit', VALUE), '--repo': ('repo', VALUE), '--branch': ('branch', VALUE), '--since': ('since', VALUE), '--until': ('until', VALUE), '--created-after': ('created_after', VALUE), '--created-before': ('created_before', VALUE), '--start-time-from': ('start_time_from', VALUE), '--start-time-to': ('start_time_to', VALUE), '--where': ('where', VALUE), '--search': ('search', VALUE), '--by': ('by', VALUE), '-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
         (),
-        {'agent_name': None, 'job_type': None, 'status': None, 'product': None, 'parent': None, 'commit': None, 'repo': None, 'branch': None, 'since': None, 'until': None, 'created_after': None, 'created_before': None, 'start_time_from': None, 'start_time_to': None, 'where': None, 'by': None, 'output': None, 'json': False},
+        {'agent_name': None, 'job_type': None, 'status': None, 'product': None, 'parent': None, 'commit': None, 'repo': None, 'branch': None, 'since': None, 'until': None, 'created_after': None, 'created_before': None, 'start_time_from': None, 'start_time_to': None, 'where': None, 'search': None, 'by': None, 'output': None, 'json': False},
         False,
     ),
     ('status',): (

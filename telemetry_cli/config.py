@@ -1,6 +1,7 @@
 """Settings: flag over environment over file over default, and where things are."""
 
 import os
+import stat
 
 from telemetry_cli import plain_toml, rules
 from telemetry_cli.errors import InvalidInput
@@ -168,10 +169,12 @@ def _platform_folder(variable: str, below_home: str) -> str:
 def _read_file() -> dict[str, object]:
     try:
         path = config_path()
-        with open(path, "rb") as file:
-            content = file.read()
-    except (FileNotFoundError, NotADirectoryError, InvalidInput):
+    except InvalidInput:
         # Without a home folder there is no config file; whether that matters is for the base folder to say.
+        return {}
+    try:
+        content = _content(path)
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
         raise InvalidInput(f"{path}: cannot be read: {error.strerror}", "Make the file readable, or remove it.") from None
@@ -181,6 +184,15 @@ def _read_file() -> dict[str, object]:
     if unknown:
         raise InvalidInput(f"{path}: unknown key {unknown[0]!r}; known are {', '.join(known)}")
     return document
+
+
+def _content(path: str) -> bytes:
+    """The file's bytes. Not one to wait for: a FIFO of that name must not hang every command."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise InvalidInput(f"{path} is no plain file", "Put a plain file in its place, or remove it.")
+        return file.read()
 
 
 def _parse(path: str, content: bytes) -> dict[str, object]:

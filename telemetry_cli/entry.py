@@ -14,6 +14,9 @@ _GLOBAL_OPTIONS = {"--db": "db", "--base-dir": "base_dir"}
 
 _LONGEST_PATH = 2
 
+#: How the scripts in completions/ call the program.
+_COMPLETE = "_complete"
+
 Path = tuple[str, ...]
 Call = tuple[str, dict[str, object]]
 Globals = dict[str, str | None]
@@ -25,10 +28,23 @@ def main() -> int:
     argv = sys.argv[1:]
     if sys.getfilesystemencoding() != "utf-8":
         argv = [os.fsencode(word).decode(errors="surrogateescape") for word in argv]
+    if argv[:1] == [_COMPLETE]:
+        return _complete(argv[1:])
     try:
         return _run(argv)
     except Exception as error:
         return _failed(error, argv)
+
+
+def _complete(argv: list[str]) -> int:
+    """Answer a shell that completes a line. There is always an answer, if an empty one: nobody would read an error."""
+    try:
+        from telemetry_cli.commands.completion import answer
+
+        plain.show_words(answer(argv, _load))
+    except Exception:
+        return 0
+    return 0
 
 
 def _run(argv: list[str]) -> int:

@@ -27,8 +27,16 @@ def test_the_examples_of_the_readme_run(telemetry: Telemetry) -> None:
 @pytest.mark.parametrize("page", sorted(path.relative_to(ROOT) for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]), ids=str)
 def test_every_link_leads_somewhere(page: Path) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
-    links = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
-    assert [link for link in links if not (ROOT / page).parent.joinpath(link).exists()] == []
+    links = [link.partition("#") for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
+    targets = {f"{name}#{anchor}": (ROOT / page).parent / name if name else ROOT / page for name, _, anchor in links}
+    assert [link for link, target in targets.items() if not target.exists()] == []
+    assert [link for link, target in targets.items() if target.suffix == ".md" and link.partition("#")[2] not in {"", *_anchors(target)}] == []
+
+
+def _anchors(page: Path) -> list[str]:
+    """The anchors that GitHub gives the headings of a page."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
 
 
 def test_the_changelog_speaks_of_this_version() -> None:

@@ -85,8 +85,9 @@ def statements(telemetry: Telemetry, *argv: str) -> list[str]:
 @pytest.mark.parametrize(
     ("argv", "most"),
     [
-        # 6 pragmas, BEGIN, version, cursor, seen before?, savepoint, duplicate?, insert, result, release, cursor, outcome, timeout, COMMIT
-        (["run", "start", "--agent-name", "a", "--job-type", "j"], 19),
+        # 6 pragmas, BEGIN, version, cursor, seen before?, savepoint, duplicate?, insert, index with two of its own,
+        # result, release, cursor, outcome, timeout, COMMIT
+        (["run", "start", "--agent-name", "a", "--job-type", "j"], 22),
         (["run", "end", "E"], 20),
         (["run", "event", "checkpoint", "--run", "E"], 19),
         (["associate-commit", "E", "--commit", "abcdef1"], 21),

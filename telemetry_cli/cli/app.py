@@ -15,6 +15,7 @@ commits.add_to(app)
 questions.add_to(app)
 app.add_typer(housekeeping.db, name="db")
 app.add_typer(housekeeping.config, name="config")
+housekeeping.add_to(app)
 
 
 def _print_version(given: bool) -> None:

@@ -1,10 +1,20 @@
-"""`telemetry db …` and `telemetry config …`."""
+"""`telemetry db …`, `telemetry config …` and `telemetry completion`."""
+
+from typing import Annotated
+
+import typer
+from typer import Argument
 
 from telemetry_cli.cli import options as o
 from telemetry_cli.cli.declare import command, group
 
 db = group("The database.")
 config = group("The settings.")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Declare what belongs to no noun."""
+    command(app, "completion", "completion:script")(completion)
 
 
 @command(db, "path", "db:path")
@@ -30,3 +40,11 @@ def config_show(output: o.Output = None, json: o.Json = False) -> None:
 @command(config, "path", "settings:path")
 def config_path(output: o.Output = None, json: o.Json = False) -> None:
     """Print where the config file is, or would be."""
+
+
+def completion(
+    shell: Annotated[str, Argument(metavar="SHELL", help="bash, zsh, fish or powershell.")],
+    output: o.Output = None,
+    json: o.Json = False,
+) -> None:
+    """Print the script that completes command lines."""

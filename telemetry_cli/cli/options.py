@@ -43,6 +43,7 @@ def filters(
     start_time_from: Annotated[str | None, Option("--start-time-from", metavar="TIME", help="Started at or after.")] = None,
     start_time_to: Annotated[str | None, Option("--start-time-to", metavar="TIME", help="Started at or before.")] = None,
     where: Annotated[str | None, Option("--where", metavar="EXPR", help="SQL over one run: duration_ms > 5000 and metrics_json->>'tokens' > 100.")] = None,
+    search: Annotated[str | None, Option("--search", metavar="TEXT", help="All of these words or their beginnings, in names, summaries, errors.")] = None,
 ) -> None:
     """The filters of every question over many runs."""
 

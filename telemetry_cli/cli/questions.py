@@ -51,7 +51,7 @@ def sql(
 
 
 def status_(output: o.Output = None, json: o.Json = False) -> None:
-    """Show the last runs, what is running, and whether all is well."""
+    """Show what ran last, what runs, and whether all is well."""
 
 
 def metadata(output: o.Output = None, json: o.Json = False) -> None:

@@ -1,4 +1,5 @@
-"""Makes `telemetry_cli/_fast.py`, the fast door's table, from the Typer app: `python -m telemetry_cli.cli.table`.
+"""Makes what is generated from the Typer app: `telemetry_cli/_fast.py`, the fast door's table (`python -m telemetry_cli.cli.table`),
+and `telemetry_cli/_help.py`, what completion says of commands and options (`python -m telemetry_cli.cli.table help`).
 
 Command path → (handler, options, positionals, defaults, whether it records). An option is (parameter, kind): one value,
 a flag, or repeatable.
@@ -23,14 +24,41 @@ COMMANDS: dict[
 ] = {
 '''
 
+_HELP_HEADING = '''"""Help in a line, generated from the Typer app by `python -m telemetry_cli.cli.table help`. Never edited."""
+
+#: Command path, whole or begun → (its help, option → its help).
+HELP: dict[tuple[str, ...], tuple[str, dict[str, str]]] = {
+'''
+
 
 def table() -> str:
-    """The module's text."""
+    """The text of `_fast.py`."""
     root = typer.main.get_command(app)
     lines = [_HEADING]
     for path, command in sorted(_leaves(root, ())):
         lines += [f"    {path!r}: (\n", *(f"        {part},\n" for part in _entry(command)), "    ),\n"]
     return "".join([*lines, "}\n"])
+
+
+def helps() -> str:
+    """The text of `_help.py`."""
+    lines = [f"    {path!r}: ({_first_line(command)!r}, {_option_helps(command)!r}),\n" for path, command in sorted(_nodes(typer.main.get_command(app), ()))]
+    return "".join([_HELP_HEADING, *lines, "}\n"])
+
+
+def _nodes(command: Any, path: tuple[str, ...]) -> list[tuple[tuple[str, ...], Any]]:
+    """Every command and group, the program itself among them."""
+    children = getattr(command, "commands", {})
+    return [(path, command), *(node for name, child in children.items() for node in _nodes(child, (*path, name)))]
+
+
+def _first_line(command: Any) -> str:
+    return str(command.help or "").partition("\n")[0]
+
+
+def _option_helps(command: Any) -> dict[str, str]:
+    options = [parameter for parameter in command.params if parameter.param_type_name == "option"]
+    return {spelling: str(option.help or "") for option in options for spelling in option.opts} | dict.fromkeys(("-h", "--help"), "Show the help.")
 
 
 def _leaves(command: Any, path: tuple[str, ...]) -> list[tuple[tuple[str, ...], Any]]:
@@ -63,4 +91,4 @@ def _entry(command: Any) -> tuple[str, ...]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(table())
+    sys.stdout.write(helps() if sys.argv[1:] == ["help"] else table())

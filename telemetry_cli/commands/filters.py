@@ -55,6 +55,7 @@ def narrowing(
     repo: str | None,
     branch: str | None,
     where: str | None,
+    search: str | None,
     **times: str | None,
 ) -> Narrowing:
     """Convert and check the filters of a command line. A repeated option means any of its values.
@@ -74,6 +75,8 @@ def narrowing(
             filters.time(name, rules.filter_instant(rules.option(name), value, moment))
     if commit is not None:
         filters.commit(rules.commit_prefix("--commit", commit))
+    if search is not None:
+        filters.search("--search", rules.text("--search", search))
     if where is not None:
         filters.expression(expression("--where", rules.text("--where", where)))
     return Narrowing(filters, run_reference(parent, "--parent") if parent is not None else None, where)

@@ -8,9 +8,15 @@ Record = dict[str, object]
 
 
 class Written:
-    """The outcome of one act: `line` is printed as plain text, `data` as json, `exports` as shell exports for `-o env`."""
+    """The outcome of one act: `line` is printed as plain text, `data` as json, `exports` as shell exports for `-o env`.
 
-    def __init__(self, data: Record, line: str | None, notes: Sequence[str] = (), exports: dict[str, str] | None = None, code: int = 0) -> None:
+    With `multiline` the text is our own, and its line breaks are kept.
+    """
+
+    def __init__(
+        self, data: Record, line: str | None, notes: Sequence[str] = (), exports: dict[str, str] | None = None, code: int = 0, *, multiline: bool = False
+    ) -> None:
+        self.multiline = multiline
         self.data = data
         self.line = line
         self.notes = list(notes)

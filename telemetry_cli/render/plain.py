@@ -67,6 +67,18 @@ def show(result: Result, output: str) -> None:
         _write(_LISTINGS[output](result))
 
 
+def show_words(lines: list[str]) -> None:
+    """Print completion candidates, `word` or `word<tab>meaning` each. A word that the encoding lacks is no candidate."""
+    encoding = sys.stdout.encoding
+    for line in lines:
+        try:
+            word = line.partition("\t")[0].encode(encoding)
+        except UnicodeError:
+            continue
+        sys.stdout.buffer.write(word + line.encode(encoding, "replace")[len(word) :] + b"\n")
+    sys.stdout.buffer.flush()
+
+
 def _write(chunks: Iterator[str]) -> None:
     for chunk in chunks:
         _put(chunk)
@@ -101,7 +113,7 @@ def _written(result: Written, output: str) -> Iterator[str]:
         for name, value in result.exports.items():
             yield f"export {name}={_quoted(value)}\n"
     elif result.line is not None:
-        yield printable(result.line) + "\n"
+        yield printable(result.line, keep="\n\t" if result.multiline else "") + "\n"
 
 
 def _quoted(value: str) -> str:

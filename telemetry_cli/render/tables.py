@@ -23,8 +23,11 @@ Part = Table | Text | Tree
 
 _PAGE = 1000
 _WIDEST = 10_000
+_GAP = 3
+_SHORTEST_TEXT = 6
 _STATUS_STYLES = {"running": "cyan", "success": "green", "failure": "red", "partial": "yellow", "timeout": "magenta", "cancelled": "dim"}
 _FREE_TEXT = {
+    "group",
     "agent_name", "job_type", "git_branch", "branch", "author", "git_commit_author", "payload_json", "metrics_json", "context_json", "event_type", "value",
     "source", "input_summary", "output_summary", "error_summary", "error_details", "git_repo", "repo",
 }  # fmt: skip
@@ -66,6 +69,11 @@ _COLUMNS: dict[str, dict[str, str]] = {
         "skipped": "items_skipped",
     },
 }
+#: What a narrow terminal does without, the first one first; a column the user named stays.
+_DROPPED_FIRST = (
+    "trace_id", "git_branch", "branch", "author", "items_skipped", "items_discovered", "items_failed", "items_succeeded", "cancelled", "timeout", "partial",
+    "git_commit_hash", "max_ms", "duration_ms", "job_type", "source", "role",
+)  # fmt: skip
 #: Fields that are wrapped rather than cut: a path is of no use without its end.
 _WHOLE = ("value",)
 #: What makes a column empty, and left out; of figures a nought says as little as nothing.
@@ -76,7 +84,14 @@ _NUMBERS = {
     "items_discovered", "items_succeeded", "items_failed", "items_skipped",
 }  # fmt: skip
 _AGENTS = 12
-_NOTHING = {"runs": "No runs.", "events": "No events.", "commits": "No commits.", "settings": "No settings.", "stats": "No runs.", "sql": "No rows."}
+_NOTHING = {
+    "runs": "No runs. Leave a filter out, or record one: telemetry run start --agent-name NAME --job-type TYPE",
+    "events": "No events. Record one: telemetry run event TYPE",
+    "commits": "No commits. Associate one: telemetry associate-commit",
+    "settings": "No settings.",
+    "stats": "No runs. Leave a filter out, or record one: telemetry run start --agent-name NAME --job-type TYPE",
+    "sql": "No rows.",
+}
 
 
 def draw(result: Card | Listing) -> Iterator[str]:
@@ -129,7 +144,9 @@ def _tables(listing: Listing, width: int) -> Iterator[Part]:
         shorten = _shortest_prefixes(page) if not listing.chosen and "event_id" in page[0] else str
         cells = [[_cell(name, row, listing.absolute, shorten) for name in columns.values()] for row in page]
         is_first = layout is None
-        layout = layout or _Layout(columns, cells, width)
+        layout = layout or _Layout(columns, cells, width, may_drop=not listing.chosen)
+        if is_first:
+            cells = [[row[index] for index in layout.kept] for row in cells]
         marks = [row.get("event_id") in listing.marked for row in page]
         yield layout.table(cells, marks, with_header=is_first)
     if layout is None:
@@ -144,12 +161,18 @@ def _columns(listing: Listing, page: list[Record]) -> dict[str, str]:
 
 
 class _Layout:
-    """The columns of a listing and their widths."""
+    """The columns of a listing that fit, and their widths; `kept` are their places among all of them."""
 
-    def __init__(self, columns: dict[str, str], cells: list[list[Text]], width: int) -> None:
-        self.columns = columns
-        self.widths = [max(len(heading), *(row[index].cell_len for row in cells)) for index, heading in enumerate(columns)]
-        _fit(self.widths, [name in _FREE_TEXT for name in columns.values()], width - 3 * (len(columns) - 1))
+    def __init__(self, columns: dict[str, str], cells: list[list[Text]], width: int, *, may_drop: bool) -> None:
+        headings, names = list(columns), list(columns.values())
+        widths = [max(len(heading), *(row[index].cell_len for row in cells)) for index, heading in enumerate(headings)]
+        self.kept = list(range(len(names)))
+        droppable = [names.index(name) for name in _DROPPED_FIRST if name in names] if may_drop else []
+        while droppable and _least(widths, names, self.kept) > width:
+            self.kept.remove(droppable.pop(0))
+        self.columns = {headings[index]: names[index] for index in self.kept}
+        self.widths = [widths[index] for index in self.kept]
+        _fit(self.widths, [names[index] in _FREE_TEXT for index in self.kept], width - _GAP * (len(self.kept) - 1))
 
     def table(self, cells: list[list[Text]], marks: list[bool], *, with_header: bool) -> Table:
         """One page; rows with a mark stand out."""
@@ -167,9 +190,14 @@ class _Layout:
         return table
 
 
+def _least(widths: list[int], names: list[str], kept: list[int]) -> int:
+    """The width below which these columns could not be read: free text may be cut to a few characters, nothing else."""
+    return sum(min(widths[index], _SHORTEST_TEXT) if names[index] in _FREE_TEXT else widths[index] for index in kept) + _GAP * (len(kept) - 1)
+
+
 def _fit(widths: list[int], may_shrink: list[bool], room: int) -> None:
     """Make the columns fit: free text gives way, the widest first, before ids, times and numbers do."""
-    for chosen, least in ((may_shrink, 4), ([True] * len(widths), 1)):
+    for chosen, least in ((may_shrink, _SHORTEST_TEXT), ([True] * len(widths), 1)):
         while sum(widths) > room:
             candidates = [index for index, width in enumerate(widths) if chosen[index] and width > least]
             if not candidates:

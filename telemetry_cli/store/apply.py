@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from telemetry_cli.clock import parse_stamp
 from telemetry_cli.errors import InvalidInput, JournalTrouble, NotFound, TelemetryError
 from telemetry_cli.rules import OPERATION_VERSION, encode
+from telemetry_cli.store import search
 from telemetry_cli.store.database import stops_a_drain
 from telemetry_cli.store.runs import resolve
 
@@ -92,7 +93,8 @@ def _run_create(db: sqlite3.Connection, operation: Data, data: Data) -> Result:
         except NotFound:
             # The run itself is worth more than its place.
             note = f"--parent: there is no run {data['parent']} yet; the run is recorded without a parent"
-    db.execute(f"INSERT INTO agent_runs ({','.join(row)}) VALUES ({','.join('?' * len(row))})", tuple(row.values()))
+    inserted = db.execute(f"INSERT INTO agent_runs ({','.join(row)}) VALUES ({','.join('?' * len(row))})", tuple(row.values()))
+    search.add(db, int(inserted.lastrowid or 0))
     return _noted({"status": "created", "event_id": event_id, "run_id": run_id}, note)
 
 
@@ -162,11 +164,16 @@ def _changed(db: sqlite3.Connection, operation: Data, run: sqlite3.Row, note: st
     changed = [name for name, value in values.items() if run[name] != value]
     if not changed:
         return _outcome("unchanged", run, [], note)
+    found_by = not search.FOUND_BY.isdisjoint(changed)
+    if found_by:
+        search.remove(db, run["id"])
     assignments = ", ".join(f"{name} = ?" for name in changed)
     db.execute(
         f"UPDATE agent_runs SET {assignments}, updated_at = max(updated_at, ?) WHERE id = ?",
         (*(values[name] for name in changed), operation["at"], run["id"]),
     )
+    if found_by:
+        search.add(db, run["id"])
     return _outcome("updated", run, changed, note)
 
 

@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 
 from telemetry_cli.errors import Conflict, InvalidInput, NotFound
+from telemetry_cli.store import search
 
 Row = dict[str, object]
 
@@ -110,6 +111,16 @@ class Filters:
         """The run is associated with a commit whose SHA begins so, now or earlier."""
         self.terms.append("event_id IN (SELECT event_id FROM run_commits WHERE commit_hash >= ? AND commit_hash < ?)")
         self.values.extend((prefix, prefix + "g"))
+
+    def begins(self, prefix: str) -> None:
+        """The event_id begins so."""
+        self.terms.append("event_id >= ? AND event_id < ?")
+        self.values.extend((prefix, prefix + "\U0010ffff"))
+
+    def search(self, name: str, text: str) -> None:
+        """Every word of the text, or one that begins so, stands in the run's names, summaries or errors."""
+        self.terms.append("id IN (SELECT rowid FROM runs_search WHERE runs_search MATCH ?)")
+        self.values.append(search.expression(name, text))
 
     def expression(self, sql: str) -> None:
         """A boolean expression that the user wrote, checked and in brackets."""

@@ -17,7 +17,7 @@ FUNCTIONS = frozenset(
         "hex", "if", "ifnull", "iif", "instr", "json", "json_array", "json_array_length", "json_each", "json_error_position", "json_extract",
         "json_group_array", "json_group_object", "json_insert", "json_object", "json_patch", "json_pretty", "json_quote", "json_remove",
         "json_replace", "json_set", "json_tree", "json_type", "json_valid", "julianday", "lag", "last_value", "lead", "length", "like", "likelihood",
-        "likely", "ln", "log", "log10", "log2", "lower", "ltrim", "max", "min", "mod", "nth_value", "ntile", "nullif", "octet_length", "percent_rank",
+        "likely", "ln", "log", "log10", "log2", "lower", "ltrim", "match", "max", "min", "mod", "nth_value", "ntile", "nullif", "octet_length", "percent_rank",
         "pi", "pow", "power", "printf", "quote", "radians", "rank", "replace", "round", "row_number", "rtrim", "sign", "sin", "sinh", "soundex",
         "sqrt", "strftime", "string_agg", "substr", "substring", "subtype", "sum", "tan", "tanh", "time", "timediff", "total", "trim", "trunc",
         "typeof", "unhex", "unicode", "unixepoch", "unlikely", "upper", "->", "->>",
@@ -48,6 +48,8 @@ class confined:  # noqa: N801 - reads as a clause: `with confined(db, "--where",
 
     def __enter__(self) -> None:
         stop_at = self.clock() + self.seconds
+        # The search index is opened first: opening a virtual table declares its columns, which would be refused.
+        self.db.execute("SELECT 1 FROM runs_search LIMIT 0")
         self.db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE)
         self.db.set_authorizer(_authorize)
         self.db.set_progress_handler(lambda: int(self.clock() > stop_at), _INSTRUCTIONS_BETWEEN_LOOKS)
@@ -78,6 +80,8 @@ class confined:  # noqa: N801 - reads as a clause: `with confined(db, "--where",
 
 def _authorize(action: int, first: str | None, second: str | None, _database: str | None, _inside: str | None) -> int:
     if action in _READS and not (first or "").startswith("pragma_"):
+        return sqlite3.SQLITE_OK
+    if action == sqlite3.SQLITE_PRAGMA and first == "data_version":  # the search index looks whether another connection wrote
         return sqlite3.SQLITE_OK
     if action == sqlite3.SQLITE_FUNCTION and (second or "").lower() in FUNCTIONS:
         return sqlite3.SQLITE_OK

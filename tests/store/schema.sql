@@ -98,6 +98,13 @@ CREATE TABLE run_events (
     parent_span_id TEXT,
     op_id TEXT NOT NULL
 ) STRICT;
+CREATE VIRTUAL TABLE runs_search USING fts5 (
+    agent_name, job_type, product, item_name, input_summary, output_summary, error_summary, error_details,
+    content = 'agent_runs', content_rowid = 'id', columnsize = 0, detail = none
+);
+CREATE TABLE 'runs_search_config'(k PRIMARY KEY, v) WITHOUT ROWID;
+CREATE TABLE 'runs_search_data'(id INTEGER PRIMARY KEY, block BLOB);
+CREATE TABLE 'runs_search_idx'(segid, term, pgno, PRIMARY KEY(segid, term)) WITHOUT ROWID;
 CREATE TABLE schema_migrations (
     version INTEGER PRIMARY KEY,
     applied_at TEXT NOT NULL,

@@ -148,6 +148,7 @@ def test_what_holds_of_every_table_at_any_time(lines: list[bytes]) -> None:
         _apply(db, line)
         after = dict(db.execute("SELECT event_id, updated_at FROM agent_runs"))
         assert all(after[event_id] >= moved for event_id, moved in before.items())
+    db.execute("INSERT INTO runs_search (runs_search, rank) VALUES ('integrity-check', 1)")
     assert db.execute("PRAGMA foreign_key_check").fetchall() == []
     assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     assert db.execute("SELECT 1 FROM agent_runs WHERE end_time < start_time OR updated_at < created_at").fetchall() == []

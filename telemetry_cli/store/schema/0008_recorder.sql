@@ -152,3 +152,10 @@ CREATE TABLE schema_migrations (
     applied_at TEXT NOT NULL,
     description TEXT NOT NULL
 ) STRICT;
+
+-- Words of a run's names, summaries and errors: --search. It keeps no text of its own, which the rows have, and no
+-- positions, which no question asks for.
+CREATE VIRTUAL TABLE runs_search USING fts5 (
+    agent_name, job_type, product, item_name, input_summary, output_summary, error_summary, error_details,
+    content = 'agent_runs', content_rowid = 'id', columnsize = 0, detail = none
+);

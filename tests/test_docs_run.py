@@ -1,0 +1,164 @@
+"""The tutorial and the cookbook run: every line of them, as it stands there, in a real repository."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support import PROGRAM, Git, Telemetry
+
+DOCS = Path(__file__).parent.parent / "docs"
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+SECTIONS = dict(re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", (DOCS / "cookbook.md").read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE))
+
+#: Section of the cookbook → the variables that the provider documents.
+PROVIDERS = {
+    "GitHub Actions": {"GITHUB_ACTIONS": "true", "CI": "true", "GITHUB_RUN_ID": "1658821493", "GITHUB_RUN_ATTEMPT": "1", "GITHUB_JOB": "build"},
+    "GitLab CI": {"GITLAB_CI": "true", "CI": "true", "CI_JOB_NAME": "build", "CI_JOB_ID": "5015", "CI_PIPELINE_ID": "1203", "CI_JOB_STATUS": "failed"},
+    "Jenkins": {
+        "JENKINS_URL": "https://ci.example.org/",
+        "JOB_NAME": "shop",
+        "BUILD_TAG": "jenkins-shop-17",
+        "BUILD_URL": "https://ci.example.org/job/shop/17/",
+    },
+}
+#: Section → what it must have recorded, as (agent, job type, status, has a commit), oldest first.
+RECORDED = {
+    "GitHub Actions": [("github-actions", "build", "success", True)],
+    "GitLab CI": [("gitlab-ci", "build", "failure", True)],
+    "Jenkins": [("jenkins", "shop", "success", True)],
+    "Make": [("make", "build", "success", False), ("make", "compile", "success", False)],
+    "Cron": [("cron", "nightly", "success", False)],
+}
+
+
+class Shell:
+    """A user's shell in a repository, with a Makefile, and the scripts that the cookbook tells of in $HOME/bin."""
+
+    def __init__(self, telemetry: Telemetry, folder: Path) -> None:
+        self.folder = folder
+        self.env = telemetry.env | Git(folder, telemetry.home).env | {"TELEMETRY_BASE_DIR": str(telemetry.base)}
+        self.env["PATH"] = os.pathsep.join([str(PROGRAM.parent), telemetry.env["PATH"]])
+
+    def __call__(self, script: str) -> subprocess.CompletedProcess[str]:
+        """Run a script; the first command that fails ends it. `! command` must fail, which `set -e` would not see to."""
+        script = re.sub(r"^! (.*)$", r"if \1; then exit 99; fi", script, flags=re.MULTILINE)
+        done = subprocess.run(["sh", "-eu", "-c", script], env=self.env, cwd=self.folder, capture_output=True, encoding="utf-8", timeout=120)
+        assert done.returncode == 0, f"{script}\n--- exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+
+@pytest.fixture
+def shell(telemetry: Telemetry) -> Shell:
+    git = Git(telemetry.cwd, telemetry.home)
+    git("init", "--quiet", "--initial-branch=main")
+    git.commit()
+    return Shell(telemetry, telemetry.cwd)
+
+
+def test_the_tutorial_runs(telemetry: Telemetry, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    blocks = BLOCK.findall((DOCS / "tutorial.md").read_text(encoding="utf-8"))
+    done = Shell(telemetry, tmp_path / "empty")("\n".join(code for language, code in blocks if language == "sh"))
+    answers = [line for language, code in blocks if language == "text" for line in code.splitlines()]
+    said = done.stdout + done.stderr
+    assert [line for line in answers if not re.search(f"^{'.+'.join(map(re.escape, line.split('…')))}$", said, re.MULTILINE)] == []
+    recorded = _runs(telemetry, "--base-dir", tmp_path / "empty" / "records")
+    runs = {(run["event_id"], run["status"], run["parent_run_id"], bool(run["git_commit_hash"])) for run in recorded}
+    assert {
+        ("pipeline-1", "failure", None, True),
+        ("compile-1", "success", "pipeline-1", True),
+        ("test-1", "failure", "pipeline-1", True),
+        ("deploy-1", "success", None, False),
+        ("while-locked", "success", None, False),
+    } <= runs
+    assert len(runs) == 9
+
+
+def _runs(telemetry: Telemetry, *options: object) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = telemetry(*map(str, options), "query", "--limit", "0", "--sort", "start_time", "--reverse", "--json").json
+    return found
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_the_cookbook_runs(section: str, telemetry: Telemetry, shell: Shell) -> None:
+    if section == "Make" and not shutil.which("make"):
+        pytest.skip("make is not installed")
+    shell.env |= PROVIDERS.get(section, {}) | {"GITHUB_ENV": str(telemetry.home / "github-env")}
+    for language, code in BLOCK.findall(SECTIONS[section]):
+        RUNNERS[language](shell, code)
+    if section in RECORDED:
+        runs = [(run["agent_name"], run["job_type"], run["status"], bool(run["git_commit_hash"])) for run in _runs(telemetry)]
+        assert runs == RECORDED[section]
+
+
+def _provided(shell: Shell, lines: Iterator[str], settings: str) -> None:
+    """What a provider does: its settings, then a shell for each step; GitHub's steps hand variables on through a file."""
+    shell.env |= dict(re.findall(r"\b(TELEMETRY_\w+)(?:: | = )[\"'](.*?)[\"']", settings))
+    _tools(shell, "make")
+    handed_on = Path(shell.env["GITHUB_ENV"])
+    for written in lines:
+        line = written.replace("${{ job.status }}", "success")
+        assert "${{" not in line
+        shell(line)
+        if handed_on.exists():
+            shell.env |= dict(pair.split("=", 1) for pair in handed_on.read_text(encoding="utf-8").splitlines())
+
+
+def _yaml(shell: Shell, code: str) -> None:
+    _provided(shell, _yaml_steps(code), code)
+
+
+def _yaml_steps(code: str) -> Iterator[str]:
+    """The shell lines of `run: …`, `run: |` and `script:` lists."""
+    yield from (one or _dedented(many) for many, one in re.findall(r"^ *(?:- )?run: (?:\|\n((?:(?: {10,}).*\n)+)|(.+)\n)", code, re.MULTILINE))
+    for items in re.findall(r"^ *(?:before_|after_)?script:\n((?: +- .*\n)+)", code, re.MULTILINE):
+        yield "\n".join(re.findall(r"^ +- (.*)$", items, re.MULTILINE))
+
+
+def _dedented(text: str) -> str:
+    return "\n".join(line.strip() for line in text.splitlines())
+
+
+def _groovy(shell: Shell, code: str) -> None:
+    """Every `sh '…'`; of what comes after a build, what follows on a success."""
+    stages, after = code.split("    post {")
+    kept = [line for line in after.splitlines() if line.strip().startswith(("always", "success"))]
+    _provided(shell, iter(re.findall(r"sh '(.*?)'", "\n".join([stages, *kept]))), code)
+    for line in re.findall(r"sh '(.*?)'", after):
+        shell(line)
+
+
+def _make(shell: Shell, code: str) -> None:
+    (shell.folder / "Makefile").write_text(code, encoding="utf-8")
+    shell("make build")
+
+
+def _crontab(shell: Shell, code: str) -> None:
+    _, wrapper = BLOCK.findall(SECTIONS["Any command"])[0]
+    _tools(shell, "nightly")
+    shell(wrapper[: wrapper.index("./recorded")] + 'mv recorded "$HOME/bin/recorded"')
+    for line in code.splitlines():
+        shell(line.split(maxsplit=5)[5])
+
+
+def _tools(shell: Shell, *names: str) -> None:
+    """Stand-ins for what is the reader's own, in $HOME/bin, which comes first on the PATH."""
+    folder = Path(shell.env["HOME"]) / "bin"
+    folder.mkdir(exist_ok=True)
+    for name in names:
+        (folder / name).write_text("#!/bin/sh\n", encoding="utf-8")
+        (folder / name).chmod(0o755)
+    shell.env["PATH"] = os.pathsep.join([str(folder), shell.env["PATH"]])
+
+
+def _with_jq(shell: Shell, code: str) -> None:
+    if not shutil.which("jq"):
+        pytest.skip("jq is not installed")
+    assert shell(code).stdout.splitlines() == ["ci: 2 tests failed", "245", "ci"]
+
+
+RUNNERS = {"sh": Shell.__call__, "bash": _with_jq, "yaml": _yaml, "groovy": _groovy, "make": _make, "crontab": _crontab}

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from telemetry_cli import clock, rules
 from telemetry_cli.commands.filters import narrowing
-from telemetry_cli.commands.result import READS, Card, Listing, Record, handler
+from telemetry_cli.commands.result import READS, Card, Listing, handler
 from telemetry_cli.commands.rows import presented
 from telemetry_cli.config import Config
 from telemetry_cli.reader import open_for_reading, waiting
@@ -45,13 +45,17 @@ def status(config: Config, output: str) -> Card:
     """The last runs, what is running, what waits, and whether all is well."""
     reading = open_for_reading(config)
     db = reading.db or open_empty()
-    last = runs.Filters()
-    last.limit = _LAST
-    with translated(config.db_path):
+    guard = translated(config.db_path)
+    newest, running = runs.Filters(), runs.Filters()
+    running.any_of("status", ["running"])
+    newest.limit = running.limit = _LAST
+    with guard:
         data = runs.overview(db, clock.stamp(clock.now() - timedelta(days=1)))
-        shown: list[Record] = [presented(row, config.url_styles) for row in runs.select(db, last)]
+        last, going = ([presented(row, config.url_styles) for row in runs.select(db, filters, guard)] for filters in (newest, running))
+    known = {row["id"] for row in last}
+    shown = {"last runs": last, "running since longer": [row for row in going if row["id"] not in known]}
     data |= {"buffered": waiting(config), "db_path": config.db_path, "journal_mode": "DELETE", "synchronous": config.synchronous}
-    return Card("status", data, reading.notes, beside={"last runs": shown})
+    return Card("status", data, reading.notes, beside={heading: rows for heading, rows in shown.items() if rows or heading == "last runs"})
 
 
 @handler(*READS)

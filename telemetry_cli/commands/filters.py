@@ -1,7 +1,6 @@
 """The filters that query, stats and whatever else asks about many runs share."""
 
 import os
-import time
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -34,13 +33,10 @@ class Narrowing:
             self.parent = None
         return self.filters
 
-    def guard(self, config: Config, db: Connection) -> translated | confined:
-        """What to fetch rows under: a --where is confined, and errors are translated.
-
-        What its time limit counts is work, not waiting for whoever reads the output.
-        """
+    def guard(self, config: Config, db: Connection) -> runs.Guard:
+        """What to search under: a --where is confined, and errors are translated."""
         guard = translated(config.db_path)
-        return confined(db, "--where", self.where, WHERE_SECONDS, time.process_time, outer=guard) if self.where is not None else guard
+        return confined(db, "--where", self.where, WHERE_SECONDS, outer=guard) if self.where is not None else guard
 
 
 def narrowing(

@@ -10,7 +10,7 @@ from telemetry_cli.config import Config
 from telemetry_cli.errors import InvalidInput
 from telemetry_cli.reader import Reading, open_for_reading
 from telemetry_cli.store import runs
-from telemetry_cli.store.database import translated
+from telemetry_cli.store.database import translated, translated_rows
 
 _TABLE_LIMIT = 50
 _LIMIT = 100
@@ -84,10 +84,10 @@ def _counted(reading: Reading, narrowed: Narrowing) -> Written:
 def _rows(reading: Reading, narrowed: Narrowing, chosen: list[str] | None) -> Iterator[Record]:
     if reading.db is None:
         return
-    with narrowed.guard(reading.config, reading.db):
-        for row in runs.select(reading.db, narrowed.filters):
-            run = presented(row, reading.config.url_styles)
-            yield {name: run[name] for name in chosen} if chosen else run
+    guard = narrowed.guard(reading.config, reading.db)
+    for row in translated_rows(reading.config.db_path, runs.select(reading.db, narrowed.filters, guard)):
+        run = presented(row, reading.config.url_styles)
+        yield {name: run[name] for name in chosen} if chosen else run
 
 
 @handler("table", "json")

@@ -49,7 +49,7 @@ class Recall:
         try:
             db = self._open()
             with translated(self._path):
-                rows = _runs(db, prefix) if db else []
+                rows = _runs(db, prefix, translated(self._path)) if db else []
         except (TelemetryError, OSError):
             return []
         return [(str(row["event_id"]), f"{row['agent_name']} {row['job_type']} {row['status']}") for row in rows]
@@ -82,10 +82,10 @@ def _at_rest(path: str) -> bool:
     return len(header) > _READ_VERSION and header[_READ_VERSION] == _ROLLBACK
 
 
-def _runs(db: Connection, prefix: str) -> list[runs.Row]:
+def _runs(db: Connection, prefix: str, guard: translated) -> list[runs.Row]:
     newest = runs.Filters()
     newest.limit = _MOST_RUNS
-    found = list(runs.select(db, newest))
+    found = list(runs.select(db, newest, guard))
     matching = [row for row in found if str(row["event_id"]).startswith(prefix)]
     if not prefix or len(found) < _MOST_RUNS or len(matching) == _MOST_RUNS:
         return matching
@@ -95,5 +95,5 @@ def _runs(db: Connection, prefix: str) -> list[runs.Row]:
     others.sort_by("RUN", "event_id")
     others.begins(prefix)
     known = {row["event_id"] for row in matching}
-    older = sorted((row for row in runs.select(db, others) if row["event_id"] not in known), key=lambda row: str(row["created_at"]), reverse=True)
+    older = sorted((row for row in runs.select(db, others, guard) if row["event_id"] not in known), key=lambda row: str(row["created_at"]), reverse=True)
     return (matching + older)[:_MOST_RUNS]

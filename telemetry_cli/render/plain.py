@@ -148,7 +148,7 @@ def _csv(listing: Listing) -> Iterator[str]:
 
     buffer = io.StringIO()
     writer = csv.writer(buffer)
-    writer.writerow(listing.columns)
+    writer.writerow([_safe(name) for name in listing.columns])
     for row in listing.rows:
         writer.writerow([_cell(row, name) for name in listing.columns])
         yield buffer.getvalue()
@@ -161,9 +161,12 @@ def _cell(row: Record, name: str) -> object:
     value = row[name]
     if isinstance(value, (dict, list)):
         value = _json(value)
-    if not isinstance(value, str):
-        return value
-    return printable("'" + value if value.startswith(_FORMULA) else value, keep="\n\t")
+    return _safe(value) if isinstance(value, str) else value
+
+
+def _safe(text: str) -> str:
+    """Text that neither a spreadsheet takes for a formula nor a terminal for a command."""
+    return printable("'" + text if text.startswith(_FORMULA) else text, keep="\n\t")
 
 
 _LISTINGS = {"json": _json_array, "jsonl": _json_lines, "csv": _csv, "ids": _ids}

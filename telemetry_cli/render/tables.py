@@ -12,18 +12,19 @@ from rich.console import Console
 from rich.style import Style
 from rich.table import Table
 from rich.text import Text
-from rich.tree import Tree
 
 from telemetry_cli.clock import parse_stamp
 from telemetry_cli.commands.result import Card, Listing, Record
 from telemetry_cli.render.text import printable
 from telemetry_cli.rules import encode
 
-Part = Table | Text | Tree
+Part = Table | Text
 
 _PAGE = 1000
 _WIDEST = 10_000
 _GAP = 3
+#: How many columns the lines of a tree may take; what is deeper stands at the same place.
+_DEEPEST_GUIDE = 32
 _SHORTEST_TEXT = 6
 _STATUS_STYLES = {"running": "cyan", "success": "green", "failure": "red", "partial": "yellow", "timeout": "magenta", "cancelled": "dim"}
 _FREE_TEXT = {
@@ -179,7 +180,7 @@ class _Layout:
         table = Table(box=SIMPLE_HEAD, show_header=with_header, show_edge=False, pad_edge=False, header_style="bold")
         for (heading, name), width in zip(self.columns.items(), self.widths, strict=True):
             table.add_column(
-                heading,
+                Text(printable(heading)),
                 justify="right" if name in _NUMBERS else "left",
                 overflow="fold" if name in _WHOLE else "ellipsis",
                 no_wrap=name not in _WHOLE,
@@ -270,16 +271,21 @@ def _counted(number: object, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
-def _run_tree(card: Card, _width: int) -> Iterator[Part]:
-    yield _branch(Tree(_leaf(card.data), guide_style="dim"), card.data)
+def _run_tree(card: Card, width: int) -> Iterator[Part]:
+    for line in _branches(card.data, "", ""):
+        line.truncate(width, overflow="ellipsis")
+        yield line
 
 
-def _branch(tree: Tree, run: Record) -> Tree:
+def _branches(run: Record, before: str, below: str) -> Iterator[Text]:
+    """A run in a line and all below it, drawn by hand: rich leaves out without a word what does not fit the width."""
+    yield Text(before, style="dim") + _leaf(run)
     children = run["children"]
     assert isinstance(children, list)
+    guide = below if len(below) < _DEEPEST_GUIDE else below[:_DEEPEST_GUIDE]
     for child in children:
-        _branch(tree.add(_leaf(child)), child)
-    return tree
+        last = child is children[-1]
+        yield from _branches(child, guide + ("└── " if last else "├── "), guide + ("    " if last else "│   "))
 
 
 def _leaf(run: Record) -> Text:

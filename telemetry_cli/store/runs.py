@@ -5,8 +5,11 @@ from collections.abc import Iterator, Sequence
 
 from telemetry_cli.errors import Conflict, InvalidInput, NotFound
 from telemetry_cli.store import search
+from telemetry_cli.store.database import translated
+from telemetry_cli.store.sandbox import confined
 
 Row = dict[str, object]
+Guard = translated | confined
 
 #: The columns of `agent_runs` in the order of the data model: what json, csv and --columns go by.
 COLUMNS = (
@@ -149,24 +152,26 @@ def column(name: str, field: str) -> str:
     return field
 
 
-def select(db: sqlite3.Connection, filters: Filters) -> Iterator[Row]:
-    """The runs that match, one page at a time.
+def select(db: sqlite3.Connection, filters: Filters, guard: Guard) -> Iterator[Row]:
+    """The runs that match, one page at a time; the search for them runs under `guard`.
 
     No cursor is open while a row is with the caller, however slowly it is printed, and memory does not grow with the
     result: beyond one page, the ids go to an unnamed temporary file first.
     """
     limit = filters.limit or -1
     if 0 < limit <= _PAGE:
-        rows = db.execute(f"SELECT * FROM agent_runs {filters.where} {filters.order} LIMIT ? OFFSET ?", (*filters.values, limit, filters.offset)).fetchall()
+        with guard:
+            rows = db.execute(f"SELECT * FROM agent_runs {filters.where} {filters.order} LIMIT ? OFFSET ?", (*filters.values, limit, filters.offset)).fetchall()
         yield from map(dict, rows)
         return
     import tempfile
     from array import array
 
     with tempfile.TemporaryFile() as spool:
-        cursor = db.execute(f"SELECT id FROM agent_runs {filters.where} {filters.order} LIMIT ? OFFSET ?", (*filters.values, limit, filters.offset))
-        while found := cursor.fetchmany(_PAGE):
-            spool.write(array("q", [row[0] for row in found]).tobytes())
+        with guard:
+            cursor = db.execute(f"SELECT id FROM agent_runs {filters.where} {filters.order} LIMIT ? OFFSET ?", (*filters.values, limit, filters.offset))
+            while found := cursor.fetchmany(_PAGE):
+                spool.write(array("q", [row[0] for row in found]).tobytes())
         spool.seek(0)
         while page := spool.read(_PAGE * 8):
             ids = array("q", page).tolist()

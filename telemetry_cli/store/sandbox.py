@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from telemetry_cli.errors import InvalidInput, Refused
+from telemetry_cli.rules import LARGEST_DOCUMENT
 from telemetry_cli.store.database import Connection, translated
 
 #: Deterministic functions of SQLite; what draws random numbers, reads files or tells of the connection is not among them.
@@ -26,7 +27,8 @@ FUNCTIONS = frozenset(
 _READS = (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_RECURSIVE)
 _INSTRUCTIONS_BETWEEN_LOOKS = 20_000
 _PAGE = 500
-_LONGEST_VALUE = 64 * 1024 * 1024
+_NO_LIMIT = 1_000_000_000
+_LONGEST_VALUE = LARGEST_DOCUMENT + 1024 * 1024
 
 
 class confined:  # noqa: N801 - reads as a clause: `with confined(db, "--where", text, 10):`
@@ -36,27 +38,25 @@ class confined:  # noqa: N801 - reads as a clause: `with confined(db, "--where",
     in `text`) and past `seconds`.
     """
 
-    def __init__(
-        self, db: Connection, name: str, text: str, seconds: float, clock: Callable[[], float] = time.monotonic, outer: translated | None = None
-    ) -> None:
+    def __init__(self, db: Connection, name: str, text: str, seconds: float, outer: translated | None = None) -> None:
         self.outer = outer
         self.db = db
         self.name = name
         self.text = text
         self.seconds = seconds
-        self.clock = clock
 
     def __enter__(self) -> None:
-        stop_at = self.clock() + self.seconds
-        # The search index is opened first: opening a virtual table declares its columns, which would be refused.
-        self.db.execute("SELECT 1 FROM runs_search LIMIT 0")
+        stop_at = time.monotonic() + self.seconds
+        # Virtual tables are opened first: opening one declares its columns, which would be refused.
+        self.db.execute("SELECT 1 FROM runs_search, json_each('[]'), json_tree('[]') LIMIT 0")
         self.db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE)
         self.db.set_authorizer(_authorize)
-        self.db.set_progress_handler(lambda: int(self.clock() > stop_at), _INSTRUCTIONS_BETWEEN_LOOKS)
+        self.db.set_progress_handler(lambda: int(time.monotonic() > stop_at), _INSTRUCTIONS_BETWEEN_LOOKS)
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
         self.db.set_progress_handler(None, 0)
         self.db.set_authorizer(None)
+        self.db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _NO_LIMIT)
         if isinstance(error, (sqlite3.Error, sqlite3.Warning)):
             known = self._meaning(error)
             if known:
@@ -67,14 +67,15 @@ class confined:  # noqa: N801 - reads as a clause: `with confined(db, "--where",
     def _meaning(self, error: Exception) -> InvalidInput | Refused | None:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
         message = str(error)
-        if code == sqlite3.SQLITE_AUTH:
+        if code == sqlite3.SQLITE_AUTH or message.startswith("not authorized"):
             return Refused(
                 f"{self.name}: {message}: only reading is allowed here", "Deterministic functions may be used; nothing may be changed, attached or loaded."
             )
         if code == sqlite3.SQLITE_INTERRUPT:
             return InvalidInput(f"{self.name}: took longer than {self.seconds:g} s", "Narrow it down, or raise the limit where there is one.")
         if code in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_RANGE):
-            return InvalidInput(f"{self.name}: {message}", pointed_at(self.text, message))
+            unfinished = 'near ")"' in message and ")" not in self.text
+            return InvalidInput(f"{self.name}: {'it is not finished' if unfinished else message}", pointed_at(self.text, message))
         return None
 
 
@@ -103,11 +104,12 @@ def ask(db: Connection, text: str, seconds: float) -> tuple[list[str], Iterator[
 
 def _distinct(names: list[str]) -> list[str]:
     """Names that come again get a number, so that no value hides another."""
-    counts: dict[str, int] = {}
-    distinct = []
+    distinct: list[str] = []
     for name in names:
-        counts[name] = counts.get(name, 0) + 1
-        distinct.append(name if counts[name] == 1 else f"{name}_{counts[name]}")
+        number, candidate = 2, name
+        while candidate in distinct or (candidate != name and candidate in names):
+            number, candidate = number + 1, f"{name}_{number}"
+        distinct.append(candidate)
     return distinct
 
 
@@ -164,6 +166,14 @@ def _token_end(text: str, start: int) -> int:
     return end
 
 
+def _is_closed(token: str) -> bool:
+    """Tell whether a quoted token has its closing quote; others have none to miss."""
+    closer = {"'": "'", '"': '"', "`": "`", "[": "]"}.get(token[0])
+    if closer is None:
+        return not token.startswith("/*") or token.endswith("*/")
+    return len(token) > 1 and token.endswith(closer) and (closer == "]" or token.count(closer) % 2 == 0)
+
+
 def _after(text: str, closer: str, start: int) -> int:
     found = text.find(closer, start)
     return found + len(closer) if found >= 0 else len(text)
@@ -177,7 +187,7 @@ def identifiers_only(text: str) -> str:
     """The same SQL with every "double-quoted" name in backticks, so that a mistyped one is an error: SQLite reads it as a string."""
     parts, done = [], 0
     for offset, token in tokens(text):
-        if token.startswith('"') and token.endswith('"') and len(token) > 1:
+        if token.startswith('"') and _is_closed(token):
             parts += [text[done:offset], "`", token[1:-1].replace('""', '"').replace("`", "``"), "`"]
             done = offset + len(token)
     return "".join([*parts, text[done:]])
@@ -192,6 +202,8 @@ def expression(name: str, text: str) -> str:
         depth += {"(": 1, ")": -1}.get(word, 0)
         if word == ";" or depth < 0:
             raise InvalidInput(f"{name}: an expression ends at {word!r}", _caret(text, offset, 1))
+        if word[0] in "?:@$" or not _is_closed(word):
+            raise InvalidInput(f"{name}: {'there is no such parameter' if word[0] in '?:@$' else 'a quote is not closed'}", _caret(text, offset, 1))
     if not found:
         raise InvalidInput(f"{name}: an empty expression; give one such as: duration_ms > 5000 and metrics_json->>'tokens' > 100")
     if depth:
@@ -201,11 +213,17 @@ def expression(name: str, text: str) -> str:
 
 def pointed_at(text: str, message: str) -> str:
     """The line of the text that an error message of SQLite is about, with a caret under what it names; empty when it names nothing."""
-    name = message.partition('near "')[2].partition('"')[0] if 'near "' in message else message.rpartition(": ")[2]
-    places = [offset for offset, token in tokens(text) if name and token.strip("\"`[]'").lower() in (name.lower(), name.rpartition(".")[2].lower())]
-    if 'near "' in message and len(places) > 1:
-        places = [next((offset for offset in places if not _goes_on(text[: offset + len(name)])), places[0])]
-    return _caret(text, places[0], len(name.rpartition(".")[2])) if places else ""
+    if 'near ")"' in message and ")" not in text:
+        return _caret(text, len(text), 1)
+    if 'near "' in message:
+        name = message.partition('near "')[2].partition('": ')[0]
+        spellings = (name, f'"{name[1:-1]}"') if name.startswith("`") else (name,)
+        places = [offset for offset, _ in tokens(text) if name and text.startswith(spellings, offset)]
+        place = next((offset for offset in places if not _goes_on(text[: offset + len(name)])), places[0] if places else None)
+        return _caret(text, place, len(name)) if place is not None else ""
+    column = message.rpartition(": ")[2].rpartition(".")[2]
+    found = next((offset for offset, word in tokens(text) if column and word[0] != "'" and word.strip('"`[]').lower() == column.lower()), None)
+    return _caret(text, found, len(column)) if found is not None else ""
 
 
 def _goes_on(beginning: str) -> bool:
@@ -222,5 +240,5 @@ def _goes_on(beginning: str) -> bool:
 
 def _caret(text: str, offset: int, width: int) -> str:
     begin = text.rfind("\n", 0, offset) + 1
-    line = text[begin:].partition("\n")[0]
+    line = "".join(char if char.isprintable() else " " for char in text[begin:].partition("\n")[0])
     return f"{line}\n  {' ' * (offset - begin)}{'^' * max(1, width)}"

@@ -18,6 +18,7 @@ HOSTILE = (b"\xff", b"\x1b[31m", b"9" * 30, b"")
 WHOLE = {("associate-commit",): ("--commit", "abcdef1"), ("run", "update"): ("--product", "p")}
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("path", sorted(_fast.COMMANDS), ids=" ".join)
 def test_no_value_of_any_option_is_a_defect_and_a_refusal_names_the_option(path: tuple[str, ...], telemetry: Telemetry) -> None:
     telemetry.start("--event-id", "known")

@@ -275,12 +275,14 @@ def test_payloads(untouched: Telemetry, number: int) -> None:
         assert ran.line == "0" or ran.code == 2
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("option", TEXTS)
 def test_payloads_that_are_plain_text(untouched: Telemetry, option: str) -> None:
     for payload in SEEDS[:20]:
         assert untouched("query", f"{option}={payload}", "--count").line == "0"
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("option", ["--sort", "--limit", "--offset", "--columns"])
 def test_payloads_that_are_refused(untouched: Telemetry, option: str) -> None:
     for payload in SEEDS[:20]:

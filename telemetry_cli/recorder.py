@@ -191,20 +191,28 @@ def rebuild(config: Config) -> str | None:
     Returns where the old one was put aside, or None when there was none. Raises `DatabaseTrouble` or `LockTimeout`, and then
     nothing has changed.
     """
-    deadline = time.monotonic() + config.lock_timeout
+    if not journal.segments(config):
+        raise DatabaseTrouble(f"there is no journal in {config.raw_dir} to make a database from")
     fresh = config.db_path + ".rebuild"
     make_folder(os.path.dirname(config.db_path), may_be_link=not config.owns_db_folder)
-    with Lock(config.db_path + ".lock", deadline):
+    with Lock(config.db_path + ".lock", time.monotonic() + config.lock_timeout):
         _check_journal_is_whole(config)
         remove(fresh)
-        while _apply_some(config, fresh, deadline):
-            pass
-        check(fresh)
-        return swap_in(fresh, config.db_path, f"{config.db_path}.aside-{new_op_id()[:12]}")
+        try:
+            while _apply_some(config, fresh):
+                pass
+            check(fresh)
+            return swap_in(fresh, config.db_path, f"{config.db_path}.aside-{new_op_id()[:12]}")
+        finally:
+            remove(fresh)
 
 
-def _apply_some(config: Config, path: str, deadline: float) -> bool:
-    """Apply a batch of the journal to the database at `path`. Tells whether there is more."""
+def _apply_some(config: Config, path: str) -> bool:
+    """Apply a batch of the journal to the database at `path`. Tells whether there is more.
+
+    Each batch may wait anew: a long rebuild must not fail because an appender holds the journal for a moment.
+    """
+    deadline = time.monotonic() + config.lock_timeout
     db = open_writer(path, config.synchronous, deadline)
     try:
         ensure_schema(db, path, stamp(now()))

@@ -61,3 +61,17 @@ def test_rebuild_does_not_touch_a_database_whose_journal_is_not_whole(telemetry:
     assert "does not go back to an empty beginning" in telemetry("db", "rebuild", code=1).err
     assert telemetry.database.read_bytes() == content
     assert sorted(path.name for path in telemetry.database.parent.iterdir()) == ["telemetry.sqlite", "telemetry.sqlite.lock"]
+
+
+def test_rebuild_without_a_journal_makes_nothing(telemetry: Telemetry) -> None:
+    assert "no journal" in telemetry("db", "rebuild", code=1).err
+    assert not telemetry.base.exists()
+
+
+def test_a_rebuild_that_fails_leaves_nothing_behind(telemetry: Telemetry) -> None:
+    telemetry.start()
+    telemetry.append("run.teleport", "2026-01-01T00:00:00.000Z")
+    content = telemetry.database.read_bytes()
+    assert "run.teleport" in telemetry("db", "rebuild", code=1).err
+    assert telemetry.database.read_bytes() == content
+    assert sorted(path.name for path in telemetry.database.parent.iterdir()) == ["telemetry.sqlite", "telemetry.sqlite.lock"]

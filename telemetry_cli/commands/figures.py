@@ -35,7 +35,7 @@ def stats(
     db = reading.db or open_empty()
     with translated(config.db_path):
         filters = narrowed.settle(db)
-    with narrowed.guard(config, db):
+    with translated(config.db_path), narrowed.guard(config, db):
         rows = statistics.groups(db, filters, grouping)
     return Listing("stats", statistics.COLUMNS, rows, reading.notes)
 

@@ -34,9 +34,8 @@ class Narrowing:
         return self.filters
 
     def guard(self, config: Config, db: Connection) -> runs.Guard:
-        """What to search under: a --where is confined, and errors are translated."""
-        guard = translated(config.db_path)
-        return confined(db, "--where", self.where, WHERE_SECONDS, outer=guard) if self.where is not None else guard
+        """What to search under: a --where is confined. What else SQLite says, the caller translates."""
+        return confined(db, "--where", self.where, WHERE_SECONDS) if self.where is not None else translated(config.db_path)
 
 
 def narrowing(

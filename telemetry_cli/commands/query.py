@@ -76,7 +76,7 @@ def _columns(value: str) -> list[str]:
 def _counted(reading: Reading, narrowed: Narrowing) -> Written:
     number = 0
     if reading.db:
-        with narrowed.guard(reading.config, reading.db):
+        with translated(reading.config.db_path), narrowed.guard(reading.config, reading.db):
             number = runs.count(reading.db, narrowed.filters)
     return Written({"count": number}, str(number), reading.notes)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 from telemetry_cli.errors import InvalidInput, Refused
 from telemetry_cli.rules import LARGEST_DOCUMENT
-from telemetry_cli.store.database import Connection, translated
+from telemetry_cli.store.database import Connection
 
 #: Deterministic functions of SQLite; what draws random numbers, reads files or tells of the connection is not among them.
 FUNCTIONS = frozenset(
@@ -38,8 +38,7 @@ class confined:  # noqa: N801 - reads as a clause: `with confined(db, "--where",
     in `text`) and past `seconds`.
     """
 
-    def __init__(self, db: Connection, name: str, text: str, seconds: float, outer: translated | None = None) -> None:
-        self.outer = outer
+    def __init__(self, db: Connection, name: str, text: str, seconds: float) -> None:
         self.db = db
         self.name = name
         self.text = text
@@ -61,8 +60,6 @@ class confined:  # noqa: N801 - reads as a clause: `with confined(db, "--where",
             known = self._meaning(error)
             if known:
                 raise known from error
-            if self.outer:
-                self.outer.__exit__(_kind, error, _traceback)
 
     def _meaning(self, error: Exception) -> InvalidInput | Refused | None:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF

@@ -1,6 +1,8 @@
 """The installed program, and `python -m telemetry_cli`."""
 
 import os
+
+# The built-in module has no type stubs; `signal` has, and imports enum.
 from _signal import SIG_DFL, SIGINT, default_int_handler, getsignal, signal  # type: ignore[import-not-found]
 
 if getsignal(SIGINT) is default_int_handler:

@@ -29,7 +29,7 @@ def _root(
     context: typer.Context,
     db: Annotated[str | None, Option("--db", metavar="PATH", help="The database file.")] = None,
     base_dir: Annotated[str | None, Option("--base-dir", metavar="PATH", help="The folder that everything is kept in.")] = None,
-    version: Annotated[bool, Option("--version", help="Print the version.", is_eager=True, callback=_print_version)] = False,  # noqa: ARG001
+    version: Annotated[bool, Option("--version", help="Print the version.", is_eager=True, callback=_print_version)] = False,  # noqa: ARG001 - its callback acts on it
 ) -> None:
     context.obj.update(db=db, base_dir=base_dir)
     help_without_subcommand(context)

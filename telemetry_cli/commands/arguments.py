@@ -50,6 +50,7 @@ def merged_objects(metrics: str | None, context: str | None, metric: Sequence[st
     if context is not None:
         merged["context"] = rules.json_object("--context", json_text("--context", context))
     if metric:
+        # What lies under metrics is the object made above.
         merged["metrics"] = {**merged.get("metrics", {}), **dict(rules.pair("-m", item) for item in metric)}  # type: ignore[dict-item]
     return merged
 

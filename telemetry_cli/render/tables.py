@@ -114,6 +114,7 @@ def _console(*, whole: bool) -> Console:
         width=stdout.width if sys.stdout.isatty() else _WIDEST if whole else max(stdout.width, 120),
         force_terminal=stdout.is_terminal,
         no_color=stdout.no_color,
+        # rich names the system it found by a word that its own parameter types do not list.
         color_system=stdout.color_system if stdout.is_terminal else None,  # type: ignore[arg-type]
         markup=False,
         highlight=False,

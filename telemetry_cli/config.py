@@ -112,6 +112,7 @@ class Config:
         self.owns_db_folder = os.path.dirname(self.db_path) == self.db_dir
         self.raw_dir = os.path.join(self.base_dir, "raw")
         self.buffer_dir = os.path.join(self.base_dir, "buffer")
+        self.blobs_dir = os.path.join(self.base_dir, "blobs")
 
 
 def _layered(flags: dict[str, str | None], document: dict[str, object]) -> dict[str, Setting]:

@@ -6,6 +6,7 @@ applies it.
 
 import os
 import time
+from collections.abc import Iterator
 
 from telemetry_cli import journal
 from telemetry_cli.clock import new_op_id, now, stamp
@@ -14,7 +15,7 @@ from telemetry_cli.errors import DatabaseTrouble, JournalTrouble, LockTimeout, R
 from telemetry_cli.files import make_folder
 from telemetry_cli.locks import Lock
 from telemetry_cli.store import progress
-from telemetry_cli.store.apply import apply, reject
+from telemetry_cli.store.apply import apply, is_large, reject
 from telemetry_cli.store.database import Connection, check_place, commit, ensure_schema, open_writer, translated
 from telemetry_cli.store.maintenance import check, remove, swap_in
 
@@ -36,7 +37,8 @@ class Outcome:
 def record(config: Config, kind: str, data: dict[str, object], at: str) -> Outcome:
     """Make one operation durable and, if the database is to be had before the deadline, apply it.
 
-    Raises `NotDurable` when it could be written nowhere and `Refused` for planted links. Once this returns, it is recorded.
+    A large one is applied here too, behind whatever waits: it is no command on the fast path that makes it. Once this
+    returns, it is recorded. Raises `NotDurable` when it could be written nowhere and `Refused` for planted links.
     """
     deadline = time.monotonic() + config.lock_timeout
     check_place(config.db_path, config.owns_db_folder)
@@ -46,7 +48,11 @@ def record(config: Config, kind: str, data: dict[str, object], at: str) -> Outco
     if position is None:
         return Outcome(0, {}, JournalTrouble(f"the journal could not be appended to ({trouble}), so the record waits in {config.buffer_dir}"))
     try:
-        return _drain(config, at, deadline, _FAST, op_id, position)
+        if not is_large(kind):
+            return _drain(config, at, deadline, _FAST, op_id, position)
+        while (outcome := _drain(config, at, time.monotonic() + config.lock_timeout, _BATCH, op_id, position)).buffered:
+            pass
+        return outcome
     except (DatabaseTrouble, LockTimeout, Refused) as error:
         return Outcome(0, {}, error)
     except OSError as error:
@@ -152,11 +158,12 @@ def _apply_behind(
     most_operations, stop_at = limits[0], time.monotonic() + limits[1]
     behind, trouble = False, None
     for place, line in journal.read(config, start, end):
-        if not most_operations or time.monotonic() > stop_at:
+        operation = journal.decode(line)
+        if not most_operations or time.monotonic() > stop_at or (limits is _FAST and operation and is_large(operation["op"])):
             behind = True
             break
         try:
-            _apply_line(db, place, line)
+            _apply_line(config, db, place, operation, line)
         except JournalTrouble as error:
             trouble = error
             break
@@ -167,11 +174,16 @@ def _apply_behind(
     return behind, trouble
 
 
-def _apply_line(db: Connection, place: journal.Position, line: bytes) -> None:
+def _apply_line(config: Config, db: Connection, place: journal.Position, operation: journal.Operation | None, line: bytes) -> None:
     """Apply one line. A damaged one is kept and counted, and so is what can be read of its neighbour where they ran together."""
-    operation = journal.decode(line)
+
+    def blobs(digest: str) -> Iterator[bytes]:
+        from telemetry_cli.blobs import lines
+
+        return lines(config, digest)
+
     if operation is not None:
-        apply(db, operation, line)
+        apply(db, operation, line, blobs)
         return
     if not line.strip():
         return
@@ -179,7 +191,7 @@ def _apply_line(db: Connection, place: journal.Position, line: bytes) -> None:
     for piece in journal.pieces(line):
         found = journal.decode(piece)
         if found is not None:
-            apply(db, found, piece)
+            apply(db, found, piece, blobs)
 
 
 # Rebuild

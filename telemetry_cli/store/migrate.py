@@ -7,17 +7,20 @@ _FOLDER = os.path.join(os.path.dirname(__file__), "schema")
 CURRENT_VERSION = 8
 
 
-def apply_schema(db: sqlite3.Connection, at: str) -> None:
-    """Make the tables of an empty database. The caller holds the writer lock and an IMMEDIATE transaction.
+def apply_schema(db: sqlite3.Connection, at: str, version: int = 0) -> None:
+    """Bring a database from `version` (0: an empty one) to the current schema.
 
-    Not `executescript`, which commits what came before it: half a schema must not survive a kill.
+    The caller holds the writer lock and an IMMEDIATE transaction. Not `executescript`, which commits what came before it: half
+    a schema must not survive a kill.
     """
-    for version, name in _files():
+    for number, name in _files():
+        if number <= version:
+            continue
         with open(os.path.join(_FOLDER, name), encoding="utf-8") as file:
             for statement in _statements(file.read()):
                 db.execute(statement)
         description = name[5:-4].replace("_", " ")
-        db.execute("INSERT INTO schema_migrations (version, applied_at, description) VALUES (?, ?, ?)", (version, at, description))
+        db.execute("INSERT INTO schema_migrations (version, applied_at, description) VALUES (?, ?, ?)", (number, at, description))
     db.execute(f"PRAGMA user_version = {CURRENT_VERSION}")
 
 

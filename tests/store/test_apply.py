@@ -40,12 +40,16 @@ def _copy(db: sqlite3.Connection) -> sqlite3.Connection:
     return backup
 
 
+def _no_blobs(digest: str) -> Iterator[bytes]:
+    raise AssertionError(digest)
+
+
 def _apply(db: sqlite3.Connection, *lines: bytes) -> None:
     for line in lines:
         found = decode(line)
         assert found
         db.execute("BEGIN")
-        apply(db, found, line)
+        apply(db, found, line, _no_blobs)
         db.execute("COMMIT")
 
 

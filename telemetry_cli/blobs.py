@@ -1,0 +1,69 @@
+"""Blobs: content too large for a journal line, kept by its SHA-256 and durable before an operation names it."""
+
+import os
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+from typing import BinaryIO
+
+from telemetry_cli.clock import new_op_id
+from telemetry_cli.config import Config
+from telemetry_cli.errors import NotFound, Refused, TelemetryError
+from telemetry_cli.files import make_folder, open_private, sync_folder
+
+_DIGITS = frozenset("0123456789abcdef")
+_BLOCK = 1 << 20
+
+
+def put(config: Config, chunks: Iterable[bytes]) -> str:
+    """Keep the content and return its digest (64 hex digits). It is there whole and flushed, or not at all.
+
+    Memory: one chunk. Raises `OSError`, or `Refused` for planted links.
+    """
+    make_folder(config.base_dir, may_be_link=True)
+    make_folder(config.blobs_dir)
+    partial = os.path.join(config.blobs_dir, f".{new_op_id()}.tmp")
+    digest = sha256()
+    try:
+        with open(open_private(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb", buffering=_BLOCK) as file:
+            for chunk in chunks:
+                digest.update(chunk)
+                file.write(chunk)
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(partial, os.path.join(config.blobs_dir, digest.hexdigest()))
+    except BaseException:
+        try:
+            os.unlink(partial)
+        except OSError:
+            pass
+        raise
+    for folder in (config.blobs_dir, config.base_dir, os.path.dirname(config.base_dir)):
+        sync_folder(folder)
+    return digest.hexdigest()
+
+
+def open_blob(config: Config, digest: str) -> BinaryIO:
+    """Open the content of a digest. Only ever a plain file below `blobs/`, whatever a forged row names.
+
+    Raises `Refused` for what is no digest or a planted link, `NotFound` when the blob is gone.
+    """
+    if len(digest) != 64 or not _DIGITS.issuperset(digest):
+        raise Refused(f"{digest!r} is not the SHA-256 of a blob")
+    try:
+        return open(open_private(os.path.join(config.blobs_dir, digest), os.O_RDONLY), "rb", buffering=_BLOCK)
+    except FileNotFoundError:
+        raise NotFound(f"Blob not found: {digest} in {config.blobs_dir}", "Restore the folder from a backup.") from None
+
+
+def lines(config: Config, digest: str) -> Iterator[bytes]:
+    """The content, line by line (newline included), checked against its digest.
+
+    Raises `TelemetryError` after the last line of what is not the content that was kept: nothing of it may stay.
+    """
+    found = sha256()
+    with open_blob(config, digest) as file:
+        for line in file:
+            found.update(line)
+            yield line
+    if found.hexdigest() != digest:
+        raise TelemetryError(f"the blob {digest} in {config.blobs_dir} is damaged: its content has another digest", "Restore the folder from a backup.")

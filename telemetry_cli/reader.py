@@ -1,5 +1,7 @@
 """How questions are asked: catch up with the journal if that can be done, then read; say what an answer cannot contain."""
 
+from collections.abc import Sequence
+
 from telemetry_cli import journal
 from telemetry_cli.config import Config
 from telemetry_cli.errors import NotFound, TelemetryError
@@ -32,6 +34,13 @@ class Reading:
         if note:
             self.notes.append(note)
         return self.db, id_, event_id, run_id
+
+    def prefix_length(self, event_ids: Sequence[str]) -> int:
+        """How many characters of these event ids are enough for a RUN."""
+        if self.db is None:
+            return 0
+        with translated(self.config.db_path):
+            return runs.prefix_length(self.db, event_ids)
 
 
 def open_for_reading(config: Config) -> Reading:

@@ -37,6 +37,8 @@ def stats(
         filters = narrowed.settle(db)
     with translated(config.db_path), narrowed.guard(config, db):
         rows = statistics.groups(db, filters, grouping)
+        if output == "table":
+            statistics.add_trends(db, filters, grouping, rows)
     return Listing("stats", statistics.COLUMNS, rows, reading.notes)
 
 
@@ -55,7 +57,8 @@ def status(config: Config, output: str) -> Card:
     known = {row["id"] for row in last}
     shown = {"last runs": last, "running since longer": [row for row in going if row["id"] not in known]}
     data |= {"buffered": waiting(config), "db_path": config.db_path, "journal_mode": "DELETE", "synchronous": config.synchronous}
-    return Card("status", data, reading.notes, beside={heading: rows for heading, rows in shown.items() if rows or heading == "last runs"})
+    beside = {heading: rows for heading, rows in shown.items() if rows or heading == "last runs"}
+    return Card("status", data, reading.notes, beside=beside, prefix_length=reading.prefix_length)
 
 
 @handler(*READS)

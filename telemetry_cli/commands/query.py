@@ -48,7 +48,8 @@ def query(
     def ask() -> Listing:
         reading = _settled(config, narrowed)
         rows = _rows(reading, narrowed, chosen if output != "ids" else None)
-        return Listing("runs", chosen or RUN_COLUMNS, rows, reading.notes, chosen=chosen is not None, absolute=absolute)
+        shown = {"chosen": chosen is not None, "absolute": absolute}
+        return Listing("runs", chosen or RUN_COLUMNS, rows, reading.notes, prefix_length=reading.prefix_length, **shown)
 
     if watch is not None:
         if output != "table" or count:

@@ -24,14 +24,31 @@ class Written:
         self.code = code
 
 
-class Listing:
-    """Rows, made as they are asked for: `view` names their table, `columns` their order, `key` the field that `-o ids` prints.
+#: How many characters of some event ids are enough for a RUN.
+PrefixLength = Callable[[Sequence[str]], int]
 
-    `chosen` tells that the user named the columns; the runs in `marked` (by event_id) are made to stand out.
+
+def _whole(event_ids: Sequence[str]) -> int:
+    return max(map(len, event_ids), default=0)
+
+
+class Listing:
+    """Rows, made as they are asked for: `view` names their table, `columns` their order.
+
+    `chosen` tells that the user named the columns; the runs in `marked` (by event_id) are made to stand out. Tables shorten
+    random event ids to `prefix_length`.
     """
 
     def __init__(
-        self, view: str, columns: Sequence[str], rows: Iterable[Record], notes: Sequence[str] = (), *, chosen: bool = False, absolute: bool = False
+        self,
+        view: str,
+        columns: Sequence[str],
+        rows: Iterable[Record],
+        notes: Sequence[str] = (),
+        *,
+        chosen: bool = False,
+        absolute: bool = False,
+        prefix_length: PrefixLength = _whole,
     ) -> None:
         self.view = view
         self.columns = columns
@@ -39,6 +56,7 @@ class Listing:
         self.notes = list(notes)
         self.chosen = chosen
         self.absolute = absolute
+        self.prefix_length = prefix_length
         self.marked: set[object] = set()
 
 
@@ -54,7 +72,17 @@ class Watched:
 class Card:
     """One thing with all its fields; `beside` are runs that its table shows too, under a heading each."""
 
-    def __init__(self, view: str, data: Record, notes: Sequence[str] = (), *, absolute: bool = False, beside: dict[str, list[Record]] | None = None) -> None:
+    def __init__(
+        self,
+        view: str,
+        data: Record,
+        notes: Sequence[str] = (),
+        *,
+        absolute: bool = False,
+        beside: dict[str, list[Record]] | None = None,
+        prefix_length: PrefixLength = _whole,
+    ) -> None:
+        self.prefix_length = prefix_length
         self.view = view
         self.data = data
         self.beside = beside or {}

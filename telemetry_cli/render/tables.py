@@ -4,8 +4,7 @@ import io
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from itertools import islice, pairwise
-from os.path import commonprefix
+from itertools import islice
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -14,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from telemetry_cli.clock import parse_stamp
-from telemetry_cli.commands.result import Card, Listing, Record
+from telemetry_cli.commands.result import Card, Listing, PrefixLength, Record
 from telemetry_cli.render.text import printable
 from telemetry_cli.rules import encode
 
@@ -26,6 +25,11 @@ _GAP = 3
 #: How many columns the lines of a tree may take; what is deeper stands at the same place.
 _DEEPEST_GUIDE = 32
 _SHORTEST_TEXT = 6
+_SHORTEST_ID = 8
+#: The eighths of a character, upright for trends and lying for shares; an encoding may lack them.
+_UPRIGHT, _LYING = "▁▂▃▄▅▆▇█", " ▏▎▍▌▋▊▉"
+_DRAWN = ("share", "trend")
+_LONGEST_BAR = 8
 _STATUS_STYLES = {"running": "cyan", "success": "green", "failure": "red", "partial": "yellow", "timeout": "magenta", "cancelled": "dim"}
 _FREE_TEXT = {
     "group",
@@ -59,6 +63,8 @@ _COLUMNS: dict[str, dict[str, str]] = {
     "stats": {
         "group": "group",
         "runs": "runs",
+        "share": "share",
+        "over time": "trend",
         **{name: name for name in ("running", "success", "failure", "partial", "timeout", "cancelled")},
         "rate": "success_rate",
         "p50": "p50_ms",
@@ -72,19 +78,24 @@ _COLUMNS: dict[str, dict[str, str]] = {
 }
 #: What a narrow terminal does without, the first one first; a column the user named stays.
 _DROPPED_FIRST = (
-    "trace_id", "git_branch", "branch", "author", "items_skipped", "items_discovered", "items_failed", "items_succeeded", "cancelled", "timeout", "partial",
-    "git_commit_hash", "max_ms", "duration_ms", "job_type", "source", "role",
+    "trace_id", "share", "git_branch", "branch", "author", "items_skipped", "items_discovered", "items_failed", "items_succeeded", "cancelled", "timeout",
+    "partial", "git_commit_hash", "max_ms", "trend", "duration_ms", "job_type", "source", "role",
 )  # fmt: skip
 #: Fields that are wrapped rather than cut: a path is of no use without its end.
 _WHOLE = ("value",)
 #: What makes a column empty, and left out; of figures a nought says as little as nothing.
-_EMPTY = {"stats": (None, "", 0)}
+_EMPTY: dict[str, tuple[object, ...]] = {"stats": (None, "", 0, [])}
 #: Counts and figures, aligned by their last digit.
 _NUMBERS = {
     "duration_ms", "runs", "running", "success", "failure", "partial", "timeout", "cancelled", "success_rate", "p50_ms", "p95_ms", "max_ms",
     "items_discovered", "items_succeeded", "items_failed", "items_skipped",
 }  # fmt: skip
 _AGENTS = 12
+#: What is asked first of a run; the rest follows in the order of the data model.
+_CARD_FIRST = ("event_id", "run_id", "agent_name", "job_type", "status", "start_time", "end_time", "duration_ms", "error_summary")
+_LAST_ON_CARD = 20
+#: What the children on a card are not asked for.
+_ABSENT: Record = {"git_commit_hash": None, "git_branch": None}
 _NOTHING = {
     "runs": "No runs. Leave a filter out, or record one: telemetry run start --agent-name NAME --job-type TYPE",
     "events": "No events. Record one: telemetry run event TYPE",
@@ -103,6 +114,12 @@ def draw(result: Card | Listing) -> Iterator[str]:
         yield _taken(console)
 
 
+class _Memory(io.StringIO):
+    """Text in memory that has stdout's encoding, by which rich picks the lines that it draws."""
+
+    encoding = property(lambda _: sys.stdout.encoding or "ascii")
+
+
 def _console(*, whole: bool) -> Console:
     """A console that draws into memory, with the width and colours of stdout (NO_COLOR and FORCE_COLOR respected).
 
@@ -110,7 +127,7 @@ def _console(*, whole: bool) -> Console:
     """
     stdout = Console()
     return Console(
-        file=io.StringIO(),
+        file=_Memory(),
         width=stdout.width if sys.stdout.isatty() else _WIDEST if whole else max(stdout.width, 120),
         force_terminal=stdout.is_terminal,
         no_color=stdout.no_color,
@@ -123,7 +140,7 @@ def _console(*, whole: bool) -> Console:
 
 
 def _taken(console: Console) -> str:
-    assert isinstance(console.file, io.StringIO)
+    assert isinstance(console.file, _Memory)
     text = console.file.getvalue()
     console.file.seek(0)
     console.file.truncate()
@@ -143,7 +160,7 @@ def _tables(listing: Listing, width: int) -> Iterator[Part]:
     layout = None
     while page := list(islice(rows, _PAGE)):
         columns = layout.columns if layout else _columns(listing, page)
-        shorten = _shortest_prefixes(page) if not listing.chosen and "event_id" in page[0] else str
+        shorten = _shortening(listing.prefix_length, [row["event_id"] for row in page]) if not listing.chosen and "event_id" in page[0] else str
         cells = [[_cell(name, row, listing.absolute, shorten) for name in columns.values()] for row in page]
         is_first = layout is None
         layout = layout or _Layout(columns, cells, width, may_drop=not listing.chosen)
@@ -159,7 +176,9 @@ def _columns(listing: Listing, page: list[Record]) -> dict[str, str]:
     """Heading → field: what the user chose, else the view's columns that hold anything on this page."""
     if listing.chosen:
         return {name: name for name in listing.columns}
-    return {heading: name for heading, name in _COLUMNS[listing.view].items() if any(row[name] not in _EMPTY.get(listing.view, (None, "")) for row in page)}
+    empty = _EMPTY.get(listing.view, (None, ""))
+    drawn = () if (sys.stdout.encoding or "").startswith("utf") else _DRAWN
+    return {heading: name for heading, name in _COLUMNS[listing.view].items() if name not in drawn and any(row[name] not in empty for row in page)}
 
 
 class _Layout:
@@ -207,12 +226,9 @@ def _fit(widths: list[int], may_shrink: list[bool], room: int) -> None:
             widths[max(candidates, key=widths.__getitem__)] -= 1
 
 
-def _shortest_prefixes(rows: list[Record]) -> Callable[[str], str]:
-    """Shorten random event ids to a prefix that tells those shown apart, 8 characters at least."""
-    ids = sorted({str(row["event_id"]) for row in rows})
-    need = 12 if len(rows) == _PAGE else 8
-    for neighbours in pairwise(ids):
-        need = max(need, len(commonprefix(neighbours)) + 1)  # noqa: RUF071 - characters are what is compared
+def _shortening(prefix_length: PrefixLength, event_ids: list[object]) -> Callable[[str], str]:
+    """Shorten random event ids to what is enough for a RUN, 8 characters at least, so that it goes on being enough for a while."""
+    need = max(_SHORTEST_ID, prefix_length([event_id for event_id in map(str, event_ids) if _is_random(event_id)]))
     return lambda event_id: event_id[:need] if _is_random(event_id) else event_id
 
 
@@ -235,11 +251,28 @@ def _cell(name: str, row: Record, absolute: bool, shorten: Callable[[str], str] 
         return Text("" if row.get("end_time", value) is None and not value else duration(int(str(value))))
     if name in ("p50_ms", "p95_ms", "max_ms"):
         return Text(duration(int(str(value))))
+    if name == "trend":
+        return Text(_sparkline(value), style="cyan")
+    if name == "share":
+        return Text(_bar(float(str(value))), style="cyan")
     if name == "success_rate":
         return Text(f"{float(str(value)):.0%}")
     if isinstance(value, str) and name.endswith(("_time", "_at", "timestamp")):
         return Text(printable(value) if absolute else age(value))
     return Text(printable(value if isinstance(value, str) else encode(value) if isinstance(value, (dict, list)) else str(value)))
+
+
+def _sparkline(counts: object) -> str:
+    """A bar for each count, the largest at full height; where there was nothing, a dot."""
+    assert isinstance(counts, list)
+    most = max(counts, default=1)
+    return "".join(_UPRIGHT[(count * 8 - 1) // most] if count else "·" for count in counts)
+
+
+def _bar(share: float) -> str:
+    """A bar of a share of its greatest length, in eighths of a character; never quite nothing."""
+    eighths = max(1, round(share * _LONGEST_BAR * 8))
+    return "█" * (eighths // 8) + _LYING[eighths % 8].rstrip()
 
 
 def _metadata(card: Card, _width: int) -> Iterator[Part]:
@@ -264,7 +297,7 @@ def _status(card: Card, width: int) -> Iterator[Part]:
         yield Text(", ".join(f"{printable(agent)} {number}" for agent, number in sorted(agents.items(), key=lambda item: -item[1])[:_AGENTS]), style="dim")
     for heading, rows in card.beside.items():
         yield Text(f"\n{heading}", style="bold")
-        yield from _tables(Listing("runs", (), rows), width)
+        yield from _tables(Listing("runs", (), rows, prefix_length=card.prefix_length), width)
     yield Text(f"\n{printable(str(data['db_path']))}", style="dim")
 
 
@@ -273,27 +306,35 @@ def _counted(number: object, what: str) -> str:
 
 
 def _run_tree(card: Card, width: int) -> Iterator[Part]:
-    for line in _branches(card.data, "", ""):
+    shorten = _shortening(card.prefix_length, list(_ids(card.data)))
+    for line in _branches(card.data, "", "", shorten):
         line.truncate(width, overflow="ellipsis")
         yield line
 
 
-def _branches(run: Record, before: str, below: str) -> Iterator[Text]:
+def _ids(run: Record) -> Iterator[object]:
+    yield run["event_id"]
+    children = run["children"]
+    assert isinstance(children, list)
+    for child in children:
+        yield from _ids(child)
+
+
+def _branches(run: Record, before: str, below: str, shorten: Callable[[str], str]) -> Iterator[Text]:
     """A run in a line and all below it, drawn by hand: rich leaves out without a word what does not fit the width."""
-    yield Text(before, style="dim") + _leaf(run)
+    yield Text(before, style="dim") + _leaf(run, shorten)
     children = run["children"]
     assert isinstance(children, list)
     guide = below if len(below) < _DEEPEST_GUIDE else below[:_DEEPEST_GUIDE]
     for child in children:
         last = child is children[-1]
-        yield from _branches(child, guide + ("└── " if last else "├── "), guide + ("    " if last else "│   "))
+        yield from _branches(child, guide + ("└── " if last else "├── "), guide + ("    " if last else "│   "), shorten)
 
 
-def _leaf(run: Record) -> Text:
+def _leaf(run: Record, shorten: Callable[[str], str]) -> Text:
     """A run in a line: id, agent and job, status in words and colour, duration, and what went wrong."""
-    event_id = str(run["event_id"])
     parts = [
-        Text(printable(event_id[:8] if _is_random(event_id) else event_id), style="bold"),
+        Text(printable(shorten(str(run["event_id"]))), style="bold"),
         Text(printable(f"{run['agent_name']}/{run['job_type']}")),
         _cell("status", run, False),
         _cell("duration_ms", run, False),
@@ -307,25 +348,25 @@ def _run_card(card: Card, width: int) -> Iterator[Part]:
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    for name, value in run.items():
+    for name in (*_CARD_FIRST, *(name for name in run if name not in _CARD_FIRST)):
+        value = run[name]
         if isinstance(value, list) or value in (None, "", {}, 0) or name in ("id", "schema_version", "op_id"):
             continue
         table.add_row(name, _cell(name, run, True) if name not in ("git_commit_hash", "duration_ms") else _full(name, value))
     yield table
-    for view in ("events", "commits", "children"):
-        rows = run[view]
+    for part in ("events", "commits", "children"):
+        rows = run[part]
         assert isinstance(rows, list)
         if rows:
-            yield Text(f"\n{view}", style="bold")
-            yield from _tables(Listing("runs" if view == "children" else view, (), map(_padded, rows), absolute=card.absolute), width)
+            earlier = f" ({len(rows)}, the last {_LAST_ON_CARD}; all: telemetry run {part})" if len(rows) > _LAST_ON_CARD and part == "events" else ""
+            view = "runs" if part == "children" else part
+            shown = ({**_ABSENT, **row, "event_id": row["event_id"] if part == "children" else None} for row in rows[-_LAST_ON_CARD if earlier else 0 :])
+            yield Text(f"\n{part}{earlier}", style="bold")
+            yield from _tables(Listing(view, (), shown, absolute=card.absolute, prefix_length=card.prefix_length), width)
 
 
 def _full(name: str, value: object) -> Text:
     return Text(duration(int(str(value))) if name == "duration_ms" else str(value))
-
-
-def _padded(row: Record) -> Record:
-    return {"git_commit_hash": None, "git_branch": None, **row}
 
 
 def duration(milliseconds: int) -> str:

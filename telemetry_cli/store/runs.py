@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from os.path import commonprefix
 
 from telemetry_cli.errors import Conflict, InvalidInput, NotFound
 from telemetry_cli.store import search
@@ -78,6 +79,17 @@ def _by_prefix(db: sqlite3.Connection, prefix: str) -> list[tuple[int, str, str]
         "SELECT id, event_id, run_id FROM agent_runs WHERE event_id >= ? AND event_id < ? ORDER BY event_id LIMIT ?",
         (prefix, prefix + "\U0010ffff", _MOST_CANDIDATES + 1),
     ).fetchall()
+
+
+def prefix_length(db: sqlite3.Connection, event_ids: Sequence[str]) -> int:
+    """How many characters of these event ids tell each from every other one that is recorded: two steps in the index for each."""
+    need = 0
+    for event_id in event_ids:
+        neighbours = db.execute(
+            "SELECT max(event_id) FROM agent_runs WHERE event_id < ?1 UNION ALL SELECT min(event_id) FROM agent_runs WHERE event_id > ?1", (event_id,)
+        )
+        need = max(need, *(len(commonprefix((event_id, other or ""))) + 1 for (other,) in neighbours))  # noqa: RUF071 - characters are what is compared
+    return need
 
 
 def _more(candidates: Sequence[object]) -> str:
@@ -197,7 +209,7 @@ def get(db: sqlite3.Connection, id_: int) -> Row:
 def children(db: sqlite3.Connection, event_id: str, run_id: str) -> list[Row]:
     """The runs that were started under this one, oldest first."""
     rows = db.execute(
-        "SELECT event_id, run_id, agent_name, job_type, status, duration_ms, start_time FROM agent_runs"
+        "SELECT event_id, run_id, agent_name, job_type, status, start_time, end_time, duration_ms FROM agent_runs"
         " WHERE parent_run_id IN (?, ?) AND event_id <> ? ORDER BY start_time, id",
         (event_id, run_id, event_id),
     ).fetchall()

@@ -2,8 +2,10 @@
 
 import itertools
 import json
+import os
 import sqlite3
 import time
+from _thread import LockType, allocate_lock, start_new_thread
 from collections.abc import Callable, Iterator
 
 from telemetry_cli.errors import InvalidInput, Refused
@@ -26,7 +28,11 @@ FUNCTIONS = frozenset(
 )  # fmt: skip
 _READS = (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_RECURSIVE)
 _INSTRUCTIONS_BETWEEN_LOOKS = 20_000
-_PAGE = 500
+#: How long after the limit a function that cannot be interrupted may go on.
+_GRACE_SECONDS = 0.5
+#: How many bytes of text are kept in memory, more or less, before the rest of the rows go to a file.
+_IN_MEMORY = 4 * 1024 * 1024
+_BYTES_OF_A_ROW = 200
 _NO_LIMIT = 1_000_000_000
 _LONGEST_VALUE = LARGEST_DOCUMENT + 1024 * 1024
 
@@ -35,7 +41,7 @@ class confined:  # noqa: N801 - reads as a clause: `with confined(db, "--where",
     """Confine a connection while it runs what the user wrote under `name`.
 
     Raises `Refused` for anything but reading, and `InvalidInput` for what SQLite does not understand (pointing at the place
-    in `text`) and past `seconds`.
+    in `text`) and past `seconds`. A single function that goes on past that, where SQLite cannot be interrupted, ends the process.
     """
 
     def __init__(self, db: Connection, name: str, text: str, seconds: float) -> None:
@@ -43,6 +49,8 @@ class confined:  # noqa: N801 - reads as a clause: `with confined(db, "--where",
         self.name = name
         self.text = text
         self.seconds = seconds
+        self.over = InvalidInput(f"{name}: took longer than {seconds:g} s", "Narrow it down, or raise the limit where there is one.")
+        self._running = allocate_lock()
 
     def __enter__(self) -> None:
         stop_at = time.monotonic() + self.seconds
@@ -51,8 +59,11 @@ class confined:  # noqa: N801 - reads as a clause: `with confined(db, "--where",
         self.db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE)
         self.db.set_authorizer(_authorize)
         self.db.set_progress_handler(lambda: int(time.monotonic() > stop_at), _INSTRUCTIONS_BETWEEN_LOOKS)
+        self._running.acquire()
+        start_new_thread(_end_when_over, (self._running, self.seconds + _GRACE_SECONDS, self.over))
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        self._running.release()
         self.db.set_progress_handler(None, 0)
         self.db.set_authorizer(None)
         self.db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _NO_LIMIT)
@@ -69,11 +80,21 @@ class confined:  # noqa: N801 - reads as a clause: `with confined(db, "--where",
                 f"{self.name}: {message}: only reading is allowed here", "Deterministic functions may be used; nothing may be changed, attached or loaded."
             )
         if code == sqlite3.SQLITE_INTERRUPT:
-            return InvalidInput(f"{self.name}: took longer than {self.seconds:g} s", "Narrow it down, or raise the limit where there is one.")
+            return self.over
         if code in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_RANGE):
             unfinished = 'near ")"' in message and ")" not in self.text
             return InvalidInput(f"{self.name}: {'it is not finished' if unfinished else message}", pointed_at(self.text, message))
         return None
+
+
+def _end_when_over(running: LockType, seconds: float, error: InvalidInput) -> None:
+    """End the process when the lock is still held after so many seconds. Nothing is being written: reading is all it can do."""
+    if running.acquire(timeout=seconds):
+        return
+    try:
+        os.write(2, f"telemetry: error: {error.message}\n  {error.hint}\n".encode(errors="backslashreplace"))
+    finally:
+        os._exit(error.exit_code)
 
 
 def _authorize(action: int, first: str | None, second: str | None, _database: str | None, _inside: str | None) -> int:
@@ -111,10 +132,15 @@ def _distinct(names: list[str]) -> list[str]:
 
 
 def _kept(cursor: sqlite3.Cursor) -> Iterator[list[object]]:
-    """Every row, fetched now: a first page in memory, more in an unnamed file. No cursor is left open for a slow reader."""
-    first = [[_plain(value) for value in row] for row in cursor.fetchmany(_PAGE)]
-    if len(first) < _PAGE:
-        return iter(first)
+    """Every row, fetched now: the first in memory, more in an unnamed file. No cursor is left open for a slow reader."""
+    first: list[list[object]] = []
+    room = _IN_MEMORY
+    while room > 0:
+        row = cursor.fetchone()
+        if row is None:
+            return iter(first)
+        first.append([_plain(value) for value in row])
+        room -= _BYTES_OF_A_ROW + sum(len(value) for value in row if isinstance(value, (str, bytes)))
     import tempfile
 
     spool = tempfile.TemporaryFile("w+", encoding="utf-8")
@@ -220,7 +246,10 @@ def pointed_at(text: str, message: str) -> str:
         return _caret(text, place, len(name)) if place is not None else ""
     column = message.rpartition(": ")[2].rpartition(".")[2]
     found = next((offset for offset, word in tokens(text) if column and word[0] != "'" and word.strip('"`[]').lower() == column.lower()), None)
-    return _caret(text, found, len(column)) if found is not None else ""
+    if found is None:
+        return ""
+    quoted = f"\n  Text stands in single quotes: '{column}'" if text.startswith('"', found) else ""
+    return _caret(text, found, len(column) + 2 * bool(quoted)) + quoted
 
 
 def _goes_on(beginning: str) -> bool:

@@ -1,34 +1,12 @@
 """Tables in real terminals of four widths: they fit, and what identifies a run is never cut."""
 
-import fcntl
-import os
-import pty
 import re
-import struct
-import subprocess
-import termios
 
 import pytest
-from support import PROGRAM, Git, Telemetry
+from support import Git, Telemetry
+from terminals import drawn
 
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m|\x1b\]8;[^\x1b]*\x1b\\")
-
-
-def drawn(telemetry: Telemetry, width: int, *argv: str, **env: str) -> str:
-    """What the program draws on a terminal of that width."""
-    terminal, side = pty.openpty()
-    fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
-    process = subprocess.Popen([str(PROGRAM), *argv], env=telemetry.env | {"TERM": "xterm-256color"} | env, cwd=telemetry.cwd, stdin=side, stdout=side)
-    os.close(side)
-    output = b""
-    try:
-        while chunk := os.read(terminal, 65536):
-            output += chunk
-    except OSError:
-        pass
-    os.close(terminal)
-    assert process.wait(timeout=30) == 0
-    return output.decode().replace("\r\n", "\n")
 
 
 @pytest.fixture

@@ -1,0 +1,67 @@
+"""Long output on a terminal goes through the user's pager; short output, and output to a pipe, does not."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from support import Telemetry
+from terminals import drawn
+
+LONG = "with recursive n (i) as (select 1 union all select i + 1 from n limit 200) select i from n"
+#: Says that it is there, and shows what it was given.
+PAGER = "#!/bin/sh\necho paged\nexec cat\n"
+
+
+@pytest.fixture
+def pager(telemetry: Telemetry) -> str:
+    return _script(telemetry.home / "my pager", PAGER)
+
+
+def _script(path: Path, text: str) -> str:
+    path.write_text(text)
+    path.chmod(0o755)
+    link = path.with_name("pager")
+    os.symlink(path, link)
+    return str(link)
+
+
+@pytest.mark.parametrize("output", ["table", "json", "jsonl", "csv"])
+def test_what_is_longer_than_the_screen_is_paged(telemetry: Telemetry, pager: str, output: str) -> None:
+    straight = drawn(telemetry, 80, "sql", LONG, "-o", output)
+    assert straight.count("\n") >= 200
+    assert drawn(telemetry, 80, "sql", LONG, "-o", output, PAGER=pager) == "paged\n" + straight
+
+
+def test_what_fits_is_not(telemetry: Telemetry, pager: str) -> None:
+    assert "paged" not in drawn(telemetry, 80, "sql", "select 1 as one", PAGER=pager)
+
+
+def test_a_pipe_is_not(telemetry: Telemetry, pager: str) -> None:
+    assert "paged" not in telemetry("sql", LONG, env={"PAGER": pager}).out
+
+
+@pytest.mark.parametrize("name", ["", "cat", "no-such-pager --option", "/no/such/pager"])
+def test_without_a_pager_everything_is_printed(telemetry: Telemetry, name: str) -> None:
+    assert drawn(telemetry, 80, "sql", LONG, "-o", "csv", PAGER=name).split() == ["i", *map(str, range(1, 201))]
+
+
+def test_on_a_terminal_that_can_do_nothing_there_is_none(telemetry: Telemetry, pager: str) -> None:
+    assert "paged" not in drawn(telemetry, 80, "sql", LONG, PAGER=pager, TERM="dumb")
+
+
+def test_the_pager_may_have_options(telemetry: Telemetry) -> None:
+    assert drawn(telemetry, 80, "sql", LONG, PAGER="tail -n 2").split() == ["199", "200"]
+
+
+def test_a_pager_that_is_left_early_is_no_error(telemetry: Telemetry) -> None:
+    rows = LONG.replace("200", "200000")
+    assert drawn(telemetry, 80, "sql", rows, PAGER="head -n 3", TELEMETRY_DEBUG="1").count("\n") == 3
+
+
+@pytest.mark.skipif(not shutil.which("less"), reason="less is not installed")
+def test_less_is_the_pager_where_none_is_named(telemetry: Telemetry) -> None:
+    # Its first screen ends in a prompt, and then the key that was pressed leaves it.
+    shown = drawn(telemetry, 80, "sql", LONG, "-o", "csv", keys=b"q", PAGER="less")
+    assert "38" in shown
+    assert "199" not in shown

@@ -30,11 +30,11 @@ def _script(path: Path, text: str) -> str:
 def test_what_is_longer_than_the_screen_is_paged(telemetry: Telemetry, pager: str, output: str) -> None:
     straight = drawn(telemetry, 80, "sql", LONG, "-o", output)
     assert straight.count("\n") >= 200
-    assert drawn(telemetry, 80, "sql", LONG, "-o", output, PAGER=pager) == "paged\n" + straight
+    assert drawn(telemetry, 80, "sql", LONG, "-o", output, env={"PAGER": pager}) == "paged\n" + straight
 
 
 def test_what_fits_is_not(telemetry: Telemetry, pager: str) -> None:
-    assert "paged" not in drawn(telemetry, 80, "sql", "select 1 as one", PAGER=pager)
+    assert "paged" not in drawn(telemetry, 80, "sql", "select 1 as one", env={"PAGER": pager})
 
 
 def test_a_pipe_is_not(telemetry: Telemetry, pager: str) -> None:
@@ -43,25 +43,25 @@ def test_a_pipe_is_not(telemetry: Telemetry, pager: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "cat", "no-such-pager --option", "/no/such/pager"])
 def test_without_a_pager_everything_is_printed(telemetry: Telemetry, name: str) -> None:
-    assert drawn(telemetry, 80, "sql", LONG, "-o", "csv", PAGER=name).split() == ["i", *map(str, range(1, 201))]
+    assert drawn(telemetry, 80, "sql", LONG, "-o", "csv", env={"PAGER": name}).split() == ["i", *map(str, range(1, 201))]
 
 
 def test_on_a_terminal_that_can_do_nothing_there_is_none(telemetry: Telemetry, pager: str) -> None:
-    assert "paged" not in drawn(telemetry, 80, "sql", LONG, PAGER=pager, TERM="dumb")
+    assert "paged" not in drawn(telemetry, 80, "sql", LONG, env={"PAGER": pager, "TERM": "dumb"})
 
 
 def test_the_pager_may_have_options(telemetry: Telemetry) -> None:
-    assert drawn(telemetry, 80, "sql", LONG, PAGER="tail -n 2").split() == ["199", "200"]
+    assert drawn(telemetry, 80, "sql", LONG, env={"PAGER": "tail -n 2"}).split() == ["199", "200"]
 
 
 def test_a_pager_that_is_left_early_is_no_error(telemetry: Telemetry) -> None:
     rows = LONG.replace("200", "200000")
-    assert drawn(telemetry, 80, "sql", rows, PAGER="head -n 3", TELEMETRY_DEBUG="1").count("\n") == 3
+    assert drawn(telemetry, 80, "sql", rows, env={"PAGER": "head -n 3", "TELEMETRY_DEBUG": "1"}).count("\n") == 3
 
 
 @pytest.mark.skipif(not shutil.which("less"), reason="less is not installed")
 def test_less_is_the_pager_where_none_is_named(telemetry: Telemetry) -> None:
     # Its first screen ends in a prompt, and then the key that was pressed leaves it.
-    shown = drawn(telemetry, 80, "sql", LONG, "-o", "csv", keys=b"q", PAGER="less")
+    shown = drawn(telemetry, 80, "sql", LONG, "-o", "csv", keys=b"q", env={"PAGER": "less"})
     assert "38" in shown
     assert "199" not in shown

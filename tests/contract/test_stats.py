@@ -5,6 +5,7 @@ import io
 import json
 import random
 from collections import defaultdict
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -75,7 +76,7 @@ def figures(group: object, runs: list[Run]) -> Run:
     }
 
 
-KINDS = {
+KINDS: dict[str, Callable[[Run], object]] = {
     "agent_name": lambda run: run["agent_name"],
     "job_type": lambda run: run["job_type"],
     "status": lambda run: run["status"],

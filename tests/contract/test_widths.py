@@ -50,7 +50,7 @@ def test_the_commit_is_a_hyperlink_in_a_terminal_and_plain_in_a_pipe(filled: Tel
 
 @pytest.mark.parametrize(("env", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
 def test_status_has_a_colour_where_it_may(filled: Telemetry, env: dict[str, str], coloured: bool) -> None:
-    assert ("\x1b[31mfailure" in drawn(filled, 120, "query", **env)) is coloured
+    assert ("\x1b[31mfailure" in drawn(filled, 120, "query", env=env)) is coloured
 
 
 def test_an_empty_answer_says_what_to_do_next(telemetry: Telemetry) -> None:

@@ -25,7 +25,7 @@ class Reading:
         """
         waiting = "; ".join(self.notes)
         if self.db is None:
-            raise NotFound(f"Run not found: {reference}", waiting)
+            raise NotFound(f"Run not found: {reference}", waiting or "Nothing has been recorded yet; begin with: telemetry run start")
         with translated(self.config.db_path):
             try:
                 id_, event_id, run_id, note = runs.resolve(self.db, reference)
@@ -35,12 +35,12 @@ class Reading:
             self.notes.append(note)
         return self.db, id_, event_id, run_id
 
-    def prefix_length(self, event_ids: Sequence[str]) -> int:
-        """How many characters of these event ids are enough for a RUN."""
+    def prefixes(self, event_ids: Sequence[str]) -> dict[str, str]:
+        """Event ids → how much of each is worth showing, and is enough for a RUN."""
         if self.db is None:
-            return 0
+            return {}
         with translated(self.config.db_path):
-            return runs.prefix_length(self.db, event_ids)
+            return {event_id: runs.shortest_prefix(self.db, event_id) for event_id in event_ids}
 
 
 def open_for_reading(config: Config) -> Reading:

@@ -15,7 +15,7 @@ def drawn(telemetry: Telemetry, width: int, *argv: str, keys: bytes = b"", env: 
     terminal, side = pty.openpty()
     fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
     os.write(terminal, keys)
-    env = telemetry.env | {"TERM": "xterm-256color", "PAGER": "cat"} | (env or {})
+    env = telemetry.env | {"TERM": "xterm-256color"} | (env or {})
     process = subprocess.Popen([str(PROGRAM), *argv], env=env, cwd=telemetry.cwd, stdin=side, stdout=side, start_new_session=True)
     os.close(side)
     output = b""

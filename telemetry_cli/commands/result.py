@@ -1,6 +1,6 @@
 """What handlers return; `render` turns it into text."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from telemetry_cli.config import Config
 
@@ -24,19 +24,19 @@ class Written:
         self.code = code
 
 
-#: How many characters of some event ids are enough for a RUN.
-PrefixLength = Callable[[Sequence[str]], int]
+#: Event ids → how much of each is shown, and is enough for a RUN.
+Prefixes = Callable[[Sequence[str]], Mapping[str, str]]
 
 
-def _whole(event_ids: Sequence[str]) -> int:
-    return max(map(len, event_ids), default=0)
+def _whole(event_ids: Sequence[str]) -> Mapping[str, str]:
+    return {event_id: event_id for event_id in event_ids}
 
 
 class Listing:
     """Rows, made as they are asked for: `view` names their table, `columns` their order.
 
     `chosen` tells that the user named the columns; the runs in `marked` (by event_id) are made to stand out. Tables shorten
-    random event ids to `prefix_length`.
+    event ids to `prefixes`; figures are grouped `by` a field.
     """
 
     def __init__(
@@ -48,15 +48,17 @@ class Listing:
         *,
         chosen: bool = False,
         absolute: bool = False,
-        prefix_length: PrefixLength = _whole,
+        prefixes: Prefixes = _whole,
+        by: str | None = None,
     ) -> None:
         self.view = view
+        self.by = by
         self.columns = columns
         self.rows = rows
         self.notes = list(notes)
         self.chosen = chosen
         self.absolute = absolute
-        self.prefix_length = prefix_length
+        self.prefixes = prefixes
         self.marked: set[object] = set()
 
 
@@ -80,9 +82,9 @@ class Card:
         *,
         absolute: bool = False,
         beside: dict[str, list[Record]] | None = None,
-        prefix_length: PrefixLength = _whole,
+        prefixes: Prefixes = _whole,
     ) -> None:
-        self.prefix_length = prefix_length
+        self.prefixes = prefixes
         self.view = view
         self.data = data
         self.beside = beside or {}

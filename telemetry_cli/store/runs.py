@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from os.path import commonprefix
 
 from telemetry_cli.errors import Conflict, InvalidInput, NotFound
+from telemetry_cli.rules import looks_random
 from telemetry_cli.store import search
 from telemetry_cli.store.database import translated
 from telemetry_cli.store.sandbox import confined
@@ -36,6 +37,8 @@ TIMES = {
 _PAGE = 500
 _MOST_CANDIDATES = 10
 _DEEPEST_TREE = 100
+#: How much of an event id is shown at least.
+_RANDOM_PREFIX, _READABLE_PREFIX = 8, 20
 
 
 # RUN
@@ -81,15 +84,20 @@ def _by_prefix(db: sqlite3.Connection, prefix: str) -> list[tuple[int, str, str]
     ).fetchall()
 
 
-def prefix_length(db: sqlite3.Connection, event_ids: Sequence[str]) -> int:
-    """How many characters of these event ids tell each from every other one that is recorded: two steps in the index for each."""
-    need = 0
-    for event_id in event_ids:
-        neighbours = db.execute(
-            "SELECT max(event_id) FROM agent_runs WHERE event_id < ?1 UNION ALL SELECT min(event_id) FROM agent_runs WHERE event_id > ?1", (event_id,)
-        )
-        need = max(need, *(len(commonprefix((event_id, other or ""))) + 1 for (other,) in neighbours))  # noqa: RUF071 - characters are what is compared
-    return need
+def shortest_prefix(db: sqlite3.Connection, event_id: str) -> str:
+    """The beginning of an event id that is shown in its place: it means this run and no other.
+
+    Of a random one 8 characters, so that it goes on being enough for a while; of one that somebody made up 20. More where a
+    neighbour in the index begins the same, or a run is named like that.
+    """
+    need = _RANDOM_PREFIX if looks_random(event_id) else _READABLE_PREFIX
+    neighbours = db.execute(
+        "SELECT max(event_id) FROM agent_runs WHERE event_id < ?1 UNION ALL SELECT min(event_id) FROM agent_runs WHERE event_id > ?1", (event_id,)
+    ).fetchall()
+    need = max(need, *(len(commonprefix((event_id, other or ""))) + 1 for (other,) in neighbours))  # noqa: RUF071 - characters are what is compared
+    while need < len(event_id) and db.execute("SELECT 1 FROM agent_runs WHERE run_id = ?", (event_id[:need],)).fetchone():
+        need += 1
+    return event_id[:need]
 
 
 def _more(candidates: Sequence[object]) -> str:

@@ -26,6 +26,8 @@ FUNCTIONS = frozenset(
         "typeof", "unhex", "unicode", "unixepoch", "unlikely", "upper", "->", "->>",
     )
 )  # fmt: skip
+#: What is done before a process is ended in the middle of a function: a terminal gets its screen back.
+before_the_end: list[Callable[[], None]] = []
 _READS = (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_RECURSIVE)
 _INSTRUCTIONS_BETWEEN_LOOKS = 20_000
 #: How long after the limit a function that cannot be interrupted may go on.
@@ -92,6 +94,8 @@ def _end_when_over(running: LockType, seconds: float, error: InvalidInput) -> No
     if running.acquire(timeout=seconds):
         return
     try:
+        for act in before_the_end:
+            act()
         os.write(2, f"telemetry: error: {error.message}\n  {error.hint}\n".encode(errors="backslashreplace"))
     finally:
         os._exit(error.exit_code)
@@ -165,7 +169,7 @@ def tokens(text: str) -> Iterator[tuple[int, str]]:
     while offset < len(text):
         end = _token_end(text, offset)
         token = text[offset:end]
-        if not token.isspace() and not token.startswith(("--", "/*")):
+        if not token.isspace() and not token.startswith("--") and not (token.startswith("/*") and _is_closed(token)):
             yield offset, token
         offset = end
 
@@ -193,7 +197,7 @@ def _is_closed(token: str) -> bool:
     """Tell whether a quoted token has its closing quote; others have none to miss."""
     closer = {"'": "'", '"': '"', "`": "`", "[": "]"}.get(token[0])
     if closer is None:
-        return not token.startswith("/*") or token.endswith("*/")
+        return not token.startswith("/*") or (token.endswith("*/") and len(token) > 3)
     return len(token) > 1 and token.endswith(closer) and (closer == "]" or token.count(closer) % 2 == 0)
 
 
@@ -226,12 +230,16 @@ def expression(name: str, text: str) -> str:
         if word == ";" or depth < 0:
             raise InvalidInput(f"{name}: an expression ends at {word!r}", _caret(text, offset, 1))
         if word[0] in "?:@$" or not _is_closed(word):
-            raise InvalidInput(f"{name}: {'there is no such parameter' if word[0] in '?:@$' else 'a quote is not closed'}", _caret(text, offset, 1))
+            raise InvalidInput(f"{name}: {_unfit(word)}", _caret(text, offset, 1))
     if not found:
         raise InvalidInput(f"{name}: an empty expression; give one such as: duration_ms > 5000 and metrics_json->>'tokens' > 100")
     if depth:
         raise InvalidInput(f"{name}: a bracket is not closed", text)
     return f"(\n{identifiers_only(text)}\n)"
+
+
+def _unfit(word: str) -> str:
+    return "there is no such parameter" if word[0] in "?:@$" else "a comment is not closed" if word.startswith("/*") else "a quote is not closed"
 
 
 def pointed_at(text: str, message: str) -> str:

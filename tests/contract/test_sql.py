@@ -310,3 +310,20 @@ def test_payloads_that_are_plain_text(untouched: Telemetry, option: str) -> None
 def test_payloads_that_are_refused(untouched: Telemetry, option: str) -> None:
     for payload in SEEDS[:20]:
         assert option in untouched("query", f"{option}={payload}", code=2).err
+
+
+@pytest.mark.parametrize("value", ["'text'", "char(27) || '[31m' || char(8238) || '[/nope]'", "1.5", "1e999", "null", "x'00ff'", "-3", "''"])
+def test_a_column_means_nothing_by_its_name(two: Telemetry, value: str) -> None:
+    """Tables of runs show some fields in a way of their own; here whoever asks has made up the names."""
+    names = (
+        "status", "duration_ms", "p50_ms", "success_rate", "share", "trend", "git_commit_hash", "commit_hash", "commit_url", "event_id", "group",
+        "start_time", "updated_at", "items_failed", "value", "agent_name", "at", "end_time", "payload_json",
+    )  # fmt: skip
+    out = two("sql", "select " + ", ".join(f'{value} as "{name}"' for name in names)).out
+    assert all(char.isprintable() or char == "\n" for char in out)
+
+
+def test_numbers_are_aligned_by_their_last_digit(two: Telemetry) -> None:
+    lines = two("sql", "select 1 as number, 'a' as word union all select 1000, 'b'").out.splitlines()
+    assert [line.split()[0] for line in lines[2:]] == ["1", "1000"]
+    assert lines[2].startswith("     1")

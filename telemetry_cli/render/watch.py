@@ -53,7 +53,7 @@ def _redraw(watched: Watched, frame: "_Frame") -> None:
         try:
             frame.take(watched.ask())
         except (DatabaseTrouble, LockTimeout) as trouble:
-            frame.trouble = trouble.message
+            frame.trouble = f"the last answer stands: {trouble.message}"
 
 
 def _give_back() -> None:

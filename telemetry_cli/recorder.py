@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from telemetry_cli import journal
 from telemetry_cli.clock import new_op_id, now, stamp
 from telemetry_cli.config import Config
-from telemetry_cli.errors import DatabaseTrouble, JournalTrouble, LockTimeout, Refused, TelemetryError
+from telemetry_cli.errors import BY_EXIT_CODE, DatabaseTrouble, JournalTrouble, LockTimeout, Refused, TelemetryError
 from telemetry_cli.files import make_folder
 from telemetry_cli.locks import Lock
 from telemetry_cli.store import progress
@@ -32,6 +32,11 @@ class Outcome:
         self.exit_code = exit_code
         self.result = result
         self.buffered = buffered
+
+    def check(self) -> None:
+        """Raises the error that the operation ended with, if it did."""
+        if self.exit_code:
+            raise BY_EXIT_CODE.get(self.exit_code, TelemetryError)(str(self.result["error"]), str(self.result.get("hint", "")))
 
 
 def record(config: Config, kind: str, data: dict[str, object], at: str) -> Outcome:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from telemetry_cli import rules
-from telemetry_cli.errors import BY_EXIT_CODE, InvalidInput, TelemetryError
+from telemetry_cli.errors import InvalidInput
 from telemetry_cli.recorder import Outcome
 
 
@@ -69,8 +69,6 @@ def became(outcome: Outcome, **if_buffered: object) -> tuple[dict[str, object], 
         hint = f" {outcome.buffered.hint}" if outcome.buffered.hint else ""
         note = f"buffered: {outcome.buffered.message}; the record is durable and will be applied by a later command.{hint}"
         return {"status": "buffered", **if_buffered}, [note]
-    if outcome.exit_code:
-        error = BY_EXIT_CODE.get(outcome.exit_code, TelemetryError)
-        raise error(str(outcome.result["error"]), str(outcome.result.get("hint", "")))
+    outcome.check()
     result = dict(outcome.result)
     return result, [str(result.pop("note"))] if "note" in result else []

@@ -27,11 +27,20 @@ class Written:
 class Listing:
     """Rows, made as they are asked for: `view` names their table, `columns` their order, `key` the field that `-o ids` prints.
 
-    `chosen` tells that the user named the columns; the runs in `marked` (by event_id) are made to stand out.
+    `chosen` tells that the user named the columns, `own` are the columns that only this listing of its view has; the runs in
+    `marked` (by event_id) are made to stand out. `code` is the exit code, settled when the last row has been made.
     """
 
     def __init__(
-        self, view: str, columns: Sequence[str], rows: Iterable[Record], notes: Sequence[str] = (), *, chosen: bool = False, absolute: bool = False
+        self,
+        view: str,
+        columns: Sequence[str],
+        rows: Iterable[Record],
+        notes: Sequence[str] = (),
+        *,
+        chosen: bool = False,
+        absolute: bool = False,
+        own: Sequence[str] = (),
     ) -> None:
         self.view = view
         self.columns = columns
@@ -39,7 +48,9 @@ class Listing:
         self.notes = list(notes)
         self.chosen = chosen
         self.absolute = absolute
+        self.own = own
         self.marked: set[object] = set()
+        self.code = 0
 
 
 class Watched:
@@ -49,15 +60,19 @@ class Watched:
         self.ask = ask
         self.seconds = seconds
         self.notes: list[str] = []
+        self.code = 0
 
 
 class Card:
     """One thing with all its fields; `beside` are runs that its table shows too, under a heading each."""
 
-    def __init__(self, view: str, data: Record, notes: Sequence[str] = (), *, absolute: bool = False, beside: dict[str, list[Record]] | None = None) -> None:
+    def __init__(
+        self, view: str, data: Record, notes: Sequence[str] = (), *, absolute: bool = False, beside: dict[str, list[Record]] | None = None, code: int = 0
+    ) -> None:
         self.view = view
         self.data = data
         self.beside = beside or {}
+        self.code = code
         self.notes = list(notes)
         self.absolute = absolute
 

@@ -231,11 +231,15 @@ def show(config: Config, output: str, *, run: str | None, absolute: bool) -> Car
     reference = run_reference(run)
     reading = open_for_reading(config)
     db, id_, event_id, run_id = reading.run(reference)
+    from telemetry_cli.commands.rows import presented_feature
+    from telemetry_cli.store import features
+
     with translated(config.db_path):
         data = presented(runs.get(db, id_), config.url_styles)
         data["events"] = [presented_event(row) for row in runs.events(db, event_id)]
         data["commits"] = commits.ledger(db, event_id)
         data["children"] = runs.children(db, event_id, run_id)
+        data["features"] = [presented_feature(row) for row in features.about(db, event_id)]
     return Card("run", data, reading.notes, absolute=absolute)
 
 

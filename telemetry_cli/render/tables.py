@@ -27,10 +27,12 @@ _GAP = 3
 _DEEPEST_GUIDE = 32
 _SHORTEST_TEXT = 6
 _STATUS_STYLES = {"running": "cyan", "success": "green", "failure": "red", "partial": "yellow", "timeout": "magenta", "cancelled": "dim"}
+_STATUS_STYLES |= {"passed": "green", "rejected": "red", "failed": "red", "errored": "magenta", "aborted": "dim", "skipped": "dim"}
 _FREE_TEXT = {
     "group",
     "agent_name", "job_type", "git_branch", "branch", "author", "git_commit_author", "payload_json", "metrics_json", "context_json", "event_type", "value",
-    "source", "input_summary", "output_summary", "error_summary", "error_details", "git_repo", "repo",
+    "source", "expected", "got", "actor", "reason", "message", "source_ref", "config", "digest", "hook_run", "columns", "hooks", "job_types", "title",
+    "input_summary", "output_summary", "error_summary", "error_details", "git_repo", "repo",
 }  # fmt: skip
 
 #: view → (heading → the row's text). What a listing shows when the user names no columns.
@@ -56,6 +58,45 @@ _COLUMNS: dict[str, dict[str, str]] = {
         "branch": "branch",
     },
     "settings": {"setting": "setting", "value": "value", "source": "source"},
+    "hooks": {"hook": "name", "live": "live_version", "releases": "releases", "rows": "cardinality", "columns": "columns", "made": "created_at"},
+    "releases": {
+        "version": "version",
+        "live": "live",
+        "digest": "digest",
+        "released": "released_at",
+        "by": "actor",
+        "source": "source_ref",
+        "dirty": "dirty",
+        "config": "config",
+        "message": "message",
+    },
+    "pointer": {"when": "at", "from": "from_version", "to": "to_version", "by": "actor", "why": "reason"},
+    "hook_runs": {
+        "hook run": "id",
+        "hook": "hook",
+        "version": "version",
+        "status": "status",
+        "failure": "failure_kind",
+        "rows": "rows",
+        "subjects": "subjects",
+        "started": "started_at",
+        "duration": "duration_ms",
+        "attempts": "attempts",
+        "mismatches": "mismatch_count",
+    },
+    "mismatches": {"hook": "hook", "row": "row", "column": "column", "expected": "expected", "got": "got"},
+    "features": {
+        "row": "row_id",
+        "subject": "subject_id",
+        "*": "*",
+        "version": "version",
+        "digest": "digest",
+        "source": "source_ref",
+        "hook run": "hook_run",
+        "when": "created_at",
+    },
+    "conventions": {"convention": "slug", "title": "title", "job types": "job_types", "hooks": "hooks", "deployed": "deployed_at", "by": "actor"},
+    "breaches": {"run": "event_id", "field": "field", "expected": "expected", "got": "got"},
     "stats": {
         "group": "group",
         "runs": "runs",
@@ -72,17 +113,20 @@ _COLUMNS: dict[str, dict[str, str]] = {
 }
 #: What a narrow terminal does without, the first one first; a column the user named stays.
 _DROPPED_FIRST = (
-    "trace_id", "git_branch", "branch", "author", "items_skipped", "items_discovered", "items_failed", "items_succeeded", "cancelled", "timeout", "partial",
+    "created_at", "actor", "attempts", "subjects", "trace_id", "git_branch", "branch", "author", "items_skipped", "items_discovered", "items_failed", "items_succeeded", "cancelled", "timeout", "partial",
     "git_commit_hash", "max_ms", "duration_ms", "job_type", "source", "role",
 )  # fmt: skip
 #: Fields that are wrapped rather than cut: a path is of no use without its end.
 _WHOLE = ("value",)
+#: Views whose values are of use only whole, so that to a pipe nothing of them is cut.
+_UNCUT = ("settings", "features", "releases", "mismatches", "executed", "hook_runs", "breaches")
 #: What makes a column empty, and left out; of figures a nought says as little as nothing.
-_EMPTY = {"stats": (None, "", 0)}
+_EMPTY = {"stats": (None, "", 0), "hook_runs": (None, "", 0), "releases": (None, "", False, {})}
 #: Counts and figures, aligned by their last digit.
 _NUMBERS = {
     "duration_ms", "runs", "running", "success", "failure", "partial", "timeout", "cancelled", "success_rate", "p50_ms", "p95_ms", "max_ms",
-    "items_discovered", "items_succeeded", "items_failed", "items_skipped",
+    "items_discovered", "items_succeeded", "items_failed", "items_skipped", "row_id", "row", "version", "live_version", "from_version", "to_version",
+    "releases", "rows", "subjects", "attempts", "mismatch_count",
 }  # fmt: skip
 _AGENTS = 12
 _NOTHING = {
@@ -92,12 +136,19 @@ _NOTHING = {
     "settings": "No settings.",
     "stats": "No runs. Leave a filter out, or record one: telemetry run start --agent-name NAME --job-type TYPE",
     "sql": "No rows.",
+    "hooks": "No hooks. Release one: telemetry hooks release NAME --script PATH --contract FILE",
+    "releases": "No releases.",
+    "pointer": "No moves: no release has been live yet.",
+    "hook_runs": "No hook runs. Run one: telemetry hooks run NAME",
+    "features": "No rows. Leave a filter out, or run the hook: telemetry hooks run NAME",
+    "conventions": "No conventions. Deploy one: telemetry conventions deploy FILE.toml",
+    "breaches": "Every run that matches holds what the schema says.",
 }
 
 
 def draw(result: Card | Listing) -> Iterator[str]:
     """The text of a result: tables for a listing, a card for a single thing."""
-    console = _console(whole=isinstance(result, Listing) and result.view == "settings")
+    console = _console(whole=result.view in _UNCUT)
     for part in _parts(result, console.width):
         console.print(part)
         yield _taken(console)
@@ -134,7 +185,7 @@ def _parts(result: Card | Listing, width: int) -> Iterator[Part]:
     if isinstance(result, Listing):
         yield from _tables(result, width)
     else:
-        yield from {"metadata": _metadata, "run": _run_card, "status": _status, "tree": _run_tree}[result.view](result, width)
+        yield from _CARDS[result.view](result, width)
 
 
 def _tables(listing: Listing, width: int) -> Iterator[Part]:
@@ -159,7 +210,10 @@ def _columns(listing: Listing, page: list[Record]) -> dict[str, str]:
     """Heading → field: what the user chose, else the view's columns that hold anything on this page."""
     if listing.chosen:
         return {name: name for name in listing.columns}
-    return {heading: name for heading, name in _COLUMNS[listing.view].items() if any(row[name] not in _EMPTY.get(listing.view, (None, "")) for row in page)}
+    columns: dict[str, str] = {}
+    for heading, name in _COLUMNS[listing.view].items():
+        columns |= {own: own for own in listing.own} if name == "*" else {heading: name}
+    return {heading: name for heading, name in columns.items() if any(row[name] not in _EMPTY.get(listing.view, (None, "")) for row in page)}
 
 
 class _Layout:
@@ -312,12 +366,14 @@ def _run_card(card: Card, width: int) -> Iterator[Part]:
             continue
         table.add_row(name, _cell(name, run, True) if name not in ("git_commit_hash", "duration_ms") else _full(name, value))
     yield table
-    for view in ("events", "commits", "children"):
+    for view in ("events", "commits", "children", "features"):
         rows = run[view]
         assert isinstance(rows, list)
         if rows:
             yield Text(f"\n{view}", style="bold")
-            yield from _tables(Listing("runs" if view == "children" else view, (), map(_padded, rows), absolute=card.absolute), width)
+            shown = {"children": "runs", "features": "features"}.get(view, view)
+            own = ("hook", "values") if view == "features" else ()
+            yield from _tables(Listing(shown, (), map(_padded, rows), absolute=card.absolute, own=own), width)
 
 
 def _full(name: str, value: object) -> Text:
@@ -326,6 +382,46 @@ def _full(name: str, value: object) -> Text:
 
 def _padded(row: Record) -> Record:
     return {"git_commit_hash": None, "git_branch": None, **row}
+
+
+def _executed(card: Card, width: int) -> Iterator[Part]:
+    """Hook runs, and what broke their contracts."""
+    rows = card.data["hook_runs"]
+    assert isinstance(rows, list)
+    yield from _tables(Listing("hook_runs", (), rows), width)
+    mismatches = [{"hook": row["hook"], **mismatch} for row in rows for mismatch in row["mismatches"]]
+    if mismatches:
+        yield Text(f"\nmismatches ({sum(row['mismatch_count'] for row in rows)})", style="bold")
+        yield from _tables(Listing("mismatches", (), mismatches), width)
+
+
+def _fields(card: Card, _width: int) -> Iterator[Part]:
+    """Every field with its value, those of an object below its name."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in card.data.items():
+        nested = name in _NESTED and isinstance(value, dict)
+        if nested:
+            table.add_row(Text(f"\n{name}"), Text(""))
+        for field, content in value.items() if nested and isinstance(value, dict) else [(name, value)]:
+            if content not in (None, "", {}, []):
+                table.add_row(Text(("  " if nested else "") + field), Text(printable(content if isinstance(content, str) else encode(content), keep="\n")))
+    yield table
+
+
+#: Objects in a card whose fields stand in lines of their own.
+_NESTED = ("run", "release")
+_CARDS: dict[str, Callable[[Card, int], Iterator[Part]]] = {
+    "metadata": _metadata,
+    "run": _run_card,
+    "status": _status,
+    "tree": _run_tree,
+    "executed": _executed,
+    "release": _fields,
+    "provenance": _fields,
+    "convention": _fields,
+}
 
 
 def duration(milliseconds: int) -> str:

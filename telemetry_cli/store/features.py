@@ -14,12 +14,15 @@ COLUMNS = ("row_id", "hook", "subject_id", "hook_run", "version", "digest", "sou
 _FROM = """FROM features AS row
     JOIN hook_runs AS run ON run.id = row.hook_run
     JOIN hook_releases AS release ON release.hook = run.hook AND release.version = run.version"""
+#: A row with the release behind it, whole: what `_read` makes of it is `COLUMNS`, `_JSON` and what is named here.
 _SELECT = f"""SELECT row.row_id, row.hook, row.subject_id, row.hook_run, run.version, release.digest, release.source_ref,
-    run.finished_at AS created_at, row.superseded_by, row."values", release.config {_FROM}"""
+    run.finished_at AS created_at, row.superseded_by, row."values", run.started_at, run.input_digest,
+    release.config, release.argv, release.limits, release.message, release.released_at, release.actor AS released_by {_FROM}"""
+_JSON = ("values", "config", "argv", "limits")
 
 
 def _read(row: sqlite3.Row) -> Row:
-    return dict(row) | {"values": json.loads(row["values"]), "config": json.loads(row["config"])}
+    return dict(row) | {name: json.loads(row[name]) for name in _JSON}
 
 
 def _rows(db: sqlite3.Connection, query: str, values: Sequence[object]) -> list[Row]:

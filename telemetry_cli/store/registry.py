@@ -137,7 +137,9 @@ def planned_release(db: sqlite3.Connection, data: Mapping[str, object]) -> tuple
     if there is None and data.get("contract") is None:
         raise InvalidInput(f"--contract: {name} is a new hook, so it needs one", "A contract is a TOML or JSON file with columns and cardinality.")
     if there and data.get("contract") is not None and there["contract_digest"] != data["contract_digest"]:
-        raise Conflict(f"--contract: {name} has another contract, which is fixed for life", f"telemetry hooks show {name} shows it; another contract is another hook.")
+        raise Conflict(
+            f"--contract: {name} has another contract, which is fixed for life", f"telemetry hooks show {name} shows it; another contract is another hook."
+        )
     live = there["live_version"] if there else None
     existing = _one(db, "SELECT version, source_ref FROM hook_releases WHERE hook = ? AND digest = ?", (name, digest))
     newest = db.execute("SELECT coalesce(max(version), 0) FROM hook_releases WHERE hook = ?", (name,)).fetchone()[0]
@@ -148,7 +150,9 @@ def planned_release(db: sqlite3.Connection, data: Mapping[str, object]) -> tuple
     result: Row = {"hook": name, "version": version, "digest": digest, "created": existing is None, "live": version if moves else live}
     result["source_ref"] = existing["source_ref"] if existing else data["source_ref"]
     if result["live"] != version:
-        result["note"] = f"{name}@{version} is {'there already' if existing else 'released'}; live is {live or 'none'}. To make it live: telemetry hooks promote {name} {version}"
+        result["note"] = (
+            f"{name}@{version} is {'there already' if existing else 'released'}; live is {live or 'none'}. To make it live: telemetry hooks promote {name} {version}"
+        )
     return result, there is None
 
 

@@ -57,7 +57,8 @@ def _add_rows(db: sqlite3.Connection, hook: str, hook_run: str, lines: Iterable[
     while batch := list(islice(rest, _BATCH)):
         rows = [line.decode() for line in batch if not line.startswith(GIVEN)]
         db.executemany(
-            "INSERT INTO features (hook, subject_id, hook_run, \"values\") VALUES (?1, ?3->>'$.id', ?2, ?3->'$.values')", [(hook, hook_run, row) for row in rows]
+            "INSERT INTO features (hook, subject_id, hook_run, \"values\") VALUES (?1, ?3->>'$.id', ?2, ?3->'$.values')",
+            [(hook, hook_run, row) for row in rows],
         )
         if older and len(rows) < len(batch):
             given = [(hook, hook_run, line.decode()) for line in batch if line.startswith(GIVEN)]

@@ -17,7 +17,9 @@ def release(db: sqlite3.Connection, operation: Data, data: Data) -> Result:
             (name, encode(data["contract"]), data["contract_digest"], at, operation["op_id"]),
         )
     if result["created"]:
-        row = {name: data[name] for name in ("hook", "digest", "kind", "source_ref")} | {name: encode(data[name]) for name in ("artifact", "argv", "config", "limits")}
+        row = {name: data[name] for name in ("hook", "digest", "kind", "source_ref")} | {
+            name: encode(data[name]) for name in ("artifact", "argv", "config", "limits")
+        }
         row |= {"version": version, "dirty": int(bool(data.get("dirty"))), "message": data.get("message"), "actor": operation["actor"], "released_at": at}
         row["op_id"] = operation["op_id"]
         db.execute(f"INSERT INTO hook_releases ({','.join(row)}) VALUES ({','.join('?' * len(row))})", tuple(row.values()))

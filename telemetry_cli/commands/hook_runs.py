@@ -17,7 +17,8 @@ from telemetry_cli.hooks.progress import Shown
 from telemetry_cli.hooks.reap import close_gone_hook_runs, gone_hook_runs
 from telemetry_cli.hooks.subjects import Subjects
 from telemetry_cli.reader import Reading, open_for_reading
-from telemetry_cli.store import hook_runs, registry, runs as run_store
+from telemetry_cli.store import hook_runs, registry
+from telemetry_cli.store import runs as run_store
 from telemetry_cli.store.database import Connection, open_empty, translated, translated_rows
 
 #: Status → exit code; the worst of all counts.
@@ -151,24 +152,23 @@ def executed(reading: Reading, db: Connection, releases: Sequence[Record], lines
 
 def _told(config: Config, result: execution.Result, notes: list[str]) -> Record:
     """A hook run as json shows it, with what there is to say about it."""
-    notes += result.notes
-    if result.existing:
+    if result.buffered:
+        notes.append(f"buffered: {result.buffered}; the hook run {result.id} is durable and will be applied by a later command")
+        logs = result.data["logs"]
+        assert isinstance(logs, list)
+        row = {name: result.data.get(name) for name in (*hook_runs.COLUMNS, "mismatches")} | {"has_logs": any(log["bytes"] for log in logs)}
+    else:
         reading = open_for_reading(config)
-        assert reading.db
         with translated(config.db_path):
-            row = _presented(hook_runs.resolve(reading.db, str(result.data["id"])))
-        if result.existing == "skipped":
-            row["status"] = "skipped"
-            notes.append(f"{row['hook']}: skipped, for {row['hook']}@{row['version']} has passed on the same input ({row['id']}); --force runs it again")
-        else:
-            notes.append(f"{row['hook']}: --run-key {row['run_key']} stands for the hook run {row['id']} already")
-        return row | {"existing": True}
-    logs = result.data["logs"]
-    assert isinstance(logs, list)
-    row = _presented({name: result.data.get(name) for name in hook_runs.COLUMNS} | result.data | {"has_logs": any(log["bytes"] for log in logs)})
-    if row["has_logs"] and row["status"] != "passed":
+            row = _presented(hook_runs.resolve(reading.db or open_empty(), result.id))
+    if result.standing == "skipped":
+        row["status"] = "skipped"
+        notes.append(f"{row['hook']}: skipped, for {row['hook']}@{row['version']} has passed on the same input ({row['id']}); --force runs it again")
+    elif result.standing:
+        notes.append(f"{row['hook']}: --run-key {row['run_key']} stands for the hook run {row['id']} already")
+    elif row["has_logs"] and row["status"] != "passed":
         notes.append(f"{row['hook']}: {row['status']}; what it wrote to stderr: telemetry hooks logs {row['id']}")
-    return row | {"existing": False}
+    return row | {"existing": result.standing is not None}
 
 
 def _presented(row: Record) -> Record:

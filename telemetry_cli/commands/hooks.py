@@ -152,14 +152,14 @@ def _content_diff(config: Config, earlier: Record, later: Record) -> Iterator[st
     for path in sorted({*before, *after}):
         if before.get(path) == after.get(path):
             continue
-        names = [f"{release['hook']}@{release['version']}/{path}" for release in (earlier, later)]
+        old, new = (f"{release['hook']}@{release['version']}/{path}" for release in (earlier, later))
         if (mode := (before.get(path, ("", ""))[0], after.get(path, ("", ""))[0])) and mode[0] != mode[1]:
             yield f"{path}: {mode[0] or 'absent'} → {mode[1] or 'absent'}\n"
         texts = [_text(config, files[path][1]) if path in files else [] for files in (before, after)]
         if texts[0] is None or texts[1] is None:
             yield f"{path}: the contents differ\n"
         else:
-            yield from (line if line.endswith("\n") else line + "\n" for line in difflib.unified_diff(texts[0], texts[1], *names))
+            yield from (line if line.endswith("\n") else line + "\n" for line in difflib.unified_diff(texts[0], texts[1], old, new))
 
 
 def _files(release: Record) -> dict[str, tuple[str, str]]:
@@ -186,7 +186,7 @@ def _text(config: Config, sha: str) -> list[str] | None:
 @handler(*WRITES, records=True)
 def rollback(config: Config, output: str, *, hook: str, to: str | None, if_live: str | None, message: str | None, dry_run: bool) -> Written:
     """Make an earlier release live again."""
-    data = {"back": True, "to": rules.version("--to", to) if to is not None else None}
+    data: Record = {"back": True, "to": rules.version("--to", to) if to is not None else None}
     return _moved(config, hook, data, if_live, message or "rollback", dry_run)
 
 
@@ -196,7 +196,7 @@ def promote(config: Config, output: str, *, hook: str, version: str, if_live: st
     return _moved(config, hook, {"to": rules.version("N", version)}, if_live, message or "promote", False)
 
 
-def _moved(config: Config, hook: str, given: dict[str, object], if_live: str | None, reason: str, dry_run: bool) -> Written:
+def _moved(config: Config, hook: str, given: Record, if_live: str | None, reason: str, dry_run: bool) -> Written:
     moment = clock.now()
     name = rules.hook_name("NAME", hook)
     live = rules.count("--if-live", if_live) if if_live is not None else None

@@ -128,7 +128,7 @@ class _Guarded:
         argv = [sys.executable, "-I", "-S", guardian.__file__, str(control_in), str(status_out), limit, attempt.work, *attempt.command]
         try:
             with open(attempt.stdin, "rb") as stdin:
-                self._process = subprocess.Popen(
+                self._process = subprocess.Popen(  # noqa: S603 - a program that somebody released is what is to be executed
                     argv,
                     stdin=stdin,
                     stdout=subprocess.PIPE,

@@ -106,7 +106,7 @@ TYPES: dict[str, tuple[Callable[[object], bool], str]] = {
 def shown(value: object) -> str:
     """A value in a few characters, for a table of mismatches."""
     if isinstance(value, float) and value - value != 0:
-        return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"  # noqa: PLR0124 - NaN is the one value that differs from itself
+        return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
     try:
         return rules.shorten(json.dumps(value, ensure_ascii=False), _LONGEST_GOT)
     except (ValueError, RecursionError):
@@ -135,9 +135,9 @@ class RowCheck:
                 yield mismatch(number, name, f"{words}, required", "null" if name in row else "nothing")
             elif value is not None and not is_right(value):
                 yield mismatch(number, name, words, shown(value))
-        for name in row:
+        for name, value in row.items():
             if name not in self._known:
-                yield mismatch(number, rules.shorten(name), f"no such column; the contract has {rules.shorten(self._listed, 200)}", shown(row[name]))
+                yield mismatch(number, rules.shorten(name), f"no such column; the contract has {rules.shorten(self._listed, 200)}", shown(value))
 
 
 def mismatch(number: int, column: str | None, expected: str, got: str) -> Mismatch:

@@ -72,12 +72,16 @@ class stoppable:  # noqa: N801 - reads as a clause: `with stoppable():`
 
 
 class Result:
-    """A hook run as far as it is known here: `data` is what is recorded of it; `existing` where an earlier one stands for it; `buffered` why it waits."""
+    """A hook run: its `id`; `data`, what was recorded of it; `standing`, `existing` or `skipped` where an earlier one stands for it.
 
-    def __init__(self, data: dict[str, object]) -> None:
+    `buffered` says why the record waits, where it does.
+    """
+
+    def __init__(self, id_: str, data: dict[str, object], standing: str | None = None, buffered: str | None = None) -> None:
+        self.id = id_
         self.data = data
-        self.existing: str | None = None
-        self.notes: list[str] = []
+        self.standing = standing
+        self.buffered = buffered
 
 
 def work_folder() -> str:
@@ -100,11 +104,8 @@ def execute(
     }  # fmt: skip
     outcome = record(config, "hook.start", begun, stamp(moment))
     outcome.check()
-    result = Result(begun | {"id": id_, "status": "running", "started_at": stamp(moment)})
     if outcome.result.get("status") in ("existing", "skipped"):
-        result.existing = str(outcome.result["status"])
-        result.data["id"] = outcome.result["id"]
-        return result
+        return Result(str(outcome.result["id"]), begun, standing=str(outcome.result["status"]))
     work = os.path.join(folder, id_)
     os.mkdir(work, 0o700)
     try:
@@ -121,10 +122,8 @@ def execute(
         shutil.rmtree(work, ignore_errors=True)
     outcome = record(config, "hook.finish", finished, ended_at := max(stamp(now()), stamp(moment)))
     outcome.check()
-    result.data |= finished | {"finished_at": ended_at}
-    if outcome.buffered:
-        result.notes.append(f"buffered: {outcome.buffered.message}; the hook run {id_} is durable and will be applied by a later command")
-    return result
+    known = begun | finished | {"id": id_, "started_at": stamp(moment), "finished_at": ended_at}
+    return Result(id_, known, buffered=outcome.buffered.message if outcome.buffered else None)
 
 
 class _Run:

@@ -113,15 +113,15 @@ _COLUMNS: dict[str, dict[str, str]] = {
 }
 #: What a narrow terminal does without, the first one first; a column the user named stays.
 _DROPPED_FIRST = (
-    "created_at", "actor", "attempts", "subjects", "trace_id", "git_branch", "branch", "author", "items_skipped", "items_discovered", "items_failed", "items_succeeded", "cancelled", "timeout", "partial",
-    "git_commit_hash", "max_ms", "duration_ms", "job_type", "source", "role",
+    "created_at", "actor", "attempts", "subjects", "trace_id", "git_branch", "branch", "author", "items_skipped", "items_discovered", "items_failed",
+    "items_succeeded", "cancelled", "timeout", "partial", "git_commit_hash", "max_ms", "duration_ms", "job_type", "source", "role",
 )  # fmt: skip
 #: Fields that are wrapped rather than cut: a path is of no use without its end.
 _WHOLE = ("value",)
 #: Views whose values are of use only whole, so that to a pipe nothing of them is cut.
 _UNCUT = ("settings", "features", "releases", "mismatches", "executed", "hook_runs", "breaches")
 #: What makes a column empty, and left out; of figures a nought says as little as nothing.
-_EMPTY = {"stats": (None, "", 0), "hook_runs": (None, "", 0), "releases": (None, "", False, {})}
+_EMPTY: dict[str, tuple[object, ...]] = {"stats": (None, "", 0), "hook_runs": (None, "", 0), "releases": (None, "", False, {})}
 #: Counts and figures, aligned by their last digit.
 _NUMBERS = {
     "duration_ms", "runs", "running", "success", "failure", "partial", "timeout", "cancelled", "success_rate", "p50_ms", "p95_ms", "max_ms",
@@ -291,9 +291,11 @@ def _cell(name: str, row: Record, absolute: bool, shorten: Callable[[str], str] 
         return Text(duration(int(str(value))))
     if name == "success_rate":
         return Text(f"{float(str(value)):.0%}")
-    if isinstance(value, str) and name.endswith(("_time", "_at", "timestamp")):
+    if isinstance(value, str) and (name == "at" or name.endswith(("_time", "_at", "timestamp"))):
         return Text(printable(value) if absolute else age(value))
-    return Text(printable(value if isinstance(value, str) else encode(value) if isinstance(value, (dict, list)) else str(value)))
+    if isinstance(value, list) and all(isinstance(part, str) for part in value):
+        return Text(printable(", ".join(value)))
+    return Text(printable(value if isinstance(value, str) else encode(value) if isinstance(value, (dict, list, bool)) else str(value)))
 
 
 def _metadata(card: Card, _width: int) -> Iterator[Part]:

@@ -40,7 +40,7 @@ def names(db: sqlite3.Connection) -> list[str]:
 def hooks(db: sqlite3.Connection) -> list[Row]:
     """Every hook by name: `HOOK_COLUMNS`."""
     rows = _all(db, "SELECT *, (SELECT max(version) FROM hook_releases WHERE hook = name) AS releases FROM hooks ORDER BY name")
-    return [row | {"cardinality": _contract(row)["cardinality"], "columns": [column["name"] for column in _contract(row)["columns"]]} for row in rows]  # type: ignore[attr-defined,index]
+    return [row | {"cardinality": _contract(row)["cardinality"], "columns": [column["name"] for column in _contract(row)["columns"]]} for row in rows]  # type: ignore[attr-defined]
 
 
 def _contract(row: Row) -> dict[str, object]:
@@ -150,9 +150,8 @@ def planned_release(db: sqlite3.Connection, data: Mapping[str, object]) -> tuple
     result: Row = {"hook": name, "version": version, "digest": digest, "created": existing is None, "live": version if moves else live}
     result["source_ref"] = existing["source_ref"] if existing else data["source_ref"]
     if result["live"] != version:
-        result["note"] = (
-            f"{name}@{version} is {'there already' if existing else 'released'}; live is {live or 'none'}. To make it live: telemetry hooks promote {name} {version}"
-        )
+        what = "there already" if existing else "released"
+        result["note"] = f"{name}@{version} is {what}; live is {live or 'none'}. To make it live: telemetry hooks promote {name} {version}"
     return result, there is None
 
 

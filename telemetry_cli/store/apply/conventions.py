@@ -14,7 +14,8 @@ def deploy(db: sqlite3.Connection, operation: Data, data: Data) -> Result:
     schema = data.get("schema")
     if isinstance(schema, dict):
         db.execute(
-            "INSERT INTO run_schemas (id, version, fields, op_id) SELECT ?1, ?2, ?3, ?4 WHERE NOT EXISTS (SELECT 1 FROM run_schemas WHERE id = ?1 AND version = ?2)",
+            "INSERT INTO run_schemas (id, version, fields, op_id) SELECT ?1, ?2, ?3, ?4"
+            " WHERE NOT EXISTS (SELECT 1 FROM run_schemas WHERE id = ?1 AND version = ?2)",
             (schema["id"], schema["version"], encode(schema["fields"]), operation["op_id"]),
         )
     for release in data["releases"]:  # type: ignore[attr-defined]

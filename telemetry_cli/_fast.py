@@ -147,7 +147,7 @@ COMMANDS: dict[
         True,
     ),
     ('hooks', 'release'): (
-        'hooks:release',
+        'releases:release',
         {'--script': ('script', VALUE), '--contract': ('contract', VALUE), '--config': ('config_', VALUE), '--source-ref': ('source_ref', VALUE), '--memory': ('memory', VALUE), '--timeout': ('timeout', VALUE), '--message': ('message', VALUE), '--if-live': ('if_live', VALUE), '--no-promote': ('no_promote', FLAG), '--allow-dirty': ('allow_dirty', FLAG), '--dry-run': ('dry_run', FLAG), '-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
         (('hook', True, False), ('args', False, True)),
         {'hook': None, 'args': None, 'script': None, 'contract': None, 'config_': None, 'source_ref': None, 'memory': None, 'timeout': None, 'message': None, 'if_live': None, 'no_promote': False, 'allow_dirty': False, 'dry_run': False, 'output': None, 'json': False},
@@ -161,7 +161,7 @@ COMMANDS: dict[
         True,
     ),
     ('hooks', 'run'): (
-        'hook_runs:run',
+        'execute:run',
         {'--agent-name': ('agent_name', MANY), '--job-type': ('job_type', MANY), '--status': ('status', MANY), '--product': ('product', MANY), '--parent': ('parent', VALUE), '--commit': ('commit', VALUE), '--repo': ('repo', VALUE), '--branch': ('branch', VALUE), '--since': ('since', VALUE), '--until': ('until', VALUE), '--created-after': ('created_after', VALUE), '--created-before': ('created_before', VALUE), '--start-time-from': ('start_time_from', VALUE), '--start-time-to': ('start_time_to', VALUE), '--where': ('where', VALUE), '--search': ('search', VALUE), '--run': ('run', VALUE), '--input': ('input_', VALUE), '--at-version': ('at_version', VALUE), '--run-key': ('run_key', VALUE), '--retries': ('retries', VALUE), '--max-memory': ('max_memory', VALUE), '--force': ('force', FLAG), '-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
         (('names', True, True),),
         {'names': None, 'agent_name': None, 'job_type': None, 'status': None, 'product': None, 'parent': None, 'commit': None, 'repo': None, 'branch': None, 'since': None, 'until': None, 'created_after': None, 'created_before': None, 'start_time_from': None, 'start_time_to': None, 'where': None, 'search': None, 'run': None, 'input_': None, 'at_version': None, 'run_key': None, 'retries': None, 'max_memory': None, 'force': False, 'output': None, 'json': False},

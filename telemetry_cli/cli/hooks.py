@@ -17,7 +17,7 @@ def add_to(program: typer.Typer) -> None:
     command(program, "provenance", "features:provenance")(provenance)
 
 
-@command(app, "release", "hooks:release")
+@command(app, "release", "releases:release")
 def release(
     hook: o.Hook,
     args: Annotated[list[str] | None, Argument(metavar="ARG…", help="Arguments that the program is given, after --.")] = None,
@@ -102,7 +102,7 @@ def promote(
     """Make a release live."""
 
 
-@command(app, "run", "hook_runs:run", shared=o.filters)
+@command(app, "run", "execute:run", shared=o.filters)
 def run(
     names: Annotated[list[str], Argument(metavar="NAME…", help="Hooks, run one after another.")],
     run: Annotated[str | None, Option("--run", metavar="RUN", help="Only this run, instead of all that match the filters.")] = None,

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from telemetry_cli import rules
 from telemetry_cli.errors import InvalidInput
@@ -72,3 +72,9 @@ def became(outcome: Outcome, **if_buffered: object) -> tuple[dict[str, object], 
     outcome.check()
     result = dict(outcome.result)
     return result, [str(result.pop("note"))] if "note" in result else []
+
+
+def planned(plan: Mapping[str, object], notes: Sequence[str]) -> tuple[dict[str, object], list[str]]:
+    """What a record would become, as `became` tells it, behind what is to be said of the reading."""
+    result = dict(plan)
+    return result, [*notes, *([str(result.pop("note"))] if "note" in result else [])]

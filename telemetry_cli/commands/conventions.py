@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from telemetry_cli import clock, rules
-from telemetry_cli.commands import hook_runs
-from telemetry_cli.commands.arguments import became
+from telemetry_cli.commands import execute
+from telemetry_cli.commands.arguments import became, planned
 from telemetry_cli.commands.filters import Narrowing, narrowing
 from telemetry_cli.commands.result import ONE, READS, WRITES, Card, Listing, Record, Written, handler
 from telemetry_cli.config import Config
@@ -27,8 +27,7 @@ def deploy(config: Config, output: str, *, file: str, promote: bool, allow_dirty
     if dry_run:
         reading = open_for_reading(config)
         with translated(config.db_path):
-            result = dict(conventions.planned(reading.db or open_empty(), data))
-        notes = [*reading.notes, *([str(result.pop("note"))] if "note" in result else [])]
+            result, notes = planned(conventions.planned(reading.db or open_empty(), data), reading.notes)
     else:
         result, notes = became(record(config, "convention.deploy", data, clock.stamp(moment)), slug=data["slug"], created=None, changed=None, hooks=None)
     return Written(result, "\n".join(_lines(result, dry_run)), notes, multiline=True)
@@ -102,8 +101,8 @@ def run(
     assert isinstance(names, list)
     with translated(config.db_path):
         releases = registry.releases_to_run(db, names)
-    how = hook_runs.options(retries, max_memory, force=force, convention=str(found["slug"]))
-    return hook_runs.executed(reading, db, releases, subjects.of_runs(hook_runs.matching(reading, db, narrowed)), how)
+    how = execute.options(retries, max_memory, force=force, convention=str(found["slug"]))
+    return execute.executed(reading, db, releases, subjects.of_runs(execute.matching(reading, db, narrowed)), how)
 
 
 @handler(*READS)
@@ -117,7 +116,7 @@ def check(config: Config, output: str, *, slug: str, job_type: Sequence[str] | N
         raise InvalidInput(f"{slug}: the convention has no schema to check its runs by", "Add [schema] to its file, and deploy it.")
 
     def rows() -> Iterator[Record]:
-        for row in hook_runs.matching(reading, db, narrowed):
+        for row in execute.matching(reading, db, narrowed):
             for breach in documents.breaches(row, document["schema"]["fields"]):
                 listing.code = 1
                 yield breach

@@ -3,8 +3,6 @@
 import os
 import sys
 
-import psutil
-
 
 def boot_id() -> str:
     """This boot of the machine."""
@@ -12,12 +10,16 @@ def boot_id() -> str:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             return file.read().strip()
     except OSError:
+        import psutil
+
         return f"{psutil.boot_time():.0f}"
 
 
 def started(pid: int) -> str | None:
     """When a process started, in the system's own count; None when there is no such process (a dead one that nobody has taken leave of is none)."""
     if sys.platform != "linux":
+        import psutil
+
         try:
             return str(psutil.Process(pid).create_time())
         except psutil.Error:

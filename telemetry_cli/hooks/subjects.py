@@ -1,12 +1,12 @@
 """What a hook is given: one JSON object per line, each with the `id` of its subject, in a file of our own."""
 
-import io
 import json
 import os
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b, sha256
+from typing import BinaryIO
 
 from telemetry_cli import rules
 from telemetry_cli.errors import InvalidInput
@@ -69,7 +69,7 @@ def of_runs(runs: Iterable[dict[str, object]]) -> Iterator[tuple[str, bytes]]:
         yield id_, json.dumps(run | {"id": id_}).encode() + b"\n"
 
 
-def of_records(name: str, file: io.BufferedIOBase) -> Iterator[tuple[str, bytes]]:
+def of_records(name: str, file: BinaryIO) -> Iterator[tuple[str, bytes]]:
     """The records of a file, as they stand there. Raises `InvalidInput` that lists the lines that are none."""
     mistakes: list[str] = []
     for number, line in enumerate(iter(lambda: file.readline(rules.LARGEST_DOCUMENT + 1), b""), 1):

@@ -68,7 +68,8 @@ def _open(config: Config) -> Connection | None:
         try:
             return open_reader(config.db_path, config.owns_db_folder, config.lock_timeout)
         except OlderDatabase:
-            raise OlderDatabase(f"{older.message}; that failed: {trouble.message}" if trouble else older.message, older.hint) from None
+            why = f"; that failed: {trouble.message}" if trouble else ""
+            raise OlderDatabase(older.message + why, (trouble.hint if trouble else "") or older.hint) from None
 
 
 def _waiting_note(number: int, trouble: TelemetryError) -> str:

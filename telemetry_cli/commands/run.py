@@ -240,6 +240,10 @@ def show(config: Config, output: str, *, run: str | None, absolute: bool) -> Car
         data["commits"] = commits.ledger(db, event_id)
         data["children"] = runs.children(db, event_id, run_id)
         data["features"] = [presented_feature(row) for row in features.about(db, event_id)]
+    if len(data["features"]) == features.MOST_ABOUT:
+        reading.notes.append(
+            f"only the first {features.MOST_ABOUT} rows about it are shown; telemetry features query HOOK --run {event_id} shows all of a hook"
+        )
     return Card("run", data, reading.notes, absolute=absolute)
 
 

@@ -96,46 +96,51 @@ def execute(
 
     Raises `Conflict` when the run key stands for something else. After a signal the run says `aborted`, and `stop` raises next.
     """
-    moment = now()
     id_ = new_op_id()
-    begun = {
-        "hook_run": id_, "hook": release["hook"], "version": release["version"], "input_digest": subjects.digest, "subjects": subjects.count,
-        "run_key": options.run_key, "forced": options.forced, "convention": options.convention, **process.identity(),
-    }  # fmt: skip
-    outcome = record(config, "hook.start", begun, stamp(moment))
-    outcome.check()
-    if outcome.result.get("status") in ("existing", "skipped"):
-        return Result(str(outcome.result["id"]), begun, standing=str(outcome.result["status"]))
     work = os.path.join(folder, id_)
     os.mkdir(work, 0o700)
     try:
-        run = _Run(config, release, subjects, options, folder, work)
-        clock = time.monotonic()
-        try:
-            run.attempt_all(stop, beat)
-            status = run.status
-        except Stopped:
-            status = "aborted"
-        finished = run.facts(status) | {"hook_run": id_, "status": status, "duration_ms": round((time.monotonic() - clock) * 1000)}
-        finished |= {"logs": run.kept_logs(), "blob": run.kept_rows() if status == "passed" else None}
+        # First, so that of an artifact that is gone or damaged nothing is recorded.
+        command = artifact.unpack(config, release, work)
+        return _recorded(config, _Run(config, release, subjects, options, folder, work, command), id_, stop, beat)
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    outcome = record(config, "hook.finish", finished, ended_at := max(stamp(now()), stamp(moment)))
+
+
+def _recorded(config: Config, run: "_Run", id_: str, stop: stoppable, beat: Callable[[int], None]) -> Result:
+    begun = run.plan(id_)
+    started_at = stamp(now())
+    outcome = record(config, "hook.start", begun, started_at)
     outcome.check()
-    known = begun | finished | {"id": id_, "started_at": stamp(moment), "finished_at": ended_at}
+    if outcome.result.get("status") in ("existing", "skipped"):
+        return Result(str(outcome.result["id"]), begun, standing=str(outcome.result["status"]))
+    clock = time.monotonic()
+    try:
+        run.attempt_all(stop, beat)
+        status = run.status
+    except Stopped:
+        status = "aborted"
+    except BaseException:
+        record(config, "hook.finish", {"hook_run": id_, "status": "aborted", "blob": None}, max(stamp(now()), started_at))
+        raise
+    finished = run.facts(status) | {"hook_run": id_, "status": status, "duration_ms": round((time.monotonic() - clock) * 1000)}
+    finished |= {"logs": run.kept_logs(), "blob": run.kept_rows() if status == "passed" else None}
+    outcome = record(config, "hook.finish", finished, ended_at := max(stamp(now()), started_at))
+    outcome.check()
+    known = begun | finished | {"id": id_, "started_at": started_at, "finished_at": ended_at}
     return Result(id_, known, buffered=outcome.buffered.message if outcome.buffered else None)
 
 
 class _Run:
     """The attempts of one hook run."""
 
-    def __init__(self, config: Config, release: dict[str, object], subjects: Subjects, options: Options, folder: str, work: str) -> None:
+    def __init__(self, config: Config, release: dict[str, object], subjects: Subjects, options: Options, folder: str, work: str, command: list[str]) -> None:
         self.config = config
         self.release = release
         self.subjects = subjects
         self.options = options
         self.folder = folder
-        self.work = work
+        self.command = command
         self.attempts: list[Attempt] = []
         self.oom_retries = 0
         self.rows: Rows | None = None
@@ -144,6 +149,21 @@ class _Run:
         self.memory, self.seconds = int(limits["memory"]), limits["timeout_ms"] / 1000
         self.contract = documents.parse(Contract, f"the contract of {release['hook']}", release["contract"])
         self._spool = os.path.join(work, "rows")
+
+    def plan(self, id_: str) -> dict[str, object]:
+        """What is recorded of the run before anything is executed."""
+        options, release = self.options, self.release
+        return {
+            "hook_run": id_,
+            "hook": release["hook"],
+            "version": release["version"],
+            "input_digest": self.subjects.digest,
+            "subjects": self.subjects.count,
+            "run_key": options.run_key,
+            "forced": options.forced,
+            "convention": options.convention,
+            **process.identity(),
+        }
 
     @property
     def status(self) -> str:
@@ -157,10 +177,9 @@ class _Run:
 
     def attempt_all(self, stop: stoppable, beat: Callable[[int], None]) -> None:
         """Attempt it until it has ended by itself, or may not be retried. Raises `Stopped`."""
-        command = artifact.unpack(self.config, self.release, os.path.join(self.work))
         memory = self.memory
         while True:
-            attempt = Attempt(command, self._env(memory), self.subjects.path, self.folder, memory, self.seconds)
+            attempt = Attempt(self.command, self._env(memory), self.subjects.path, self.folder, memory, self.seconds)
             self.attempts.append(attempt)
             with open(self._spool, "wb") as file:
                 rows = self.rows = Rows(self.contract, self.subjects, file)

@@ -6,6 +6,7 @@ from typing import BinaryIO
 from telemetry_cli import rules
 from telemetry_cli.hooks.contract import Contract, Mismatch, RowCheck, mismatch, shown
 from telemetry_cli.hooks.subjects import Subjects, subject_id
+from telemetry_cli.store.features import GIVEN
 
 #: A row may be so long, in bytes.
 LONGEST_ROW = 1 << 20
@@ -60,7 +61,7 @@ class Rows:
         if not self.mismatch_count:
             for id_ in self._subjects.ids():
                 if not self._seen[self._subjects.place(id_)]:
-                    self._file.write(f'{{"given":{self._encode(id_)}}}\n'.encode())
+                    self._file.write(f"{GIVEN}{self._encode(id_)}}}\n".encode())
 
     def _line(self, line: bytes) -> None:
         if not line.strip():

@@ -5,12 +5,16 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 
 from telemetry_cli.errors import NotFound
-from telemetry_cli.store.pages import PAGE, paged
+from telemetry_cli.store.pages import paged
 from telemetry_cli.store.runs import Row
 from telemetry_cli.store.sandbox import Guard
 
 #: What every row carries besides its values; no column of a contract may have such a name.
 COLUMNS = ("row_id", "hook", "subject_id", "hook_run", "version", "digest", "source_ref", "created_at", "superseded_by")
+#: How many rows about one subject are told at once.
+MOST_ABOUT = 500
+#: How a line of a rows' blob begins that names a subject without a row; the others hold `id` and `values`.
+GIVEN = '{"given":'
 _FROM = """FROM features AS row
     JOIN hook_runs AS run ON run.id = row.hook_run
     JOIN hook_releases AS release ON release.hook = run.hook AND release.version = run.version"""
@@ -68,5 +72,5 @@ def get(db: sqlite3.Connection, row_id: int) -> Row:
 
 
 def about(db: sqlite3.Connection, subject: str) -> list[Row]:
-    """The rows about a subject that hold, by hook; at most one page of them."""
-    return _rows(db, f"{_SELECT} WHERE row.subject_id = ? AND row.superseded_by IS NULL ORDER BY row.hook, row.row_id LIMIT ?", (subject, PAGE))
+    """The rows about a subject that hold, by hook; `MOST_ABOUT` of them at most."""
+    return _rows(db, f"{_SELECT} WHERE row.subject_id = ? AND row.superseded_by IS NULL ORDER BY row.hook, row.row_id LIMIT ?", (subject, MOST_ABOUT))

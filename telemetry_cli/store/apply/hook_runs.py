@@ -8,14 +8,13 @@ from telemetry_cli.errors import Conflict, NotFound
 from telemetry_cli.rules import encode
 from telemetry_cli.store import hook_runs, registry
 from telemetry_cli.store.apply.result import Data, Result
+from telemetry_cli.store.features import GIVEN
 
 _STARTED = ("hook", "version", "run_key", "convention", "input_digest", "subjects", "host", "pid", "process_started", "boot_id")
 _FINISHED = ("status", "failure_kind", "exit_code", "duration_ms", "attempts", "oom_retries", "oom_evidence", "rows", "mismatch_count")
 _BATCH = 1000
 #: KiB of pages that a large number of rows may keep in memory, so that their indexes are not written again and again.
 _CACHE_KIB = 64 * 1024
-#: How a line of the rows' blob begins that names a subject without a row.
-GIVEN = b'{"given":'
 
 
 def start(db: sqlite3.Connection, operation: Data, data: Data) -> Result:
@@ -58,13 +57,13 @@ def _add_rows(db: sqlite3.Connection, hook: str, hook_run: str, lines: Iterable[
         # Many rows to a statement: one with a trigger that may abort it costs more to begin than to do.
         db.execute(
             "INSERT INTO features (hook, subject_id, hook_run, \"values\") SELECT ?1, value->>'$.id', ?2, value->'$.values' FROM json_each(?3)",
-            (hook, hook_run, _array(line for line in batch if not line.startswith(GIVEN))),
+            (hook, hook_run, _array(line for line in batch if not line.startswith(GIVEN.encode()))),
         )
         if older:
             db.execute(
                 "UPDATE features SET superseded_by = ?2 WHERE hook = ?1 AND superseded_by IS NULL"
                 " AND subject_id IN (SELECT value->>'$.given' FROM json_each(?3))",
-                (hook, hook_run, _array(line for line in batch if line.startswith(GIVEN))),
+                (hook, hook_run, _array(line for line in batch if line.startswith(GIVEN.encode()))),
             )
     if older:
         db.execute(

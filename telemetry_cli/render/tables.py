@@ -195,7 +195,7 @@ def _tables(listing: Listing, width: int) -> Iterator[Part]:
     while page := list(islice(rows, _PAGE)):
         columns = layout.columns if layout else _columns(listing, page)
         shorten = _shortest_prefixes(page) if not listing.chosen and "event_id" in page[0] else str
-        cells = [[_cell(name, row, listing.absolute, shorten) for name in columns.values()] for row in page]
+        cells = [[_plain(row[name]) if name in listing.own else _cell(name, row, listing.absolute, shorten) for name in columns.values()] for row in page]
         is_first = layout is None
         layout = layout or _Layout(columns, cells, width, may_drop=not listing.chosen)
         if is_first:
@@ -276,15 +276,23 @@ def _is_random(event_id: str) -> bool:
 
 
 def _cell(name: str, row: Record, absolute: bool, shorten: Callable[[str], str] = str) -> Text:
+    """A value as its field is shown. What only has the name of one (in SQL anything may) is shown as it is."""
+    try:
+        return _field(name, row, absolute, shorten)
+    except ValueError:
+        return _plain(row[name])
+
+
+def _field(name: str, row: Record, absolute: bool, shorten: Callable[[str], str]) -> Text:
     value = row[name]
     if value is None:
         return Text("")
     if name == "status":
-        return Text(str(value), style=_STATUS_STYLES.get(str(value), ""))
+        return Text(printable(str(value)), style=_STATUS_STYLES.get(str(value), ""))
     if name == "event_id":
         return Text(printable(shorten(str(value))))
     if name in ("git_commit_hash", "commit_hash"):
-        return Text(str(value)[:10], style=Style(link=str(row["commit_url"])) if row.get("commit_url") else "")
+        return Text(printable(str(value)[:10]), style=Style(link=str(row["commit_url"])) if row.get("commit_url") else "")
     if name == "duration_ms":
         return Text("" if row.get("end_time", value) is None and not value else duration(int(str(value))))
     if name in ("p50_ms", "p95_ms", "max_ms"):
@@ -293,6 +301,13 @@ def _cell(name: str, row: Record, absolute: bool, shorten: Callable[[str], str] 
         return Text(f"{float(str(value)):.0%}")
     if isinstance(value, str) and (name == "at" or name.endswith(("_time", "_at", "timestamp"))):
         return Text(printable(value) if absolute else age(value))
+    return _plain(value)
+
+
+def _plain(value: object) -> Text:
+    """Any value: text as it is, names after one another, the rest as JSON has it."""
+    if value is None:
+        return Text("")
     if isinstance(value, list) and all(isinstance(part, str) for part in value):
         return Text(printable(", ".join(value)))
     return Text(printable(value if isinstance(value, str) else encode(value) if isinstance(value, (dict, list, bool)) else str(value)))

@@ -74,3 +74,12 @@ def test_a_hook_s_rows_in_csv_are_harmless_in_a_spreadsheet(hooks: Hooks) -> Non
     hooks.tried("print(json.dumps({'id': 'a', 'score': 1, 'note': '=1+1'}))", contract=ONE)
     header, row, *_ = hooks.telemetry("features", "query", "tried", "-o", "csv").out.splitlines()
     assert dict(zip(header.split(","), row.split(","), strict=True))["note"] == "'=1+1"
+
+
+def test_columns_that_are_called_like_fields_of_runs(hooks: Hooks) -> None:
+    names = ["status", "duration_ms", "success_rate", "ended_at", "p50_ms", "git_commit_hash", "end_time"]
+    contract = {"columns": [{"name": name, "type": "text"} for name in names]}
+    row = {"id": "a"} | dict.fromkeys(names, "\x1b[31mred")
+    hooks.tried(f"print(json.dumps({row!r}))", contract=contract)
+    out = hooks.telemetry("features", "query", "tried").out
+    assert out.count("\\x1b[31mred") == len(names) and "\x1b" not in out

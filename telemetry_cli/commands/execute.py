@@ -146,7 +146,8 @@ def executed(reading: Reading, db: Connection, releases: Sequence[Record], lines
                 code = 128 + stopped.number
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return Card("executed", {"hook_runs": found}, notes, code=max([code, *(_CODES.get(str(row["status"]), 0) for row in found)]))
+    worst = max((_CODES.get(str(row["status"]), 0) for row in found), default=0)
+    return Card("executed", {"hook_runs": found}, notes, code=max(code, 0 if config.never_fail else worst))
 
 
 def _told(config: Config, result: execution.Result, notes: list[str]) -> Record:
@@ -165,8 +166,10 @@ def _told(config: Config, result: execution.Result, notes: list[str]) -> Record:
         notes.append(f"{row['hook']}: skipped, for {row['hook']}@{row['version']} has passed on the same input ({row['id']}); --force runs it again")
     elif result.standing:
         notes.append(f"{row['hook']}: --run-key {row['run_key']} stands for the hook run {row['id']} already")
-    elif row["has_logs"] and row["status"] != "passed":
-        notes.append(f"{row['hook']}: {row['status']}; what it wrote to stderr: telemetry hooks logs {row['id']}")
+    elif row["status"] != "passed":
+        kind = f" ({row['failure_kind']})" if row["failure_kind"] else ""
+        where = f"; what it wrote to stderr: telemetry hooks logs {row['id']}" if row["has_logs"] else ""
+        notes.append(f"{row['hook']}@{row['version']}: {row['status']}{kind}{where}")
     return row | {"existing": result.standing is not None}
 
 

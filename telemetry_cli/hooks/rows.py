@@ -58,7 +58,7 @@ class Rows:
         if self._rest and not self._skipping:
             self._line(self._rest)
         self._rest = b""
-        if not self.mismatch_count:
+        if not self.mismatch_count and 0 in self._seen:
             for id_ in self._subjects.ids():
                 if not self._seen[self._subjects.place(id_)]:
                     self._file.write(f"{GIVEN}{self._encode(id_)}}}\n".encode())

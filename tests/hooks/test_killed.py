@@ -116,7 +116,7 @@ def test_killed_at_any_moment_there_are_rows_and_their_run_or_neither(hooks: Hoo
     started = time.monotonic()
     hooks.telemetry(*argv)
     whole = time.monotonic() - started
-    trials = 40
+    trials = 20
     for trial in range(trials):
         process = hooks.telemetry.popen(*argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(whole * (0.3 + trial / trials))

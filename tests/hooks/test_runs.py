@@ -320,3 +320,10 @@ def test_disabled_records_nothing_and_runs_nothing(three: Hooks) -> None:
         ran = three.telemetry(*argv, env={"TELEMETRY_DISABLED": "1"})
         assert (ran.out, ran.err) == ("", "")
     assert three.telemetry.files() == before
+
+
+def test_never_fail_means_a_hook_that_failed_too(hooks: Hooks) -> None:
+    hooks.release("score", "sys.exit(3)")
+    ran = hooks.telemetry("hooks", "run", "score", "--input", "-", "-o", "json", stdin='{"id": "a"}', env={"TELEMETRY_NEVER_FAIL": "1"})
+    assert ran.json["hook_runs"][0]["status"] == "failed" and "score@1: failed" in ran.err
+    hooks.telemetry("hooks", "run", "nobody", env={"TELEMETRY_NEVER_FAIL": "1"})

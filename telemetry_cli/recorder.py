@@ -39,11 +39,11 @@ class Outcome:
             raise BY_EXIT_CODE.get(self.exit_code, TelemetryError)(str(self.result["error"]), str(self.result.get("hint", "")))
 
 
-def record(config: Config, kind: str, data: dict[str, object], at: str) -> Outcome:
+def record(config: Config, kind: str, data: dict[str, object], at: str, *, patient: bool = False) -> Outcome:
     """Make one operation durable and, if the database is to be had before the deadline, apply it.
 
-    A large one is applied here too, behind whatever waits: it is no command on the fast path that makes it. Once this
-    returns, it is recorded. Raises `NotDurable` when it could be written nowhere and `Refused` for planted links.
+    A large one is applied here too, behind whatever waits: it is no command on the fast path that makes it. The same holds of
+    a `patient` one, whose outcome matters more than the time. Once this returns, it is recorded. Raises `NotDurable` when it could be written nowhere and `Refused` for planted links.
     """
     deadline = time.monotonic() + config.lock_timeout
     check_place(config.db_path, config.owns_db_folder)
@@ -53,7 +53,7 @@ def record(config: Config, kind: str, data: dict[str, object], at: str) -> Outco
     if position is None:
         return Outcome(0, {}, JournalTrouble(f"the journal could not be appended to ({trouble}), so the record waits in {config.buffer_dir}"))
     try:
-        if not is_large(kind):
+        if not (patient or is_large(kind)):
             return _drain(config, at, deadline, _FAST, op_id, position)
         while (outcome := _drain(config, at, time.monotonic() + config.lock_timeout, _BATCH, op_id, position)).buffered:
             pass

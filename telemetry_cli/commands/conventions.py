@@ -29,7 +29,9 @@ def deploy(config: Config, output: str, *, file: str, promote: bool, allow_dirty
         with translated(config.db_path):
             result, notes = planned(conventions.planned(reading.db or open_empty(), data), reading.notes)
     else:
-        result, notes = became(record(config, "convention.deploy", data, clock.stamp(moment)), slug=data["slug"], created=None, changed=None, hooks=None)
+        result, notes = became(
+            record(config, "convention.deploy", data, clock.stamp(moment), patient=True), slug=data["slug"], created=None, changed=None, hooks=None
+        )
     return Written(result, "\n".join(_lines(result, dry_run)), notes, multiline=True)
 
 

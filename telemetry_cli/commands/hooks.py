@@ -142,7 +142,9 @@ def _moved(config: Config, hook: str, given: Record, if_live: str | None, reason
         with translated(config.db_path):
             result, notes = planned(registry.planned_move(db, data), reading.notes)
     else:
-        result, notes = became(record(config, "hook.point", data, clock.stamp(moment)), hook=name, **{"from": None, "to": given["to"], "live": None})
+        result, notes = became(
+            record(config, "hook.point", data, clock.stamp(moment), patient=True), hook=name, **{"from": None, "to": given["to"], "live": None}
+        )
     if result.get("status") == "buffered":
         return Written(result, f"buffered {name}", notes)
     return Written(result, f"{'would be live' if dry_run else 'live'}: {name}@{result['to']} (before: {result['from'] or 'none'})", notes)

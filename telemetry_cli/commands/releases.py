@@ -60,7 +60,7 @@ def release(
         with translated(config.db_path):
             return _released(*planned(registry.planned_release(reading.db or open_empty(), draft.finished(None) | moves)[0], reading.notes), would=True)
     data = draft.finished(config) | moves
-    outcome = record(config, "hook.release", data, clock.stamp(moment))
+    outcome = record(config, "hook.release", data, clock.stamp(moment), patient=True)
     return _released(*became(outcome, hook=name, version=None, digest=data["digest"], created=None, live=None, source_ref=data["source_ref"]))
 
 

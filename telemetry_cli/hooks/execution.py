@@ -110,7 +110,7 @@ def execute(
 def _recorded(config: Config, run: "_Run", id_: str, stop: stoppable, beat: Callable[[int], None]) -> Result:
     begun = run.plan(id_)
     started_at = stamp(now())
-    outcome = record(config, "hook.start", begun, started_at)
+    outcome = record(config, "hook.start", begun, started_at, patient=True)
     outcome.check()
     if outcome.result.get("status") in ("existing", "skipped"):
         return Result(str(outcome.result["id"]), begun, standing=str(outcome.result["status"]))

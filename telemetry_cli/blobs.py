@@ -60,10 +60,20 @@ def lines(config: Config, digest: str) -> Iterator[bytes]:
 
     Raises `TelemetryError` after the last line of what is not the content that was kept: nothing of it may stay.
     """
-    found = sha256()
     with open_blob(config, digest) as file:
-        for line in file:
-            found.update(line)
-            yield line
+        yield from _checked(config, digest, file)
+
+
+def content(config: Config, digest: str) -> Iterator[bytes]:
+    """The content in large pieces; else as `lines`."""
+    with open_blob(config, digest) as file:
+        yield from _checked(config, digest, iter(lambda: file.read(_BLOCK), b""))
+
+
+def _checked(config: Config, digest: str, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    found = sha256()
+    for piece in pieces:
+        found.update(piece)
+        yield piece
     if found.hexdigest() != digest:
         raise TelemetryError(f"the blob {digest} in {config.blobs_dir} is damaged: its content has another digest", "Restore the folder from a backup.")

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from telemetry_cli._fast import COMMANDS, FLAG, MANY
-from telemetry_cli.commands.result import Handler, Written
+from telemetry_cli.commands.result import Handler
 from telemetry_cli.config import Config, is_on
 from telemetry_cli.errors import InvalidInput, NotDurable, OutputLost, TelemetryError
 from telemetry_cli.render import plain
@@ -70,7 +70,7 @@ def _run(argv: list[str]) -> int:
         if records:
             return 0
         raise
-    return result.code if isinstance(result, Written) else 0
+    return result.code
 
 
 def _load(name: str) -> Handler:
@@ -112,10 +112,13 @@ def parse(argv: list[str], path: Path) -> tuple[Call, Globals] | None:
     if parsed is None:
         return None
     params, words = parsed
-    names = [name for name, _ in positionals]
-    if len(words) > len(names) or any(required for _, required in positionals[len(words) :]):
+    if any(required for _, required, _ in positionals[len(words) :]):
         return None
-    return (handler, defaults | params | dict(zip(names, words, strict=False))), global_options
+    for name, _, many in positionals:
+        if words:
+            params[name] = words if many else words[0]
+            words = [] if many else words[1:]
+    return None if words else ((handler, defaults | params), global_options)
 
 
 def _leading_globals(argv: list[str]) -> tuple[Globals, list[str]]:

@@ -94,6 +94,12 @@ class ForbiddenDatabase(DatabaseTrouble):
     slug = "forbidden-database"
 
 
+class OlderDatabase(ForbiddenDatabase):
+    """The database was written by an older telemetry, and has not been brought up to date."""
+
+    slug = "older-database"
+
+
 class JournalTrouble(DatabaseTrouble):
     """The journal and the database do not belong together, or the journal holds what this program cannot apply."""
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from telemetry_cli import journal
 from telemetry_cli.config import Config
-from telemetry_cli.errors import NotFound, TelemetryError
+from telemetry_cli.errors import NotFound, OlderDatabase, TelemetryError
 from telemetry_cli.recorder import catch_up
 from telemetry_cli.store import progress, runs
 from telemetry_cli.store.database import Connection, open_reader, translated
@@ -48,7 +48,7 @@ def open_for_reading(config: Config) -> Reading:
 
     Raises `DatabaseTrouble` when the database is there and cannot be read.
     """
-    db = open_reader(config.db_path, config.owns_db_folder, config.lock_timeout)
+    db = _open(config)
     if not journal.is_behind(config, _position(config, db)):
         return Reading(config, db, [])
     if db:
@@ -60,12 +60,25 @@ def open_for_reading(config: Config) -> Reading:
 
 def waiting(config: Config) -> int:
     """How many durable records are not in the database yet."""
-    db = open_reader(config.db_path, config.owns_db_folder, config.lock_timeout)
+    db = _open(config)
     try:
         return journal.waiting_count(config, _position(config, db))
     finally:
         if db:
             db.close()
+
+
+def _open(config: Config) -> Connection | None:
+    """The database, brought up to date first where an older telemetry made it. Raises `OlderDatabase` where that cannot be done."""
+    try:
+        return open_reader(config.db_path, config.owns_db_folder, config.lock_timeout)
+    except OlderDatabase as older:
+        trouble = catch_up(config)
+        try:
+            return open_reader(config.db_path, config.owns_db_folder, config.lock_timeout)
+        except OlderDatabase:
+            why = f"; that failed: {trouble.message}" if trouble else ""
+            raise OlderDatabase(older.message + why, (trouble.hint if trouble else "") or older.hint) from None
 
 
 def _waiting_note(number: int, trouble: TelemetryError) -> str:

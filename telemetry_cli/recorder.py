@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from telemetry_cli import journal
 from telemetry_cli.clock import new_op_id, now, stamp
 from telemetry_cli.config import Config
-from telemetry_cli.errors import DatabaseTrouble, JournalTrouble, LockTimeout, Refused, TelemetryError
+from telemetry_cli.errors import BY_EXIT_CODE, DatabaseTrouble, JournalTrouble, LockTimeout, Refused, TelemetryError
 from telemetry_cli.files import make_folder
 from telemetry_cli.locks import Lock
 from telemetry_cli.store import progress
@@ -33,12 +33,18 @@ class Outcome:
         self.result = result
         self.buffered = buffered
 
+    def check(self) -> None:
+        """Raises the error that the operation ended with, if it did."""
+        if self.exit_code:
+            raise BY_EXIT_CODE.get(self.exit_code, TelemetryError)(str(self.result["error"]), str(self.result.get("hint", "")))
 
-def record(config: Config, kind: str, data: dict[str, object], at: str) -> Outcome:
+
+def record(config: Config, kind: str, data: dict[str, object], at: str, *, patient: bool = False) -> Outcome:
     """Make one operation durable and, if the database is to be had before the deadline, apply it.
 
-    A large one is applied here too, behind whatever waits: it is no command on the fast path that makes it. Once this
-    returns, it is recorded. Raises `NotDurable` when it could be written nowhere and `Refused` for planted links.
+    A large one is applied here too, behind whatever waits: it is no command on the fast path that makes it. The same holds of
+    a `patient` one, whose outcome matters more than the time. Once this returns, it is recorded. Raises `NotDurable` when it
+    could be written nowhere and `Refused` for planted links.
     """
     deadline = time.monotonic() + config.lock_timeout
     check_place(config.db_path, config.owns_db_folder)
@@ -48,7 +54,7 @@ def record(config: Config, kind: str, data: dict[str, object], at: str) -> Outco
     if position is None:
         return Outcome(0, {}, JournalTrouble(f"the journal could not be appended to ({trouble}), so the record waits in {config.buffer_dir}"))
     try:
-        if not is_large(kind):
+        if not (patient or is_large(kind)):
             return _drain(config, at, deadline, _FAST, op_id, position)
         while (outcome := _drain(config, at, time.monotonic() + config.lock_timeout, _BATCH, op_id, position)).buffered:
             pass

@@ -61,11 +61,7 @@ def shell(telemetry: Telemetry) -> Shell:
 
 def test_the_tutorial_runs(telemetry: Telemetry, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    blocks = BLOCK.findall((DOCS / "tutorial.md").read_text(encoding="utf-8"))
-    done = Shell(telemetry, tmp_path / "empty")("\n".join(code for language, code in blocks if language == "sh"))
-    answers = [line for language, code in blocks if language == "text" for line in code.splitlines()]
-    said = done.stdout + done.stderr
-    assert [line for line in answers if not re.search(f"^{'.+'.join(map(re.escape, line.split('…')))}$", said, re.MULTILINE)] == []
+    _follow(telemetry, "tutorial.md", tmp_path / "empty")
     recorded = _runs(telemetry, "--base-dir", tmp_path / "empty" / "records")
     runs = {(run["event_id"], run["status"], run["parent_run_id"], bool(run["git_commit_hash"])) for run in recorded}
     assert {
@@ -76,6 +72,25 @@ def test_the_tutorial_runs(telemetry: Telemetry, tmp_path: Path) -> None:
         ("while-locked", "success", None, False),
     } <= runs
     assert len(runs) == 9
+
+
+def test_the_page_on_hooks_runs(telemetry: Telemetry, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    _follow(telemetry, "hooks.md", tmp_path / "empty")
+    base = ("--base-dir", str(tmp_path / "empty" / "records"))
+    runs = [(run["version"], run["status"]) for run in telemetry(*base, "hooks", "runs", "-o", "json").json]
+    assert runs == [(3, "rejected"), (1, "passed"), (2, "passed"), (1, "passed")]
+    rows = telemetry(*base, "features", "query", "verdict", "-o", "json").json
+    assert {row["subject_id"]: row["values"]["pass_rate"] for row in rows} == {"test-1": 1.0, "test-2": 0.95}
+
+
+def _follow(telemetry: Telemetry, page: str, folder: Path) -> None:
+    """Run every shell example of a page, in one shell; every line of its answers must have been said."""
+    blocks = BLOCK.findall((DOCS / page).read_text(encoding="utf-8"))
+    done = Shell(telemetry, folder)("\n".join(code for language, code in blocks if language == "sh"))
+    answers = [line for language, code in blocks if language == "text" for line in code.splitlines()]
+    said = done.stdout + done.stderr
+    assert [line for line in answers if not re.search(f"^{'.*'.join(map(re.escape, line.split('…')))}$", said, re.MULTILINE)] == []
 
 
 def _runs(telemetry: Telemetry, *options: object) -> list[dict[str, object]]:

@@ -45,6 +45,8 @@ def command(app: typer.Typer, name: str, handler: str, shared: Callable[..., Non
 
         functions = (shared, declaration) if shared else (declaration,)
         parameters = [parameter for function in functions for parameter in inspect.signature(function).parameters.values()]
+        # What must be given comes first, as Python wants it.
+        parameters.sort(key=lambda parameter: parameter.default is not inspect.Parameter.empty)
         parameters += _output_options(load(handler).formats)
         # Typer reads the signature, and typing knows no such attribute of a function.
         parsed.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

@@ -2,10 +2,10 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from telemetry_cli import rules
-from telemetry_cli.errors import BY_EXIT_CODE, InvalidInput, TelemetryError
+from telemetry_cli.errors import InvalidInput
 from telemetry_cli.recorder import Outcome
 
 
@@ -69,8 +69,12 @@ def became(outcome: Outcome, **if_buffered: object) -> tuple[dict[str, object], 
         hint = f" {outcome.buffered.hint}" if outcome.buffered.hint else ""
         note = f"buffered: {outcome.buffered.message}; the record is durable and will be applied by a later command.{hint}"
         return {"status": "buffered", **if_buffered}, [note]
-    if outcome.exit_code:
-        error = BY_EXIT_CODE.get(outcome.exit_code, TelemetryError)
-        raise error(str(outcome.result["error"]), str(outcome.result.get("hint", "")))
+    outcome.check()
     result = dict(outcome.result)
     return result, [str(result.pop("note"))] if "note" in result else []
+
+
+def planned(plan: Mapping[str, object], notes: Sequence[str]) -> tuple[dict[str, object], list[str]]:
+    """What a record would become, as `became` tells it, behind what is to be said of the reading."""
+    result = dict(plan)
+    return result, [*notes, *([str(result.pop("note"))] if "note" in result else [])]

@@ -29,6 +29,9 @@ _WIDEST_HELP = 72
 _CHOICES = {"status": rules.STATUSES, "source": rules.COMMIT_SOURCES, "role": rules.COMMIT_ROLES, "shell": tuple(SCRIPTS)}
 _NAMES = ("agent_name", "job_type")
 _RUNS = ("run", "parent")
+_HOOKS = ("hook", "names", "release")
+#: Parameters that are files, or folders.
+_PATHS = ("db", "base_dir", "repo", "script", "contract", "input_", "file", "artifact")
 _TIMES = ("today", "yesterday", "1h", "1d", "1w")
 _PERIODS = ("since", "until", "created_after", "created_before", "start_time_from", "start_time_to")
 
@@ -55,7 +58,14 @@ class Line:
     @property
     def is_full(self) -> bool:
         """Nothing but options can follow."""
-        return self.path in COMMANDS and not self.options_ended and self.positionals >= len(COMMANDS[self.path][2])
+        return self.path in COMMANDS and not self.options_ended and self.positional is None
+
+    @property
+    def positional(self) -> str | None:
+        """The parameter of the next positional, or None when there is none: the last one may take all that follows."""
+        known = COMMANDS[self.path][2]
+        place = self.positionals if self.positionals < len(known) or not known or not known[-1][2] else -1
+        return known[place][0] if place < len(known) else None
 
     def _take(self, word: str) -> None:
         if self.awaited is not None:
@@ -137,8 +147,7 @@ def _words(line: Line, word: str, load: Callable[[str], Handler]) -> list[Candid
     """Subcommands, or the value of the next positional."""
     if line.path not in COMMANDS:
         return _subcommands(line.path)
-    positionals = COMMANDS[line.path][2][line.positionals :]
-    return _values(line, positionals[0][0], word, load) if positionals else []
+    return _values(line, line.positional, word, load) if line.positional else []
 
 
 def _subcommands(path: tuple[str, ...]) -> list[Candidate]:
@@ -155,7 +164,7 @@ def _values(line: Line, parameter: str, word: str, load: Callable[[str], Handler
         return [(format_, "") for format_ in load(COMMANDS[line.path][0]).formats]
     if parameter in _PERIODS:
         return [(time, "") for time in _TIMES]
-    if parameter in ("db", "base_dir", "repo"):
+    if parameter in _PATHS:
         return FILES
     if parameter in ("sort", "by", "columns"):
         return _fields(parameter, word)
@@ -163,6 +172,11 @@ def _values(line: Line, parameter: str, word: str, load: Callable[[str], Handler
         from telemetry_cli.commands.recall import Recall
 
         return [(name, "") for name in Recall(**line.flags).names(parameter)]
+    if parameter in _HOOKS or parameter == "slug":
+        from telemetry_cli.commands.recall import Recall
+
+        recall = Recall(**line.flags)
+        return [(name, "") for name in (recall.slugs() if parameter == "slug" else recall.hooks())]
     return _references(line, word) if parameter in _RUNS else []
 
 

@@ -12,7 +12,7 @@ from telemetry_cli.errors import InvalidInput, NotFound
 from telemetry_cli.redact import remote_without_credentials
 from telemetry_cli.store import runs
 from telemetry_cli.store.database import Connection, translated
-from telemetry_cli.store.sandbox import confined, expression
+from telemetry_cli.store.sandbox import Guard, confined, expression
 
 #: How long a --where may compute.
 WHERE_SECONDS = 10.0
@@ -33,7 +33,7 @@ class Narrowing:
             self.parent = None
         return self.filters
 
-    def guard(self, config: Config, db: Connection) -> runs.Guard:
+    def guard(self, config: Config, db: Connection) -> Guard:
         """What to search under: a --where is confined. What else SQLite says, the caller translates."""
         return confined(db, "--where", self.where, WHERE_SECONDS) if self.where is not None else translated(config.db_path)
 

@@ -36,7 +36,8 @@ class Listing:
     """Rows, made as they are asked for: `view` names their table, `columns` their order.
 
     `chosen` tells that the user named the columns; the runs in `marked` (by event_id) are made to stand out. Tables shorten
-    event ids to `prefixes`; figures are grouped `by` a field.
+    event ids to `prefixes`; figures are grouped `by` a field; `own` are the columns that only this listing of its view has.
+    `code` is the exit code, settled when the last row has been made.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Listing:
         absolute: bool = False,
         prefixes: Prefixes = _whole,
         by: str | None = None,
+        own: Sequence[str] = (),
     ) -> None:
         self.view = view
         self.by = by
@@ -59,7 +61,9 @@ class Listing:
         self.chosen = chosen
         self.absolute = absolute
         self.prefixes = prefixes
+        self.own = own
         self.marked: set[object] = set()
+        self.code = 0
 
 
 class Watched:
@@ -69,6 +73,7 @@ class Watched:
         self.ask = ask
         self.seconds = seconds
         self.notes: list[str] = []
+        self.code = 0
 
 
 class Card:
@@ -83,11 +88,13 @@ class Card:
         absolute: bool = False,
         beside: dict[str, list[Record]] | None = None,
         prefixes: Prefixes = _whole,
+        code: int = 0,
     ) -> None:
         self.prefixes = prefixes
         self.view = view
         self.data = data
         self.beside = beside or {}
+        self.code = code
         self.notes = list(notes)
         self.absolute = absolute
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from telemetry_cli import clock, rules
 from telemetry_cli.commands.arguments import became, json_text, merged_objects, named_exactly, run_reference
 from telemetry_cli.commands.result import ONE, READS, WRITES, Card, Listing, Written, handler
-from telemetry_cli.commands.rows import presented, presented_event
+from telemetry_cli.commands.rows import presented, presented_event, presented_feature
 from telemetry_cli.config import Config
 from telemetry_cli.discover import environment, git
 from telemetry_cli.errors import InvalidInput
@@ -228,6 +228,8 @@ def events(config: Config, output: str, *, run: str | None, type_: str | None, a
 @handler(*ONE)
 def show(config: Config, output: str, *, run: str | None, absolute: bool) -> Card:
     """One run with everything that is known of it."""
+    from telemetry_cli.store import features
+
     reference = run_reference(run)
     reading = open_for_reading(config)
     db, id_, event_id, run_id = reading.run(reference)
@@ -236,6 +238,10 @@ def show(config: Config, output: str, *, run: str | None, absolute: bool) -> Car
         data["events"] = [presented_event(row) for row in runs.events(db, event_id)]
         data["commits"] = commits.ledger(db, event_id)
         data["children"] = runs.children(db, event_id, run_id)
+        said = features.about(db, event_id)
+    data["features"] = list(map(presented_feature, said))
+    if len(said) == features.MOST_ABOUT:
+        reading.notes.append(f"no more than {len(said)} rows about it are shown; all of one hook: telemetry features query HOOK --run {event_id}")
     return Card("run", data, reading.notes, absolute=absolute, prefixes=reading.prefixes)
 
 

@@ -12,6 +12,7 @@ from telemetry_cli.render.text import printable
 from telemetry_cli.rules import encode, looks_random
 
 _STATUS_STYLES = {"running": "cyan", "success": "green", "failure": "red", "partial": "yellow", "timeout": "magenta", "cancelled": "dim"}
+_STATUS_STYLES |= {"passed": "green", "rejected": "red", "failed": "red", "errored": "magenta", "aborted": "dim", "skipped": "dim"}
 _SHORT_SHA = 10
 #: The eighths of a character, upright for trends and lying for shares.
 _UPRIGHT, _LYING = "▁▂▃▄▅▆▇█", " ▏▎▍▌▋▊▉"

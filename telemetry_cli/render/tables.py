@@ -18,7 +18,7 @@ _PAGE = 1000
 
 def draw(result: Card | Listing) -> Iterator[str]:
     """The text of a result: tables for a listing, a card for a single thing."""
-    screen = console(uncut=isinstance(result, Listing) and views.VIEWS[result.view].uncut)
+    screen = console(uncut=result.view in views.UNCUT_CARDS if isinstance(result, Card) else views.VIEWS[result.view].uncut)
     if isinstance(result, Listing):
         parts = tables(result, screen.width)
     else:

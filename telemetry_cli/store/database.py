@@ -5,9 +5,9 @@ import sqlite3
 import time
 from collections.abc import Iterator
 
-from telemetry_cli.errors import DatabaseTrouble, ForbiddenDatabase, NewerDatabase
+from telemetry_cli.errors import DatabaseTrouble, ForbiddenDatabase, NewerDatabase, OlderDatabase
 from telemetry_cli.files import check_folder, check_regular, open_private, sync_folder
-from telemetry_cli.store.migrate import CURRENT_VERSION, apply_schema
+from telemetry_cli.store.migrate import CURRENT_VERSION, OLDEST_VERSION, apply_schema
 
 Connection = sqlite3.Connection
 
@@ -121,9 +121,9 @@ def _make_file(path: str) -> None:
 
 
 def ensure_schema(db: sqlite3.Connection, path: str, at: str) -> bool:
-    """Make the tables of an empty database; leave alone what another version made. Tells whether it was empty.
+    """Make the tables of an empty database, and bring one of an older telemetry up to date. Tells whether it was empty.
 
-    Raises `NewerDatabase`, or `DatabaseTrouble` for one that is older or somebody else's.
+    Raises `NewerDatabase`, or `DatabaseTrouble` for somebody else's; both are left alone.
     """
     with translated(path):
         version = db.execute("PRAGMA user_version").fetchone()[0]
@@ -132,12 +132,20 @@ def ensure_schema(db: sqlite3.Connection, path: str, at: str) -> bool:
         if version == 0 and not db.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone():
             apply_schema(db, at)
             return True
+        if OLDEST_VERSION <= version < CURRENT_VERSION:
+            apply_schema(db, at, version)
+            return False
     raise _other_version(path, version)
 
 
 def _other_version(path: str, version: int) -> DatabaseTrouble:
     if version > CURRENT_VERSION:
         return NewerDatabase(f"{path} has schema version {version}; this telemetry knows {CURRENT_VERSION}", "Upgrade telemetry.")
+    if version >= OLDEST_VERSION:
+        return OlderDatabase(
+            f"{path} has schema version {version} and has to be brought up to {CURRENT_VERSION} before it can be read",
+            "See to the permissions of the file and its folder: the next command does it by itself.",
+        )
     return DatabaseTrouble(
         f"{path} was made by another program or an older version (schema version {version}, this is {CURRENT_VERSION})",
         "Name another database with --db, or another --base-dir.",
@@ -147,7 +155,7 @@ def _other_version(path: str, version: int) -> DatabaseTrouble:
 def open_reader(path: str, private: bool, timeout: float) -> sqlite3.Connection | None:
     """Open the database for questions only, or return None when there is none. Creates nothing.
 
-    Raises `DatabaseTrouble` or `Refused`.
+    Raises `OlderDatabase` when it must be brought up to date first, else `DatabaseTrouble` or `Refused`.
     """
     if private and not check_folder(os.path.dirname(path)):
         return None

@@ -7,11 +7,9 @@ from os.path import commonprefix
 from telemetry_cli.errors import Conflict, InvalidInput, NotFound
 from telemetry_cli.rules import looks_random
 from telemetry_cli.store import search
-from telemetry_cli.store.database import translated
-from telemetry_cli.store.sandbox import confined
+from telemetry_cli.store.sandbox import Guard
 
 Row = dict[str, object]
-Guard = translated | confined
 
 #: The columns of `agent_runs` in the order of the data model: what json, csv and --columns go by.
 COLUMNS = (
@@ -176,7 +174,7 @@ def select(db: sqlite3.Connection, filters: Filters, guard: Guard) -> Iterator[R
     """The runs that match, one page at a time; the search for them runs under `guard`.
 
     No cursor is open while a row is with the caller, however slowly it is printed, and memory does not grow with the
-    result: beyond one page, the ids go to an unnamed temporary file first.
+    result.
     """
     limit = filters.limit or -1
     if 0 < limit <= _PAGE:
@@ -184,20 +182,12 @@ def select(db: sqlite3.Connection, filters: Filters, guard: Guard) -> Iterator[R
             rows = db.execute(f"SELECT * FROM agent_runs {filters.where} {filters.order} LIMIT ? OFFSET ?", (*filters.values, limit, filters.offset)).fetchall()
         yield from map(dict, rows)
         return
-    import tempfile
-    from array import array
+    from telemetry_cli.store.pages import paged
 
-    with tempfile.TemporaryFile() as spool:
-        with guard:
-            cursor = db.execute(f"SELECT id FROM agent_runs {filters.where} {filters.order} LIMIT ? OFFSET ?", (*filters.values, limit, filters.offset))
-            while found := cursor.fetchmany(_PAGE):
-                spool.write(array("q", [row[0] for row in found]).tobytes())
-        spool.seek(0)
-        while page := spool.read(_PAGE * 8):
-            ids = array("q", page).tolist()
-            rows = db.execute(f"SELECT * FROM agent_runs WHERE id IN ({','.join('?' * len(ids))})", ids).fetchall()
-            by_id = {row["id"]: dict(row) for row in rows}
-            yield from (by_id[id_] for id_ in ids if id_ in by_id)
+    def fetch(ids: list[int]) -> list[tuple[int, Row]]:
+        return [(row["id"], dict(row)) for row in db.execute(f"SELECT * FROM agent_runs WHERE id IN ({','.join('?' * len(ids))})", ids)]
+
+    yield from paged(db, f"SELECT id FROM agent_runs {filters.where} {filters.order} LIMIT ? OFFSET ?", (*filters.values, limit, filters.offset), fetch, guard)
 
 
 def count(db: sqlite3.Connection, filters: Filters) -> int:

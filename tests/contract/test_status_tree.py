@@ -35,7 +35,7 @@ def test_status(telemetry: Telemetry) -> None:
         "db_path": str(telemetry.database),
         "journal_mode": "DELETE",
         "synchronous": "EXTRA",
-        "schema_version": 8,
+        "schema_version": 9,
     }
     assert telemetry("status", "--json", env={"TELEMETRY_DB_SYNCHRONOUS": "FULL"}).json["synchronous"] == "FULL"
 
@@ -43,7 +43,7 @@ def test_status(telemetry: Telemetry) -> None:
 def test_status_where_nothing_was_recorded(telemetry: Telemetry) -> None:
     assert telemetry("status", "--json").json == {
         "total_runs": 0, "agents": {}, "recent_24h": 0, "running": 0, "buffered": 0, "rejected": 0,
-        "db_path": str(telemetry.database), "journal_mode": "DELETE", "synchronous": "EXTRA", "schema_version": 8,
+        "db_path": str(telemetry.database), "journal_mode": "DELETE", "synchronous": "EXTRA", "schema_version": 9,
     }  # fmt: skip
     assert telemetry("status").out
     assert not telemetry.base.exists()

@@ -19,10 +19,14 @@ _HANDLERS = {
     "run.end": ("runs", "end"),
     "run.event": ("runs", "event"),
     "commit.associate": ("commits", "associate"),
+    "hook.release": ("hooks", "release"),
+    "hook.point": ("hooks", "point"),
+    "hook.start": ("hook_runs", "start"),
+    "convention.deploy": ("conventions", "deploy"),
 }
 #: The same for operations whose content is a blob: they name it in `data["blob"]`, and their function takes its lines too.
 #: Seconds may go by in them, so no command on the fast path applies one.
-_LARGE: dict[str, tuple[str, str]] = {}
+_LARGE = {"hook.finish": ("hook_runs", "finish")}
 
 #: Where the lines of a blob come from: digest → lines. Raises `TelemetryError` when the blob is gone or damaged.
 Blobs = Callable[[str], Iterable[bytes]]

@@ -1,9 +1,9 @@
-"""`telemetry db …`, `telemetry config …` and `telemetry completion`."""
+"""`telemetry db …`, `telemetry config …`, `telemetry completion` and `telemetry doctor`."""
 
 from typing import Annotated
 
 import typer
-from typer import Argument
+from typer import Argument, Option
 
 from telemetry_cli.cli import options as o
 from telemetry_cli.cli.declare import command, group
@@ -15,6 +15,7 @@ config = group("The settings.")
 def add_to(app: typer.Typer) -> None:
     """Declare what belongs to no noun."""
     command(app, "completion", "completion:script")(completion)
+    command(app, "doctor", "doctor:doctor")(doctor)
 
 
 @command(db, "path", "db:path")
@@ -48,3 +49,11 @@ def completion(
     json: o.Json = False,
 ) -> None:
     """Print the script that completes command lines."""
+
+
+def doctor(
+    commit: Annotated[str | None, Option("--commit", metavar="SHA", help="Say why this commit has a run, or none.")] = None,
+    output: o.Output = None,
+    json: o.Json = False,
+) -> None:
+    """Find out what is wrong, and say what to do; nothing is changed."""

@@ -55,7 +55,10 @@ class Line:
     @property
     def is_full(self) -> bool:
         """Nothing but options can follow."""
-        return self.path in COMMANDS and not self.options_ended and self.positionals >= len(COMMANDS[self.path][2])
+        if self.path not in COMMANDS or self.options_ended:
+            return False
+        positionals = COMMANDS[self.path][2]
+        return self.positionals >= len(positionals) and not (positionals and positionals[-1][2])
 
     def _take(self, word: str) -> None:
         if self.awaited is not None:
@@ -65,7 +68,7 @@ class Line:
             self.options_ended = True
         elif word.startswith("-") and word != "-" and not self.options_ended:
             self._take_option(*word.partition("="))
-        elif self.path in COMMANDS:
+        elif self.path in COMMANDS and (self.positionals or (*self.path, word) not in COMMANDS):
             self.positionals += 1
         else:
             self.path = (*self.path, word)
@@ -137,13 +140,20 @@ def _words(line: Line, word: str, load: Callable[[str], Handler]) -> list[Candid
     """Subcommands, or the value of the next positional."""
     if line.path not in COMMANDS:
         return _subcommands(line.path)
-    positionals = COMMANDS[line.path][2][line.positionals :]
-    return _values(line, positionals[0][0], word, load) if positionals else []
+    positionals = COMMANDS[line.path][2]
+    found = _subcommands(line.path) if not line.positionals else []
+    if not positionals:
+        return found
+    following = positionals[min(line.positionals, len(positionals) - 1)]
+    if line.positionals >= len(positionals) and not following[2]:
+        return found
+    values = _values(line, following[0], word, load)
+    return values if values is FILES else [*found, *values]
 
 
 def _subcommands(path: tuple[str, ...]) -> list[Candidate]:
     depth = len(path)
-    names = dict.fromkeys(command[: depth + 1] for command in COMMANDS if command[:depth] == path)
+    names = dict.fromkeys(command[: depth + 1] for command in COMMANDS if command[:depth] == path and len(command) > depth)
     return [(name[-1], HELP.get(name, ("", {}))[0]) for name in names]
 
 

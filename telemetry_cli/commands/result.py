@@ -27,7 +27,8 @@ class Written:
 class Listing:
     """Rows, made as they are asked for: `view` names their table, `columns` their order, `key` the field that `-o ids` prints.
 
-    `chosen` tells that the user named the columns; the runs in `marked` (by event_id) are made to stand out.
+    `chosen` tells that the user named the columns; the runs in `marked` (by event_id) are made to stand out; `summary` is what
+    a table ends with, asked when its rows have gone by.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Listing:
         self.chosen = chosen
         self.absolute = absolute
         self.marked: set[object] = set()
+        self.summary: Callable[[], str] | None = None
 
 
 class Watched:
@@ -52,9 +54,12 @@ class Watched:
 
 
 class Card:
-    """One thing with all its fields; `beside` are runs that its table shows too, under a heading each."""
+    """One thing with all its fields; `beside` are runs that its table shows too, under a heading each; `code` is the exit code."""
 
-    def __init__(self, view: str, data: Record, notes: Sequence[str] = (), *, absolute: bool = False, beside: dict[str, list[Record]] | None = None) -> None:
+    def __init__(
+        self, view: str, data: Record, notes: Sequence[str] = (), *, absolute: bool = False, beside: dict[str, list[Record]] | None = None, code: int = 0
+    ) -> None:
+        self.code = code
         self.view = view
         self.data = data
         self.beside = beside or {}

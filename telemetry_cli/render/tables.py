@@ -30,7 +30,7 @@ _STATUS_STYLES = {"running": "cyan", "success": "green", "failure": "red", "part
 _FREE_TEXT = {
     "group",
     "agent_name", "job_type", "git_branch", "branch", "author", "git_commit_author", "payload_json", "metrics_json", "context_json", "event_type", "value",
-    "source", "input_summary", "output_summary", "error_summary", "error_details", "git_repo", "repo",
+    "source", "subject", "text", "input_summary", "output_summary", "error_summary", "error_details", "git_repo", "repo",
 }  # fmt: skip
 
 #: view → (heading → the row's text). What a listing shows when the user names no columns.
@@ -55,6 +55,19 @@ _COLUMNS: dict[str, dict[str, str]] = {
         "committed": "timestamp",
         "branch": "branch",
     },
+    "git-hooks": {"hook": "hook", "fires": "fires", "last fired": "last_fired", "through": "through", "finding": "finding"},
+    "log": {
+        "commit": "commit_hash",
+        "committed": "timestamp",
+        "author": "author",
+        "subject": "subject",
+        "run": "event_id",
+        "agent": "agent_name",
+        "source": "source",
+        "lines": "lines",
+    },
+    "blame": {"line": "line", "commit": "commit_hash", "run": "event_id", "agent": "agent_name", "source": "source", "text": "text"},
+    "relinked": {"commit": "commit_hash", "status": "status", "by": "by", "in the place of": "replaces", "why not": "reason"},
     "settings": {"setting": "setting", "value": "value", "source": "source"},
     "stats": {
         "group": "group",
@@ -72,17 +85,17 @@ _COLUMNS: dict[str, dict[str, str]] = {
 }
 #: What a narrow terminal does without, the first one first; a column the user named stays.
 _DROPPED_FIRST = (
-    "trace_id", "git_branch", "branch", "author", "items_skipped", "items_discovered", "items_failed", "items_succeeded", "cancelled", "timeout", "partial",
+    "trace_id", "git_branch", "branch", "author", "lines", "items_skipped", "items_discovered", "items_failed", "items_succeeded", "cancelled", "timeout", "partial",
     "git_commit_hash", "max_ms", "duration_ms", "job_type", "source", "role",
 )  # fmt: skip
 #: Fields that are wrapped rather than cut: a path is of no use without its end.
-_WHOLE = ("value",)
+_WHOLE = ("value", "finding", "reason", "replaces")
 #: What makes a column empty, and left out; of figures a nought says as little as nothing.
 _EMPTY = {"stats": (None, "", 0)}
 #: Counts and figures, aligned by their last digit.
 _NUMBERS = {
     "duration_ms", "runs", "running", "success", "failure", "partial", "timeout", "cancelled", "success_rate", "p50_ms", "p95_ms", "max_ms",
-    "items_discovered", "items_succeeded", "items_failed", "items_skipped",
+    "items_discovered", "items_succeeded", "items_failed", "items_skipped", "line", "lines",
 }  # fmt: skip
 _AGENTS = 12
 _NOTHING = {
@@ -92,6 +105,9 @@ _NOTHING = {
     "settings": "No settings.",
     "stats": "No runs. Leave a filter out, or record one: telemetry run start --agent-name NAME --job-type TYPE",
     "sql": "No rows.",
+    "log": "No commits.",
+    "blame": "No lines.",
+    "relinked": "Nothing to link: no commit with a run has left the history, or telemetry knows of none.",
 }
 
 
@@ -134,7 +150,7 @@ def _parts(result: Card | Listing, width: int) -> Iterator[Part]:
     if isinstance(result, Listing):
         yield from _tables(result, width)
     else:
-        yield from {"metadata": _metadata, "run": _run_card, "status": _status, "tree": _run_tree}[result.view](result, width)
+        yield from {"metadata": _metadata, "run": _run_card, "status": _status, "tree": _run_tree, "commit": _commit_card}[result.view](result, width)
 
 
 def _tables(listing: Listing, width: int) -> Iterator[Part]:
@@ -153,6 +169,8 @@ def _tables(listing: Listing, width: int) -> Iterator[Part]:
         yield layout.table(cells, marks, with_header=is_first)
     if layout is None:
         yield Text(_NOTHING[listing.view])
+    elif listing.summary:
+        yield Text(f"\n{listing.summary()}", style="dim")
 
 
 def _columns(listing: Listing, page: list[Record]) -> dict[str, str]:
@@ -231,13 +249,17 @@ def _cell(name: str, row: Record, absolute: bool, shorten: Callable[[str], str] 
         return Text(printable(shorten(str(value))))
     if name in ("git_commit_hash", "commit_hash"):
         return Text(str(value)[:10], style=Style(link=str(row["commit_url"])) if row.get("commit_url") else "")
+    if name == "replaces" and isinstance(value, list):
+        return Text(" ".join(str(sha)[:10] for sha in value))
+    if name == "fires":
+        return Text("yes", style="green") if value else Text("no", style="red")
     if name == "duration_ms":
         return Text("" if row.get("end_time", value) is None and not value else duration(int(str(value))))
     if name in ("p50_ms", "p95_ms", "max_ms"):
         return Text(duration(int(str(value))))
     if name == "success_rate":
         return Text(f"{float(str(value)):.0%}")
-    if isinstance(value, str) and name.endswith(("_time", "_at", "timestamp")):
+    if isinstance(value, str) and name.endswith(("_time", "_at", "timestamp", "_fired")):
         return Text(printable(value) if absolute else age(value))
     return Text(printable(value if isinstance(value, str) else encode(value) if isinstance(value, (dict, list)) else str(value)))
 
@@ -252,6 +274,19 @@ def _metadata(card: Card, _width: int) -> Iterator[Part]:
     for index in range(max(len(agents), len(jobs))):
         table.add_row(*(Text(printable(names[index]) if index < len(names) else "") for names in (agents, jobs)))
     yield table
+
+
+def _commit_card(card: Card, _width: int) -> Iterator[Part]:
+    """Why a commit has a run or none, in sentences; and the runs."""
+    data = card.data
+    yield Text(printable(f"{data['commit_hash']}: {data['reason']}"), style="bold")
+    yield Text(printable(str(data["explanation"])))
+    runs = data["runs"]
+    assert isinstance(runs, list)
+    for run in runs:
+        yield Text(printable(f"  {run['event_id']}  {run['agent_name']}/{run['job_type']}  {run['role']}, {run['source']}"))
+    if data["advice"]:
+        yield Text(printable(str(data["advice"])))
 
 
 def _status(card: Card, width: int) -> Iterator[Part]:

@@ -1,5 +1,6 @@
 """Questions about runs and their events."""
 
+import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 
@@ -114,6 +115,11 @@ class Filters:
         """The run is associated with a commit whose SHA begins so, now or earlier."""
         self.terms.append("event_id IN (SELECT event_id FROM run_commits WHERE commit_hash >= ? AND commit_hash < ?)")
         self.values.extend((prefix, prefix + "g"))
+
+    def commits(self, shas: Sequence[str]) -> None:
+        """The run is associated with one of these commits, now or earlier."""
+        self.terms.append("event_id IN (SELECT event_id FROM run_commits WHERE commit_hash IN (SELECT value FROM json_each(?)))")
+        self.values.append(json.dumps(shas))
 
     def begins(self, prefix: str) -> None:
         """The event_id begins so."""

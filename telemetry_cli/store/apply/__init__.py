@@ -19,6 +19,7 @@ _HANDLERS = {
     "run.end": ("runs", "end"),
     "run.event": ("runs", "event"),
     "commit.associate": ("commits", "associate"),
+    "commit.rewrite": ("commits", "rewrite"),
 }
 #: The same for operations whose content is a blob: they name it in `data["blob"]`, and their function takes its lines too.
 #: Seconds may go by in them, so no command on the fast path applies one.

@@ -1,0 +1,1 @@
+"""Git hooks that record: how they come into a repository, what they do when git calls them, how rewritten commits keep their runs."""

@@ -91,7 +91,7 @@ COMMANDS: dict[
         False,
     ),
     ('git-hooks', 'fire'): (
-        'githooks:fire',
+        'fire:fire',
         {},
         (('hook', False, False), ('arguments', False, True)),
         {'hook': None, 'arguments': None},

@@ -59,7 +59,7 @@ def _fire(argv: list[str]) -> int:
         config = Config(**global_options)
         if not config.disabled:
             hook, *arguments = words[len(_FIRE) :] or [""]
-            _load("githooks:fire")(config, "text", hook=hook, arguments=arguments)
+            _load("fire:fire")(config, "text", hook=hook, arguments=arguments)
     except Exception:  # noqa: S110 - git would show what is said here to whoever commits
         pass
     return 0

@@ -35,7 +35,7 @@ def status(repo: Repo = None, absolute: o.Absolute = False, output: o.Output = N
     """Show which hooks are installed, and whether they fire."""
 
 
-@command(app, "fire", "githooks:fire")
+@command(app, "fire", "fire:fire")
 def fire(
     hook: Annotated[str | None, Argument(metavar="HOOK", help="post-commit, post-rewrite or post-merge.")] = None,
     arguments: Annotated[list[str] | None, Argument(metavar="ARG…", help="What git gives the hook.")] = None,

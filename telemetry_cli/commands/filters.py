@@ -91,7 +91,9 @@ def _range(value: str, repo: str | None) -> list[str]:
     repository.deadline = time.monotonic() + _RANGE_SECONDS
     listed = repository.ask("rev-list", "--end-of-options", value, "--", most=_LARGEST_RANGE) if value.isprintable() else None
     if listed is None:
-        raise InvalidInput(f"--commit: {rules.shorten(value)!r} is no range of commits in {repository.folder}", "Name two commits, such as v1.0..v1.1 or main..topic.")
+        raise InvalidInput(
+            f"--commit: {rules.shorten(value)!r} is no range of commits in {repository.folder}", "Name two commits, such as v1.0..v1.1 or main..topic."
+        )
     if len(listed) >= _LARGEST_RANGE:
         raise InvalidInput(f"--commit: {rules.shorten(value)!r} holds more than a million commits; give a smaller range")
     return listed.decode("ascii").split()

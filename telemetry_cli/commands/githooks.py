@@ -1,38 +1,29 @@
-"""Git hooks: git-hooks install, uninstall, status, fire."""
+"""Git hooks: git-hooks install, uninstall, status."""
 
 import os
+import shutil
 import sys
-from collections.abc import Sequence
 
 from telemetry_cli import rules
 from telemetry_cli.commands.result import READS, WRITES, Listing, Record, Written, handler
 from telemetry_cli.config import Config, is_from_flag
 from telemetry_cli.errors import InvalidInput
-from telemetry_cli.githooks.fire import HOOKS
+from telemetry_cli.githooks import HOOKS, places, script, state
+from telemetry_cli.githooks.install import install as install_hooks
+from telemetry_cli.githooks.install import uninstall as uninstall_hooks
 
 _COLUMNS = ("hook", "installed", "fires", "last_fired", "through", "path", "earlier", "finding")
-
-
-@handler("text", records=True)
-def fire(config: Config, output: str, *, hook: str | None, arguments: Sequence[str] | None) -> Written:
-    """What a hook does when git calls it; nothing is printed."""
-    from telemetry_cli.githooks.fire import fire as fire_hook
-
-    fire_hook(config, hook or "", list(arguments or ()))
-    return Written({}, None)
 
 
 @handler(*WRITES)
 def install(config: Config, output: str, *, repo: str | None, hooks: str | None, print_: bool, force: bool) -> Written:
     """Put hooks into a repository; where others manage its hooks, print what to add to theirs."""
-    from telemetry_cli.githooks import places, script
-    from telemetry_cli.githooks.install import install as install_hooks
-
     wanted = _hooks(hooks)
     place = places.place(repo)
     lines = script.snippet(place.manager or "", wanted)
     if print_:
-        return Written({"manager": place.manager, "snippet": lines}, lines.rstrip("\n"), multiline=True)
+        data: Record = {"manager": place.manager, "snippet": lines}
+        return Written(data, lines.rstrip("\n"), multiline=True)
     if not place.takes_files and not force:
         if place.configs and all(place.manager_fires(hook) for hook in wanted):
             return Written({"status": "unchanged", "hooks": []}, f"unchanged: {place.manager} fires {', '.join(wanted)}")
@@ -43,13 +34,11 @@ def install(config: Config, output: str, *, repo: str | None, hooks: str | None,
     return Written({"status": status, "hooks_path": place.folder, "hooks": done}, "\n".join(map(_said, done)), multiline=True)
 
 
-def _refusal(place: object) -> str:
-    from telemetry_cli.githooks.places import Place
-
-    assert isinstance(place, Place)
+def _refusal(place: places.Place) -> str:
     if place.manager == "outside":
         return f"refused: core.hooksPath leads out of the repository, to {place.folder}, which other repositories may share; add these lines to the hooks there"
-    return f"refused: the hooks of this repository are managed by {place.manager}; add these lines to its config ({', '.join(place.configs) or 'there is none yet'})"
+    configs = ", ".join(place.configs) or "there is none yet"
+    return f"refused: the hooks of this repository are managed by {place.manager}; add these lines to its config ({configs})"
 
 
 def _said(done: Record) -> str:
@@ -60,9 +49,6 @@ def _said(done: Record) -> str:
 @handler(*WRITES)
 def uninstall(config: Config, output: str, *, repo: str | None, hooks: str | None) -> Written:
     """Take our hooks away and put the earlier ones back, byte for byte."""
-    from telemetry_cli.githooks import places
-    from telemetry_cli.githooks.install import uninstall as uninstall_hooks
-
     wanted = _hooks(hooks)
     place = places.place(repo)
     done = uninstall_hooks(place, wanted)
@@ -74,8 +60,6 @@ def uninstall(config: Config, output: str, *, repo: str | None, hooks: str | Non
 @handler(*READS)
 def status(config: Config, output: str, *, repo: str | None, absolute: bool) -> Listing:
     """Which hooks are installed, and whether they fire, by the marks they leave."""
-    from telemetry_cli.githooks import places, state
-
     place = places.place(repo)
     rows: list[Record] = [
         {
@@ -105,8 +89,6 @@ def _hooks(value: str | None) -> tuple[str, ...]:
 
 def _program() -> str:
     """The path of this program, as it was called or as it is installed beside this interpreter."""
-    import shutil
-
     beside = os.path.join(os.path.dirname(sys.executable), "telemetry")
     called = shutil.which(sys.argv[0]) if os.path.basename(sys.argv[0]) == "telemetry" else None
     return os.path.abspath(called or (beside if os.access(beside, os.X_OK) else shutil.which("telemetry") or beside))

@@ -309,7 +309,9 @@ def _parse(sha: str, content: bytes) -> Commit:
         text = author.decode(named if named.startswith(_ENCODINGS) else "utf-8", "replace")
     except (LookupError, ValueError):
         text = author.decode(errors="replace")
-    return Commit(sha, f"{text}>".replace("\0", "").encode(errors="replace").decode() if author else None, _committed_at(headers.get(b"committer", b"")), tuple(parents))
+    return Commit(
+        sha, f"{text}>".replace("\0", "").encode(errors="replace").decode() if author else None, _committed_at(headers.get(b"committer", b"")), tuple(parents)
+    )
 
 
 def _committed_at(committer: bytes) -> str | None:

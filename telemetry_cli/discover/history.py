@@ -35,13 +35,13 @@ def stream(repository: Repository, *arguments: str, question: bytes = b"", folde
         asked.write(question)
         asked.seek(0)
         try:
-            process = subprocess.Popen(command, stdin=asked, stdout=subprocess.PIPE, stderr=said, env=git_process.scrubbed())
+            process = subprocess.Popen(command, stdin=asked, stdout=subprocess.PIPE, bufsize=0, stderr=said, env=git_process.scrubbed())  # noqa: S603 - git, with words that were checked
         except OSError as error:
             raise InvalidInput(f"git could not be run: {error.strerror}", "Install git, or put it on the PATH.") from None
         with process:
             assert process.stdout
             try:
-                while piece := process.stdout.read1(_CHUNK):
+                while piece := process.stdout.read(_CHUNK):
                     yield piece
             finally:
                 if process.poll() is None:
@@ -64,7 +64,15 @@ def parts(pieces: Iterator[bytes], separator: bytes) -> Iterator[bytes]:
 
 def commits(repository: Repository, revisions: list[str], limit: int, *, count_lines: bool) -> Iterator[Commit]:
     """The commits that `git log` lists (0: all): commit_hash, author, timestamp, subject; with `count_lines` how many lines each added."""
-    options = ["--no-show-signature", "--no-color", "--no-decorate", "--no-notes", "--no-mailmap", "--encoding=UTF-8", "--format=%x00%H%x00%an <%ae>%x00%ct%x00%s%x00"]
+    options = [
+        "--no-show-signature",
+        "--no-color",
+        "--no-decorate",
+        "--no-notes",
+        "--no-mailmap",
+        "--encoding=UTF-8",
+        "--format=%x00%H%x00%an <%ae>%x00%ct%x00%s%x00",
+    ]
     if limit:
         options.append(f"--max-count={limit}")
     options += ["--shortstat", "--ignore-submodules=all", *NO_PROGRAMS] if count_lines else ["--no-patch"]

@@ -55,7 +55,8 @@ def _said(*command: str) -> str | None:
     import subprocess
 
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=1, check=False, env={"LC_ALL": "C", "PATH": os.defpath + ":/usr/sbin:/sbin"})
+        env = {"LC_ALL": "C", "PATH": os.defpath + ":/usr/sbin:/sbin"}
+        done = subprocess.run(command, capture_output=True, text=True, timeout=1, check=False, env=env)  # noqa: S603 - our own words
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip() or None

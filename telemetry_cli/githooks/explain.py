@@ -19,13 +19,20 @@ def explain(config: Config, revision: str) -> Explanation:
     commit = git.look_up(repository, revision)[0] if repository and revision.strip() and revision.isprintable() else None
     sha = commit.sha if commit else rules.commit_hash(revision)
     if sha is None:
-        raise InvalidInput(f"--commit: {rules.shorten(revision)!r} is no commit{' of the repository here' if repository else '; there is no repository here to ask'}")
+        raise InvalidInput(
+            f"--commit: {rules.shorten(revision)!r} is no commit{' of the repository here' if repository else '; there is no repository here to ask'}"
+        )
     for reason in (_by_ledger(config, sha), _by_journal(config, sha)):
         if reason:
             return reason
     if repository is None or commit is None:
         where = f"the repository around {repository.folder}" if repository else "there is no repository here, which"
-        return _reason(sha, "repository-unknown", f"{where} does not know this commit" if repository else f"{where} could tell more of it", "Ask in the repository where it was made.")
+        return _reason(
+            sha,
+            "repository-unknown",
+            f"{where} does not know this commit" if repository else f"{where} could tell more of it",
+            "Ask in the repository where it was made.",
+        )
     return _by_hooks(config, repository, commit)
 
 
@@ -47,7 +54,9 @@ def _by_ledger(config: Config, sha: str) -> Explanation | None:
         found = [run for hash_ in runs for run in runs[hash_]]
         return _reason(str(last["commit_hash"]), "associated", f"it was associated with {last['event_id']} at {last['associated_at']}{carried}", "", found)
     if rejected:
-        return _reason(sha, "rejected", f"its association was rejected: {rejected[-1]['message']}", "Name a run that exists: telemetry associate-commit RUN --commit SHA")
+        return _reason(
+            sha, "rejected", f"its association was rejected: {rejected[-1]['message']}", "Name a run that exists: telemetry associate-commit RUN --commit SHA"
+        )
     return None
 
 
@@ -67,7 +76,9 @@ def _by_hooks(config: Config, repository: git.Repository, commit: git.Commit) ->
     place = places.place(repository.work_tree or repository.git_dir)
     found = state.states(place, ("post-commit",))[0]
     if found.through is None:
-        return _reason(commit.sha, "hook-not-installed", f"no hook of telemetry's is installed in {place.folder}", f"Run: telemetry git-hooks install. {by_hand}")
+        return _reason(
+            commit.sha, "hook-not-installed", f"no hook of telemetry's is installed in {place.folder}", f"Run: telemetry git-hooks install. {by_hand}"
+        )
     made = clock.parse_stamp(str(commit.timestamp)).timestamp() if commit.timestamp else None
     if made and found.installed_at and made < found.installed_at - 1:
         return _reason(commit.sha, "hook-not-installed", "it was made before the hook was installed", by_hand)
@@ -82,5 +93,8 @@ def _by_firing(config: Config, firing: fired.Firing) -> tuple[str, str]:
     if firing.outcome == fired.FAILED:
         return "not-recorded", f"{at}, and could not record: see to {config.base_dir}"
     if firing.outcome in (fired.RECORDED, fired.BUFFERED):
-        return "no-run-open", f"{at} and recorded, and when that was applied no run was open that was started in this repository (in another base folder, perhaps)"
+        return (
+            "no-run-open",
+            f"{at} and recorded, and when that was applied no run was open that was started in this repository (in another base folder, perhaps)",
+        )
     return "no-run-open", f"{at}, and no run was open that was started in this repository on this machine, nor named by TELEMETRY_EVENT_ID"

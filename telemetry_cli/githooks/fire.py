@@ -14,6 +14,7 @@ from telemetry_cli import clock, rules
 from telemetry_cli.config import Config
 from telemetry_cli.discover import environment, git, moves, processes
 from telemetry_cli.errors import TelemetryError
+from telemetry_cli.githooks import HOOKS
 from telemetry_cli.githooks.fired import BUFFERED, FAILED, NO_RUN, NOTHING, REBASING, RECORDED, Firing, leave
 from telemetry_cli.reader import glance
 from telemetry_cli.recorder import record
@@ -104,8 +105,8 @@ def _associate(call: _Call, commit: git.Commit) -> str:
 def _run(call: _Call, commit: git.Commit) -> dict[str, object] | None:
     """How the operation says which run the commit belongs to; None when it belongs to none.
 
-    The environment's, else the one that is open here. Which that is, is settled where the operation stands in the journal: what
-    was recorded before it may not be in the database yet.
+    The environment's, else the one that is open here. Where the database cannot tell, because it is locked or more was recorded than
+    it holds, that is settled where the operation stands in the journal.
     """
     current = environment.current_run()
     if current:
@@ -116,23 +117,26 @@ def _run(call: _Call, commit: git.Commit) -> dict[str, object] | None:
         "since": clock.stamp(call.moment - _OPEN_FOR),
         "boot_id": processes.identity(os.getpid())[1],
     }
-    is_none, wanted["gone"] = _look_for_open(call.config, wanted)
+    is_certain, event_id = _open_run(call.config, wanted)
+    if event_id is not None:
+        return {"run": event_id}
     if call.config.hooks_record == "always":
         return {"open": wanted, "otherwise": _short_run(call, commit)}
-    return None if is_none else {"open": wanted}
+    return None if is_certain else {"open": wanted}
 
 
-def _look_for_open(config: Config, wanted: dict[str, object]) -> tuple[bool, list[str]]:
-    """Whether it is certain that no run is open, and the runs whose recorded process was found gone."""
+def _open_run(config: Config, wanted: dict[str, object]) -> tuple[bool, str | None]:
+    """Whether the database can tell which run is open, and that run's event_id; adds to `wanted["gone"]` those whose process is."""
     gone: list[str] = []
+    wanted["gone"] = gone
     try:
         db = glance(config, _GLANCE_SECONDS)
         if db is None:
-            return False, gone
+            return False, None
         with translated(config.db_path):
             rows = commits.open_runs(db, str(wanted["git_dir"]), environment.host())
     except (TelemetryError, OSError):
-        return False, gone
+        return False, None
     for row in rows:
         pid, started, boot = row["pid"], row["process_started"], row["boot_id"]
         if isinstance(pid, int):
@@ -141,9 +145,9 @@ def _look_for_open(config: Config, wanted: dict[str, object]) -> tuple[bool, lis
             if alive is False or (alive is None and str(row["start_time"]) < str(wanted["since"])):
                 gone.append(str(row["event_id"]))
                 continue
-        if commits.is_open(row, {**wanted, "gone": gone}):
-            return False, gone
-    return True, gone
+        if commits.is_open(row, wanted):
+            return True, str(row["event_id"])
+    return True, None
 
 
 def _short_run(call: _Call, commit: git.Commit) -> dict[str, object]:
@@ -224,5 +228,4 @@ def _facts(call: _Call, news: list[str]) -> dict[str, dict[str, object]]:
     return facts
 
 
-_ACTS = {"post-commit": _post_commit, "post-rewrite": _post_rewrite, "post-merge": _post_merge}
-HOOKS = tuple(_ACTS)
+_ACTS = dict(zip(HOOKS, (_post_commit, _post_rewrite, _post_merge), strict=True))

@@ -20,7 +20,7 @@ def install(place: places.Place, hooks: tuple[str, ...], program: str, options: 
     """
     plans = [_plan(place, hook, program, options, force=force) for hook in hooks]
     os.makedirs(place.folder, exist_ok=True)
-    for hook, text, keeps, status in plans:
+    for hook, text, keeps, _ in plans:
         if text is not None:
             _put(place.path(hook), text, keeps=keeps)
     return [_done(place, hook, status) for hook, _, _, status in plans]

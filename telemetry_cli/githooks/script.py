@@ -39,7 +39,7 @@ _KEEP = """\
 told=$(cat; printf x)
 told=${told%x}
 """
-_TELL = "printf %s \"$told\" 2>/dev/null | "
+_TELL = 'printf %s "$told" 2>/dev/null | '
 
 
 def script(hook: str, program: str, options: tuple[str, ...] = (), *, chained: bool = False, by_shell: bool = False) -> str:

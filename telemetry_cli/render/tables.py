@@ -54,6 +54,7 @@ _COLUMNS: dict[str, dict[str, str]] = {
         "author": "author",
         "committed": "timestamp",
         "branch": "branch",
+        "now": "superseded_by",
     },
     "git-hooks": {"hook": "hook", "fires": "fires", "last fired": "last_fired", "through": "through", "finding": "finding"},
     "log": {
@@ -85,8 +86,8 @@ _COLUMNS: dict[str, dict[str, str]] = {
 }
 #: What a narrow terminal does without, the first one first; a column the user named stays.
 _DROPPED_FIRST = (
-    "trace_id", "git_branch", "branch", "author", "lines", "items_skipped", "items_discovered", "items_failed", "items_succeeded", "cancelled", "timeout", "partial",
-    "git_commit_hash", "max_ms", "duration_ms", "job_type", "source", "role",
+    "trace_id", "git_branch", "branch", "author", "lines", "items_skipped", "items_discovered", "items_failed", "items_succeeded", "cancelled", "timeout",
+    "partial", "git_commit_hash", "max_ms", "duration_ms", "job_type", "source", "role",
 )  # fmt: skip
 #: Fields that are wrapped rather than cut: a path is of no use without its end.
 _WHOLE = ("value", "finding", "reason", "replaces")
@@ -247,7 +248,7 @@ def _cell(name: str, row: Record, absolute: bool, shorten: Callable[[str], str] 
         return Text(str(value), style=_STATUS_STYLES.get(str(value), ""))
     if name == "event_id":
         return Text(printable(shorten(str(value))))
-    if name in ("git_commit_hash", "commit_hash"):
+    if name in ("git_commit_hash", "commit_hash", "superseded_by"):
         return Text(str(value)[:10], style=Style(link=str(row["commit_url"])) if row.get("commit_url") else "")
     if name == "replaces" and isinstance(value, list):
         return Text(" ".join(str(sha)[:10] for sha in value))

@@ -1,14 +1,15 @@
 """Which run a commit belongs to, when git itself calls the hook."""
 
-import json
 import os
-from datetime import datetime
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 from support import Git, Telemetry
+
+from telemetry_cli import clock
 
 Repository = Git
 
@@ -25,11 +26,14 @@ def own_process() -> dict[str, object]:
     return {"pid": os.getpid(), "process_started": stat[19], "boot_id": Path("/proc/sys/kernel/random/boot_id").read_text().strip()}
 
 
+def open_run(repo: Repository, event_id: str, start_time: str) -> dict[str, object]:
+    named = {"event_id": event_id, "run_id": event_id, "agent_name": "a", "job_type": "j", "status": "running"}
+    return {**named, "start_time": start_time, "host": os.uname().nodename, "git_dir": str(repo.path / ".git")}
+
+
 def started(telemetry: Telemetry, repo: Repository, event_id: str, start_time: str, **process: object) -> None:
     """A running run of this repository, with a process on record, as `run exec` leaves it."""
-    telemetry("db", "drain")
-    data = {"event_id": event_id, "run_id": event_id, "agent_name": "a", "job_type": "j", "status": "running", "start_time": start_time, "host": os.uname().nodename}
-    telemetry.append("run.create", start_time, **data, git_dir=str(repo.path / ".git"), **process)
+    telemetry.append("run.create", start_time, **open_run(repo, event_id, start_time), **process)
 
 
 def test_the_environment_names_the_run(repo: Repository, telemetry: Telemetry) -> None:
@@ -108,7 +112,13 @@ def test_always_makes_a_short_run(repo: Repository, telemetry: Telemetry) -> Non
     config(telemetry, '[git_hooks]\nrecord = "always"\n')
     sha = repo.change()
     (run,) = telemetry("query", "--commit", sha, "--json").json
-    assert (run["agent_name"], run["job_type"], run["status"], run["git_branch"], run["git_dir"]) == ("git", "commit", "success", "main", str(repo.path / ".git"))
+    assert (run["agent_name"], run["job_type"], run["status"], run["git_branch"], run["git_dir"]) == (
+        "git",
+        "commit",
+        "success",
+        "main",
+        str(repo.path / ".git"),
+    )
     assert run["end_time"] >= run["start_time"]
     telemetry("git-hooks", "fire", "post-commit", cwd=repo.path)
     assert telemetry("query", "--count").line == "1"
@@ -147,7 +157,19 @@ def test_a_repository_apart_from_its_work_tree(repo: Repository, telemetry: Tele
     (around.path / "home").mkdir()
     telemetry.start("--event-id", "around", cwd=around.path)
     telemetry.start("--event-id", "apart", cwd=repo.path)
-    repo("--git-dir", str(repo.path / ".git"), "--work-tree", str(around.path / "home"), "-C", str(around.path / "home"), "commit", "--allow-empty", "-m", "x", "--quiet")
+    repo(
+        "--git-dir",
+        str(repo.path / ".git"),
+        "--work-tree",
+        str(around.path / "home"),
+        "-C",
+        str(around.path / "home"),
+        "commit",
+        "--allow-empty",
+        "-m",
+        "x",
+        "--quiet",
+    )
     assert repo.runs_of("HEAD") == ["apart"]
 
 
@@ -208,8 +230,7 @@ def test_cherry_picks_and_reverts_are_commits(repo: Repository, telemetry: Telem
 def test_a_buffered_start_is_found(repo: Repository, telemetry: Telemetry) -> None:
     """What was recorded and not applied yet counts: which run is open is settled in the journal's order."""
     telemetry.start("--no-git")
-    moment = json.loads(subprocess.check_output([sys.executable, "-c", "import json; from telemetry_cli import clock; print(json.dumps(clock.stamp(clock.now())))"]))
-    data = {"event_id": "waiting", "run_id": "w", "agent_name": "a", "job_type": "j", "status": "running", "start_time": moment, "host": os.uname().nodename}
-    telemetry.append("run.create", moment, **data, git_dir=str(repo.path / ".git"))
+    moment = clock.stamp(clock.now())
+    telemetry.append("run.create", moment, **open_run(repo, "waiting", moment))
     repo.change()
     assert repo.runs_of("HEAD") == ["waiting"]

@@ -134,7 +134,9 @@ def test_back_to_an_old_commit_and_on_from_there(repo: Repository, telemetry: Te
 
 
 def fire(telemetry: Telemetry, repo: Repository, *arguments: str, stdin: str = "", env: dict[str, str] | None = None) -> None:
-    done = subprocess.run([PROGRAM, "git-hooks", "fire", *arguments], cwd=repo.path, env=repo.env | (env or {}), input=stdin, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [PROGRAM, "git-hooks", "fire", *arguments], cwd=repo.path, env=repo.env | (env or {}), input=stdin, capture_output=True, text=True, timeout=60
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 

@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import islice
 
 from telemetry_cli import clock
 from telemetry_cli.discover import git_process
@@ -78,7 +79,7 @@ def commits(repository: Repository, revisions: list[str], limit: int, *, count_l
     options += ["--shortstat", "--ignore-submodules=all", *NO_PROGRAMS] if count_lines else ["--no-patch"]
     fields = parts(stream(repository, "log", *options, "--end-of-options", *revisions, "--"), b"\0")
     next(fields, None)
-    while len(found := [field for field, _ in zip(fields, range(_FIELDS), strict=False)]) == _FIELDS:
+    while len(found := list(islice(fields, _FIELDS))) == _FIELDS:
         sha, author, at, subject, statistics = (field.decode(errors="replace") for field in found)
         commit: Commit = {"commit_hash": sha, "author": author, "timestamp": _stamp(at), "subject": subject}
         yield commit | {"lines": _insertions(statistics)} if count_lines else commit

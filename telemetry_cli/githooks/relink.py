@@ -177,7 +177,7 @@ def _summed(pieces: Iterator[bytes], asked: dict[str, list[str]]) -> Iterator[tu
             pair, digest = named, hashlib.sha1(usedforsecurity=False)
         elif line.startswith(b"index "):
             index = line
-        elif not line.startswith(b"@@"):
+        elif line and not line.startswith(b"@@"):
             # Of what is no text only the objects tell what it is.
             digest.update(b"".join((index + line if line.startswith(b"Binary files ") else line).split()) + b"\n")
     if pair:

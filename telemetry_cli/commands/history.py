@@ -70,6 +70,7 @@ def _in_a_table(row: Record) -> Record:
     named = dict.fromkeys(f"{run['agent_name']}/{run['job_type']}" for run in runs)
     return {
         **row,
+        "lines": row.get("lines"),
         "event_id": runs[-1]["event_id"] if runs else None,
         "agent_name": ", ".join(named) if runs else "no run",
         "source": ", ".join(dict.fromkeys(run["source"] for run in runs)) or None,

@@ -8,6 +8,7 @@ from itertools import islice, pairwise
 from os.path import commonprefix
 
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.style import Style
 from rich.table import Table
@@ -98,6 +99,8 @@ _NUMBERS = {
     "duration_ms", "runs", "running", "success", "failure", "partial", "timeout", "cancelled", "success_rate", "p50_ms", "p95_ms", "max_ms",
     "items_discovered", "items_succeeded", "items_failed", "items_skipped", "line", "lines",
 }  # fmt: skip
+#: Views that may have a row for each commit of a history, or each line of a file.
+_LONG = ("log", "blame")
 _AGENTS = 12
 _NOTHING = {
     "runs": "No runs. Leave a filter out, or record one: telemetry run start --agent-name NAME --job-type TYPE",
@@ -115,6 +118,9 @@ _NOTHING = {
 def draw(result: Card | Listing) -> Iterator[str]:
     """The text of a result: tables for a listing, a card for a single thing."""
     console = _console(whole=isinstance(result, Listing) and result.view == "settings")
+    if isinstance(result, Listing) and result.view in _LONG:
+        yield from _long(result, console.width)
+        return
     for part in _parts(result, console.width):
         console.print(part)
         yield _taken(console)
@@ -163,15 +169,57 @@ def _tables(listing: Listing, width: int) -> Iterator[Part]:
         shorten = _shortest_prefixes(page) if not listing.chosen and "event_id" in page[0] else str
         cells = [[_cell(name, row, listing.absolute, shorten) for name in columns.values()] for row in page]
         is_first = layout is None
-        layout = layout or _Layout(columns, cells, width, may_drop=not listing.chosen)
+        layout = layout or _Layout(columns, _widths(columns, [[cell.cell_len for cell in row] for row in cells]), width, may_drop=not listing.chosen)
         if is_first:
             cells = [[row[index] for index in layout.kept] for row in cells]
         marks = [row.get("event_id") in listing.marked for row in page]
         yield layout.table(cells, marks, with_header=is_first)
     if layout is None:
         yield Text(_NOTHING[listing.view])
+
+
+def _long(listing: Listing, width: int) -> Iterator[str]:
+    """A listing as long as a history, a line to a row: rich takes longer to draw one than git takes to list it."""
+    rows = iter(listing.rows)
+    layout = None
+    while page := list(islice(rows, _PAGE)):
+        columns = layout.columns if layout else _columns(listing, page)
+        shorten = _shortest_prefixes([row for row in page if row["event_id"] is not None])
+        cells = [[_plain_cell(name, row[name], listing.absolute, shorten) for name in columns.values()] for row in page]
+        if layout is None:
+            layout = _Layout(columns, _widths(columns, [[_wide(cell) for cell in row] for row in cells]), width, may_drop=True)
+            cells = [[row[index] for index in layout.kept] for row in cells]
+            yield _in_columns(list(layout.columns), layout) + "─" * min(width, sum(layout.widths) + _GAP * (len(layout.widths) - 1)) + "\n"
+        yield "".join(_in_columns(row, layout) for row in cells)
+    if layout is None:
+        yield f"{_NOTHING[listing.view]}\n"
     elif listing.summary:
-        yield Text(f"\n{listing.summary()}", style="dim")
+        yield f"\n{listing.summary()}\n"
+
+
+def _plain_cell(name: str, value: object, absolute: bool, shorten: Callable[[str], str]) -> str:
+    if value is None:
+        return ""
+    if name == "commit_hash":
+        return str(value)[:10]
+    if name == "timestamp":
+        return str(value) if absolute else age(str(value))
+    return printable(shorten(str(value)) if name == "event_id" else str(value))
+
+
+def _wide(text: str) -> int:
+    return len(text) if text.isascii() else cell_len(text)
+
+
+def _in_columns(cells: list[str], layout: "_Layout") -> str:
+    """A line of a table; what is too wide is cut."""
+    fitted = []
+    for cell, width, name in zip(cells, layout.widths, layout.columns.values(), strict=True):
+        wide = _wide(cell)
+        text = cell if wide <= width else set_cell_size(cell, width - 1).rstrip() + "…"
+        padding = " " * max(0, width - (wide if wide <= width else _wide(text)))
+        fitted.append(padding + text if name in _NUMBERS else text + padding)
+    return (" " * _GAP).join(fitted).rstrip() + "\n"
 
 
 def _columns(listing: Listing, page: list[Record]) -> dict[str, str]:
@@ -184,9 +232,8 @@ def _columns(listing: Listing, page: list[Record]) -> dict[str, str]:
 class _Layout:
     """The columns of a listing that fit, and their widths; `kept` are their places among all of them."""
 
-    def __init__(self, columns: dict[str, str], cells: list[list[Text]], width: int, *, may_drop: bool) -> None:
+    def __init__(self, columns: dict[str, str], widths: list[int], width: int, *, may_drop: bool) -> None:
         headings, names = list(columns), list(columns.values())
-        widths = [max(len(heading), *(row[index].cell_len for row in cells)) for index, heading in enumerate(headings)]
         self.kept = list(range(len(names)))
         droppable = [names.index(name) for name in _DROPPED_FIRST if name in names] if may_drop else []
         while droppable and _least(widths, names, self.kept) > width:
@@ -209,6 +256,11 @@ class _Layout:
         for row, mark in zip(cells, marks, strict=True):
             table.add_row(*row, style="reverse" if mark else None)
         return table
+
+
+def _widths(columns: dict[str, str], cells: list[list[int]]) -> list[int]:
+    """The width that each column would like to have."""
+    return [max(len(heading), *(row[index] for row in cells)) for index, heading in enumerate(columns)]
 
 
 def _least(widths: list[int], names: list[str], kept: list[int]) -> int:

@@ -60,7 +60,7 @@ def test_log_as_json(history: tuple[Git, list[str]], telemetry: Telemetry) -> No
 
 def test_log_as_a_table(history: tuple[Git, list[str]], telemetry: Telemetry) -> None:
     git, shas = history
-    out = telemetry("log", cwd=git.path).out
+    out = telemetry("log", cwd=git.path, env={"COLUMNS": "200"}).out
     assert "commit 2 [red]x[/nope]" in out
     (line,) = [line for line in out.splitlines() if line.startswith(shas[1][:10])]
     assert "no run" in line

@@ -92,9 +92,9 @@ COMMANDS: dict[
     ),
     ('git-hooks', 'fire'): (
         'fire:fire',
-        {},
+        {'-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
         (('hook', False, False), ('arguments', False, True)),
-        {'hook': None, 'arguments': None},
+        {'hook': None, 'arguments': None, 'output': None, 'json': False},
         True,
     ),
     ('git-hooks', 'install'): (

@@ -39,5 +39,7 @@ def status(repo: Repo = None, absolute: o.Absolute = False, output: o.Output = N
 def fire(
     hook: Annotated[str | None, Argument(metavar="HOOK", help="post-commit, post-rewrite or post-merge.")] = None,
     arguments: Annotated[list[str] | None, Argument(metavar="ARG…", help="What git gives the hook.")] = None,
+    output: o.Output = None,
+    json: o.Json = False,
 ) -> None:
     """What git calls: record, print nothing, exit 0 whatever happens."""

@@ -184,42 +184,50 @@ def _long(listing: Listing, width: int) -> Iterator[str]:
     layout = None
     while page := list(islice(rows, _PAGE)):
         columns = layout.columns if layout else _columns(listing, page)
-        shorten = _shortest_prefixes([row for row in page if row["event_id"] is not None])
-        cells = [[_plain_cell(name, row[name], listing.absolute, shorten) for name in columns.values()] for row in page]
+        texts = {name: _texts(name, page, listing.absolute) for name in columns.values()}
         if layout is None:
-            layout = _Layout(columns, _widths(columns, [[_wide(cell) for cell in row] for row in cells]), width, may_drop=True)
-            cells = [[row[index] for index in layout.kept] for row in cells]
-            yield _in_columns(list(layout.columns), layout) + "─" * min(width, sum(layout.widths) + _GAP * (len(layout.widths) - 1)) + "\n"
-        yield "".join(_in_columns(row, layout) for row in cells)
+            layout = _Layout(columns, [max(len(heading), *map(_wide, texts[name])) for heading, name in columns.items()], width, may_drop=True)
+            headings = [_fitted([heading], size, name) for (heading, name), size in zip(layout.columns.items(), layout.widths, strict=True)]
+            yield from _lines(headings)
+            yield "─" * min(width, sum(layout.widths) + _GAP * (len(layout.widths) - 1)) + "\n"
+        yield from _lines([_fitted(texts[name], size, name) for name, size in zip(layout.columns.values(), layout.widths, strict=True)])
     if layout is None:
         yield f"{_NOTHING[listing.view]}\n"
     elif listing.summary:
         yield f"\n{listing.summary()}\n"
 
 
-def _plain_cell(name: str, value: object, absolute: bool, shorten: Callable[[str], str]) -> str:
-    if value is None:
-        return ""
+def _texts(name: str, page: list[Record], absolute: bool) -> list[str]:
+    """A column of a page."""
+    values = [row[name] for row in page]
+    if name == "event_id":
+        shorten = _shortest_prefixes([row for row in page if row[name] is not None])
+        return ["" if value is None else printable(shorten(str(value))) for value in values]
     if name == "commit_hash":
-        return str(value)[:10]
-    if name == "timestamp":
-        return str(value) if absolute else age(str(value))
-    return printable(shorten(str(value)) if name == "event_id" else str(value))
+        return [str(value)[:10] for value in values]
+    if name == "timestamp" and not absolute:
+        return ["" if value is None else age(str(value)) for value in values]
+    return ["" if value is None else printable(str(value)) for value in values]
 
 
 def _wide(text: str) -> int:
     return len(text) if text.isascii() else cell_len(text)
 
 
-def _in_columns(cells: list[str], layout: "_Layout") -> str:
-    """A line of a table; what is too wide is cut."""
-    fitted = []
-    for cell, width, name in zip(cells, layout.widths, layout.columns.values(), strict=True):
-        wide = _wide(cell)
-        text = cell if wide <= width else set_cell_size(cell, width - 1).rstrip() + "…"
-        padding = " " * max(0, width - (wide if wide <= width else _wide(text)))
-        fitted.append(padding + text if name in _NUMBERS else text + padding)
-    return (" " * _GAP).join(fitted).rstrip() + "\n"
+def _fitted(texts: list[str], width: int, name: str) -> list[str]:
+    """A column, each text cut or filled up to its width."""
+    fill = str.rjust if name in _NUMBERS else str.ljust
+    return [fill(text, width) if text.isascii() and len(text) <= width else _cut(text, width) for text in texts]
+
+
+def _cut(text: str, width: int) -> str:
+    return set_cell_size(text, width) if _wide(text) <= width else set_cell_size(text, width - 1) + "…"
+
+
+def _lines(columns: list[list[str]]) -> Iterator[str]:
+    """The columns side by side, as one piece of text."""
+    gap = " " * _GAP
+    yield "".join(gap.join(row).rstrip() + "\n" for row in zip(*columns, strict=True))
 
 
 def _columns(listing: Listing, page: list[Record]) -> dict[str, str]:

@@ -37,7 +37,7 @@ def statuses(telemetry: Telemetry, repo: Repository, *options: str) -> dict[str,
 
 
 def test_twice_changes_nothing_and_uninstall_leaves_nothing(bare_repository: object, telemetry: Telemetry) -> None:
-    repo = bare_repository()  # type: ignore[operator]
+    repo = bare_repository()
     before = snapshot(folder(repo))
     done = telemetry("git-hooks", "install", "--json", cwd=repo.path).json
     assert (done["status"], [row["hook"] for row in done["hooks"]]) == ("installed", list(HOOKS))
@@ -51,7 +51,7 @@ def test_twice_changes_nothing_and_uninstall_leaves_nothing(bare_repository: obj
 
 
 def test_only_some(bare_repository: object, telemetry: Telemetry) -> None:
-    repo = bare_repository()  # type: ignore[operator]
+    repo = bare_repository()
     telemetry("git-hooks", "install", "--hooks", "post-commit", "--repo", str(repo.path))
     assert {name for name in os.listdir(folder(repo)) if not name.endswith(".sample")} == {"post-commit"}
     assert "'pre-commit' is not one of" in telemetry("git-hooks", "install", "--hooks", "pre-commit", cwd=repo.path, code=2).err
@@ -59,7 +59,7 @@ def test_only_some(bare_repository: object, telemetry: Telemetry) -> None:
 
 @pytest.mark.parametrize("mode", [0o755, 0o700, 0o644])
 def test_an_earlier_hook_runs_first_and_comes_back(mode: int, bare_repository: object, telemetry: Telemetry) -> None:
-    repo = bare_repository()  # type: ignore[operator]
+    repo = bare_repository()
     for hook in HOOKS:
         repo.hook(hook, NOTING, mode=mode)
     before = snapshot(folder(repo))
@@ -78,7 +78,7 @@ def test_an_earlier_hook_runs_first_and_comes_back(mode: int, bare_repository: o
 
 
 def test_its_exit_code_is_ours(bare_repository: object, telemetry: Telemetry) -> None:
-    repo = bare_repository()  # type: ignore[operator]
+    repo = bare_repository()
     repo.hook("post-rewrite", NOTING)
     repo.change()
     telemetry("git-hooks", "install", cwd=repo.path)
@@ -94,7 +94,7 @@ def test_its_exit_code_is_ours(bare_repository: object, telemetry: Telemetry) ->
 
 @pytest.mark.parametrize("script", ["#!/bin/sh\nexit 3\n", "#!/bin/sh\nexec <&-\nexit 3\n"])
 def test_one_that_does_not_listen_hinders_nothing(script: str, bare_repository: object, telemetry: Telemetry) -> None:
-    repo = bare_repository()  # type: ignore[operator]
+    repo = bare_repository()
     repo.hook("post-rewrite", script)
     telemetry("git-hooks", "install", cwd=repo.path)
     telemetry.start("--event-id", "run", cwd=repo.path)
@@ -107,7 +107,7 @@ def test_one_that_does_not_listen_hinders_nothing(script: str, bare_repository: 
 
 
 def test_an_earlier_hook_that_is_a_link(bare_repository: object, telemetry: Telemetry) -> None:
-    repo = bare_repository()  # type: ignore[operator]
+    repo = bare_repository()
     repo.hook("shared", NOTING, "scripts")
     (folder(repo) / "post-commit").symlink_to("../../scripts/shared")
     before = snapshot(folder(repo))
@@ -120,7 +120,7 @@ def test_an_earlier_hook_that_is_a_link(bare_repository: object, telemetry: Tele
 
 
 def test_a_hook_that_calls_us_already_is_left_alone(bare_repository: object, telemetry: Telemetry) -> None:
-    repo = bare_repository()  # type: ignore[operator]
+    repo = bare_repository()
     snippet = telemetry("git-hooks", "install", "--print", "--hooks", "post-commit", cwd=repo.path).out
     path = repo.hook("post-commit", f"#!/bin/sh\n{snippet}")
     done = telemetry("git-hooks", "install", "--json", cwd=repo.path).json
@@ -133,7 +133,7 @@ def test_a_hook_that_calls_us_already_is_left_alone(bare_repository: object, tel
 
 
 def test_print_installs_nothing(bare_repository: object, telemetry: Telemetry) -> None:
-    repo = bare_repository()  # type: ignore[operator]
+    repo = bare_repository()
     before = snapshot(folder(repo))
     out = telemetry("git-hooks", "install", "--print", cwd=repo.path).out
     assert [f"git-hooks fire {hook}" in out for hook in HOOKS] == [True] * 3
@@ -160,7 +160,7 @@ def test_two_earlier_hooks_are_one_too_many(repo: Repository, telemetry: Telemet
 
 
 def test_global_options_are_kept(bare_repository: object, telemetry: Telemetry, tmp_path: Path) -> None:
-    repo = bare_repository()  # type: ignore[operator]
+    repo = bare_repository()
     base = tmp_path / "another base's place"
     telemetry("--base-dir", str(base), "git-hooks", "install", cwd=repo.path)
     telemetry("--base-dir", str(base), "run", "start", "--agent-name", "a", "--job-type", "j", "--event-id", "there", cwd=repo.path)
@@ -170,7 +170,7 @@ def test_global_options_are_kept(bare_repository: object, telemetry: Telemetry, 
 
 
 def test_a_linked_work_tree_shares_the_hooks(bare_repository: object, telemetry: Telemetry, tmp_path: Path) -> None:
-    repo = bare_repository()  # type: ignore[operator]
+    repo = bare_repository()
     repo.change()
     repo("worktree", "add", "--quiet", str(tmp_path / "side"))
     telemetry("git-hooks", "install", cwd=tmp_path / "side")
@@ -184,7 +184,7 @@ def test_a_linked_work_tree_shares_the_hooks(bare_repository: object, telemetry:
 
 @pytest.mark.parametrize("where", [".githooks", "tools/git hooks"])
 def test_hooks_path_inside_the_repository(where: str, bare_repository: object, telemetry: Telemetry) -> None:
-    repo = bare_repository()  # type: ignore[operator]
+    repo = bare_repository()
     repo("config", "core.hooksPath", where)
     telemetry("git-hooks", "install", cwd=repo.path)
     assert (repo.path / where / "post-commit").is_file()
@@ -194,7 +194,7 @@ def test_hooks_path_inside_the_repository(where: str, bare_repository: object, t
 
 
 def test_hooks_path_outside_the_repository(bare_repository: object, telemetry: Telemetry, tmp_path: Path) -> None:
-    repo = bare_repository()  # type: ignore[operator]
+    repo = bare_repository()
     outside = tmp_path / "shared hooks"
     outside.mkdir()
     repo("config", "core.hooksPath", str(outside))
@@ -213,7 +213,7 @@ def test_hooks_path_outside_the_repository(bare_repository: object, telemetry: T
 
 
 def test_a_link_that_leads_out(bare_repository: object, telemetry: Telemetry, tmp_path: Path) -> None:
-    repo = bare_repository()  # type: ignore[operator]
+    repo = bare_repository()
     outside = tmp_path / "outside"
     shutil.move(folder(repo), outside)
     folder(repo).symlink_to(outside)
@@ -226,7 +226,7 @@ def test_a_link_that_leads_out(bare_repository: object, telemetry: Telemetry, tm
 def test_where_there_is_no_repository(command: str, telemetry: Telemetry, make_git: object) -> None:
     assert "no git repository" in telemetry("git-hooks", command, code=2).err
     assert "is no folder" in telemetry("git-hooks", command, "--repo", "nowhere", code=2).err
-    bare = make_git("bare", "--bare")  # type: ignore[operator]
+    bare = make_git("bare", "--bare")
     assert "bare repository" in telemetry("git-hooks", command, "--repo", str(bare.path), code=2).err
 
 
@@ -234,7 +234,7 @@ def test_where_there_is_no_repository(command: str, telemetry: Telemetry, make_g
 
 
 def test_status_proves_that_a_hook_fires(bare_repository: object, telemetry: Telemetry) -> None:
-    repo = bare_repository()  # type: ignore[operator]
+    repo = bare_repository()
     assert {row["fires"] for row in statuses(telemetry, repo).values()} == {False}
     telemetry("git-hooks", "install", cwd=repo.path)
     assert [(row["installed"], row["fires"], row["last_fired"]) for row in statuses(telemetry, repo).values()] == [(True, None, None)] * 3

@@ -47,7 +47,7 @@ def test_the_environment_names_the_run(repo: Repository, telemetry: Telemetry) -
 
 
 def test_the_newest_open_run_of_this_repository(repo: Repository, telemetry: Telemetry, bare_repository: object) -> None:
-    other = bare_repository("other")  # type: ignore[operator]
+    other = bare_repository("other")
     telemetry.start("--event-id", "older", cwd=repo.path)
     telemetry.start("--event-id", "newer", cwd=repo.path)
     telemetry.start("--event-id", "ended", cwd=repo.path)
@@ -142,7 +142,7 @@ def test_config_show_tells_of_it(telemetry: Telemetry) -> None:
 def test_a_linked_work_tree_has_runs_of_its_own(repo: Repository, telemetry: Telemetry, tmp_path: Path) -> None:
     repo.change()
     repo("worktree", "add", "--quiet", "-b", "side", str(tmp_path / "side"))
-    side = type(repo)(tmp_path / "side", telemetry)  # type: ignore[call-arg]
+    side = type(repo)(tmp_path / "side", telemetry)
     telemetry.start("--event-id", "main", cwd=repo.path)
     telemetry.start("--event-id", "side", cwd=side.path)
     repo.change()
@@ -153,7 +153,7 @@ def test_a_linked_work_tree_has_runs_of_its_own(repo: Repository, telemetry: Tel
 
 def test_a_repository_apart_from_its_work_tree(repo: Repository, telemetry: Telemetry, tmp_path: Path, bare_repository: object) -> None:
     """As people keep their dot files: `git --git-dir … --work-tree …`; the work tree may even lie in another repository."""
-    around = bare_repository("around")  # type: ignore[operator]
+    around = bare_repository("around")
     (around.path / "home").mkdir()
     telemetry.start("--event-id", "around", cwd=around.path)
     telemetry.start("--event-id", "apart", cwd=repo.path)

@@ -226,7 +226,7 @@ def test_a_journal_that_nobody_drained(repo: Repository, telemetry: Telemetry) -
 
 
 def test_32_commits_at_once(telemetry: Telemetry, bare_repository: object) -> None:
-    repos = [bare_repository(f"repo{number}") for number in range(8)]  # type: ignore[operator]
+    repos = [bare_repository(f"repo{number}") for number in range(8)]
     for number, repo in enumerate(repos):
         telemetry("git-hooks", "install", cwd=repo.path)
         telemetry.start("--event-id", f"run{number}", cwd=repo.path)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -74,9 +75,19 @@ class World:
             run(self.start(base, "--no-git", "--event-id", name))
         return names
 
-    def repository(self) -> Path:
+    @property
+    def git(self) -> str:
+        """The path of git."""
+        return shutil.which("git", path=self.env["PATH"]) or "git"
+
+    @property
+    def author(self) -> Mapping[str, str]:
+        """Who commits."""
+        return _AUTHOR
+
+    def repository(self, name: str = "repository") -> Path:
         """A real repository with a commit and a remote, made once."""
-        folder = self.scratch / "repository"
+        folder = self.scratch / name
         if not folder.exists():
             folder.mkdir()
             (folder / "README").write_text("bench\n")

@@ -8,6 +8,7 @@ from telemetry_cli._fast import COMMANDS, FLAG, MANY
 from telemetry_cli._help import HELP
 from telemetry_cli.commands.result import Handler
 from telemetry_cli.commands.shells import SCRIPTS
+from telemetry_cli.githooks import HOOKS
 
 #: A word and what it means, to be shown beside it.
 Candidate = tuple[str, str]
@@ -26,7 +27,7 @@ _HARMLESS_INSIDE = ("=", "-", "%", "+", ":", ",")
 _WIDEST_HELP = 72
 
 #: Parameters whose values are written in the rules, or below the options that take them.
-_CHOICES = {"status": rules.STATUSES, "source": rules.COMMIT_SOURCES, "role": rules.COMMIT_ROLES, "shell": tuple(SCRIPTS)}
+_CHOICES = {"status": rules.STATUSES, "source": rules.COMMIT_SOURCES, "role": rules.COMMIT_ROLES, "shell": tuple(SCRIPTS), "hook": HOOKS}
 _NAMES = ("agent_name", "job_type")
 _RUNS = ("run", "parent")
 _TIMES = ("today", "yesterday", "1h", "1d", "1w")
@@ -165,8 +166,13 @@ def _values(line: Line, parameter: str, word: str, load: Callable[[str], Handler
         return [(format_, "") for format_ in load(COMMANDS[line.path][0]).formats]
     if parameter in _PERIODS:
         return [(time, "") for time in _TIMES]
-    if parameter in ("db", "base_dir", "repo"):
+    if parameter in ("db", "base_dir", "repo", "file"):
         return FILES
+    if parameter == "hooks":
+        before, comma, _ = word.rpartition(",")
+        return [(before + comma + hook, "") for hook in HOOKS if hook not in before.split(",")]
+    if parameter in ("revisions", "range_"):
+        return _revisions(word)
     if parameter in ("sort", "by", "columns"):
         return _fields(parameter, word)
     if parameter in _NAMES:
@@ -185,6 +191,16 @@ def _fields(parameter: str, word: str) -> list[Candidate]:
         before, comma, _ = word.rpartition(",")
         return [(before + comma + name, "") for name in RUN_COLUMNS if name not in before.split(",")]
     return [(name, "") for name in (*(("day", "hour") if parameter == "by" else ()), *runs.COLUMNS)]
+
+
+def _revisions(word: str) -> list[Candidate]:
+    """Branches and tags, also as the other end of a range."""
+    from telemetry_cli.discover import git
+
+    repository = git.find(None)
+    listed = repository.ask("for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/tags", "refs/remotes") if repository else None
+    before, dots, _ = word.rpartition("..")
+    return [(before + dots + name, "") for name in (listed or b"").decode(errors="replace").split()]
 
 
 def _references(line: Line, word: str) -> list[Candidate]:

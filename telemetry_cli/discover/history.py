@@ -29,8 +29,8 @@ _FIELDS = 5
 Commit = dict[str, object]
 
 
-def stream(repository: Repository, *arguments: str, question: bytes = b"", folder: str | None = None) -> Iterator[bytes]:
-    """git's output in pieces. Raises `InvalidInput` with git's own words when it fails."""
+def stream(repository: Repository, *arguments: str, question: bytes = b"", folder: str | None = None, given: str = "") -> Iterator[bytes]:
+    """git's output in pieces. Raises `InvalidInput` with git's own words when it fails, and the option that was `given`, if that is why."""
     command = git_process.command(folder or repository.folder, repository.work_tree is None, (*_HARMLESS, "--no-pager", *arguments))
     with tempfile.TemporaryFile() as asked, tempfile.TemporaryFile() as said:
         asked.write(question)
@@ -51,7 +51,7 @@ def stream(repository: Repository, *arguments: str, question: bytes = b"", folde
         if code:
             said.seek(0)
             words = said.read(2000).decode(errors="replace").strip().splitlines()
-            raise InvalidInput(f"git {arguments[0]}: {words[0] if words else f'exit code {code}'}")
+            raise InvalidInput(f"{given and given + ': '}git {arguments[0]}: {words[0] if words else f'exit code {code}'}")
 
 
 def parts(pieces: Iterator[bytes], separator: bytes) -> Iterator[bytes]:
@@ -77,7 +77,7 @@ def commits(repository: Repository, revisions: list[str], limit: int, *, count_l
     if limit:
         options.append(f"--max-count={limit}")
     options += ["--shortstat", "--ignore-submodules=all", *NO_PROGRAMS] if count_lines else ["--no-patch"]
-    fields = parts(stream(repository, "log", *options, "--end-of-options", *revisions, "--"), b"\0")
+    fields = parts(stream(repository, "log", *options, "--end-of-options", *revisions, "--", given="REVISIONS"), b"\0")
     next(fields, None)
     while len(found := list(islice(fields, _FIELDS))) == _FIELDS:
         sha, author, at, subject, statistics = (field.decode(errors="replace") for field in found)
@@ -100,8 +100,10 @@ def _insertions(statistics: str) -> int:
 def blame(repository: Repository, folder: str, name: str, lines: str | None) -> Iterator[tuple[int, str, str]]:
     """Each line of a file in HEAD, as (number, text, SHA)."""
     only = ("-L", lines) if lines is not None else ()
+    given = "FILE, -L" if only else "FILE"
+    pieces = stream(repository, "blame", "--porcelain", "--no-textconv", *only, "HEAD", "--", name, folder=folder, given=given)
     sha, number = "", 0
-    for line in parts(stream(repository, "blame", "--porcelain", "--no-textconv", *only, "HEAD", "--", name, folder=folder), b"\n"):
+    for line in parts(pieces, b"\n"):
         if line.startswith(b"\t"):
             yield number, line[1:].decode(errors="replace"), sha
             sha = ""

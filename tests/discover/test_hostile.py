@@ -185,11 +185,11 @@ def test_nothing_is_executed(laid: Trap, packed: bool, telemetry: Telemetry) -> 
     for name, command in COMMANDS.items():
         telemetry(*(event if word == "EVENT" else word for word in command), cwd=laid.cwd)
         assert not laid.marker.exists(), name
+    hashes = [row[0] for row in telemetry.sql("SELECT commit_hash FROM run_commits ORDER BY id")]
+    assert hashes == [laid.git("rev-parse", "HEAD"), laid.git("rev-parse", "HEAD~1"), MISSING, MISSING[-9:]]
     for name, command in ASKING.items():
         telemetry(*command, cwd=laid.cwd, code=None)
         assert not laid.marker.exists(), name
-    hashes = [row[0] for row in telemetry.sql("SELECT commit_hash FROM run_commits ORDER BY id")]
-    assert hashes == [laid.git("rev-parse", "HEAD"), laid.git("rev-parse", "HEAD~1"), MISSING, MISSING[-9:]]
 
 
 @pytest.mark.parametrize("laid", ["textconv", "external_diff", "clean_filter", "signature"], indirect=True)

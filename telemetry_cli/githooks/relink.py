@@ -15,6 +15,9 @@ Finding = dict[str, object]
 
 _Graph = dict[str, list[str]]
 
+#: The name of the tree without entries, by the length of names: SHA-1, SHA-256. git knows it without its being stored.
+_EMPTY_TREES = {40: "4b825dc642cb6eb9a060e54bf8d69288fbee4904", 64: "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321"}
+
 
 def findings(repository: Repository, runs: dict[str, list[str]], linked: set[str], since: str | None, until: str) -> list[Finding]:
     """What can be said of the commits in `since..until` that have no run; `runs` are the old commits' (SHA → event ids), `linked` has those with one."""
@@ -22,16 +25,16 @@ def findings(repository: Repository, runs: dict[str, list[str]], linked: set[str
     lost = [sha for sha in runs if sha in olds]
     # What a lost commit is built upon took no lost commit's place.
     news = _parents(repository, f"{until}\n" + (f"^{since}\n" if since else "") + "".join(f"^{sha}\n" for sha in lost))
-    candidates = [sha for sha in news if sha not in linked and len(news[sha]) == 1]
+    candidates = [sha for sha in news if sha not in linked and len(news[sha]) <= 1]
     if not lost or not candidates:
         return [_unlinked(sha, "nothing took its place") for sha in lost]
     lines = {tip: _line(tip, olds) for tip in lost}
     bases = {tip: _base(tip, olds) for tip in lost}
-    alone = [(f"{olds[tip][0]} {tip}", tip) for tip in lost if len(olds[tip]) == 1]
-    whole = [(f"{base} {tip}", tip) for tip, base in bases.items() if base]
-    made = [(f"{news[new][0]} {new}", new) for new in candidates]
+    alone = [(f"{_parent(tip, olds)} {tip}", tip) for tip in lost if len(olds[tip]) <= 1]
+    whole = [(f"{base} {tip}", tip) for tip, base in bases.items()]
+    made = [(f"{_parent(new, news)} {new}", new) for new in candidates]
     patches = _patches(repository, {question for question, _ in (*alone, *whole, *made)})
-    trees = _trees(repository, [*lost, *candidates, *(news[new][0] for new in candidates)])
+    trees = _trees(repository, [*lost, *candidates, *(_parent(new, news) for new in candidates)])
     matcher = _Matcher(runs, lines)
     for question, tip in alone:
         matcher.know("patch", patches.get(question), tip, [tip])
@@ -40,7 +43,7 @@ def findings(repository: Repository, runs: dict[str, list[str]], linked: set[str
     for tip in lost:
         matcher.know("tree", trees.get(tip), tip, lines[tip])
     said = [
-        matcher.match(new, {"patch": (patch := patches.get(question)), "patch of all": patch, "tree": _changed_tree(trees, new, news[new][0])})
+        matcher.match(new, {"patch": (patch := patches.get(question)), "patch of all": patch, "tree": _changed_tree(trees, new, _parent(new, news))})
         for question, new in made
     ]
     return _settled([finding for finding in said if finding], lost)
@@ -134,14 +137,17 @@ def _line(tip: str, olds: _Graph) -> list[str]:
     return list(found)
 
 
-def _base(tip: str, olds: _Graph) -> str | None:
-    """Where the first-parent line of an old commit left the new history; None when they have none in common."""
+def _base(tip: str, olds: _Graph) -> str:
+    """Where the first-parent line of an old commit left the new history; the empty tree when they have none in common."""
     sha = tip
     while sha in olds:
-        if not olds[sha]:
-            return None
-        sha = olds[sha][0]
+        sha = _parent(sha, olds)
     return sha
+
+
+def _parent(sha: str, graph: _Graph) -> str:
+    """A commit's first parent; of a root, the empty tree."""
+    return graph[sha][0] if graph[sha] else _EMPTY_TREES[len(sha)]
 
 
 def _trees(repository: Repository, shas: list[str]) -> dict[str, str]:

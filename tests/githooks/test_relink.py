@@ -159,6 +159,15 @@ def test_binary_files_are_told_apart(repo: Repository, telemetry: Telemetry) -> 
     assert [row["status"] for row in relinked(repo, telemetry)] == ["linked"]
 
 
+def test_a_new_root(repo: Repository, telemetry: Telemetry) -> None:
+    olds = [commit_as(repo, telemetry, name) for name in "ab"]
+    repo("checkout", "--quiet", "--orphan", "fresh")
+    repo("commit", "--quiet", "-m", "all in one")
+    (row,) = relinked(repo, telemetry)
+    assert (row["status"], set(row["replaces"])) == ("linked", set(olds))
+    assert repo.runs_of("HEAD") == ["a", "b"]
+
+
 def test_bad_input(repo: Repository, telemetry: Telemetry, tmp_path: Path) -> None:
     repo.change()
     assert relinked(repo, telemetry) == []

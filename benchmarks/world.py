@@ -100,6 +100,25 @@ class World:
                 subprocess.run(("git", *arguments), cwd=folder, env={**self.env, **_AUTHOR}, check=True)
         return folder
 
+    def history(self, commits: int) -> Path:
+        """A repository with so many commits, each of which changes a line of one file; made once."""
+        folder = self.scratch / "history"
+        if not folder.exists():
+            folder.mkdir()
+            subprocess.run((self.git, "init", "--quiet", "--initial-branch", "main"), cwd=folder, env=self.env, check=True)
+            lines = [f"line {number}" for number in range(2000)]
+            with subprocess.Popen((self.git, "fast-import", "--quiet"), cwd=folder, env=self.env, stdin=subprocess.PIPE, text=True) as importer:
+                assert importer.stdin
+                for number in range(commits):
+                    lines[number * 7 % len(lines)] = f"line of commit {number}"
+                    message, content = f"commit {number}", "\n".join(lines) + "\n"
+                    importer.stdin.write(
+                        f"commit refs/heads/main\ncommitter Bench <bench@example.org> {1_700_000_000 + number} +0000\ndata {len(message)}\n{message}\n"
+                        f"M 100644 inline file\ndata {len(content)}\n{content}\n"
+                    )
+            subprocess.run((self.git, "reset", "--quiet", "--hard"), cwd=folder, env=self.env, check=True)
+        return folder
+
     def answer(self, command: Command) -> str:
         """What a command prints. Raises `CommandFailed`."""
         done = subprocess.run(list(command.argv), env=dict(command.env), cwd=command.cwd, capture_output=True, text=True, check=False)

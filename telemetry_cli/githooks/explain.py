@@ -69,7 +69,9 @@ def _by_journal(config: Config, sha: str) -> Explanation | None:
 
 
 def _by_hooks(config: Config, repository: git.Repository, commit: git.Commit) -> Explanation:
-    firing = next((found for found in reversed(fired.firings(repository)) if found.sha == commit.sha), None)
+    # A post-rewrite speaks of other commits, and a fast-forward leads to one that was made elsewhere.
+    told = [found for found in fired.firings(repository) if found.sha == commit.sha and found.hook != "post-rewrite" and found.outcome != fired.NOTHING]
+    firing = told[-1] if told else None
     by_hand = f"By hand: telemetry associate-commit RUN --commit {commit.sha[:10]}"
     if firing:
         return _reason(commit.sha, *_by_firing(config, firing), by_hand)

@@ -41,14 +41,15 @@ def _state(place: places.Place, hook: str, firings: list[fired.Firing], reflog: 
     if through == "file":
         state.installed_at = os.stat(path).st_mtime
     state.last = next((firing for firing in reversed(firings) if firing.hook == hook), None)
-    occasion = next((move.at for move in reversed(reflog) if move.message.startswith(_OCCASIONS[hook]) and not _is_inside_rebase(hook, move)), None)
+    occasion = next((move.at for move in reversed(reflog) if move.message.startswith(_OCCASIONS[hook]) and (hook != "post-merge" or _is_merge(move))), None)
     state.fires = _fires(state, occasion)
     state.finding = _finding(place, state, there)
     return state
 
 
-def _is_inside_rebase(hook: str, move: moves.Move) -> bool:
-    return hook == "post-merge" and (": Fast-forward" not in move.message and "Merge made" not in move.message)
+def _is_merge(move: moves.Move) -> bool:
+    """Tell a merge from what else a pull may do."""
+    return ": Fast-forward" in move.message or "Merge made" in move.message
 
 
 def _through(place: places.Place, hook: str, there: bytes | None) -> str | None:
@@ -59,6 +60,8 @@ def _through(place: places.Place, hook: str, there: bytes | None) -> str | None:
 
 def _fires(state: State, occasion: float | None) -> bool | None:
     """A mark newer than the last occasion is proof that it fires; an occasion without a mark, that it does not."""
+    if state.through is None and not os.path.exists(state.path):
+        return False
     installed = state.installed_at or 0.0
     if state.last and state.last.seconds >= max(installed, occasion or 0.0) - _SLACK_SECONDS:
         return True

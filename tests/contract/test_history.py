@@ -1,7 +1,9 @@
 """log, blame, query --commit A..B, doctor --commit: history with the runs behind it."""
 
 import json
+import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +11,21 @@ from pathlib import Path
 import git as gitpython
 import pytest
 from support import Git, Telemetry
+
+COUNT = """
+import json, sys, sqlite3
+sys.argv = ["telemetry", *json.loads(sys.argv[1])]
+statements = []
+connect = sqlite3.connect
+def traced(*args, **options):
+    db = connect(*args, **options)
+    db.set_trace_callback(statements.append)
+    return db
+sqlite3.connect = traced
+from telemetry_cli import entry
+entry.main()
+print(json.dumps(statements), file=sys.stderr)
+"""
 
 Make = Callable[..., Git]
 
@@ -131,6 +148,20 @@ def test_log_of_odd_commits(make_git: Make, telemetry: Telemetry) -> None:
     assert "\x1b" not in telemetry("log", cwd=git.path).out
 
 
+@pytest.mark.parametrize("argv", [["log", "--json"], ["log"], ["blame", "file", "--json"], ["blame", "file"]], ids=" ".join)
+def test_one_git_process_and_one_question(argv: list[str], history: tuple[Git, list[str]], telemetry: Telemetry, tmp_path: Path) -> None:
+    git, _ = history
+    shim = tmp_path / "bin" / "git"
+    shim.parent.mkdir()
+    shim.write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/asked\nexec {shutil.which("git")} "$@"\n')
+    shim.chmod(0o755)
+    env = telemetry.env | {"PATH": f"{shim.parent}:{telemetry.env['PATH']}"}
+    done = subprocess.run([sys.executable, "-c", COUNT, json.dumps(argv)], env=env, cwd=git.path, capture_output=True, text=True, check=True)
+    statements = [statement for statement in json.loads(done.stderr.splitlines()[-1]) if "run_commits" in statement]
+    assert len(statements) == 1
+    assert len((tmp_path / "asked").read_text().splitlines()) == 1
+
+
 # Blame
 
 
@@ -231,6 +262,8 @@ def test_doctor_says_why_a_commit_has_no_run(make_git: Make, telemetry: Telemetr
     hook = git.path / ".git/hooks/post-commit"
     idle = committed(telemetry, git)
     assert explained(telemetry, git, idle[:8], 1)["reason"] == "no-run-open"
+    git("commit", "--quiet", "--amend", "--allow-empty", "-m", "amended", env=telemetry.env | {"GIT_COMMITTER_DATE": ""})
+    assert explained(telemetry, git, "HEAD", 1)["reason"] == "no-run-open"
     hook.chmod(0o644)
     missed = committed(telemetry, git)
     hook.chmod(0o755)

@@ -246,6 +246,13 @@ def test_status_proves_that_a_hook_fires(bare_repository: object, telemetry: Tel
     assert "fires" in telemetry("git-hooks", "status", cwd=repo.path).out
 
 
+def test_a_hook_that_was_taken_away_fires_no_more(repo: Repository, telemetry: Telemetry) -> None:
+    repo.change()
+    assert statuses(telemetry, repo)["post-commit"]["fires"] is True
+    telemetry("git-hooks", "uninstall", cwd=repo.path)
+    assert [(row["installed"], row["fires"]) for row in statuses(telemetry, repo).values()] == [(False, False)] * 3
+
+
 @pytest.mark.parametrize("trouble", ["not executable", "gone", "elsewhere"])
 def test_status_proves_that_a_hook_does_not_fire(trouble: str, repo: Repository, telemetry: Telemetry) -> None:
     path = folder(repo) / "post-commit"

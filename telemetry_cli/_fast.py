@@ -13,6 +13,13 @@ COMMANDS: dict[
         {'run': None, 'commit': None, 'source': None, 'author': None, 'timestamp': None, 'repo': None, 'role': None, 'children': False, 'no_git': False, 'output': None, 'json': False},
         True,
     ),
+    ('blame',): (
+        'history:blame',
+        {'-L': ('lines', VALUE), '--lines': ('lines', VALUE), '-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
+        (('file', True, False),),
+        {'file': None, 'lines': None, 'output': None, 'json': False},
+        False,
+    ),
     ('commit-url',): (
         'commits:commit_url',
         {'-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
@@ -26,6 +33,13 @@ COMMANDS: dict[
         (('run', False, False),),
         {'run': None, 'commit': None, 'absolute': False, 'output': None, 'json': False},
         False,
+    ),
+    ('commits', 'relink'): (
+        'relink:relink',
+        {'--repo': ('repo', VALUE), '--dry-run': ('dry_run', FLAG), '-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
+        (('range_', False, False),),
+        {'range_': None, 'repo': None, 'dry_run': False, 'output': None, 'json': False},
+        True,
     ),
     ('completion',): (
         'completion:script',
@@ -104,11 +118,46 @@ COMMANDS: dict[
         {'output': None, 'json': False},
         False,
     ),
+    ('doctor',): (
+        'doctor:doctor',
+        {'--commit': ('commit', VALUE), '-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
+        (),
+        {'commit': None, 'output': None, 'json': False},
+        False,
+    ),
     ('features', 'query'): (
         'features:query',
         {'--where': ('where', VALUE), '--run': ('run', VALUE), '--history': ('history', FLAG), '--explain': ('explain', FLAG), '--absolute': ('absolute', FLAG), '-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
         (('hook', True, False),),
         {'hook': None, 'where': None, 'run': None, 'history': False, 'explain': False, 'absolute': False, 'output': None, 'json': False},
+        False,
+    ),
+    ('git-hooks', 'fire'): (
+        'fire:fire',
+        {'-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
+        (('hook', False, False), ('arguments', False, True)),
+        {'hook': None, 'arguments': None, 'output': None, 'json': False},
+        True,
+    ),
+    ('git-hooks', 'install'): (
+        'githooks:install',
+        {'--repo': ('repo', VALUE), '--hooks': ('hooks', VALUE), '--print': ('print_', FLAG), '--force': ('force', FLAG), '-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
+        (),
+        {'repo': None, 'hooks': None, 'print_': False, 'force': False, 'output': None, 'json': False},
+        False,
+    ),
+    ('git-hooks', 'status'): (
+        'githooks:status',
+        {'--repo': ('repo', VALUE), '--absolute': ('absolute', FLAG), '-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
+        (),
+        {'repo': None, 'absolute': False, 'output': None, 'json': False},
+        False,
+    ),
+    ('git-hooks', 'uninstall'): (
+        'githooks:uninstall',
+        {'--repo': ('repo', VALUE), '--hooks': ('hooks', VALUE), '-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
+        (),
+        {'repo': None, 'hooks': None, 'output': None, 'json': False},
         False,
     ),
     ('hooks', 'diff'): (
@@ -179,6 +228,13 @@ COMMANDS: dict[
         {'--at': ('at', VALUE), '--artifact': ('artifact', VALUE), '-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
         (('release', True, False),),
         {'release': None, 'at': None, 'artifact': None, 'output': None, 'json': False},
+        False,
+    ),
+    ('log',): (
+        'history:log',
+        {'--repo': ('repo', VALUE), '--limit': ('limit', VALUE), '--absolute': ('absolute', FLAG), '-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
+        (('revisions', False, True),),
+        {'revisions': None, 'repo': None, 'limit': None, 'absolute': False, 'output': None, 'json': False},
         False,
     ),
     ('metadata',): (

@@ -24,7 +24,12 @@ SETTINGS: dict[str, tuple[tuple[str, ...], str | None]] = {
     "disabled": (("TELEMETRY_DISABLED",), "0"),
     "never_fail": (("TELEMETRY_NEVER_FAIL",), "0"),
     "debug": (("TELEMETRY_DEBUG",), "0"),
+    "git_hooks.record": ((), "running"),
 }
+#: Tables of the config file whose keys are settings, named `table.key` above.
+_TABLES = ("git_hooks",)
+#: What a git hook records: commits made while a run is open, or every one.
+HOOK_RECORDS = ("running", "always")
 _FLAG, _ENVIRONMENT, _FILE, _DEFAULT = range(4)
 _ON = ("1", "true", "yes", "on")
 
@@ -72,6 +77,8 @@ class Config:
         self.disabled = self._switch("disabled")
         self.never_fail = self._switch("never_fail")
         self.debug = self._switch("debug")
+        record = self.values["git_hooks.record"]
+        self.hooks_record = rules.choice(record.source, str(record.value), HOOK_RECORDS)
 
     def _text(self, setting: str) -> str | None:
         return self.values[setting].value or None
@@ -113,6 +120,11 @@ class Config:
         self.raw_dir = os.path.join(self.base_dir, "raw")
         self.buffer_dir = os.path.join(self.base_dir, "buffer")
         self.blobs_dir = os.path.join(self.base_dir, "blobs")
+
+
+def is_from_flag(config: Config, setting: str) -> bool:
+    """Tell whether a setting was given on the command line."""
+    return config.values[setting].source in ("--db", "--base-dir")
 
 
 def _layered(flags: dict[str, str | None], document: dict[str, object]) -> dict[str, Setting]:
@@ -179,12 +191,23 @@ def _read_file() -> dict[str, object]:
         return {}
     except OSError as error:
         raise InvalidInput(f"{path}: cannot be read: {error.strerror}", "Make the file readable, or remove it.") from None
-    document = _parse(path, content)
+    document = _flattened(path, _parse(path, content))
     known = [*SETTINGS, "url_hosts"]
     unknown = [key for key in document if key not in known]
     if unknown:
         raise InvalidInput(f"{path}: unknown key {unknown[0]!r}; known are {', '.join(known)}")
     return document
+
+
+def _flattened(path: str, document: dict[str, object]) -> dict[str, object]:
+    """The document, the keys of tables that hold settings named `table.key`."""
+    flat = {key: value for key, value in document.items() if key not in _TABLES}
+    for name in _TABLES:
+        table = document.get(name, {})
+        if not isinstance(table, dict):
+            raise InvalidInput(f"{path}: {name}: a table is needed, such as [{name}]")
+        flat |= {f"{name}.{key}": value for key, value in table.items()}
+    return flat
 
 
 def _content(path: str) -> bytes:

@@ -13,9 +13,12 @@ from telemetry_cli.render import plain
 _GLOBAL_OPTIONS = {"--db": "db", "--base-dir": "base_dir"}
 
 _LONGEST_PATH = 2
+_HELP = {"--help", "-h"}
 
 #: How the scripts in completions/ call the program.
 _COMPLETE = "_complete"
+#: What git calls: nothing may be said, and nothing may fail.
+_FIRE = ("git-hooks", "fire")
 
 Path = tuple[str, ...]
 Call = tuple[str, dict[str, object]]
@@ -30,6 +33,8 @@ def main() -> int:
         argv = [os.fsencode(word).decode(errors="surrogateescape") for word in argv]
     if argv[:1] == [_COMPLETE]:
         return _complete(argv[1:])
+    if addressed(argv)[0] == _FIRE and not _HELP.intersection(argv):
+        return _fire(argv)
     try:
         return _run(argv)
     except Exception as error:
@@ -47,9 +52,22 @@ def _complete(argv: list[str]) -> int:
     return 0
 
 
+def _fire(argv: list[str]) -> int:
+    """Do what a git hook does. Whatever is wrong, the commit must not notice."""
+    try:
+        global_options, words = _leading_globals(argv)
+        config = Config(**global_options)
+        if not config.disabled:
+            hook, *arguments = words[len(_FIRE) :] or [""]
+            _load("fire:fire")(config, "text", hook=hook, arguments=arguments)
+    except Exception:  # noqa: S110 - git would show what is said here to whoever commits
+        pass
+    return 0
+
+
 def _run(argv: list[str]) -> int:
     path, records = addressed(argv)
-    if records and is_on("TELEMETRY_DISABLED") and not {"--help", "-h"}.intersection(argv):
+    if records and is_on("TELEMETRY_DISABLED") and not _HELP.intersection(argv):
         return 0
     parsed = parse(argv, path) or _parse_with_typer(argv)
     if isinstance(parsed, int):
@@ -93,6 +111,8 @@ def addressed(argv: list[str]) -> tuple[Path, bool]:
         elif not word.startswith("-"):
             path = (*path, word)
             if path in COMMANDS:
+                longer = (*path, next(rest, ""))
+                path = longer if longer in COMMANDS else path
                 return path, COMMANDS[path][4]
             if len(path) == _LONGEST_PATH:
                 break
@@ -116,8 +136,7 @@ def parse(argv: list[str], path: Path) -> tuple[Call, Globals] | None:
         return None
     for name, _, many in positionals:
         if words:
-            params[name] = words if many else words[0]
-            words = [] if many else words[1:]
+            params[name], words = (words, []) if many else (words[0], words[1:])
     return None if words else ((handler, defaults | params), global_options)
 
 

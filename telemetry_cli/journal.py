@@ -242,10 +242,20 @@ def _newest_end(config: Config) -> Position:
 
 def waiting_count(config: Config, cursor: Position) -> int:
     """How many lines of journal and buffer lie behind `cursor`; headers do not count."""
+    return sum(1 for _ in _behind(config, cursor)) + len(buffer.waiting(config))
+
+
+def waiting_lines(config: Config, cursor: Position) -> Iterator[bytes]:
+    """The lines of journal and buffer that lie behind `cursor`, oldest first; no headers."""
+    yield from _behind(config, cursor)
+    for name in buffer.waiting(config):
+        yield buffer.read(config, name)
+
+
+def _behind(config: Config, cursor: Position) -> Iterator[bytes]:
     end = _newest_end(config)
     # A cursor beyond the end belongs to another journal: then nothing of this one was applied.
-    lines = sum(1 for _, line in read(config, cursor if cursor <= end else START, end) if b'"op":"journal.header"' not in line[:120])
-    return lines + len(buffer.waiting(config))
+    return (line for _, line in read(config, cursor if cursor <= end else START, end) if b'"op":"journal.header"' not in line[:120])
 
 
 def durable_end(config: Config, synced: Position | None, deadline: float) -> Position:

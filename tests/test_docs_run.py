@@ -4,11 +4,14 @@ import os
 import re
 import shutil
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support import PROGRAM, Git, Telemetry
+
+from telemetry_cli.config import HOOK_RECORDS
 
 DOCS = Path(__file__).parent.parent / "docs"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -91,6 +94,20 @@ def _follow(telemetry: Telemetry, page: str, folder: Path) -> None:
     answers = [line for language, code in blocks if language == "text" for line in code.splitlines()]
     said = done.stdout + done.stderr
     assert [line for line in answers if not re.search(f"^{'.*'.join(map(re.escape, line.split('…')))}$", said, re.MULTILINE)] == []
+
+
+def test_the_page_on_git_runs(telemetry: Telemetry, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    blocks = BLOCK.findall((DOCS / "git.md").read_text(encoding="utf-8"))
+    shell = Shell(telemetry, tmp_path / "empty")
+    for name in ("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"):
+        del shell.env[name]
+    done = shell("\n".join(code for language, code in blocks if language == "sh"))
+    answers = [line for language, code in blocks if language == "text" for line in code.splitlines()]
+    said = done.stdout + done.stderr
+    assert [line for line in answers if not re.search(f"^{'.*'.join(map(re.escape, line.split('…')))}", said, re.MULTILINE)] == []
+    (settings,) = [code for language, code in blocks if language == "toml"]
+    assert tomllib.loads(settings)["git_hooks"]["record"] in HOOK_RECORDS
 
 
 def _runs(telemetry: Telemetry, *options: object) -> list[dict[str, object]]:

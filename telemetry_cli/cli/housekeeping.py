@@ -1,9 +1,9 @@
-"""`telemetry db …`, `telemetry config …` and `telemetry completion`."""
+"""`telemetry db …`, `telemetry config …`, `telemetry completion` and `telemetry doctor`."""
 
 from typing import Annotated
 
 import typer
-from typer import Argument
+from typer import Argument, Option
 
 from telemetry_cli.cli.declare import command, group
 
@@ -14,6 +14,7 @@ config = group("The settings.")
 def add_to(app: typer.Typer) -> None:
     """Declare what belongs to no noun."""
     command(app, "completion", "completion:script")(completion)
+    command(app, "doctor", "doctor:doctor")(doctor)
 
 
 @command(db, "path", "db:path")
@@ -45,3 +46,9 @@ def completion(
     shell: Annotated[str, Argument(metavar="SHELL", help="bash, zsh, fish or powershell.")],
 ) -> None:
     """Print the script that completes command lines."""
+
+
+def doctor(
+    commit: Annotated[str | None, Option("--commit", metavar="SHA", help="Say why this commit has a run, or none.")] = None,
+) -> None:
+    """Find out what is wrong, and say what to do; nothing is changed."""

@@ -40,7 +40,9 @@ def filters(
     status: Annotated[list[str] | None, Option("--status", metavar="STATUS", help="Status; repeated: any of them.")] = None,
     product: Annotated[list[str] | None, Option("--product", metavar="TEXT", help="Product; repeated: any of them.")] = None,
     parent: Annotated[str | None, Option("--parent", metavar="RUN", help="Children of this run.")] = None,
-    commit: Annotated[str | None, Option("--commit", metavar="SHA", help="Runs of this commit, by at least 7 digits.")] = None,
+    commit: Annotated[
+        str | None, Option("--commit", metavar="SHA|A..B", help="Runs of this commit, by at least 7 digits, or of the commits in a range.")
+    ] = None,
     repo: Annotated[str | None, Option("--repo", metavar="REPO", help="Remote URL, or a folder of the repository.")] = None,
     branch: Annotated[str | None, Option("--branch", metavar="BRANCH", help="Branch.")] = None,
     since: Annotated[str | None, Option("--since", metavar="TIME", help="Recorded at or after: ISO 8601, an age such as 2h, today.")] = None,

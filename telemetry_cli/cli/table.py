@@ -48,7 +48,7 @@ def helps() -> str:
 def _nodes(command: Any, path: tuple[str, ...]) -> list[tuple[tuple[str, ...], Any]]:
     """Every command and group, the program itself among them."""
     children = getattr(command, "commands", {})
-    return [(path, command), *(node for name, child in children.items() for node in _nodes(child, (*path, name)))]
+    return [(path, command), *(node for name, child in children.items() for node in _nodes(child, (*path, *name.split(" "))))]
 
 
 def _first_line(command: Any) -> str:
@@ -64,7 +64,7 @@ def _leaves(command: Any, path: tuple[str, ...]) -> list[tuple[tuple[str, ...], 
     commands = getattr(command, "commands", None)
     if commands is None:
         return [(path, command)]
-    return [leaf for name, child in commands.items() for leaf in _leaves(child, (*path, name))]
+    return [leaf for name, child in commands.items() for leaf in _leaves(child, (*path, *name.split(" ")))]
 
 
 def _entry(command: Any) -> tuple[str, ...]:

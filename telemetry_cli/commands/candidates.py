@@ -8,6 +8,7 @@ from telemetry_cli._fast import COMMANDS, FLAG, MANY
 from telemetry_cli._help import HELP
 from telemetry_cli.commands.result import Handler
 from telemetry_cli.commands.shells import SCRIPTS
+from telemetry_cli.githooks import HOOKS
 
 #: A word and what it means, to be shown beside it.
 Candidate = tuple[str, str]
@@ -75,7 +76,7 @@ class Line:
             self.options_ended = True
         elif word.startswith("-") and word != "-" and not self.options_ended:
             self._take_option(*word.partition("="))
-        elif self.path in COMMANDS:
+        elif self.path in COMMANDS and (self.positionals or (*self.path, word) not in COMMANDS):
             self.positionals += 1
         else:
             self.path = (*self.path, word)
@@ -145,14 +146,15 @@ def _options(line: Line) -> list[Candidate]:
 
 def _words(line: Line, word: str, load: Callable[[str], Handler]) -> list[Candidate]:
     """Subcommands, or the value of the next positional."""
-    if line.path not in COMMANDS:
-        return _subcommands(line.path)
-    return _values(line, line.positional, word, load) if line.positional else []
+    # A command may have subcommands besides: `commits`, `commits relink`.
+    found = [] if line.positionals else _subcommands(line.path)
+    values = _values(line, line.positional, word, load) if line.path in COMMANDS and line.positional else []
+    return values if values is FILES else [*found, *values]
 
 
 def _subcommands(path: tuple[str, ...]) -> list[Candidate]:
     depth = len(path)
-    names = dict.fromkeys(command[: depth + 1] for command in COMMANDS if command[:depth] == path)
+    names = dict.fromkeys(command[: depth + 1] for command in COMMANDS if command[:depth] == path and len(command) > depth)
     return [(name[-1], HELP.get(name, ("", {}))[0]) for name in names]
 
 
@@ -166,6 +168,11 @@ def _values(line: Line, parameter: str, word: str, load: Callable[[str], Handler
         return [(time, "") for time in _TIMES]
     if parameter in _PATHS:
         return FILES
+    if parameter == "hooks":
+        before, comma, _ = word.rpartition(",")
+        return [(before + comma + hook, "") for hook in HOOKS if hook not in before.split(",")]
+    if parameter in ("revisions", "range_"):
+        return _revisions(word)
     if parameter in ("sort", "by", "columns"):
         return _fields(parameter, word)
     if parameter in _NAMES:
@@ -189,6 +196,16 @@ def _fields(parameter: str, word: str) -> list[Candidate]:
         before, comma, _ = word.rpartition(",")
         return [(before + comma + name, "") for name in RUN_COLUMNS if name not in before.split(",")]
     return [(name, "") for name in (*(("day", "hour") if parameter == "by" else ()), *runs.COLUMNS)]
+
+
+def _revisions(word: str) -> list[Candidate]:
+    """Branches and tags, also as the other end of a range."""
+    from telemetry_cli.discover import git
+
+    repository = git.find(None)
+    listed = repository.ask("for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/tags", "refs/remotes") if repository else None
+    before, dots, _ = word.rpartition("..")
+    return [(before + dots + name, "") for name in (listed or b"").decode(errors="replace").split()]
 
 
 def _references(line: Line, word: str) -> list[Candidate]:

@@ -62,12 +62,9 @@ def _commit(revision: str | None, repository: git.Repository | None, moment: dat
         found, known = git.look_up(repository, revision)
     if found is None:
         found = git.Commit(_default_sha() if revision is None else _literal_sha(revision, repository, known))
-    facts: dict[str, object] = {"commit_hash": found.sha, "author": found.author, "timestamp": found.timestamp}
-    if found.timestamp:
-        facts["timestamp"] = rules.instant("the commit's time", found.timestamp, moment)
     if repository:
-        facts |= {"repo": git.remote(repository), "branch": git.branch(repository)}
-    return facts
+        return git.facts(repository, found, moment)
+    return {"commit_hash": found.sha}
 
 
 def _askable(revision: str) -> bool:

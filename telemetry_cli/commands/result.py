@@ -37,7 +37,8 @@ class Listing:
 
     `chosen` tells that the user named the columns; the runs in `marked` (by event_id) are made to stand out. Tables shorten
     event ids to `prefixes`; figures are grouped `by` a field; `own` are the columns that only this listing of its view has.
-    `code` is the exit code, settled when the last row has been made.
+    `code` is the exit code, settled when the last row has been made; `summary` is what a table ends with, asked when its rows
+    have gone by.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Listing:
         self.own = own
         self.marked: set[object] = set()
         self.code = 0
+        self.summary: Callable[[], str] | None = None
 
 
 class Watched:
@@ -77,7 +79,7 @@ class Watched:
 
 
 class Card:
-    """One thing with all its fields; `beside` are runs that its table shows too, under a heading each."""
+    """One thing with all its fields; `beside` are runs that its table shows too, under a heading each; `code` is the exit code."""
 
     def __init__(
         self,

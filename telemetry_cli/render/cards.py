@@ -139,6 +139,19 @@ def _metadata(card: Card, _width: int) -> Iterator[Part]:
     yield table
 
 
+def _commit(card: Card, _width: int) -> Iterator[Part]:
+    """Why a commit has a run or none, in sentences; and the runs."""
+    data = card.data
+    yield Text(printable(f"{data['commit_hash']}: {data['reason']}"), style="bold")
+    yield Text(printable(str(data["explanation"])))
+    runs = data["runs"]
+    assert isinstance(runs, list)
+    for run in runs:
+        yield Text(printable(f"  {run['event_id']}  {run['agent_name']}/{run['job_type']}  {run['role']}, {run['source']}"))
+    if data["advice"]:
+        yield Text(printable(str(data["advice"])))
+
+
 def _executed(card: Card, width: int) -> Iterator[Part]:
     """Hook runs, and what broke their contracts."""
     rows = card.data["hook_runs"]
@@ -172,6 +185,7 @@ _CARDS: dict[str, Callable[[Card, int], Iterator[Part]]] = {
     "tree": _tree,
     "status": _status,
     "metadata": _metadata,
+    "commit": _commit,
     "executed": _executed,
     "release": _fields,
     "provenance": _fields,

@@ -6,6 +6,7 @@ from telemetry_cli.commands.result import Listing
 from telemetry_cli.render import cells
 from telemetry_cli.render.cells import (
     COMMIT,
+    COMMITS,
     DURATION,
     EVENT_ID,
     GROUP,
@@ -20,6 +21,7 @@ from telemetry_cli.render.cells import (
     TREND,
     WHOLE,
     WORD,
+    YES,
     Kind,
 )
 
@@ -38,6 +40,7 @@ class View:
     """A table. `leaves` are the fields whose columns go where there is no room, the first one first.
 
     A column whose every value on the first page is among `empty` is left out. `uncut`: to a pipe every value is whole.
+    `is_long`: there may be a row for each commit of a history, or each line of a file.
     """
 
     columns: tuple[Column, ...]
@@ -45,6 +48,7 @@ class View:
     nothing: str = "Nothing."
     empty: tuple[object, ...] = (None, "")
     uncut: bool = False
+    is_long: bool = False
 
 
 #: Stands for the columns that only one listing of a view has.
@@ -81,6 +85,7 @@ VIEWS = {
             Column("author", "author"),
             Column("committed", "timestamp", TIME),
             Column("branch", "branch"),
+            Column("now", "superseded_by", COMMIT),
         ),
         ("branch", "author", "source", "role"),
         "No commits. Associate one: telemetry associate-commit",
@@ -111,6 +116,53 @@ VIEWS = {
         empty=(None, "", 0, []),
     ),
     "sql": View((), nothing="No rows."),
+    "git-hooks": View(
+        (
+            Column("hook", "hook", NAME),
+            Column("fires", "fires", YES),
+            Column("last fired", "last_fired", TIME),
+            Column("through", "through"),
+            Column("finding", "finding", WHOLE),
+        )
+    ),
+    "log": View(
+        (
+            Column("commit", "commit_hash", COMMIT),
+            Column("committed", "timestamp", TIME),
+            Column("author", "author"),
+            Column("subject", "subject"),
+            Column("run", "event_id", EVENT_ID),
+            Column("agent", "agent_name"),
+            Column("source", "source", WORD),
+            Column("lines", "lines", NUMBER),
+        ),
+        ("author", "lines", "source"),
+        "No commits.",
+        is_long=True,
+    ),
+    "blame": View(
+        (
+            Column("line", "line", NUMBER),
+            Column("commit", "commit_hash", COMMIT),
+            Column("run", "event_id", EVENT_ID),
+            Column("agent", "agent_name"),
+            Column("source", "source", WORD),
+            Column("text", "text"),
+        ),
+        ("source",),
+        "No lines.",
+        is_long=True,
+    ),
+    "relinked": View(
+        (
+            Column("commit", "commit_hash", COMMIT),
+            Column("status", "status", WORD),
+            Column("by", "by", WORD),
+            Column("in the place of", "replaces", COMMITS),
+            Column("why not", "reason", WHOLE),
+        ),
+        nothing="Nothing to link: no commit with a run has left the history, or telemetry knows of none.",
+    ),
     "hooks": View(
         (
             Column("hook", "name", NAME),
@@ -259,5 +311,7 @@ def _counts(page: list[dict[str, object]], name: str) -> bool:
 
 def look(listing: Listing, shown: list[Column], page: list[dict[str, object]], mark: str) -> cells.Look:
     """What the cells of a page share; ids that the user asked for by name are whole."""
-    ids = [] if listing.chosen else [str(row[column.field]) for column in shown if column.kind is EVENT_ID for row in page if row[column.field] is not None]
-    return cells.Look(listing.absolute, listing.prefixes(ids), mark)
+    ids: dict[str, None] = {}
+    if not listing.chosen:
+        ids = dict.fromkeys(str(row[column.field]) for column in shown if column.kind is EVENT_ID for row in page if row[column.field] is not None)
+    return cells.Look(listing.absolute, listing.prefixes(list(ids)), mark)

@@ -1,11 +1,12 @@
 """Questions about runs and their events."""
 
+import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from os.path import commonprefix
 
 from telemetry_cli.errors import Conflict, InvalidInput, NotFound
-from telemetry_cli.rules import looks_random
+from telemetry_cli.rules import encode, looks_random
 from telemetry_cli.store import search
 from telemetry_cli.store.sandbox import Guard
 
@@ -82,20 +83,33 @@ def _by_prefix(db: sqlite3.Connection, prefix: str) -> list[tuple[int, str, str]
     ).fetchall()
 
 
-def shortest_prefix(db: sqlite3.Connection, event_id: str) -> str:
-    """The beginning of an event id that is shown in its place: it means this run and no other.
+def shortest_prefixes(db: sqlite3.Connection, event_ids: Sequence[str]) -> dict[str, str]:
+    """Event ids → the beginning that is shown in their place: it means this run and no other.
 
     Of a random one 8 characters, so that it goes on being enough for a while; of one that somebody made up 20. More where a
     neighbour in the index begins the same, or a run is named like that.
     """
-    need = _RANDOM_PREFIX if looks_random(event_id) else _READABLE_PREFIX
     neighbours = db.execute(
-        "SELECT max(event_id) FROM agent_runs WHERE event_id < ?1 UNION ALL SELECT min(event_id) FROM agent_runs WHERE event_id > ?1", (event_id,)
-    ).fetchall()
-    need = max(need, *(len(commonprefix((event_id, other or ""))) + 1 for (other,) in neighbours))  # noqa: RUF071 - characters are what is compared
-    while need < len(event_id) and db.execute("SELECT 1 FROM agent_runs WHERE run_id = ?", (event_id[:need],)).fetchone():
-        need += 1
-    return event_id[:need]
+        """SELECT value, (SELECT max(event_id) FROM agent_runs WHERE event_id < value), (SELECT min(event_id) FROM agent_runs WHERE event_id > value)
+           FROM json_each(?)""",
+        (encode(event_ids),),
+    )
+    found = {event_id: _apart(event_id, before or "", after or "") for event_id, before, after in neighbours}
+    named = db.execute("SELECT value FROM json_each(?) WHERE EXISTS (SELECT 1 FROM agent_runs WHERE run_id = value)", (encode(list(found.values())),))
+    taken = {name for (name,) in named}
+    return {event_id: _longer(db, event_id, len(prefix)) if prefix in taken else prefix for event_id, prefix in found.items()}
+
+
+def _apart(event_id: str, *neighbours: str) -> str:
+    need = _RANDOM_PREFIX if looks_random(event_id) else _READABLE_PREFIX
+    # Characters are what is compared, not the parts of a path.
+    return event_id[: max(need, *(len(commonprefix((event_id, other))) + 1 for other in neighbours))]  # noqa: RUF071
+
+
+def _longer(db: sqlite3.Connection, event_id: str, length: int) -> str:
+    while length < len(event_id) and db.execute("SELECT 1 FROM agent_runs WHERE run_id = ?", (event_id[:length],)).fetchone():
+        length += 1
+    return event_id[:length]
 
 
 def _more(candidates: Sequence[object]) -> str:
@@ -132,6 +146,11 @@ class Filters:
         """The run is associated with a commit whose SHA begins so, now or earlier."""
         self.terms.append("event_id IN (SELECT event_id FROM run_commits WHERE commit_hash >= ? AND commit_hash < ?)")
         self.values.extend((prefix, prefix + "g"))
+
+    def commits(self, shas: Sequence[str]) -> None:
+        """The run is associated with one of these commits, now or earlier."""
+        self.terms.append("event_id IN (SELECT event_id FROM run_commits WHERE commit_hash IN (SELECT value FROM json_each(?)))")
+        self.values.append(json.dumps(shas))
 
     def begins(self, prefix: str) -> None:
         """The event_id begins so."""

@@ -23,6 +23,7 @@ _HANDLERS = {
     "hook.point": ("hooks", "point"),
     "hook.start": ("hook_runs", "start"),
     "convention.deploy": ("conventions", "deploy"),
+    "commit.rewrite": ("commits", "rewrite"),
 }
 #: The same for operations whose content is a blob: they name it in `data["blob"]`, and their function takes its lines too.
 #: Seconds may go by in them, so no command on the fast path applies one.

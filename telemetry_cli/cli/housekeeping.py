@@ -3,7 +3,7 @@
 from typing import Annotated
 
 import typer
-from typer import Argument
+from typer import Argument, Option
 
 from telemetry_cli.cli import options as o
 from telemetry_cli.cli.declare import command, group
@@ -27,9 +27,62 @@ def db_drain(output: o.Output = None, json: o.Json = False) -> None:
     """Apply every durable record that is not in the database yet."""
 
 
+@command(db, "migrate", "db:migrate")
+def db_migrate(output: o.Output = None, json: o.Json = False) -> None:
+    """Bring a database of an older schema up to date; a copy of it is kept.
+
+    The first write or read does it by itself.
+    """
+
+
+@command(db, "backup", "db:backup")
+def db_backup(
+    to: Annotated[str | None, Argument(metavar="TO", help="A new file, or a folder; default backups/ in the base folder.")] = None,
+    output: o.Output = None,
+    json: o.Json = False,
+) -> None:
+    """Make a verified copy of the database."""
+
+
+@command(db, "restore", "db:restore")
+def db_restore(
+    source: Annotated[str, Argument(metavar="FROM", help="A backup.")],
+    output: o.Output = None,
+    json: o.Json = False,
+) -> None:
+    """Put a backup in place of the database, and apply the journal since.
+
+    So it does not undo what was recorded after the backup was made: to take records away is a record of its own, as
+    telemetry db prune makes one. The database that was there is put aside, not deleted.
+    """
+
+
 @command(db, "rebuild", "db:rebuild")
 def db_rebuild(output: o.Output = None, json: o.Json = False) -> None:
-    """Make the database again from the journal; the old one is put aside."""
+    """Make the database again from the journal; the old one is put aside.
+
+    From the journal's beginning; or, where that is gone or damaged, from the newest good backup and the journal since.
+    """
+
+
+@command(db, "prune", "db:prune")
+def db_prune(
+    older_than: Annotated[
+        str | None, Option("--older-than", metavar="TIME", help="Runs that started before: an age such as 90d, or a time; default retention.days.")
+    ] = None,
+    dry_run: Annotated[bool, Option("--dry-run", help="Only say how many there are.")] = False,
+    output: o.Output = None,
+    json: o.Json = False,
+) -> None:
+    """Delete old runs with their events and commits; running ones stay.
+
+    What of the journal every good backup in backups/ covers is deleted too. Rebuilding or restoring brings no pruned run back.
+    """
+
+
+@command(db, "vacuum", "db:vacuum")
+def db_vacuum(output: o.Output = None, json: o.Json = False) -> None:
+    """Give unused space in the database back to the file system."""
 
 
 @command(config, "show", "settings:show")

@@ -59,6 +59,12 @@ CREATE TABLE journal_cursor (
     offset INTEGER NOT NULL CHECK (offset >= 0),
     crc TEXT NOT NULL
 ) STRICT;
+CREATE TABLE legacy_values (
+    id INTEGER PRIMARY KEY,
+    event_id TEXT REFERENCES agent_runs (event_id), -- null where there is no such run
+    "column" TEXT NOT NULL,
+    value ANY NOT NULL
+) STRICT;
 CREATE TABLE op_results (
     op_id TEXT PRIMARY KEY,
     exit_code INTEGER NOT NULL,
@@ -121,6 +127,7 @@ CREATE INDEX agent_runs_product ON agent_runs (product, created_at) WHERE produc
 CREATE INDEX agent_runs_run_id ON agent_runs (run_id, start_time);
 CREATE INDEX agent_runs_start_time ON agent_runs (start_time);
 CREATE INDEX agent_runs_status ON agent_runs (status, created_at);
+CREATE INDEX legacy_values_event_id ON legacy_values (event_id);
 CREATE INDEX run_commits_commit_hash ON run_commits (commit_hash);
 CREATE INDEX run_commits_event_id ON run_commits (event_id);
 CREATE INDEX run_events_event_id ON run_events (event_id, timestamp);

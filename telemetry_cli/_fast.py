@@ -104,6 +104,13 @@ COMMANDS: dict[
         {'output': None, 'json': False},
         False,
     ),
+    ('doctor',): (
+        'doctor:doctor',
+        {'-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
+        (),
+        {'output': None, 'json': False},
+        False,
+    ),
     ('metadata',): (
         'query:metadata',
         {'-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},

@@ -8,8 +8,8 @@ import os
 import time
 
 from telemetry_cli import backups, journal
-from telemetry_cli.config import Config
 from telemetry_cli.clock import now, stamp
+from telemetry_cli.config import Config
 from telemetry_cli.errors import DatabaseTrouble, LockTimeout
 from telemetry_cli.files import make_folder
 from telemetry_cli.locks import Lock

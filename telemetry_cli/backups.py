@@ -10,12 +10,14 @@ from hashlib import sha256
 from telemetry_cli.clock import new_op_id
 from telemetry_cli.config import Config
 from telemetry_cli.errors import Conflict, DatabaseTrouble, InvalidInput
-from telemetry_cli.files import check_folder, make_folder, open_private, sync_folder
+from telemetry_cli.files import check_folder, make_folder, open_private, sync_file, sync_folder
 from telemetry_cli.locks import Lock
 from telemetry_cli.store import maintenance
 
 _BACKUP, _ADOPTED, _PARTIAL, _ENDING = "backup_", "adopted_", ".partial_", ".sqlite"
 _BLOCK = 1 << 20
+#: What the check says of rows that break a rule of their own database: no damage, and for the migration to see to.
+_BROKEN_RULES = ("refers to a row", "CHECK constraint failed", "NULL value in")
 
 
 def make(config: Config, at: str, target: str | None) -> str:
@@ -46,7 +48,7 @@ def keep_snapshot(config: Config, path: str, deadline: float) -> str:
         partial = _partial(config.backups_dir)
         try:
             maintenance.copy(path, partial, deadline)
-            found = [fault for fault in maintenance.faults(partial, 1) if "refers to a row" not in fault]
+            found = [fault for fault in maintenance.faults(partial) if not any(rule in fault for rule in _BROKEN_RULES)]
             if found:
                 raise DatabaseTrouble(f"{path} is damaged, and was left as it is: {found[0]}", "Try: sqlite3 OLD .recover | sqlite3 NEW")
             digest = _digest(partial)
@@ -122,11 +124,7 @@ def _partial(folder: str) -> str:
 
 
 def _into_place(partial: str, path: str) -> None:
-    descriptor = open_private(partial, os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_file(partial)
     os.rename(partial, path)
     for folder in (os.path.dirname(path), os.path.dirname(os.path.dirname(path))):
         sync_folder(folder)

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from telemetry_cli._fast import COMMANDS, FLAG, MANY
-from telemetry_cli.commands.result import Handler, Written
+from telemetry_cli.commands.result import Handler, Listing, Written
 from telemetry_cli.config import Config, is_on
 from telemetry_cli.errors import InvalidInput, NotDurable, OutputLost, TelemetryError
 from telemetry_cli.render import plain
@@ -70,7 +70,7 @@ def _run(argv: list[str]) -> int:
         if records:
             return 0
         raise
-    return result.code if isinstance(result, Written) else 0
+    return result.code if isinstance(result, Written | Listing) else 0
 
 
 def _load(name: str) -> Handler:

@@ -186,15 +186,17 @@ def apply_behind(
     synced: journal.Position | None,
     until: journal.Position | None = None,
 ) -> tuple[bool, JournalTrouble | None]:
-    """Apply lines in order (`until`: no further than there) and move the cursor.
+    """Apply lines in order (`until`: to where the cursor of another database is) and move the cursor.
 
     Returns whether more is left, and what an unknown operation said.
     """
     start = (cursor[1], cursor[2])
-    end = journal.durable_end(config, synced, deadline)
-    if until and until < end:
+    if until:
+        # As far as a database's cursor the journal is flushed already.
         end = until
-    journal.sync_older(config, start, end)
+    else:
+        end = journal.durable_end(config, synced, deadline)
+        journal.sync_older(config, start, end)
     reached = start
     most_operations, stop_at = limits[0], time.monotonic() + limits[1]
     behind, trouble = False, None

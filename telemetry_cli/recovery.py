@@ -8,10 +8,10 @@ import time
 from collections.abc import Iterator
 
 from telemetry_cli import adoption, backups, journal
+from telemetry_cli.blobs import is_digest
 from telemetry_cli.clock import new_op_id, now, stamp
 from telemetry_cli.config import Config
 from telemetry_cli.errors import Conflict, DatabaseTrouble, InvalidInput, JournalTrouble, TelemetryError
-from telemetry_cli.blobs import is_digest
 from telemetry_cli.files import make_folder, sync_folder
 from telemetry_cli.locks import Lock
 from telemetry_cli.recorder import BATCH, apply_behind, believable_cursor
@@ -110,12 +110,13 @@ def _is_good(config: Config, path: str) -> bool:
     """Tell whether a backup checks out, and belongs to the journal as it is now."""
     try:
         maintenance.check(path)
-        return _belongs(config, path)
+        return belongs(config, path)
     except (TelemetryError, OSError):
         return False
 
 
-def _belongs(config: Config, path: str) -> bool:
+def belongs(config: Config, path: str) -> bool:
+    """Tell whether the database at `path` was made from this journal, and from nothing that the journal has lost."""
     cursor = maintenance.cursor_of(path)[1]
     if cursor is None:
         return False
@@ -137,7 +138,7 @@ def _begin_with(config: Config, fresh: str, path: str | None) -> None:
     version, cursor = maintenance.cursor_of(fresh)
     if version < FIRST_VERSION:
         adoption.migrate_copy(config, fresh)
-    elif cursor and not _belongs(config, path):
+    elif cursor and not belongs(config, path):
         maintenance.forget_journal(fresh)
 
 
@@ -195,8 +196,8 @@ def discard_journal(config: Config) -> Discarded:
         gone = [name for name in names if name < oldest]
         if not gone:
             return discarded
-        needed = _blobs_of(config, names[len(gone)], names[-1])
-        unneeded = _blobs_of(config, gone[0], gone[-1]) - needed
+        needed = blobs_of(config, names[len(gone)], names[-1])
+        unneeded = blobs_of(config, gone[0], gone[-1]) - needed
         for path in [*(os.path.join(config.raw_dir, name) for name in gone), *(os.path.join(config.blobs_dir, digest) for digest in sorted(unneeded))]:
             try:
                 size = os.lstat(path).st_size
@@ -209,7 +210,7 @@ def discard_journal(config: Config) -> Discarded:
     return discarded
 
 
-def _blobs_of(config: Config, first: str, last: str) -> set[str]:
+def blobs_of(config: Config, first: str, last: str) -> set[str]:
     """The blobs that the operations of these segments name and nothing else does."""
     end = (last, os.stat(os.path.join(config.raw_dir, last)).st_size)
     found = set()
@@ -250,7 +251,7 @@ def restore(config: Config, source: str) -> Made:
 def _settle(config: Config, source: str, fresh: str) -> None:
     """Make the copy of a backup one that this journal can be applied to."""
     version, cursor = maintenance.cursor_of(fresh)
-    if version >= FIRST_VERSION and _belongs(config, fresh):
+    if version >= FIRST_VERSION and belongs(config, fresh):
         return
     genesis = journal.genesis(config)
     is_adopted = version < FIRST_VERSION and os.path.realpath(source) in map(os.path.realpath, backups.snapshots(config))

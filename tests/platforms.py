@@ -43,12 +43,15 @@ DESCRIPTION = "platform schema"
 def make(path: Path, version: int, *, runs: int = 3, without: tuple[str, ...] = (), journal_mode: str = "delete") -> None:
     """A database of this version with so many runs, `run-1` first, an event and a commit for each, and one of each whose run is gone."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.parent.chmod(0o700)
+    for folder in (path.parent, path.parent.parent):
+        folder.chmod(0o700)
     db = sqlite3.connect(path, isolation_level=None)
     db.execute(f"PRAGMA journal_mode = {journal_mode}")
     db.execute("BEGIN")
     db.execute("CREATE TABLE schema_migrations (version INTEGER PRIMARY KEY, applied_at TEXT NOT NULL, description TEXT)")
-    db.executemany("INSERT INTO schema_migrations VALUES (?, '2025-01-01T00:00:00Z', ?)", [(number, f"{DESCRIPTION} {number}") for number in range(1, version + 1)])
+    db.executemany(
+        "INSERT INTO schema_migrations VALUES (?, '2025-01-01T00:00:00Z', ?)", [(number, f"{DESCRIPTION} {number}") for number in range(1, version + 1)]
+    )
     key = "event_id TEXT UNIQUE, run_id TEXT NOT NULL" if version >= 6 else "run_id TEXT PRIMARY KEY"
     added = [column for number, columns in _ADDED.items() if number <= version for column in columns if column.split()[0] not in without]
     columns = _FIRST.replace("status TEXT", f"status TEXT {CANONICAL if version >= 6 else ''}")
@@ -63,12 +66,12 @@ def make(path: Path, version: int, *, runs: int = 3, without: tuple[str, ...] = 
         if version < 6
         else "CREATE TABLE run_events (id INTEGER PRIMARY KEY AUTOINCREMENT, run_id TEXT, event_type TEXT, timestamp TEXT, payload_json TEXT)"
     )
-    db.execute(
-        "CREATE TABLE commits (commit_hash TEXT, run_id TEXT, repo TEXT, branch TEXT, commit_date TEXT, author TEXT, message TEXT, PRIMARY KEY (commit_hash, run_id))"
-    )
+    db.execute("CREATE TABLE commits (commit_hash TEXT, run_id TEXT, repo TEXT, branch TEXT, commit_date TEXT, author TEXT, message TEXT)")
     for number in range(1, runs + 1):
         insert(db, "agent_runs", row(version, number, without))
-        insert(db, "run_events", {"run_id": f"run-{number}", "event_type": "checkpoint", "timestamp": "2025-03-01 10:00:01", "payload_json": f'{{"n": {number}}}'})
+        insert(
+            db, "run_events", {"run_id": f"run-{number}", "event_type": "checkpoint", "timestamp": "2025-03-01 10:00:01", "payload_json": f'{{"n": {number}}}'}
+        )
         insert(db, "commits", commit(number))
     insert(db, "run_events", {"run_id": "gone", "event_type": "checkpoint", "timestamp": "2025-03-01T10:00:01", "payload_json": "[1]"})
     insert(db, "commits", commit(1) | {"run_id": "gone"})

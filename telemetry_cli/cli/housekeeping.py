@@ -14,6 +14,7 @@ config = group("The settings.")
 
 def add_to(app: typer.Typer) -> None:
     """Declare what belongs to no noun."""
+    command(app, "doctor", "doctor:doctor")(doctor)
     command(app, "completion", "completion:script")(completion)
 
 
@@ -93,6 +94,14 @@ def config_show(output: o.Output = None, json: o.Json = False) -> None:
 @command(config, "path", "settings:path")
 def config_path(output: o.Output = None, json: o.Json = False) -> None:
     """Print where the config file is, or would be."""
+
+
+def doctor(output: o.Output = None, json: o.Json = False) -> None:
+    """Find what is wrong, and say what to do; changes nothing.
+
+    Looks at permissions, links, locks, the database, the journal's checksums against the rows, records that wait or were refused,
+    runs that never ended, backups. Exits 1 when there is a problem.
+    """
 
 
 def completion(

@@ -27,11 +27,19 @@ class Written:
 class Listing:
     """Rows, made as they are asked for: `view` names their table, `columns` their order, `key` the field that `-o ids` prints.
 
-    `chosen` tells that the user named the columns; the runs in `marked` (by event_id) are made to stand out.
+    `chosen` tells that the user named the columns; the runs in `marked` (by event_id) are made to stand out; `code` is the exit code.
     """
 
     def __init__(
-        self, view: str, columns: Sequence[str], rows: Iterable[Record], notes: Sequence[str] = (), *, chosen: bool = False, absolute: bool = False
+        self,
+        view: str,
+        columns: Sequence[str],
+        rows: Iterable[Record],
+        notes: Sequence[str] = (),
+        *,
+        chosen: bool = False,
+        absolute: bool = False,
+        code: int = 0,
     ) -> None:
         self.view = view
         self.columns = columns
@@ -39,6 +47,7 @@ class Listing:
         self.notes = list(notes)
         self.chosen = chosen
         self.absolute = absolute
+        self.code = code
         self.marked: set[object] = set()
 
 

@@ -30,7 +30,7 @@ _STATUS_STYLES = {"running": "cyan", "success": "green", "failure": "red", "part
 _FREE_TEXT = {
     "group",
     "agent_name", "job_type", "git_branch", "branch", "author", "git_commit_author", "payload_json", "metrics_json", "context_json", "event_type", "value",
-    "source", "input_summary", "output_summary", "error_summary", "error_details", "git_repo", "repo",
+    "source", "input_summary", "output_summary", "error_summary", "error_details", "git_repo", "repo", "what", "where", "todo",
 }  # fmt: skip
 
 #: view → (heading → the row's text). What a listing shows when the user names no columns.
@@ -55,6 +55,7 @@ _COLUMNS: dict[str, dict[str, str]] = {
         "committed": "timestamp",
         "branch": "branch",
     },
+    "findings": {"severity": "severity", "what": "what", "where": "where", "what to do": "todo"},
     "settings": {"setting": "setting", "value": "value", "source": "source"},
     "stats": {
         "group": "group",
@@ -76,7 +77,7 @@ _DROPPED_FIRST = (
     "git_commit_hash", "max_ms", "duration_ms", "job_type", "source", "role",
 )  # fmt: skip
 #: Fields that are wrapped rather than cut: a path is of no use without its end.
-_WHOLE = ("value",)
+_WHOLE = ("value", "what", "where", "todo")
 #: What makes a column empty, and left out; of figures a nought says as little as nothing.
 _EMPTY = {"stats": (None, "", 0)}
 #: Counts and figures, aligned by their last digit.
@@ -90,6 +91,7 @@ _NOTHING = {
     "events": "No events. Record one: telemetry run event TYPE",
     "commits": "No commits. Associate one: telemetry associate-commit",
     "settings": "No settings.",
+    "findings": "All is well.",
     "stats": "No runs. Leave a filter out, or record one: telemetry run start --agent-name NAME --job-type TYPE",
     "sql": "No rows.",
 }
@@ -97,7 +99,7 @@ _NOTHING = {
 
 def draw(result: Card | Listing) -> Iterator[str]:
     """The text of a result: tables for a listing, a card for a single thing."""
-    console = _console(whole=isinstance(result, Listing) and result.view == "settings")
+    console = _console(whole=isinstance(result, Listing) and result.view in ("settings", "findings"))
     for part in _parts(result, console.width):
         console.print(part)
         yield _taken(console)

@@ -5,13 +5,14 @@ import sqlite3
 import time
 
 from telemetry_cli.errors import DatabaseTrouble, LockTimeout
-from telemetry_cli.files import sync_folder
+from telemetry_cli.files import open_private, sync_file, sync_folder
 from telemetry_cli.store import legacy, progress
 from telemetry_cli.store.database import translated
 from telemetry_cli.store.migrate import FIRST_VERSION
 
 #: The database and what SQLite keeps beside it; without its hot journal a database is a damaged one.
-_SUFFIXES = ("-journal", "-wal", "-shm", "")
+#: The database itself comes first: killed in between, what is left of a pair must not be a database without its journal.
+_SUFFIXES = ("", "-journal", "-wal", "-shm")
 
 
 def copy(path: str, target: str, deadline: float) -> None:
@@ -24,6 +25,8 @@ def copy(path: str, target: str, deadline: float) -> None:
         if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) and time.monotonic() > deadline:
             raise LockTimeout(f"{path} is locked by another process", "Try again, or raise TELEMETRY_LOCK_TIMEOUT.")
 
+    # Made here: SQLite would make a public one.
+    os.close(open_private(target, os.O_RDWR | os.O_CREAT))
     with translated(path):
         source = _opened(path)
         copied = sqlite3.connect(target, isolation_level=None)
@@ -131,6 +134,7 @@ def remove(path: str) -> None:
 
 def swap_in(fresh: str, path: str, aside: str) -> str | None:
     """Put the database at `fresh` in the place of the one at `path`, which is kept under `aside`. Returns `aside`, if there was one."""
+    sync_file(fresh)
     there = False
     for suffix in _SUFFIXES:
         try:

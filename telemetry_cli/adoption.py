@@ -43,6 +43,9 @@ def adopt(config: Config, at: str, deadline: float) -> str | None:
                 commit(db, time.monotonic() + config.lock_timeout)
         finally:
             db.close()
+        if os.stat(config.db_path).st_uid == os.geteuid():
+            # What others may read of an old database is for the old program to say; this is ours now.
+            os.chmod(config.db_path, 0o600)
     return backups.snapshot(config, digest)
 
 

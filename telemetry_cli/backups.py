@@ -16,8 +16,6 @@ from telemetry_cli.store import maintenance
 
 _BACKUP, _ADOPTED, _PARTIAL, _ENDING = "backup_", "adopted_", ".partial_", ".sqlite"
 _BLOCK = 1 << 20
-#: What the check says of rows that break a rule of their own database: no damage, and for the migration to see to.
-_BROKEN_RULES = ("refers to a row", "CHECK constraint failed", "NULL value in")
 
 
 def make(config: Config, at: str, target: str | None) -> str:
@@ -48,7 +46,7 @@ def keep_snapshot(config: Config, path: str, deadline: float) -> str:
         partial = _partial(config.backups_dir)
         try:
             maintenance.copy(path, partial, deadline)
-            found = [fault for fault in maintenance.faults(partial) if not any(rule in fault for rule in _BROKEN_RULES)]
+            found = maintenance.damage(partial)
             if found:
                 raise DatabaseTrouble(f"{path} is damaged, and was left as it is: {found[0]}", "Try: sqlite3 OLD .recover | sqlite3 NEW")
             digest = _digest(partial)

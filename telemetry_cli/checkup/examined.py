@@ -18,6 +18,8 @@ class Examined:
         self.folder = ""
         self.copy: str | None = None
         self.trouble: TelemetryError | None = None
+        #: Whether the copy has our tables, and nothing is wrong with them: what asks them may do so.
+        self.is_sound = False
 
     def __enter__(self) -> "Examined":
         # Private (0700), and outside of the base, which is not changed.
@@ -53,8 +55,10 @@ class Examined:
 
 
 def _has_hot_journal(path: str) -> bool:
-    """Tell whether SQLite's rollback journal lies there, and nobody is at work with it."""
+    """Tell whether SQLite's rollback journal lies there with something in it."""
     try:
-        return os.path.getsize(path + "-journal") > 0
+        with open(path + "-journal", "rb") as file:
+            # One that is done with is emptied, or its beginning is.
+            return file.read(1) not in (b"", b"\0")
     except OSError:
         return False

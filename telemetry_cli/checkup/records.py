@@ -10,7 +10,7 @@ from telemetry_cli.checkup.finding import Finding, problem, warning
 from telemetry_cli.errors import DatabaseTrouble, TelemetryError
 from telemetry_cli.rules import shorten
 from telemetry_cli.store import compare, health, maintenance
-from telemetry_cli.store.migrate import CURRENT_VERSION
+from telemetry_cli.store.migrate import CURRENT_VERSION, FIRST_VERSION
 
 _REBUILD = "telemetry db rebuild"
 _MOST = 10
@@ -29,7 +29,7 @@ def database(examined: Examined) -> Iterator[Finding]:
         return
     try:
         version = maintenance.version_of(examined.copy)
-        faults = maintenance.faults(examined.copy, _MOST)
+        faults = maintenance.faults(examined.copy, _MOST) if version >= FIRST_VERSION else maintenance.damage(examined.copy)
     except DatabaseTrouble as error:
         yield problem(error.message.replace(examined.copy, config.db_path), config.db_path, _REBUILD)
         examined.copy = None
@@ -42,9 +42,7 @@ def database(examined: Examined) -> Iterator[Finding]:
         yield finding(
             f"schema version {version}; this telemetry knows {CURRENT_VERSION}", config.db_path, "Upgrade telemetry." if newer else "telemetry db migrate"
         )
-    if faults or version != CURRENT_VERSION:
-        # What follows asks tables that may not be there, or not be right.
-        examined.copy = None
+    examined.is_sound = not faults and version == CURRENT_VERSION
 
 
 def settings(examined: Examined) -> Iterator[Finding]:
@@ -76,7 +74,7 @@ def journal_lines(examined: Examined) -> Iterator[Finding]:
 def rows(examined: Examined) -> Iterator[Finding]:
     """The rows are what the journal's operations make of them."""
     config, copy = examined.config, examined.copy
-    if copy is None:
+    if copy is None or not examined.is_sound:
         return
     again = os.path.join(examined.folder, "again.sqlite")
     try:
@@ -101,6 +99,9 @@ def waiting(examined: Examined) -> Iterator[Finding]:
     left = buffer.waiting(config)
     if left:
         yield warning(f"{len(left)} {'record waits' if len(left) == 1 else 'records wait'} to go to the journal", config.buffer_dir, "telemetry db drain")
+    if examined.trouble:
+        # How far it came cannot be asked, and why has been said.
+        return
     cursor = maintenance.cursor_of(examined.copy)[1] if examined.copy else None
     position = (cursor[1], cursor[2]) if cursor else journal.START
     number = journal.waiting_count(config, position) - len(left)
@@ -110,7 +111,7 @@ def waiting(examined: Examined) -> Iterator[Finding]:
 
 def rejected(examined: Examined) -> Iterator[Finding]:
     """Operations that broke a rule when they were applied. Whoever waited for one was told; of a buffered one nobody was."""
-    if examined.copy is None:
+    if examined.copy is None or not examined.is_sound:
         return
     db = health.open_copy(examined.copy)
     try:
@@ -127,7 +128,7 @@ def rejected(examined: Examined) -> Iterator[Finding]:
 
 def unended(examined: Examined) -> Iterator[Finding]:
     """Runs that have been running for over a day."""
-    if examined.copy is None:
+    if examined.copy is None or not examined.is_sound:
         return
     db = health.open_copy(examined.copy)
     try:

@@ -14,6 +14,8 @@ from telemetry_cli.store.migrate import FIRST_VERSION
 #: The database itself comes first: killed in between, what is left of a pair must not be a database without its journal.
 _SUFFIXES = ("", "-journal", "-wal", "-shm")
 
+_BROKEN_RULES = ("refers to a row", "CHECK constraint failed", "NULL value in")
+
 
 def copy(path: str, target: str, deadline: float) -> None:
     """Copy the database at `path`, as it stands between two transactions, over the file at `target`. Not flushed.
@@ -58,6 +60,11 @@ def faults(path: str, most: int = 100) -> list[str]:
             db.close()
     lines = [f"row {row[1]} of {row[0]} refers to a row of {row[2]} that is not there" for row in dangling]
     return lines if found == ["ok"] else found + lines
+
+
+def damage(path: str) -> list[str]:
+    """As `faults`, without those that are no damage: rows that break a rule of their own database, for a migration to see to."""
+    return [fault for fault in faults(path) if not any(rule in fault for rule in _BROKEN_RULES)]
 
 
 def check(path: str) -> None:

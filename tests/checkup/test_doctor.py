@@ -3,6 +3,8 @@
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -204,6 +206,7 @@ def test_a_newer_database(telemetry: Telemetry) -> None:
 
 def test_an_older_database(telemetry: Telemetry) -> None:
     platforms.make(telemetry.database, 5)
+    telemetry.database.chmod(0o600)
     found = only(telemetry, "warning")
     assert (found["todo"], "version 5" in found["what"]) == ("telemetry db migrate", True)
 
@@ -297,9 +300,11 @@ def test_a_base_that_cannot_be_written(telemetry: Telemetry) -> None:
 
 
 def test_doctor_of_a_killed_writers_leftovers(telemetry: Telemetry) -> None:
-    telemetry.start()
-    Path(f"{telemetry.database}-journal").write_bytes(b"\0" * 512)
-    Path(f"{telemetry.database}-journal").chmod(0o600)
+    telemetry.start("--input-summary", "x" * 9000)
+    changing = "PRAGMA cache_size = 1; BEGIN IMMEDIATE; UPDATE agent_runs SET input_summary = hex(randomblob(90000))"
+    script = f"import os, sqlite3, sys; sqlite3.connect(sys.argv[1]).executescript('{changing}'); os.kill(os.getpid(), 9)"
+    subprocess.run([sys.executable, "-c", script, str(telemetry.database)])
+    assert Path(f"{telemetry.database}-journal").exists()
     assert "rolled back" in findings(telemetry, code=1)[0]["what"]
     telemetry("status")
     assert findings(telemetry, code=0) == []

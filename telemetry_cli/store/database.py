@@ -37,6 +37,9 @@ class translated:  # noqa: N801 - reads as a clause: `with translated(path):`
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
         if isinstance(error, sqlite3.Error):
             raise trouble(self.path, error) from error
+        if isinstance(error, UnicodeDecodeError):
+            # Python's own, over a text that SQLite read from the file, be it in a message.
+            raise DatabaseTrouble(f"{self.path} is damaged: it holds text that is none", _REBUILD) from error
 
 
 def translated_rows(path: str, rows: Iterator[dict[str, object]]) -> Iterator[dict[str, object]]:

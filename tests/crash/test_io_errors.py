@@ -5,6 +5,8 @@ In CI every call fails in one way each, and the first of each kind in all; `TELE
 
 import os
 import shutil
+from collections import Counter
+from collections.abc import Callable
 
 import pytest
 from aftermath import Fact, wrong_after
@@ -37,22 +39,29 @@ def _handed_back(ran: Ran) -> bool:
 
 
 @pytest.mark.parametrize("write", WRITES)
-def test_no_error_of_a_call_loses_a_record(telemetry: Telemetry, write: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_error_of_a_call_loses_a_record(
+    telemetry: Telemetry, write: str, monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object], None]
+) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(telemetry.home))
     argv, query, before, after = WRITES[write]
     for name in ("run-1", "run-2"):
         telemetry(*START, "--event-id", name)
     traced, beginning = Traced(telemetry), telemetry.home / "beginning"
     shutil.copytree(telemetry.base, beginning)
-    trials = _trials(traced.points(argv, calls=EVERY))
+    points = traced.points(argv, calls=EVERY)
+    trials = _trials(points)
     assert len(trials) > 100
-    found = []
+    found: list[str] = []
+    codes: Counter[int] = Counter()
     for call, n, error, lasts in trials:
         shutil.rmtree(telemetry.base)
         shutil.copytree(beginning, telemetry.base)
         ran = traced(argv, "-e", f"inject={call}:error={error}:when={n}{lasts}", calls=EVERY)
+        codes[ran.code] += 1
         wrong = "" if (ran.code == 0 or _handed_back(ran)) and "Traceback" not in ran.err else f"exit {ran.code}: {ran.err}"
         wrong = wrong or wrong_after(telemetry.base, [BEGUN, (query, (after,) if ran.code == 0 else (before, after))])
         if wrong:
             found.append(f"{call} {n}{lasts} {error}: {wrong}")
     assert found == []
+    assert codes[75], "no error was ever so bad that the record was handed back"
+    record_property("seen", f"{len(trials)} errors at {len(points)} calls: {codes[0]} recorded, {codes[75]} handed back, 0 lost")

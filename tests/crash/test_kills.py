@@ -19,18 +19,19 @@ from tracing import CHANGES, Traced, needs_strace
 
 pytestmark = [pytest.mark.heavy, needs_strace]
 LONG = bool(os.environ.get("TELEMETRY_TESTS_LONG"))
+Seen = Callable[[str, object], None]
 RUNS: Fact = ("SELECT count(*) FROM agent_runs WHERE event_id IN ('run-1', 'run-2')", (2,))
 
 
 def _killed(
-    telemetry: Telemetry, argv: tuple[str, ...], every: int, offset: int, facts: Callable[[bool], list[Fact]], check: Callable[[], str] = str
+    telemetry: Telemetry, argv: tuple[str, ...], every: int, offset: int, facts: Callable[[bool], list[Fact]], check: Callable[[], str], record_property: Seen
 ) -> list[str]:
     """Kill a command at every few of its calls, each time over the same beginning. Returns what was wrong after the next command."""
     traced, beginning = Traced(telemetry), telemetry.home / "beginning"
     shutil.copytree(telemetry.base, beginning)
     points = traced.points(argv, paths=False, calls=CHANGES)
     assert len(points) > 10
-    found, codes = [], set()
+    found, codes, tried = [], set(), 0
     for call, n in points if LONG else points[offset % every :: every]:
         shutil.rmtree(telemetry.base)
         shutil.copytree(beginning, telemetry.base)
@@ -39,7 +40,9 @@ def _killed(
         wrong = check() or wrong_after(telemetry.base, facts(ran.code == 0))
         if wrong:
             found.append(f"{call} {n} of {argv} (exit {ran.code}): {wrong}")
+        tried += 1
     assert -9 in codes, "no injection ever killed anything"
+    record_property("seen", f"{tried} kills at {len(points)} calls, {len(found)} losses")
     return found
 
 
@@ -49,7 +52,7 @@ def _no_config(telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_migration_killed_is_old_or_new(telemetry: Telemetry, version: int) -> None:
+def test_a_migration_killed_is_old_or_new(telemetry: Telemetry, version: int, record_property: Seen) -> None:
     platforms.make(telemetry.database, version)
     counts: list[Fact] = [
         ("SELECT count(*) FROM agent_runs WHERE op_id = 'legacy'", (3,)),
@@ -77,7 +80,7 @@ def test_a_migration_killed_is_old_or_new(telemetry: Telemetry, version: int) ->
     def facts(acknowledged: bool) -> list[Fact]:
         return [*counts, ("SELECT count(*) FROM agent_runs WHERE event_id = 'mine'", (1,) if acknowledged else (0, 1))]
 
-    assert _killed(telemetry, argv, 7, version, facts, between) == []
+    assert _killed(telemetry, argv, 7, version, facts, between, record_property) == []
 
 
 def _some_runs(telemetry: Telemetry) -> None:
@@ -113,7 +116,7 @@ COMMANDS = {
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_command_killed_loses_nothing(telemetry: Telemetry, command: str) -> None:
+def test_a_command_killed_loses_nothing(telemetry: Telemetry, command: str, record_property: Seen) -> None:
     prepare, words = COMMANDS[command]
     prepare(telemetry)
     argv = tuple(str(telemetry.home / "saved.sqlite") if word == "SAVED" else word for word in words)
@@ -135,7 +138,7 @@ def test_a_command_killed_loses_nothing(telemetry: Telemetry, command: str) -> N
                 db.close()
         return ""
 
-    assert _killed(telemetry, argv, 3, 0, facts, whole_backups) == []
+    assert _killed(telemetry, argv, 3, 0, facts, whole_backups, record_property) == []
     telemetry("db", "backup")
     left = [path.name for path in (telemetry.base / "backups").iterdir() if path.name.startswith(".partial")]
     assert left == [], "what a killed maker left is taken away by the next"

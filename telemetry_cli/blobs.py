@@ -42,12 +42,17 @@ def put(config: Config, chunks: Iterable[bytes]) -> str:
     return digest.hexdigest()
 
 
+def is_digest(digest: str) -> bool:
+    """Tell whether a text is the name of a blob."""
+    return len(digest) == 64 and _DIGITS.issuperset(digest)
+
+
 def open_blob(config: Config, digest: str) -> BinaryIO:
     """Open the content of a digest. Only ever a plain file below `blobs/`, whatever a forged row names.
 
     Raises `Refused` for what is no digest or a planted link, `NotFound` when the blob is gone.
     """
-    if len(digest) != 64 or not _DIGITS.issuperset(digest):
+    if not is_digest(digest):
         raise Refused(f"{digest!r} is not the SHA-256 of a blob")
     try:
         return open(open_private(os.path.join(config.blobs_dir, digest), os.O_RDONLY), "rb", buffering=_BLOCK)

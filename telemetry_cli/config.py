@@ -10,7 +10,7 @@ JOURNAL_MODES = ("delete",)
 SYNCHRONOUS = ("extra", "full")
 URL_STYLES = ("github", "gitlab", "bitbucket")
 
-#: setting → (environment variables, first one first; default). The setting's name is its key in the config file.
+#: setting → (environment variables, first one first; default). The setting's name is its key in the config file, `table.key` one in a table.
 SETTINGS: dict[str, tuple[tuple[str, ...], str | None]] = {
     "base_dir": (("TELEMETRY_BASE_DIR", "AGENT_METRICS_DIR"), None),
     "db_path": (("TELEMETRY_DB_PATH",), None),
@@ -25,9 +25,10 @@ SETTINGS: dict[str, tuple[tuple[str, ...], str | None]] = {
     "never_fail": (("TELEMETRY_NEVER_FAIL",), "0"),
     "debug": (("TELEMETRY_DEBUG",), "0"),
     "git_hooks.record": ((), "running"),
+    "retention.days": ((), None),
 }
-#: Tables of the config file whose keys are settings, named `table.key` above.
-_TABLES = ("git_hooks",)
+#: Tables of the config file whose keys are not ours to know, each read by a function of its own.
+_TABLES = ("url_hosts",)
 #: What a git hook records: commits made while a run is open, or every one.
 HOOK_RECORDS = ("running", "always")
 _FLAG, _ENVIRONMENT, _FILE, _DEFAULT = range(4)
@@ -79,12 +80,17 @@ class Config:
         self.debug = self._switch("debug")
         record = self.values["git_hooks.record"]
         self.hooks_record = rules.choice(record.source, str(record.value), HOOK_RECORDS)
+        self.retention_days = self._count("retention.days")
 
     def _text(self, setting: str) -> str | None:
         return self.values[setting].value or None
 
     def _switch(self, setting: str) -> bool:
         return str(self.values[setting].value).lower() in _ON
+
+    def _count(self, setting: str) -> int | None:
+        found = self.values[setting]
+        return None if found.value is None else rules.count(found.source, found.value)
 
     def _lock_timeout(self) -> float:
         older, newer = self.values["db_busy_timeout_ms"], self.values["lock_timeout"]
@@ -120,6 +126,7 @@ class Config:
         self.raw_dir = os.path.join(self.base_dir, "raw")
         self.buffer_dir = os.path.join(self.base_dir, "buffer")
         self.blobs_dir = os.path.join(self.base_dir, "blobs")
+        self.backups_dir = os.path.join(self.base_dir, "backups")
 
 
 def is_from_flag(config: Config, setting: str) -> bool:
@@ -191,22 +198,25 @@ def _read_file() -> dict[str, object]:
         return {}
     except OSError as error:
         raise InvalidInput(f"{path}: cannot be read: {error.strerror}", "Make the file readable, or remove it.") from None
-    document = _flattened(path, _parse(path, content))
-    known = [*SETTINGS, "url_hosts"]
+    document = _flat(path, _parse(path, content))
+    known = [*SETTINGS, *_TABLES]
     unknown = [key for key in document if key not in known]
     if unknown:
         raise InvalidInput(f"{path}: unknown key {unknown[0]!r}; known are {', '.join(known)}")
     return document
 
 
-def _flattened(path: str, document: dict[str, object]) -> dict[str, object]:
-    """The document, the keys of tables that hold settings named `table.key`."""
-    flat = {key: value for key, value in document.items() if key not in _TABLES}
-    for name in _TABLES:
-        table = document.get(name, {})
-        if not isinstance(table, dict):
-            raise InvalidInput(f"{path}: {name}: a table is needed, such as [{name}]")
-        flat |= {f"{name}.{key}": value for key, value in table.items()}
+def _flat(path: str, document: dict[str, object]) -> dict[str, object]:
+    """The document with the keys of our own tables as `table.key`."""
+    ours = {name.partition(".")[0] for name in SETTINGS if "." in name}
+    flat: dict[str, object] = {}
+    for key, value in document.items():
+        if key not in ours:
+            flat[key] = value
+        elif isinstance(value, dict):
+            flat |= {f"{key}.{name}": found for name, found in value.items()}
+        else:
+            raise InvalidInput(f"{path}: {key}: a table is needed, such as [{key}]")
     return flat
 
 

@@ -88,14 +88,14 @@ class NewerDatabase(DatabaseTrouble):
 
 
 class ForbiddenDatabase(DatabaseTrouble):
-    """The database may not be opened with these permissions, or must be brought up to date first."""
+    """The database may not be opened with these permissions."""
 
     exit_code = 6
     slug = "forbidden-database"
 
 
 class OlderDatabase(ForbiddenDatabase):
-    """The database was written by an older telemetry, and has not been brought up to date."""
+    """The database has an older schema and could not be brought up to date, which the first write or read does by itself."""
 
     slug = "older-database"
 

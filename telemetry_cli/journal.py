@@ -22,6 +22,10 @@ Operation = dict[str, object]
 Position = tuple[str, int]
 
 START: Position = ("", 0)
+#: The genesis of a journal that had to begin beside a database which could not be adopted at that moment.
+UNRECORDED = "unrecorded"
+#: What `genesis` says of a journal whose first segment is gone, or its header damaged.
+PRUNED = "pruned"
 _CRC_BYTES = len(',"crc":"xxxxxxxx"}')
 _BLOCK = 1 << 20
 #: How many buffered lines share a flush, and are looked at between two looks at the deadline.
@@ -85,15 +89,20 @@ def fingerprint(ending: bytes) -> str:
 # Append
 
 
-def append(config: Config, op_id: str, line: bytes, at: str, deadline: float) -> tuple[Position | None, str]:
+class BesideDatabase(Exception):
+    """The journal would begin beside a database that is there already: that one is to be adopted first."""
+
+
+def append(config: Config, op_id: str, line: bytes, at: str, deadline: float, *, unrecorded: bool = False) -> tuple[Position | None, str]:
     """Make a line durable. Returns where it ends in the journal; or None and why, when it went to the buffer.
 
-    Raises `Refused` for planted links and `NotDurable` when nothing at all can be written.
+    Raises `Refused` for planted links and `NotDurable` when nothing at all can be written; `BesideDatabase`, unless the
+    journal may begin with an `unrecorded` genesis.
     """
     try:
         make_folder(config.base_dir, may_be_link=True)
         make_folder(config.raw_dir)
-        with Lock(os.path.join(config.raw_dir, ".lock"), deadline), _Segment(config, at) as segment:
+        with Lock(os.path.join(config.raw_dir, ".lock"), deadline), _Segment(config, at, UNRECORDED if unrecorded else None) as segment:
             _move_buffered(config, segment, deadline)
             return segment.add(line), ""
     except (OSError, LockTimeout) as trouble:
@@ -105,8 +114,17 @@ def flush_buffer(config: Config, at: str, deadline: float) -> None:
     """Bring buffered lines into the journal. Raises `OSError` or `LockTimeout` when that cannot be done now."""
     if buffer.waiting(config):
         make_folder(config.raw_dir)
-        with Lock(os.path.join(config.raw_dir, ".lock"), deadline), _Segment(config, at) as segment:
+        with Lock(os.path.join(config.raw_dir, ".lock"), deadline), _Segment(config, at, UNRECORDED) as segment:
             _move_buffered(config, segment, deadline)
+
+
+def begin(config: Config, at: str, deadline: float, genesis: str) -> None:
+    """Begin a journal whose genesis is the snapshot of this SHA-256, if there is no journal yet."""
+    make_folder(config.raw_dir)
+    with Lock(os.path.join(config.raw_dir, ".lock"), deadline):
+        # An empty segment, which a killed writer may have left, is no journal yet.
+        if journal_id(config, segments(config)) is None:
+            _Segment(config, at, genesis).close()
 
 
 def _move_buffered(config: Config, segment: "_Segment", deadline: float) -> None:
@@ -124,7 +142,8 @@ def _move_buffered(config: Config, segment: "_Segment", deadline: float) -> None
 class _Segment:
     """The segment that is appended to, open for as long as `raw/.lock` is held."""
 
-    def __init__(self, config: Config, at: str) -> None:
+    def __init__(self, config: Config, at: str, genesis: str | None) -> None:
+        """Open it, or make it: then `genesis` is what the journal begins with where a database is there already."""
         names = segments(config)
         newest = names[-1] if names else ""
         self.name = max(newest, f"ops_{at[:10].replace('-', '')}.ndjson")
@@ -138,7 +157,7 @@ class _Segment:
                 self._size = 0
                 older = [name for name in names if name != self.name]
                 _sync_names(config, first=not older)
-                self.add(_header(config, older, at))
+                self.add(_header(config, older, at, genesis))
         except BaseException:
             os.close(self._descriptor)
             raise
@@ -164,6 +183,10 @@ class _Segment:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """What was added is flushed by then."""
         os.close(self._descriptor)
 
 
@@ -178,21 +201,28 @@ def _sync_names(config: Config, *, first: bool) -> None:
         sync_folder(os.path.dirname(config.base_dir))
 
 
-def _header(config: Config, older: list[str], at: str) -> bytes:
+def _header(config: Config, older: list[str], at: str, genesis: str | None) -> bytes:
     """The first line of a segment. Only the first segment of a base names the genesis (null: it began empty).
 
     When the older ones' headers are all damaged, the journal_id stays open (null): a second journal must not begin here.
     """
-    data: dict[str, object] = {"journal_id": journal_id(config, older)} if older else {"journal_id": new_op_id(), "genesis": _genesis(config)}
+    data: dict[str, object] = {"journal_id": journal_id(config, older)} if older else {"journal_id": new_op_id(), "genesis": _genesis(config, genesis)}
     return encode({"op_id": new_op_id(), "op": "journal.header", "at": at, "actor": "", "data": data})
 
 
-def _genesis(config: Config) -> str | None:
-    """What the journal begins from: null is an empty base; beside a database that is there already it cannot tell."""
+def _genesis(config: Config, beside: str | None) -> str | None:
+    """What the journal begins from: null is an empty base; `beside` where a database is there already.
+
+    Raises `BesideDatabase` when that is not given.
+    """
     try:
-        return "unrecorded" if os.path.getsize(config.db_path) else None
+        if not os.path.getsize(config.db_path):
+            return None
     except OSError:
         return None
+    if beside is None:
+        raise BesideDatabase
+    return beside
 
 
 def journal_id(config: Config, names: list[str]) -> str | None:
@@ -223,6 +253,19 @@ def header(config: Config, name: str) -> dict[str, object] | None:
 # Read
 
 
+def genesis(config: Config) -> str | None:
+    """What the journal begins from: null an empty base, the SHA-256 of a snapshot, `UNRECORDED`; `pruned` when its beginning is gone."""
+    names = segments(config)
+    first = header(config, names[0]) if names else {"genesis": None}
+    found = first.get("genesis", PRUNED) if first else PRUNED
+    return found if found is None else str(found)
+
+
+def is_damaged(line: bytes) -> bool:
+    """Tell whether a line holds something that cannot be read."""
+    return bool(line.strip()) and decode(line) is None
+
+
 def segments(config: Config) -> list[str]:
     """The names of the segments, oldest first."""
     if not check_folder(config.raw_dir):
@@ -232,10 +275,11 @@ def segments(config: Config) -> list[str]:
 
 def is_behind(config: Config, cursor: Position) -> bool:
     """Tell whether anything was appended or buffered that `cursor` has not passed. Takes no lock."""
-    return _newest_end(config) != cursor or bool(buffer.waiting(config))
+    return newest_end(config) != cursor or bool(buffer.waiting(config))
 
 
-def _newest_end(config: Config) -> Position:
+def newest_end(config: Config) -> Position:
+    """Where the journal ends now; `START` when there is none."""
     names = segments(config)
     return (names[-1], os.stat(os.path.join(config.raw_dir, names[-1])).st_size) if names else START
 
@@ -253,7 +297,7 @@ def waiting_lines(config: Config, cursor: Position) -> Iterator[bytes]:
 
 
 def _behind(config: Config, cursor: Position) -> Iterator[bytes]:
-    end = _newest_end(config)
+    end = newest_end(config)
     # A cursor beyond the end belongs to another journal: then nothing of this one was applied.
     return (line for _, line in read(config, cursor if cursor <= end else START, end) if b'"op":"journal.header"' not in line[:120])
 
@@ -263,10 +307,10 @@ def durable_end(config: Config, synced: Position | None, deadline: float) -> Pos
 
     `synced` is where the caller's own flushed line ends; if nothing came after it, neither lock nor flush is needed.
     """
-    if synced and _newest_end(config) == synced:
+    if synced and newest_end(config) == synced:
         return synced
     with Lock(os.path.join(config.raw_dir, ".lock"), deadline):
-        end = _newest_end(config)
+        end = newest_end(config)
         if end != START and end != synced:
             _sync(config, end[0])
     return end

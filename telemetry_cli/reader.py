@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from telemetry_cli import journal
 from telemetry_cli.config import Config
-from telemetry_cli.errors import NotFound, OlderDatabase, TelemetryError
+from telemetry_cli.errors import ForbiddenDatabase, NotFound, OlderDatabase, TelemetryError
 from telemetry_cli.recorder import catch_up
 from telemetry_cli.store import progress, runs
 from telemetry_cli.store.database import Connection, open_empty, open_reader, translated
@@ -44,11 +44,14 @@ class Reading:
 
 
 def open_for_reading(config: Config) -> Reading:
-    """Apply what waits, if that can be done, and open the database for questions.
+    """Apply what waits, if that can be done, and open the database for questions; an old one is migrated first.
 
     Raises `DatabaseTrouble` when the database is there and cannot be read.
     """
-    db = _open(config)
+    try:
+        db = open_reader(config.db_path, config.owns_db_folder, config.lock_timeout)
+    except OlderDatabase as older:
+        return _after_migration(config, older)
     if not journal.is_behind(config, _position(config, db)):
         return Reading(config, db, [])
     if db:
@@ -86,27 +89,28 @@ def pending(config: Config) -> Iterator[journal.Operation]:
             db.close()
 
 
+def _after_migration(config: Config, older: OlderDatabase) -> Reading:
+    trouble = catch_up(config)
+    try:
+        db = open_reader(config.db_path, config.owns_db_folder, config.lock_timeout)
+    except OlderDatabase:
+        if trouble and not isinstance(trouble, ForbiddenDatabase):
+            raise trouble from None
+        raise OlderDatabase(older.message + (f", which could not be done: {trouble.message}" if trouble else ""), older.hint) from None
+    return Reading(config, db, [_waiting_note(journal.waiting_count(config, _position(config, db)), trouble)] if trouble else [])
+
+
 def waiting(config: Config) -> int:
     """How many durable records are not in the database yet."""
-    db = _open(config)
+    try:
+        db = open_reader(config.db_path, config.owns_db_folder, config.lock_timeout)
+    except OlderDatabase:
+        return journal.waiting_count(config, journal.START)
     try:
         return journal.waiting_count(config, _position(config, db))
     finally:
         if db:
             db.close()
-
-
-def _open(config: Config) -> Connection | None:
-    """The database, brought up to date first where an older telemetry made it. Raises `OlderDatabase` where that cannot be done."""
-    try:
-        return open_reader(config.db_path, config.owns_db_folder, config.lock_timeout)
-    except OlderDatabase as older:
-        trouble = catch_up(config)
-        try:
-            return open_reader(config.db_path, config.owns_db_folder, config.lock_timeout)
-        except OlderDatabase:
-            why = f"; that failed: {trouble.message}" if trouble else ""
-            raise OlderDatabase(older.message + why, (trouble.hint if trouble else "") or older.hint) from None
 
 
 def _waiting_note(number: int, trouble: TelemetryError) -> str:

@@ -53,6 +53,7 @@ class Listing:
         prefixes: Prefixes = _whole,
         by: str | None = None,
         own: Sequence[str] = (),
+        code: int = 0,
     ) -> None:
         self.view = view
         self.by = by
@@ -63,8 +64,8 @@ class Listing:
         self.absolute = absolute
         self.prefixes = prefixes
         self.own = own
+        self.code = code
         self.marked: set[object] = set()
-        self.code = 0
         self.summary: Callable[[], str] | None = None
 
 

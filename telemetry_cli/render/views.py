@@ -163,6 +163,16 @@ VIEWS = {
         ),
         nothing="Nothing to link: no commit with a run has left the history, or telemetry knows of none.",
     ),
+    "findings": View(
+        (
+            Column("severity", "severity", WORD),
+            Column("what", "what", WHOLE),
+            Column("where", "where", WHOLE),
+            Column("what to do", "todo", WHOLE),
+        ),
+        nothing="All is well.",
+        uncut=True,
+    ),
     "hooks": View(
         (
             Column("hook", "name", NAME),

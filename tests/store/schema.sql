@@ -212,6 +212,12 @@ CREATE TABLE journal_cursor (
     offset INTEGER NOT NULL CHECK (offset >= 0),
     crc TEXT NOT NULL
 ) STRICT;
+CREATE TABLE legacy_values (
+    id INTEGER PRIMARY KEY,
+    event_id TEXT REFERENCES agent_runs (event_id), -- null where there is no such run
+    "column" TEXT NOT NULL,
+    value ANY NOT NULL
+) STRICT;
 CREATE TABLE op_results (
     op_id TEXT PRIMARY KEY,
     exit_code INTEGER NOT NULL,
@@ -289,6 +295,7 @@ CREATE UNIQUE INDEX hook_releases_digest ON hook_releases (hook, digest);
 CREATE INDEX hook_runs_hook ON hook_runs (hook, version, input_digest);
 CREATE UNIQUE INDEX hook_runs_run_key ON hook_runs (hook, run_key) WHERE run_key IS NOT NULL AND status IN ('running', 'passed', 'rejected');
 CREATE INDEX hook_runs_running ON hook_runs (status) WHERE status = 'running';
+CREATE INDEX legacy_values_event_id ON legacy_values (event_id);
 CREATE INDEX run_commits_commit_hash ON run_commits (commit_hash);
 CREATE INDEX run_commits_event_id ON run_commits (event_id);
 CREATE INDEX run_events_event_id ON run_events (event_id, timestamp);

@@ -29,13 +29,16 @@ _HANDLERS = {
 #: Seconds may go by in them, so no command on the fast path applies one.
 _LARGE = {"hook.finish": ("hook_runs", "finish")}
 
+#: Operations without a blob in which seconds may go by all the same.
+_SLOW = {"runs.prune": ("prune", "runs")}
+
 #: Where the lines of a blob come from: digest → lines. Raises `TelemetryError` when the blob is gone or damaged.
 Blobs = Callable[[str], Iterable[bytes]]
 
 
 def is_large(kind: object) -> bool:
     """Tell whether an operation of this kind may take seconds to apply."""
-    return kind in _LARGE
+    return kind in _LARGE or kind in _SLOW
 
 
 def apply(db: sqlite3.Connection, operation: Data, line: bytes, blobs: Blobs) -> None:
@@ -45,7 +48,7 @@ def apply(db: sqlite3.Connection, operation: Data, line: bytes, blobs: Blobs) ->
     raised (`sqlite3.Error`), and so is a version or kind this program does not know (`JournalTrouble`).
     """
     op_id, kind = operation["op_id"], str(operation["op"])
-    if operation["v"] != OPERATION_VERSION or (kind not in _HANDLERS and kind not in _LARGE and kind != "journal.header"):
+    if operation["v"] != OPERATION_VERSION or kind not in (*_HANDLERS, *_SLOW, *_LARGE, "journal.header"):
         raise JournalTrouble(f"the journal holds an operation {kind!r} of version {operation['v']!r}, made by a newer telemetry", "Upgrade telemetry.")
     if db.execute("SELECT 1 FROM op_results WHERE op_id = ?", (op_id,)).fetchone():
         return
@@ -68,7 +71,7 @@ def _changed(db: sqlite3.Connection, operation: Data, kind: str, blobs: Blobs) -
     """Change the tables as the operation says, and return its result."""
     if kind == "journal.header":
         return {}
-    module, name = _HANDLERS.get(kind) or _LARGE[kind]
+    module, name = _HANDLERS.get(kind) or _SLOW.get(kind) or _LARGE[kind]
     function = getattr(__import__(f"{__name__}.{module}", fromlist=[name]), name)
     data: Data = operation["data"]  # type: ignore[assignment]
     result: Result = function(db, operation, data, blobs(str(data["blob"]))) if kind in _LARGE else function(db, operation, data)

@@ -9,6 +9,8 @@ from telemetry_cli.errors import InvalidInput
 JOURNAL_MODES = ("delete",)
 SYNCHRONOUS = ("extra", "full")
 URL_STYLES = ("github", "gitlab", "bitbucket")
+#: The tables that the config file may hold besides the settings.
+TABLES = ("url_hosts", "redact")
 
 #: setting → (environment variables, first one first; default). The setting's name is its key in the config file.
 SETTINGS: dict[str, tuple[tuple[str, ...], str | None]] = {
@@ -58,6 +60,8 @@ class Config:
         self.warnings: list[str] = []
         document = _read_file()
         self.url_styles = _url_styles(document)
+        #: Rules of the user's own for what must not be written: name → regular expression.
+        self.redact_rules = _texts("redact", document)
         self.values = _layered({"db_path": db, "base_dir": base_dir}, document)
         self._place()
         self.agent_name = self._text("agent_name")
@@ -180,7 +184,7 @@ def _read_file() -> dict[str, object]:
     except OSError as error:
         raise InvalidInput(f"{path}: cannot be read: {error.strerror}", "Make the file readable, or remove it.") from None
     document = _parse(path, content)
-    known = [*SETTINGS, "url_hosts"]
+    known = [*SETTINGS, *TABLES]
     unknown = [key for key in document if key not in known]
     if unknown:
         raise InvalidInput(f"{path}: unknown key {unknown[0]!r}; known are {', '.join(known)}")
@@ -223,3 +227,11 @@ def _url_styles(document: dict[str, object]) -> dict[str, str]:
     if not isinstance(table, dict) or not all(style in URL_STYLES for style in table.values()):
         raise InvalidInput(f"{config_path()}: url_hosts: a table of host = one of {', '.join(URL_STYLES)} is needed")
     return {str(host).lower(): str(style) for host, style in table.items()}
+
+
+def _texts(name: str, document: dict[str, object]) -> dict[str, str]:
+    """A table of texts by names."""
+    table = document.get(name, {})
+    if not isinstance(table, dict) or not all(isinstance(value, str) and value for value in table.values()):
+        raise InvalidInput(f"{config_path()}: {name}: a table of name = 'text' is needed")
+    return {str(key): str(value) for key, value in table.items()}

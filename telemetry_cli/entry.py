@@ -56,14 +56,16 @@ def _run(argv: list[str]) -> int:
         return parsed
     (name, params), global_options = parsed
     handler = _load(name)
-    config = Config(**global_options)
-    if records and config.disabled:
+    config = _config(global_options, needed=not handler.wraps)
+    if records and config and config.disabled:
         return 0
-    for warning in config.warnings:
+    for warning in config.warnings if config else ():
         plain.say(f"telemetry: warning: {warning}")
     result = handler(config, output := _output(handler.formats, params), **params)
     for note in result.notes:
         plain.say(f"telemetry: {note}")
+    if handler.wraps and isinstance(result, Written):
+        return result.code
     try:
         plain.show(result, output)
     except OutputLost:
@@ -71,6 +73,28 @@ def _run(argv: list[str]) -> int:
             return 0
         raise
     return result.code if isinstance(result, Written) else 0
+
+
+def _config(global_options: Globals, *, needed: bool) -> Config | None:
+    """The settings; None where environment or file are wrong and they are not `needed`."""
+    try:
+        config = Config(**global_options)
+    except TelemetryError as error:
+        if needed or not _is_wrong_without(global_options):
+            raise
+        _report(error)
+        return None
+    plain.hide(config.redact_rules)
+    return config
+
+
+def _is_wrong_without(global_options: Globals) -> bool:
+    """Tell whether the settings are wrong without the options on the command line too."""
+    try:
+        Config(**dict.fromkeys(global_options))
+    except TelemetryError:
+        return True
+    return False
 
 
 def _load(name: str) -> Handler:
@@ -108,14 +132,23 @@ def parse(argv: list[str], path: Path) -> tuple[Call, Globals] | None:
     if not path or tuple(rest[: len(path)]) != path:
         return None
     handler, options, positionals, defaults, _ = COMMANDS[path]
-    parsed = _options_and_words(rest[len(path) :], options)
+    takes_rest = bool(positionals) and positionals[-1][2]
+    parsed = _options_and_words(rest[len(path) :], options, takes_rest)
     if parsed is None:
         return None
     params, words = parsed
-    names = [name for name, _ in positionals]
-    if len(words) > len(names) or any(required for _, required in positionals[len(words) :]):
+    named = _named(positionals, words, takes_rest)
+    return ((handler, defaults | params | named), global_options) if named is not None else None
+
+
+def _named(positionals: Sequence[tuple[str, bool, bool]], words: list[str], takes_rest: bool) -> dict[str, object] | None:
+    """The positionals by their names; None when there are too few or too many."""
+    if (len(words) > len(positionals) and not takes_rest) or any(required for _, required, _ in positionals[len(words) :]):
         return None
-    return (handler, defaults | params | dict(zip(names, words, strict=False))), global_options
+    named: dict[str, object] = {name: word for (name, _, _), word in zip(positionals, words, strict=False)}
+    if takes_rest and len(words) >= len(positionals):
+        named[positionals[-1][0]] = words[len(positionals) - 1 :]
+    return named
 
 
 def _leading_globals(argv: list[str]) -> tuple[Globals, list[str]]:
@@ -131,8 +164,11 @@ def _leading_globals(argv: list[str]) -> tuple[Globals, list[str]]:
     return found, argv[index:]
 
 
-def _options_and_words(argv: list[str], options: dict[str, tuple[str, int]]) -> tuple[dict[str, object], list[str]] | None:
-    """The parameters that options set, and the positionals; None when a word is not in the plain grammar."""
+def _options_and_words(argv: list[str], options: dict[str, tuple[str, int]], takes_rest: bool) -> tuple[dict[str, object], list[str]] | None:
+    """The parameters that options set, and the positionals; None when a word is not in the plain grammar.
+
+    Where one takes the rest, no option comes behind the first of them.
+    """
     params: dict[str, object] = {}
     repeated: dict[str, list[str]] = {}
     words: list[str] = []
@@ -142,6 +178,8 @@ def _options_and_words(argv: list[str], options: dict[str, tuple[str, int]]) -> 
             words.extend(rest)
         elif word == "-" or not word.startswith("-"):
             words.append(word)
+            if takes_rest:
+                words.extend(rest)
         else:
             name, equals, value = word.partition("=") if word.startswith("--") else (word, "", "")
             parameter, kind = options.get(name, ("", FLAG))
@@ -176,6 +214,8 @@ def _parse_with_typer(argv: list[str]) -> tuple[Call, Globals] | int:
 
 def _output(formats: Sequence[str], params: dict[str, object]) -> str:
     """The format that `-o` or `--json` asks for, the command's default without them."""
+    if not formats:
+        return ""
     named, json = params.pop("output"), params.pop("json")
     if named is not None and named not in formats:
         raise InvalidInput(f"--output: {named!r} is not accepted; give one of {', '.join(formats)}")

@@ -29,20 +29,26 @@ def help_without_subcommand(context: typer.Context) -> None:
         raise typer.Exit(2)
 
 
-def command(app: typer.Typer, name: str, handler: str, shared: Callable[..., None] | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Register a declaration under `name`; the options of `shared`, which other commands have too, come before its own."""
+def command(
+    app: typer.Typer, name: str, handler: str, shared: Callable[..., None] | None = None, *, without: tuple[str, ...] = (), takes_rest: bool = False
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register a declaration under `name`; the options of `shared`, which other commands have too, come before its own.
+
+    It has none of the options `without`. With `takes_rest` its last argument takes every word from the first one on, options too.
+    """
 
     def register(declaration: Callable[..., None]) -> Callable[..., None]:
         def parsed(**params: object) -> Call:
             return handler, params
 
         functions = (shared, declaration) if shared else (declaration,)
-        parameters = [parameter for function in functions for parameter in inspect.signature(function).parameters.values()]
+        parameters = [parameter for function in functions for parameter in inspect.signature(function).parameters.values() if parameter.name not in without]
+        parameters.sort(key=lambda parameter: parameter.default is not parameter.empty)  # as a signature must be
         # Typer reads the signature, and typing knows no such attribute of a function.
         parsed.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         parsed.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
         parsed.__doc__ = declaration.__doc__
-        app.command(name)(parsed)
+        app.command(name, context_settings={"allow_interspersed_args": False} if takes_rest else None)(parsed)
         return declaration
 
     return register

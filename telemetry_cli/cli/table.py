@@ -2,7 +2,7 @@
 and `telemetry_cli/_help.py`, what completion says of commands and options (`python -m telemetry_cli.cli.table help`).
 
 Command path → (handler, options, positionals, defaults, whether it records). An option is (parameter, kind): one value,
-a flag, or repeatable.
+a flag, or repeatable. A positional is (parameter, required, whether it takes every word from its first on).
 """
 
 import importlib
@@ -20,7 +20,7 @@ VALUE, FLAG, MANY = range(3)
 
 COMMANDS: dict[
     tuple[str, ...],
-    tuple[str, dict[str, tuple[str, int]], tuple[tuple[str, bool], ...], dict[str, object], bool],
+    tuple[str, dict[str, tuple[str, int]], tuple[tuple[str, bool, bool], ...], dict[str, object], bool],
 ] = {
 '''
 
@@ -71,14 +71,14 @@ def _leaves(command: Any, path: tuple[str, ...]) -> list[tuple[tuple[str, ...], 
 def _entry(command: Any) -> tuple[str, ...]:
     assert command.callback
     options: dict[str, str] = {}
-    positionals: list[tuple[str, bool]] = []
+    positionals: list[tuple[str, bool, bool]] = []
     defaults: dict[str, object] = {}
     for parameter in command.params:
         name = str(parameter.name)
         if name == "help":
             continue
         if parameter.param_type_name == "argument":
-            positionals.append((name, parameter.required))
+            positionals.append((name, parameter.required, parameter.nargs == -1))
         else:
             kind = "FLAG" if getattr(parameter, "is_flag", False) else "MANY" if parameter.multiple else "VALUE"
             options |= dict.fromkeys(parameter.opts, f"({name!r}, {kind})")

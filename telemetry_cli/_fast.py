@@ -83,6 +83,13 @@ COMMANDS: dict[
         {'agent_name': None, 'job_type': None, 'status': None, 'product': None, 'parent': None, 'commit': None, 'repo': None, 'branch': None, 'since': None, 'until': None, 'created_after': None, 'created_before': None, 'start_time_from': None, 'start_time_to': None, 'where': None, 'search': None, 'sort': None, 'reverse': False, 'limit': None, 'offset': None, 'columns': None, 'count': False, 'watch': None, 'absolute': False, 'output': None, 'json': False},
         False,
     ),
+    ('redact',): (
+        'redaction:redact',
+        {'--scan': ('scan_', FLAG), '--fix': ('fix_', FLAG), '-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
+        (),
+        {'scan_': False, 'fix_': False, 'output': None, 'json': False},
+        False,
+    ),
     ('repo-url',): (
         'commits:repo_url',
         {'-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
@@ -117,6 +124,13 @@ COMMANDS: dict[
         (('command', True, True),),
         {'command': None, 'agent_name': None, 'job_type': None, 'parent': None, 'product': None, 'product_family': None, 'platform': None, 'subdomain': None, 'website': None, 'website_section': None, 'item_name': None, 'environment': None, 'host': None, 'trigger_type': None, 'insight_id': None, 'source_ref': None, 'target_ref': None, 'input_summary': None, 'agent_owner': None, 'git_repo': None, 'git_branch': None, 'git_run_tag': None, 'metrics': None, 'context': None, 'metric': None, 'items_discovered': None, 'items_succeeded': None, 'items_failed': None, 'items_skipped': None, 'event_id': None, 'run_id': None, 'no_git': False, 'timeout': None, 'no_capture': False, 'tail': None},
         False,
+    ),
+    ('run', 'reap'): (
+        'reaping:reap',
+        {'--older-than': ('older_than', VALUE), '--dry-run': ('dry_run', FLAG), '-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
+        (),
+        {'older_than': None, 'dry_run': False, 'output': None, 'json': False},
+        True,
     ),
     ('run', 'show'): (
         'run:show',

@@ -17,7 +17,7 @@ from telemetry_cli.locks import Lock
 from telemetry_cli.redact import Redactor
 from telemetry_cli.store import progress
 from telemetry_cli.store.apply import apply, is_large, reject
-from telemetry_cli.store.database import Connection, check_place, commit, ensure_schema, open_writer, translated
+from telemetry_cli.store.database import Connection, check_place, commit, ensure_schema, open_reader, open_writer, translated
 from telemetry_cli.store.maintenance import check, remove, swap_in
 
 #: What one command on the fast path applies at most (operations, seconds): a backlog of others must not hold it up.
@@ -127,10 +127,11 @@ def _check_may_be_made(config: Config) -> None:
             return
     except FileNotFoundError:
         pass
-    _check_journal_is_whole(config)
+    check_journal_is_whole(config)
 
 
-def _check_journal_is_whole(config: Config) -> None:
+def check_journal_is_whole(config: Config) -> None:
+    """Raise `DatabaseTrouble` unless a database can be made from the journal alone."""
     names = journal.segments(config)
     first = journal.header(config, names[0]) if names else {"genesis": None}
     if first is None or first.get("genesis", "pruned") is not None:
@@ -157,11 +158,18 @@ def _believable_cursor(config: Config, db: Connection) -> progress.Cursor:
 
 
 def _apply_behind(
-    config: Config, db: Connection, cursor: progress.Cursor, deadline: float, limits: tuple[int, float], synced: journal.Position | None
+    config: Config,
+    db: Connection,
+    cursor: progress.Cursor,
+    deadline: float,
+    limits: tuple[int, float],
+    synced: journal.Position | None,
+    until: journal.Position | None = None,
 ) -> tuple[bool, JournalTrouble | None]:
     """Apply lines in order and move the cursor. Returns whether more is left, and what an unknown operation said."""
     start = (cursor[1], cursor[2])
     end = journal.durable_end(config, synced, deadline)
+    end = min(end, until) if until else end
     journal.sync_older(config, start, end)
     reached = start
     most_operations, stop_at = limits[0], time.monotonic() + limits[1]
@@ -217,7 +225,7 @@ def rebuild(config: Config) -> str | None:
     fresh = config.db_path + ".rebuild"
     make_folder(os.path.dirname(config.db_path), may_be_link=not config.owns_db_folder)
     with Lock(config.db_path + ".lock", time.monotonic() + config.lock_timeout):
-        _check_journal_is_whole(config)
+        check_journal_is_whole(config)
         remove(fresh)
         try:
             while _apply_some(config, fresh):
@@ -228,8 +236,28 @@ def rebuild(config: Config) -> str | None:
             remove(fresh)
 
 
-def _apply_some(config: Config, path: str) -> bool:
-    """Apply a batch of the journal to the database at `path`. Tells whether there is more.
+def replay(config: Config, path: str, until: journal.Position) -> None:
+    """Make a database at `path` from the journal up to a position, and check it. Raises `DatabaseTrouble` or `LockTimeout`."""
+    while _apply_some(config, path, until):
+        pass
+    check(path)
+
+
+def position_of(config: Config, path: str) -> journal.Position:
+    """How far the journal has been applied to the database at `path`. Raises `DatabaseTrouble` when they do not belong together."""
+    db = open_reader(path, False, config.lock_timeout)
+    if db is None:
+        raise DatabaseTrouble(f"{path} is empty")
+    try:
+        with translated(path):
+            _, segment, offset, _ = _believable_cursor(config, db)
+    finally:
+        db.close()
+    return segment, offset
+
+
+def _apply_some(config: Config, path: str, until: journal.Position | None = None) -> bool:
+    """Apply a batch of the journal, as far as `until`, to the database at `path`. Tells whether there is more.
 
     Each batch may wait anew: a long rebuild must not fail because an appender holds the journal for a moment.
     """
@@ -238,7 +266,7 @@ def _apply_some(config: Config, path: str) -> bool:
     try:
         ensure_schema(db, path, stamp(now()))
         with translated(path):
-            behind, trouble = _apply_behind(config, db, _believable_cursor(config, db), deadline, _BATCH, None)
+            behind, trouble = _apply_behind(config, db, _believable_cursor(config, db), deadline, _BATCH, None, until)
             commit(db, deadline)
     finally:
         db.close()

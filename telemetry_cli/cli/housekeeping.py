@@ -1,9 +1,9 @@
-"""`telemetry db …`, `telemetry config …` and `telemetry completion`."""
+"""`telemetry db …`, `telemetry config …`, `telemetry redact` and `telemetry completion`."""
 
 from typing import Annotated
 
 import typer
-from typer import Argument
+from typer import Argument, Option
 
 from telemetry_cli.cli import options as o
 from telemetry_cli.cli.declare import command, group
@@ -14,6 +14,7 @@ config = group("The settings.")
 
 def add_to(app: typer.Typer) -> None:
     """Declare what belongs to no noun."""
+    command(app, "redact", "redaction:redact")(redact)
     command(app, "completion", "completion:script")(completion)
 
 
@@ -40,6 +41,15 @@ def config_show(output: o.Output = None, json: o.Json = False) -> None:
 @command(config, "path", "settings:path")
 def config_path(output: o.Output = None, json: o.Json = False) -> None:
     """Print where the config file is, or would be."""
+
+
+def redact(
+    scan_: Annotated[bool, Option("--scan", help="Say where secrets are; change nothing.")] = False,
+    fix_: Annotated[bool, Option("--fix", help="Take them out of journal, buffer, blobs, database and backups.")] = False,
+    output: o.Output = None,
+    json: o.Json = False,
+) -> None:
+    """Find or take out secrets in what is stored already."""
 
 
 def completion(

@@ -107,3 +107,15 @@ def tree(run: o.Run = None, output: o.Output = None, json: o.Json = False) -> No
 @command(app, "show", "run:show")
 def show(run: o.Run = None, absolute: o.Absolute = False, output: o.Output = None, json: o.Json = False) -> None:
     """Show one run with its events, commits and children."""
+
+
+@command(app, "reap", "reaping:reap")
+def reap(
+    older_than: Annotated[
+        str | None, Option("--older-than", metavar="AGE", help="Also runs of which no process is known, started so long ago: 2h, 3d, 1w.")
+    ] = None,
+    dry_run: Annotated[bool, Option("--dry-run", help="Say what would end, and change nothing.")] = False,
+    output: o.Output = None,
+    json: o.Json = False,
+) -> None:
+    """End runs that still say running though their process is gone."""

@@ -6,6 +6,7 @@ from datetime import datetime
 from telemetry_cli import clock, rules
 from telemetry_cli.commands.arguments import became, json_text, merged_objects, named_exactly, run_reference
 from telemetry_cli.commands.beginning import begin, exports, names, remote
+from telemetry_cli.commands.reaping import truth
 from telemetry_cli.commands.result import ONE, READS, WRITES, Card, Listing, Written, handler
 from telemetry_cli.commands.rows import presented, presented_event
 from telemetry_cli.config import Config
@@ -194,7 +195,7 @@ def show(config: Config, output: str, *, run: str | None, absolute: bool) -> Car
         data["events"] = [presented_event(row) for row in runs.events(db, event_id)]
         data["commits"] = commits.ledger(db, event_id)
         data["children"] = runs.children(db, event_id, run_id)
-    return Card("run", data, reading.notes, absolute=absolute)
+    return Card("run", data, [*reading.notes, *filter(None, [truth(data)])], absolute=absolute)
 
 
 @handler(*ONE)

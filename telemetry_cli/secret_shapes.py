@@ -1,7 +1,9 @@
 """What secrets look like: one row per rule, of literal marks and a pattern. Data only; `redact` acts on it.
 
 A rule is looked at only where one of its marks stands in the text, so that text without any costs no regular expression. A mark
-in lower case stands for any case; of a tuple, all must stand there. Of a match, what its groups `secret`, `quoted` and `single` hold is taken out; without such groups, all of it.
+in lower case stands for any case; of a tuple, all must stand there.
+
+Of a match, what its groups `secret`, `quoted` and `single` hold is taken out; without such groups, all of it.
 """
 
 _NAME = (

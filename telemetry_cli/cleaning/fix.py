@@ -52,7 +52,9 @@ def fix(config: Config) -> tuple[list[Finding], list[Finding], list[str]]:
     for digest in replaced:
         blobs.forget(config, digest)
     left = list(scan(config))
-    notes += [f"{finding['place']} was put aside and is not used; delete it when nothing in it is needed" for finding in left if finding["where"] == "aside"][:1]
+    notes += [f"{finding['place']} was put aside and is not used; delete it when nothing in it is needed" for finding in left if finding["where"] == "aside"][
+        :1
+    ]
     return found, left, notes
 
 

@@ -13,6 +13,8 @@ from telemetry_cli.store import texts
 
 #: Something found: `where` (journal, buffer, blob, database, backup), `place` in there, the `rule`, and how often (`count`).
 Finding = dict[str, object]
+#: What SQLite keeps beside a database.
+_BESIDE = ("-journal", "-wal", "-shm")
 Change = Callable[[Redactor, bytes], bytes]
 
 
@@ -29,12 +31,10 @@ def scan(config: Config) -> Iterator[Finding]:
 
 def databases(config: Config) -> list[str]:
     """The database, those put aside by it, and the backups: the paths of those that are there."""
-    beside = os.path.basename(config.db_path) + ".aside-"
-    folders = ((os.path.dirname(config.db_path), lambda name: name.startswith(beside)), (backups_folder(config), lambda name: name.endswith(".sqlite")))
     found = [config.db_path] if os.path.isfile(config.db_path) else []
-    for folder, is_one in folders:
+    for folder, begin, end in ((os.path.dirname(config.db_path), os.path.basename(config.db_path) + ".aside-", ""), (backups_folder(config), "", ".sqlite")):
         names = sorted(os.listdir(folder)) if os.path.isdir(folder) and not os.path.islink(folder) else []
-        found += [os.path.join(folder, name) for name in names if is_one(name) and not name.endswith(("-journal", "-wal", "-shm"))]
+        found += [os.path.join(folder, name) for name in names if name.startswith(begin) and name.endswith(end) and not name.endswith(_BESIDE)]
     return found
 
 

@@ -12,7 +12,9 @@ app = group("Record runs, and look at one.")
 
 @command(app, "start", "run:start", shared=o.fields)
 def start(
-    event_id: Annotated[str | None, Option("--event-id", metavar="ID", help="Idempotency key; the same one again records nothing. auto: from the CI job.")] = None,
+    event_id: Annotated[
+        str | None, Option("--event-id", metavar="ID", help="Idempotency key; the same one again records nothing. auto: from the CI job.")
+    ] = None,
     run_id: Annotated[str | None, Option("--run-id", metavar="ID", help="A name for people; default from time and agent.")] = None,
     no_git: Annotated[bool, Option("--no-git", help="Do not look for a git repository.")] = False,
     output: Annotated[str | None, Option("-o", "--output", metavar="FORMAT", help="text, json, or env: shell exports, safe to eval.")] = None,

@@ -1,6 +1,6 @@
 """How a run begins, for `run start` and `run exec`: what is given, what the settings say, and what can be found out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from telemetry_cli import clock, rules
@@ -50,9 +50,9 @@ def begin(
     metric: Sequence[str] | None,
     git_repo: str | None,
     no_git: bool,
+    fields: Mapping[str, str | None],
     told: dict[str, object],
     apart: Sequence[str] = (),
-    **fields: str | None,
 ) -> Beginning:
     """Convert what was given and find out the rest. `identity`: agent_name and job_type; `told`: context that the caller knows.
 

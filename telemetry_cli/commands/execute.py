@@ -4,11 +4,10 @@ Whatever goes wrong with recording is said on stderr, after the command; only wh
 being started.
 """
 
+import _signal  # type: ignore[import-not-found] # the built-in module has no type stubs; `signal` has, and imports enum
 import os
 import sys
 from collections.abc import Callable, Sequence
-
-import _signal
 
 from telemetry_cli import clock, rules
 from telemetry_cli.commands.arguments import became
@@ -28,7 +27,7 @@ _TAIL = 16 * 1024
 #: Of a longer command line, so many words and characters of each are kept.
 _MOST_WORDS, _LONGEST_WORD = 100, 1000
 _LONGEST_LINE = 200
-_SIGNALS = {number: name for name, number in vars(_signal).items() if name.startswith("SIG") and "_" not in name}
+_SIGNALS: dict[int, str] = {number: name for name, number in vars(_signal).items() if name.startswith("SIG") and "_" not in name}
 
 
 @handler(wraps=True)
@@ -78,7 +77,7 @@ def execute(
             no_git=no_git,
             told={**_process(shown), **recording.trace.context},
             apart=shown,
-            **fields,
+            fields=fields,
         )
         recording.notes += begun.notes
         return begun.data
@@ -91,8 +90,9 @@ def execute(
     try:
         ending = watch.run(words, env, signals, seconds, kept, recording.mark)
     except NotStarted as trouble:
-        recording.end(lambda _: {"status": "failure", "error_summary": str(trouble), "metrics": {"process.exit.code": trouble.code}})
-        return Written({}, None, [str(trouble), *recording.notes], code=trouble.code)
+        said, code = str(trouble), trouble.code
+        recording.end(lambda _: {"status": "failure", "error_summary": said, "metrics": {"process.exit.code": code}})
+        return Written({}, None, [said, *recording.notes], code=code)
     recording.end(lambda redactor: _ended(ending, timeout, most, redactor))
     return Written({}, None, recording.notes, code=ending.code)
 

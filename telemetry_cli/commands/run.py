@@ -6,7 +6,6 @@ from datetime import datetime
 from telemetry_cli import clock, rules
 from telemetry_cli.commands.arguments import became, json_text, merged_objects, named_exactly, run_reference
 from telemetry_cli.commands.beginning import begin, exports, names, remote
-from telemetry_cli.commands.reaping import truth
 from telemetry_cli.commands.result import ONE, READS, WRITES, Card, Listing, Written, handler
 from telemetry_cli.commands.rows import presented, presented_event
 from telemetry_cli.config import Config
@@ -44,7 +43,6 @@ def start(
             raise InvalidInput(f"{option}: no name is given, and {variable} is not set", f"Pass {option}, or set {variable}.")
     assert agent is not None and job is not None
     trace = environment.trace()
-    told: dict[str, object] = dict(trace.context) if output == "env" else {}
     begun = begin(
         config,
         moment,
@@ -58,8 +56,8 @@ def start(
         metric=metric,
         git_repo=git_repo,
         no_git=no_git,
-        told=told,
-        **fields,
+        told=dict(trace.context) if output == "env" else {},
+        fields=fields,
     )
     outcome = record(config, "run.create", begun.data, clock.stamp(moment))
     result, said = became(outcome, event_id=begun.data["event_id"], run_id=begun.data["run_id"])
@@ -187,6 +185,8 @@ def events(config: Config, output: str, *, run: str | None, type_: str | None, a
 @handler(*ONE)
 def show(config: Config, output: str, *, run: str | None, absolute: bool) -> Card:
     """One run with everything that is known of it."""
+    from telemetry_cli.commands.reaping import truth
+
     reference = run_reference(run)
     reading = open_for_reading(config)
     db, id_, event_id, run_id = reading.run(reference)

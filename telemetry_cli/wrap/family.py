@@ -1,9 +1,8 @@
 """What a command has started: to pass signals on to it, and to end what it leaves behind."""
 
 import os
-from collections.abc import Callable
-
 from _signal import SIGCONT, SIGKILL  # type: ignore[import-not-found] # no type stubs; `signal` has, and imports enum
+from collections.abc import Callable
 
 from telemetry_cli.discover.processes import parent
 

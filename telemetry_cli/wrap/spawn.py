@@ -46,7 +46,7 @@ class Signals:
         pthread_sigmask(SIG_SETMASK, self._before)
 
 
-class NotStarted(Exception):  # noqa: N818 - an outcome, not a defect
+class NotStarted(Exception):
     """The command could not be started: `code` is what a shell would return, the message what it would say."""
 
     def __init__(self, code: int, message: str) -> None:
@@ -104,7 +104,7 @@ def _prctl() -> Callable[[int, int], object] | None:
     try:
         import _ctypes
 
-        address = _ctypes.dlsym(_ctypes.dlopen(None, 0), "prctl")
+        address = _ctypes.dlsym(_ctypes.dlopen(None, 0), "prctl")  # type: ignore[arg-type] # None is the program itself
     except (ImportError, OSError):
         return None
     return lambda option, value: _ctypes.call_function(address, (option, int(value)))

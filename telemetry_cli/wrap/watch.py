@@ -20,11 +20,10 @@ from _signal import (  # type: ignore[import-not-found] # the built-in module ha
     SIGWINCH,
     setitimer,
     sigpending,
+    sigwait,
     valid_signals,
 )
 from collections.abc import Sequence
-
-import _signal
 
 from telemetry_cli.wrap.capture import Capture
 from telemetry_cli.wrap.family import Family
@@ -177,7 +176,9 @@ _OUTSIDE = -1
 
 def _next_signal() -> tuple[int, int | None]:
     """Wait for a signal: its number and its sender; None where the platform does not tell."""
-    if hasattr(_signal, "sigwaitinfo"):
-        found = _signal.sigwaitinfo(valid_signals())
-        return found.si_signo, (found.si_pid or _OUTSIDE) if found.si_code <= 0 else _SYSTEM
-    return _signal.sigwait(valid_signals()), None
+    try:
+        from _signal import sigwaitinfo
+    except ImportError:
+        return sigwait(valid_signals()), None
+    found = sigwaitinfo(valid_signals())
+    return found.si_signo, (found.si_pid or _OUTSIDE) if found.si_code <= 0 else _SYSTEM

@@ -94,6 +94,6 @@ def tail(text: str, most: int) -> str:
     encoded = text.encode()
     if len(encoded) <= most:
         return text
-    cut = encoded[-most:].decode(errors="ignore")
+    cut = encoded[len(encoded) - most :].decode(errors="ignore")
     first, newline, rest = cut.partition("\n")
     return rest if newline and len(first) < most // 2 else cut

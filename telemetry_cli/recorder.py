@@ -214,10 +214,10 @@ def _apply_line(config: Config, db: Connection, place: journal.Position, operati
 # Rebuild
 
 
-def rebuild(config: Config) -> str | None:
+def rebuild(config: Config, aside: str = "aside") -> str | None:
     """Make the database again from the whole journal, and swap it in when it checks out.
 
-    Returns where the old one was put aside, or None when there was none. Raises `DatabaseTrouble` or `LockTimeout`, and then
+    Returns where the old one was put aside (its path, a dot, `aside` and something of its own), or None when there was none. Raises `DatabaseTrouble` or `LockTimeout`, and then
     nothing has changed.
     """
     if not journal.segments(config):
@@ -231,7 +231,7 @@ def rebuild(config: Config) -> str | None:
             while _apply_some(config, fresh):
                 pass
             check(fresh)
-            return swap_in(fresh, config.db_path, f"{config.db_path}.aside-{new_op_id()[:12]}")
+            return swap_in(fresh, config.db_path, f"{config.db_path}.{aside}-{new_op_id()[:12]}")
         finally:
             remove(fresh)
 

@@ -94,7 +94,7 @@ RULES: tuple[tuple[str, tuple[str | tuple[str, ...], ...], str], ...] = (
     ("cookie", ("cookie:", "cookie\":", "cookie\\"), r"(?i)(?<![a-z])(?:set-)?cookie[\"'\\]*+\s{0,2}+:\s{0,2}+[\"'\\]*+" + _NO_SECRET + r"(?P<secret>[^\r\n\"'\\]{4,})"),
     # Names that say what follows.
     ("assignment", _with(_KEYS, "=", "s=", "\"=", "'="), rf"(?i){_START}{_NAME}[\"'\\]{{0,2}}+={_NO_SECRET}{_VALUE}"),
-    ("assignment-spaced", _with(_KEYS, " =", "s ="),
+    ("assignment-spaced", tuple((word, " =") for word in _KEYS),
      rf"(?i){_START}{_NAME}\s{{1,20}}+=\s{{0,20}}+{_NO_SECRET}(?:\\?\"(?P<quoted>[^\"\\\r\n]+)|'(?P<single>[^'\r\n]+)|(?P<secret>(?=\S*[0-9])[^\s\"'().\[\]{{}},;]{{6,}})(?=\s|$))"),
     ("json-pair", _with(_KEYS, "\"", "'", "s\"", "s'", "\\"), rf"(?i)[\"']{_NAME}\\?[\"']\s{{0,4}}+:\s{{0,4}}+{_NO_SECRET}(?:\\?\"(?P<quoted>[^\"\\\r\n]+)|'(?P<single>[^'\r\n]+))"),
     ("password-line", _with(_PASSWORDS, ":"), rf"(?i){_START}[a-z0-9_.-]{{0,64}}?(?:pass(?:word|wd|phrase)|pwd):[ \t]{{0,4}}+{_NO_SECRET}{_PROSE}(?P<secret>[^\s\"']{{4,}})"),

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from telemetry_cli import blobs, buffer, journal, recorder
 from telemetry_cli.cleaning.changes import blob_line, journal_line
-from telemetry_cli.cleaning.scan import Finding, backups_folder, databases, scan, scan_database
+from telemetry_cli.cleaning.scan import ASIDE, Finding, backups_folder, databases, scan, scan_database
 from telemetry_cli.config import Config
 from telemetry_cli.errors import TelemetryError
 from telemetry_cli.files import make_folder, sync_folder
@@ -45,10 +45,11 @@ def fix(config: Config) -> tuple[list[Finding], list[Finding], list[str]]:
             shutil.rmtree(second.raw_dir, ignore_errors=True)
         for name in buffer.waiting(config):
             _clean_buffered(config, name)
-    aside = recorder.rebuild(config)
-    if aside:
-        maintenance.remove(aside)
-        sync_folder(os.path.dirname(aside))
+    recorder.rebuild(config, ASIDE)
+    for path in databases(config):
+        if path.startswith(f"{config.db_path}.{ASIDE}-"):
+            maintenance.remove(path)
+    sync_folder(os.path.dirname(config.db_path))
     for digest in replaced:
         blobs.forget(config, digest)
     left = list(scan(config))

@@ -217,8 +217,8 @@ def _apply_line(config: Config, db: Connection, place: journal.Position, operati
 def rebuild(config: Config, aside: str = "aside") -> str | None:
     """Make the database again from the whole journal, and swap it in when it checks out.
 
-    Returns where the old one was put aside (its path, a dot, `aside` and something of its own), or None when there was none. Raises `DatabaseTrouble` or `LockTimeout`, and then
-    nothing has changed.
+    Returns where the old one was put aside (its path, a dot, `aside` and something of its own), or None when there was none.
+    Raises `DatabaseTrouble` or `LockTimeout`, and then nothing has changed.
     """
     if not journal.segments(config):
         raise DatabaseTrouble(f"there is no journal in {config.raw_dir} to make a database from")

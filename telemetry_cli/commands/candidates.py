@@ -57,6 +57,12 @@ class Line:
         """Nothing but options can follow."""
         return self.path in COMMANDS and not self.options_ended and self.positionals >= len(COMMANDS[self.path][2])
 
+    @property
+    def takes_rest(self) -> bool:
+        """The last positional takes every word from its first on: a command and its arguments."""
+        positionals = COMMANDS[self.path][2] if self.path in COMMANDS else ()
+        return bool(positionals) and positionals[-1][2]
+
     def _take(self, word: str) -> None:
         if self.awaited is not None:
             self._set_global(self.awaited, word)
@@ -67,6 +73,8 @@ class Line:
             self._take_option(*word.partition("="))
         elif self.path in COMMANDS:
             self.positionals += 1
+            # What follows the first word of another command is that command's.
+            self.options_ended = self.options_ended or self.takes_rest
         else:
             self.path = (*self.path, word)
 
@@ -137,6 +145,8 @@ def _words(line: Line, word: str, load: Callable[[str], Handler]) -> list[Candid
     """Subcommands, or the value of the next positional."""
     if line.path not in COMMANDS:
         return _subcommands(line.path)
+    if line.takes_rest:
+        return FILES
     positionals = COMMANDS[line.path][2][line.positionals :]
     return _values(line, positionals[0][0], word, load) if positionals else []
 

@@ -17,7 +17,8 @@ SAID: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     "github-actions": (
         GITHUB,
         {
-            "job": "build", "step": "__run_2", "trigger": "push", "branch": "feature/x", "sha": "5ha", "repository": "https://github.com/acme/shop", "run": "165",
+            "job": "build", "step": "__run_2", "trigger": "push", "branch": "feature/x", "sha": "5ha", "run": "165",
+            "repository": "https://github.com/acme/shop",
             "run_url": "https://github.com/acme/shop/actions/runs/165", "job_url": "https://github.com/acme/shop/actions/runs/165/attempts/2", "attempt": "2",
         },
     ),

@@ -254,7 +254,8 @@ def test_a_command_that_lives_long_holds_no_lock(telemetry: Telemetry) -> None:
 @pytest.mark.parametrize("ignored", ["SIGINT", "SIGHUP", "SIGCHLD", "SIGTERM"])
 def test_signals_that_were_ignored_stay_ignored_and_others_do_not(ignored: str, telemetry: Telemetry) -> None:
     show = "import signal; print(*(s.name for s in signal.valid_signals() if isinstance(s, signal.Signals) and signal.getsignal(s) is signal.SIG_IGN))"
-    prepare = f"import os, signal, sys; signal.signal(signal.{ignored}, signal.SIG_IGN); signal.signal(signal.SIGPIPE, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
+    ignore = f"signal.signal(signal.{ignored}, signal.SIG_IGN); signal.signal(signal.SIGPIPE, signal.SIG_DFL)"
+    prepare = f"import os, signal, sys; {ignore}; os.execv(sys.argv[1], sys.argv[1:])"
     plain, wrapped = (
         subprocess.run(
             [sys.executable, "-c", prepare, *before, sys.executable, "-c", show], env=telemetry.env, capture_output=True, text=True, check=True

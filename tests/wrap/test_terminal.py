@@ -20,6 +20,10 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="signals with th
 EXEC = f"'{PROGRAM}' run exec --no-git --"
 
 
+#: Takes its stdin for the terminal that controls it, and becomes another program.
+CONTROLLED = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execvp(sys.argv[1], sys.argv[1:])"
+
+
 class Terminal:
     """A terminal with an interactive shell, which has job control."""
 
@@ -27,14 +31,13 @@ class Terminal:
         self.master, slave = pty.openpty()
         self._seen = ""
         self.shell = subprocess.Popen(
-            ["bash", "--norc", "--noprofile", "-i"],
+            [sys.executable, "-S", "-c", CONTROLLED, "bash", "--norc", "--noprofile", "-i"],
             env=telemetry.env | {"PS1": "$ ", "TERM": "dumb"},
             cwd=telemetry.cwd,
             stdin=slave,
             stdout=slave,
             stderr=slave,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )
         os.close(slave)
 

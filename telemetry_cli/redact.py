@@ -79,7 +79,8 @@ class Redactor:
         return {name: value if name in _IDENTITY else _bounded(name, self.value(value)) for name, value in data.items()}
 
     def _named(self, key: str, item: object) -> object:
-        if isinstance(item, str) and is_secret_name(key) and not _is_no_secret(item):
+        is_folder = key.lower().endswith("pwd") and isinstance(item, str) and item.startswith(("/", "~"))
+        if isinstance(item, str) and is_secret_name(key) and not is_folder and not _is_no_secret(item):
             self._count("named")
             return REDACTED
         return self.value(item)

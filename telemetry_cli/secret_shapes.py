@@ -7,7 +7,7 @@ Of a match, what its groups `secret`, `quoted` and `single` hold is taken out; w
 """
 
 _NAME = (
-    r"[a-z0-9_.-]{0,64}?(?:pass(?:word|wd|phrase)|pwd|secret(?:[_-]?key)?|token|api[_-]?key|access[_-]?key|private[_-]?key"
+    r"[a-z0-9_.-]{0,64}?(?:pass(?:word|wd|phrase)|pwd(?![\"'\\]{0,2}\s?[=:]\s?[\"'\\]?[/~])|secret(?:[_-]?key)?|token|api[_-]?key|access[_-]?key|private[_-]?key"
     r"|(?:signing|encryption|auth|master|account|storage)[_-]?key|credentials?)"
 )
 _START = r"(?<![a-z0-9])"
@@ -89,15 +89,16 @@ RULES: tuple[tuple[str, tuple[str | tuple[str, ...], ...], str], ...] = (
     ("url-query", ("sig=", "key=", "signature=", "jwt=", "-token=", "-credential="),
      r"(?i)[?&](?:key|sig|jwt|signature|x-(?:amz|goog)-(?:signature|credential|security-token))=(?!\[redacted\])(?P<secret>[^&\s\"'#]{8,})"),
     ("authorization", ("authorization",),
-     r"(?i)authorization[\"'\\]*+\s{0,2}+[:=]\s{0,2}+[\"'\\]*+(?:(?:bearer|basic|token|digest|negotiate|apikey|aws4-hmac-sha256)\s++)?+" + _NO_SECRET + r"(?P<secret>[^\r\n\"'\\]+)"),
+     r"(?i)authorization[\"'\\]*+\s{0,2}+[:=]\s{0,2}+[\"'\\]*+(?:(?:bearer|basic|token|digest|negotiate|apikey|aws4-hmac-sha256)\s++" + _NO_SECRET
+     + r"(?P<quoted>[^\r\n\"'\\]+)|" + _NO_SECRET + r"(?P<secret>(?=[^\s\"'\\]*[0-9])[^\s\"'\\]{8,}))"),
     ("bearer", ("bearer",), r"(?i)(?<![a-z])bearer\s+(?=[a-z._~+/-]*[0-9])(?P<secret>[a-z0-9._~+/-]{12,}=*)"),
-    ("cookie", ("cookie:", "cookie\":", "cookie\\"), r"(?i)(?<![a-z])(?:set-)?cookie[\"'\\]*+\s{0,2}+:\s{0,2}+[\"'\\]*+" + _NO_SECRET + r"(?P<secret>[^\r\n\"'\\]{4,})"),
+    ("cookie", ("cookie:", "cookie\":", "cookie\\"), r"(?i)(?<![a-z])(?:set-)?cookie[\"'\\]*+\s{0,2}+:\s{0,2}+[\"'\\]*+" + _NO_SECRET + r"(?P<secret>(?=[^\r\n\"']*=)[^\r\n\"'\\]{4,})"),
     # Names that say what follows.
     ("assignment", _with(_KEYS, "=", "s=", "\"=", "'="), rf"(?i){_START}{_NAME}[\"'\\]{{0,2}}+={_NO_SECRET}{_VALUE}"),
     ("assignment-spaced", tuple((word, " =") for word in _KEYS),
      rf"(?i){_START}{_NAME}\s{{1,20}}+=\s{{0,20}}+{_NO_SECRET}(?:\\?\"(?P<quoted>[^\"\\\r\n]+)|'(?P<single>[^'\r\n]+)|(?P<secret>(?=\S*[0-9])[^\s\"'().\[\]{{}},;]{{6,}})(?=\s|$))"),
     ("json-pair", _with(_KEYS, "\"", "'", "s\"", "s'", "\\"), rf"(?i)[\"']{_NAME}\\?[\"']\s{{0,4}}+:\s{{0,4}}+{_NO_SECRET}(?:\\?\"(?P<quoted>[^\"\\\r\n]+)|'(?P<single>[^'\r\n]+))"),
-    ("password-line", _with(_PASSWORDS, ":"), rf"(?i){_START}[a-z0-9_.-]{{0,64}}?(?:pass(?:word|wd|phrase)|pwd):[ \t]{{0,4}}+{_NO_SECRET}{_PROSE}(?P<secret>[^\s\"']{{4,}})"),
+    ("password-line", _with(_PASSWORDS, ":"), rf"(?i){_START}[a-z0-9_.-]{{0,64}}?(?:pass(?:word|wd|phrase)|pwd):(?!\s?[/~])[ \t]{{0,4}}+{_NO_SECRET}{_PROSE}(?P<secret>[^\s\"']{{4,}})"),
     ("secret-line", _with(("key", "token", "secret"), ":"), rf"(?i){_START}{_NAME}:[ \t]{{0,4}}+{_NO_SECRET}(?P<secret>(?=[^\s\"']*[0-9])(?=[^\s\"']*[a-z])[^\s\"',;(){{}}<>]{{8,}})"),
     ("option", _with(_KEYS, " ", "s ", "\t", "\x1f", "s\x1f"), rf"(?i)(?<![\w-])--?{_NAME}\s{{1,4}}+(?!-)[\"']?+{_NO_SECRET}{_PROSE}(?P<secret>[^\s\"']+)"),
     ("curl-user", (("curl", " -"), ("curl", "\x1f-"), ("wget", "-")),

@@ -72,7 +72,7 @@ HELD: dict[str, list[str]] = {
     "url-credentials": ["postgres://«ada:s3cr3t»@db:5432/x", "https://«user:p@ss»@example.org/r.git", "redis://«:s3cr3t»@cache", "ssh://«git:pw»@example.org/x", "amqps://«a:b%40»@q/v"],
     "url-token": ["https://«abcdef012345»@example.org/r.git", "git clone http://«tok»@host/x"],
     "url-query": ["https://example.org/x?key=«abcdef0123»&y=1", "https://s3/x?X-Amz-Signature=«abcdef0123456789»", "https://m/x?a=1&sig=«abcdefgh»"],
-    "authorization": ["Authorization: Bearer «abc»", "curl -H 'authorization: Basic «dXNlcjpw»'", '"Authorization": "token «abcd»"', "Proxy-Authorization=«secret»"],
+    "authorization": ["Authorization: Bearer «abc»", "curl -H 'authorization: Basic «dXNlcjpw»'", '"Authorization": "token «abcd»"', "Proxy-Authorization=«s3cr3tvalue»"],
     "bearer": ["bearer «abcdef0123456789»"],
     "cookie": ["Cookie: «session=abcdef; x=y»", "set-cookie: «id=a3fWa»"],
     "assignment": [
@@ -103,7 +103,7 @@ HARMLESS = [
     "-----BEGIN PUBLIC KEY-----\nMIIB\n-----END PUBLIC KEY-----", "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 ada@host", "PRIVATE KEY", "error: missing credential",
     "pad_token", "FAILED tests/test_auth.py::test_password[wrong] - assert 401 == 200", "E   KeyError: 'api_key'", "TypeError: login() missing 1 required positional argument: 'password'", "10:AA", "12:AAB",
     "passed=5 failed=0", "compass: north", "pwd", "cd $(pwd)", "echo $PWD", "/home/ada/.ssh/id_rsa", "--keyring x", "--key file.pem", "--max-tokens 100", "--tokenizer fast", "git commit -m 'Rotate the token'",
-    "Secret santa", "2026-11-20T14:15:16.789Z", "feature/password-reset", "v1.2.3-rc.1+build.5", "user@host:~/x$", "wss://example.org/socket", "a:b@c", "C:\\Users\\ada", "file:///home/ada", "GPG_KEY_ID", "100%",
+    "Secret santa", "2026-11-20T14:15:16.789Z", "feature/password-reset", "v1.2.3-rc.1+build.5", "user@host:~/x$", "wss://example.org/socket", "a:b@c", "C:\\Users\\ada", "PWD=/home/ada OLDPWD=/tmp", "pwd: /srv/x", '{"pwd": "/x", "PWD": "~/y"}', "Error: authorization: permission denied for ada", "cookie: not set here", "file:///home/ada", "GPG_KEY_ID", "100%",
 ]  # fmt: skip
 
 
@@ -189,6 +189,7 @@ def test_odd_texts_take_no_long_time(block: str) -> None:
     [
         ({"api_key": "x", "tokens": 4, "n": {"clientSecret": "y"}}, {"api_key": REDACTED, "tokens": 4, "n": {"clientSecret": REDACTED}}),
         ({"password": ""}, {"password": ""}),
+        ({"PWD": "/home/ada", "DB_PWD": "x1"}, {"PWD": "/home/ada", "DB_PWD": REDACTED}),
         ({"password": None, "token": True, "secret": 5}, {"password": None, "token": True, "secret": 5}),
         ({"token": "$TOKEN", "pad_token": "<pad>"}, {"token": "$TOKEN", "pad_token": "<pad>"}),
         (["mysql", "--password", "to", "-h", "db"], ["mysql", "--password", REDACTED, "-h", "db"]),

@@ -52,9 +52,7 @@ def execute(
     **fields: str | None,
 ) -> Written:
     """Run a command and record it."""
-    words = [word.encode(errors="surrogateescape") for word in command]
-    if not words[0]:
-        raise InvalidInput("COMMAND: an empty name is given", "Give a command and its arguments: telemetry run exec -- pytest -q")
+    words = _words(command)
     seconds = rules.duration("--timeout", timeout) if timeout is not None else None
     most = _tail(tail)
     recording = _Recording(config)
@@ -86,15 +84,22 @@ def execute(
     # From here on no signal ends us before the run has its end.
     signals = Signals()
     env = recording.start(dict(os.environb))
-    kept = most if recording.event_id and not no_capture and sys.stderr is not None and not os.isatty(2) else None
+    captures = bool(recording.event_id) and not no_capture and sys.stderr is not None and not os.isatty(2)
     try:
-        ending = watch.run(words, env, signals, seconds, kept, recording.mark)
+        ending = watch.run(words, env, signals, seconds, most if captures else None, recording.mark)
     except NotStarted as trouble:
         said, code = str(trouble), trouble.code
         recording.end(lambda _: {"status": "failure", "error_summary": said, "metrics": {"process.exit.code": code}})
         return Written({}, None, [said, *recording.notes], code=code)
     recording.end(lambda redactor: _ended(ending, timeout, most, redactor))
     return Written({}, None, recording.notes, code=ending.code)
+
+
+def _words(command: Sequence[str]) -> list[bytes]:
+    """The command line to the byte."""
+    if not command[0]:
+        raise InvalidInput("COMMAND: an empty name is given", "Give a command and its arguments: telemetry run exec -- pytest -q")
+    return [word.encode(errors="surrogateescape") for word in command]
 
 
 def _tail(value: str | None) -> int:

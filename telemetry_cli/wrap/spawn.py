@@ -69,10 +69,13 @@ def spawn(command: list[bytes], env: dict[bytes, bytes], signals: Signals, stder
     With `stderr` that is its stderr. With `own_group` it leads a process group of its own. Raises `NotStarted`.
     """
     path = find(command[0], env)
-    news, ours = os.pipe()
     prctl = _prctl()
     parent = os.getpid()
-    child = os.fork()
+    try:
+        news, ours = os.pipe()
+        child = os.fork()
+    except OSError as error:
+        raise _not_started(command[0], error.errno or errno.EAGAIN) from None
     if not child:
         try:
             if own_group:

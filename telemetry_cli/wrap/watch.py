@@ -65,7 +65,7 @@ def run(command: list[bytes], env: dict[bytes, bytes], signals: Signals, timeout
     Raises `NotStarted`.
     """
     own_group = not has_terminal()
-    capture = Capture(tail) if tail is not None else None
+    capture = _captured(tail) if tail is not None else None
     begun = time.monotonic()
     child = spawn(command, env, signals, capture.sink if capture else None, own_group=own_group)
     if capture:
@@ -78,6 +78,14 @@ def run(command: list[bytes], env: dict[bytes, bytes], signals: Signals, timeout
     code = os.waitstatus_to_exitcode(watch.status)
     used = (wall, *watch.used)
     return Ending(128 - code if code < 0 else code, -code if code < 0 else None, used, kept, timed_out=watch.timed_out, cancelled=watch.cancelled(code))
+
+
+def _captured(tail: int) -> Capture | None:
+    """A capture, or none where there are no descriptors left for one: the command matters more."""
+    try:
+        return Capture(tail)
+    except OSError:
+        return None
 
 
 class _Watch:
@@ -133,7 +141,8 @@ class _Watch:
             self._told = number
         elif number in _TO_GIVE_UP:
             self._heard = number
-        self._asked_to_stop = number in _STOPS
+        if number in (*_STOPS, SIGCONT):
+            self._asked_to_stop = number != SIGCONT
         if not typed and not (sender and self._shares_terminal and self._family.holds(sender)):
             self._family.send(number)
 

@@ -189,7 +189,7 @@ def remote_without_credentials(url: str) -> str:
     address = _without_query(authority)
     user, at, host = address.rpartition("@")
     _, colon, port = host.rpartition("]")[2].partition(":")
-    if "@" in rest[len(address) :] and (address != authority or (colon and not port.isdigit())):
+    if "@" in rest[len(address) :] and (address != authority or (at and not host) or (colon and not port.isdigit())):
         return ""
     kept = f"{user.partition(':')[0]}@" if at and scheme.lower() in ("ssh", "git+ssh", "ssh+git") else ""
     return f"{scheme}://{kept}{host}{slash + _without_query(path) if address == authority else ''}"

@@ -82,3 +82,12 @@ def _checked(config: Config, digest: str, pieces: Iterable[bytes]) -> Iterator[b
         yield piece
     if found.hexdigest() != digest:
         raise TelemetryError(f"the blob {digest} in {config.blobs_dir} is damaged: its content has another digest", "Restore the folder from a backup.")
+
+
+def forget(config: Config, digest: str) -> None:
+    """Take away a blob that no operation names any more."""
+    try:
+        os.unlink(os.path.join(config.blobs_dir, digest))
+    except FileNotFoundError:
+        return
+    sync_folder(config.blobs_dir)

@@ -28,7 +28,7 @@ SETTINGS: dict[str, tuple[tuple[str, ...], str | None]] = {
     "retention.days": ((), None),
 }
 #: Tables of the config file whose keys are not ours to know, each read by a function of its own.
-_TABLES = ("url_hosts",)
+_TABLES = ("url_hosts", "redact")
 #: What a git hook records: commits made while a run is open, or every one.
 HOOK_RECORDS = ("running", "always")
 _FLAG, _ENVIRONMENT, _FILE, _DEFAULT = range(4)
@@ -64,6 +64,8 @@ class Config:
         self.warnings: list[str] = []
         document = _read_file()
         self.url_styles = _url_styles(document)
+        #: Rules of the user's own for what must not be written: name → regular expression.
+        self.redact_rules = _texts("redact", document)
         self.values = _layered({"db_path": db, "base_dir": base_dir}, document)
         self._place()
         self.agent_name = self._text("agent_name")
@@ -256,3 +258,11 @@ def _url_styles(document: dict[str, object]) -> dict[str, str]:
     if not isinstance(table, dict) or not all(style in URL_STYLES for style in table.values()):
         raise InvalidInput(f"{config_path()}: url_hosts: a table of host = one of {', '.join(URL_STYLES)} is needed")
     return {str(host).lower(): str(style) for host, style in table.items()}
+
+
+def _texts(name: str, document: dict[str, object]) -> dict[str, str]:
+    """A table of texts by names."""
+    table = document.get(name, {})
+    if not isinstance(table, dict) or not all(isinstance(value, str) and value for value in table.values()):
+        raise InvalidInput(f"{config_path()}: {name}: a table of name = 'text' is needed")
+    return {str(key): str(value) for key, value in table.items()}

@@ -8,7 +8,8 @@ import json
 import os
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from telemetry_cli import buffer
 from telemetry_cli.clock import new_op_id
@@ -363,3 +364,43 @@ def read(config: Config, start: Position, end: Position) -> Iterator[tuple[Posit
                 if offset > limit or (name == end[0] and not line.endswith(b"\n")):
                     break
                 yield (name, offset), line
+
+
+# Rewrite: the caller holds raw/.lock, and the writer's
+
+
+def lines_of(config: Config, name: str) -> Iterator[bytes]:
+    """Every line of a segment as it stands there, the last one with or without its newline."""
+    with open(open_private(os.path.join(config.raw_dir, name), os.O_RDONLY), "rb", buffering=_BLOCK) as file:
+        yield from file
+
+
+def write_segment(config: Config, name: str, lines: Iterable[bytes]) -> None:
+    """Write a whole segment anew, flushed."""
+    with open(open_private(os.path.join(config.raw_dir, name), os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb", buffering=_BLOCK) as file:
+        file.writelines(lines)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def take_over(config: Config, second: Config) -> None:
+    """Put the segments of a second journal in the places of the first one's. Each is replaced whole; the oldest come first."""
+    for name in segments(second):
+        os.replace(os.path.join(second.raw_dir, name), os.path.join(config.raw_dir, name))
+    sync_folder(config.raw_dir)
+
+
+def lines_before(config: Config, position: Position) -> int:
+    """How many lines of its segment lie before a position."""
+    offset = number = 0
+    for line in lines_of(config, position[0]):
+        if offset >= position[1]:
+            break
+        offset += len(line)
+        number += 1
+    return number
+
+
+def after_lines(config: Config, name: str, number: int) -> Position:
+    """The position behind so many lines of a segment."""
+    return name, sum(len(line) for line in islice(lines_of(config, name), number))

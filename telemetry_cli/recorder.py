@@ -24,6 +24,7 @@ from telemetry_cli.errors import (
 )
 from telemetry_cli.files import make_folder
 from telemetry_cli.locks import Lock
+from telemetry_cli.redact import Redactor
 from telemetry_cli.store import progress
 from telemetry_cli.store.apply import apply, is_large, reject
 from telemetry_cli.store.database import Connection, check_place, commit, ensure_schema, open_writer, translated
@@ -53,12 +54,12 @@ def record(config: Config, kind: str, data: dict[str, object], at: str, *, patie
 
     A large one is applied here too, behind whatever waits: it is no command on the fast path that makes it. The same holds of
     a `patient` one, whose outcome matters more than the time. Once this returns, it is recorded. Raises `NotDurable` when it
-    could be written nowhere and `Refused` for planted links.
+    could be written nowhere, `Refused` for planted links, and `InvalidInput` for a rule of the user's own that is none.
     """
     deadline = time.monotonic() + config.lock_timeout
     check_place(config.db_path, config.owns_db_folder)
     op_id = new_op_id()
-    line = journal.encode({"op_id": op_id, "op": kind, "at": at, "actor": _actor(), "data": data})
+    line = _line(config, {"op_id": op_id, "op": kind, "at": at, "actor": _actor(), "data": data})
     position, trouble = _append(config, op_id, line, at, deadline)
     if position is None:
         return Outcome(0, {}, JournalTrouble(f"the journal could not be appended to ({trouble}), so the record waits in {config.buffer_dir}"))
@@ -72,6 +73,13 @@ def record(config: Config, kind: str, data: dict[str, object], at: str, *, patie
         return Outcome(0, {}, error)
     except OSError as error:
         return Outcome(0, {}, DatabaseTrouble(f"{config.db_path} could not be reached: {error.strerror}"))
+
+
+def _line(config: Config, operation: journal.Operation) -> bytes:
+    """An operation as it is written: without secrets. Every operation comes through here."""
+    line = journal.encode(operation)
+    redactor, data = Redactor(config.redact_rules), operation["data"]
+    return journal.encode({**operation, "data": redactor.operation(data)}) if redactor.suspects(line) and isinstance(data, dict) else line
 
 
 def _append(config: Config, op_id: str, line: bytes, at: str, deadline: float) -> tuple[journal.Position | None, str]:

@@ -29,8 +29,8 @@ class Made:
         self.damaged = damaged
 
 
-def rebuild(config: Config) -> Made:
-    """Make the database again, and swap it in when it checks out.
+def rebuild(config: Config, aside: str = "aside") -> Made:
+    """Make the database again, and swap it in when it checks out. The old one is put aside under its name, a dot, and `aside`.
 
     Raises `DatabaseTrouble` or `LockTimeout`, and then nothing has changed.
     """
@@ -44,7 +44,7 @@ def rebuild(config: Config) -> Made:
             backups.keep_snapshot(config, config.db_path, time.monotonic() + config.lock_timeout)
         try:
             origin = make_again(config, fresh)
-            return _swapped_in(config, fresh, origin)
+            return _swapped_in(config, fresh, origin, aside)
         finally:
             maintenance.remove(fresh)
 
@@ -71,6 +71,22 @@ def make_again(config: Config, fresh: str, until: progress.Cursor | None = None)
         "; ".join(troubles) or f"the journal in {config.raw_dir} does not go back to its beginning, and there is no backup of what came before",
         f"Put a backup of the database into {config.backups_dir}, or give it to: telemetry db restore FILE",
     )
+
+
+def replay(config: Config, path: str, until: journal.Position) -> None:
+    """Make a database at `path` from the journal's beginning up to a position, and check it. Raises `DatabaseTrouble` or `LockTimeout`."""
+    maintenance.remove(path)
+    while _apply_some(config, path, ("", *until, "")):
+        pass
+    maintenance.check(path)
+
+
+def position_of(config: Config, path: str) -> journal.Position:
+    """How far the journal has been applied to the database at `path`. Raises `DatabaseTrouble` when they do not belong together."""
+    cursor = maintenance.cursor_of(path)[1]
+    if cursor is None or not belongs(config, path):
+        raise DatabaseTrouble(f"{path} does not belong to the journal in {config.raw_dir}")
+    return cursor[1], cursor[2]
 
 
 def _beginnings(config: Config) -> Iterator[tuple[str | None, str]]:
@@ -162,10 +178,10 @@ def _apply_some(config: Config, path: str, until: progress.Cursor | None) -> boo
     return behind
 
 
-def _swapped_in(config: Config, fresh: str, origin: str) -> Made:
+def _swapped_in(config: Config, fresh: str, origin: str, aside: str) -> Made:
     maintenance.check(fresh)
     damaged = maintenance.count_damaged(fresh)
-    return Made(origin, maintenance.swap_in(fresh, config.db_path, f"{config.db_path}.aside-{new_op_id()[:12]}"), damaged)
+    return Made(origin, maintenance.swap_in(fresh, config.db_path, f"{config.db_path}.{aside}-{new_op_id()[:12]}"), damaged)
 
 
 # What a backup makes unnecessary
@@ -243,7 +259,7 @@ def restore(config: Config, source: str) -> Made:
             _settle(config, source, fresh)
             while _apply_some(config, fresh, None):
                 pass
-            return _swapped_in(config, fresh, source)
+            return _swapped_in(config, fresh, source, "aside")
         finally:
             maintenance.remove(fresh)
 

@@ -90,7 +90,7 @@ def promote(
     """Make a release live."""
 
 
-@command(app, "run", "execute:run", shared=o.filters)
+@command(app, "run", "hook_execution:run", shared=o.filters)
 def run(
     names: Annotated[list[str], Argument(metavar="NAME…", help="Hooks, run one after another.")],
     run: Annotated[str | None, Option("--run", metavar="RUN", help="Only this run, instead of all that match the filters.")] = None,

@@ -1,4 +1,4 @@
-"""`telemetry db …`, `telemetry config …`, `telemetry completion` and `telemetry doctor`."""
+"""`telemetry db …`, `telemetry config …`, `telemetry doctor`, `telemetry redact` and `telemetry completion`."""
 
 from typing import Annotated
 
@@ -14,6 +14,7 @@ config = group("The settings.")
 def add_to(app: typer.Typer) -> None:
     """Declare what belongs to no noun."""
     command(app, "doctor", "doctor:doctor")(doctor)
+    command(app, "redact", "redaction:redact")(redact)
     command(app, "completion", "completion:script")(completion)
 
 
@@ -97,6 +98,13 @@ def doctor(
     Looks at permissions, links, locks, the database, the journal's checksums against the rows, records that wait or were refused,
     runs that never ended, backups, git hooks that do not fire. Exits 1 when there is a problem.
     """
+
+
+def redact(
+    scan_: Annotated[bool, Option("--scan", help="Say where secrets are; change nothing.")] = False,
+    fix_: Annotated[bool, Option("--fix", help="Take them out of journal, buffer, blobs, database and backups.")] = False,
+) -> None:
+    """Find or take out secrets in what is stored already."""
 
 
 def completion(

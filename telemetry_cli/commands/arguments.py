@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from telemetry_cli import rules
 from telemetry_cli.errors import InvalidInput
 from telemetry_cli.recorder import Outcome
+from telemetry_cli.redact import refuse_secret
 
 
 def run_reference(value: str | None, name: str = "RUN") -> str:
@@ -15,8 +16,8 @@ def run_reference(value: str | None, name: str = "RUN") -> str:
         current = os.environ.get("TELEMETRY_EVENT_ID")
         if not current:
             raise InvalidInput(f"{name}: no run is given and TELEMETRY_EVENT_ID is not set", 'Name a run, or: eval "$(telemetry run start … -o env)"')
-        return rules.reference("TELEMETRY_EVENT_ID", current)
-    return rules.reference(name, value)
+        name, value = "TELEMETRY_EVENT_ID", current
+    return refuse_secret(name, rules.reference(name, value))
 
 
 def json_text(name: str, value: str) -> str:

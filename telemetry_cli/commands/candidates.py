@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 
 from telemetry_cli import rules
-from telemetry_cli._fast import COMMANDS, FLAG, MANY
+from telemetry_cli._fast import COMMANDS, FLAG, MANY, REST, VALUE
 from telemetry_cli._help import HELP
 from telemetry_cli.commands.result import Handler
 from telemetry_cli.commands.shells import SCRIPTS
@@ -65,8 +65,14 @@ class Line:
     def positional(self) -> str | None:
         """The parameter of the next positional, or None when there is none: the last one may take all that follows."""
         known = COMMANDS[self.path][2]
-        place = self.positionals if self.positionals < len(known) or not known or not known[-1][2] else -1
+        place = self.positionals if self.positionals < len(known) or not known or known[-1][2] == VALUE else -1
         return known[place][0] if place < len(known) else None
+
+    @property
+    def takes_rest(self) -> bool:
+        """The last positional takes every word from its first on: a command and its arguments."""
+        positionals = COMMANDS[self.path][2] if self.path in COMMANDS else ()
+        return bool(positionals) and positionals[-1][2] == REST
 
     def _take(self, word: str) -> None:
         if self.awaited is not None:
@@ -78,6 +84,8 @@ class Line:
             self._take_option(*word.partition("="))
         elif self.path in COMMANDS and (self.positionals or (*self.path, word) not in COMMANDS):
             self.positionals += 1
+            # What follows the first word of another command is that command's.
+            self.options_ended = self.options_ended or self.takes_rest
         else:
             self.path = (*self.path, word)
 
@@ -146,6 +154,8 @@ def _options(line: Line) -> list[Candidate]:
 
 def _words(line: Line, word: str, load: Callable[[str], Handler]) -> list[Candidate]:
     """Subcommands, or the value of the next positional."""
+    if line.takes_rest:
+        return FILES
     # A command may have subcommands besides: `commits`, `commits relink`.
     found = [] if line.positionals else _subcommands(line.path)
     values = _values(line, line.positional, word, load) if line.path in COMMANDS and line.positional else []

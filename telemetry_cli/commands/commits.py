@@ -73,9 +73,7 @@ def _askable(revision: str) -> bool:
 
 
 def _default_sha() -> str:
-    provider = environment.provider()
-    sha = environment.first_set(provider.sha) if provider else None
-    known = rules.commit_hash(sha) if sha else None
+    known = rules.commit_hash(environment.facts().get("sha", ""))
     if known:
         return known
     raise InvalidInput("--commit: no commit is given, and there is no repository here whose HEAD can be read", "Pass --commit SHA, or --repo PATH.")

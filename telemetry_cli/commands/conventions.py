@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from telemetry_cli import clock, rules
-from telemetry_cli.commands import execute
+from telemetry_cli.commands import hook_execution
 from telemetry_cli.commands.arguments import became, planned
 from telemetry_cli.commands.filters import Narrowing, narrowing
 from telemetry_cli.commands.result import ONE, READS, WRITES, Card, Listing, Record, Written, handler
@@ -103,8 +103,8 @@ def run(
     assert isinstance(names, list)
     with translated(config.db_path):
         releases = registry.releases_to_run(db, names)
-    how = execute.options(retries, max_memory, force=force, convention=str(found["slug"]))
-    return execute.executed(reading, db, releases, subjects.of_runs(execute.matching(reading, db, narrowed)), how)
+    how = hook_execution.options(retries, max_memory, force=force, convention=str(found["slug"]))
+    return hook_execution.executed(reading, db, releases, subjects.of_runs(hook_execution.matching(reading, db, narrowed)), how)
 
 
 @handler(*READS)
@@ -118,7 +118,7 @@ def check(config: Config, output: str, *, slug: str, job_type: Sequence[str] | N
         raise InvalidInput(f"{slug}: the convention has no schema to check its runs by", "Add [schema] to its file, and deploy it.")
 
     def rows() -> Iterator[Record]:
-        for row in execute.matching(reading, db, narrowed):
+        for row in hook_execution.matching(reading, db, narrowed):
             for breach in documents.breaches(row, document["schema"]["fields"]):
                 listing.code = 1
                 yield breach

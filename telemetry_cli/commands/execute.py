@@ -1,177 +1,245 @@
-"""hooks run; and what `conventions run` shares with it."""
+"""`telemetry run exec`: record a command's run from before it starts until after it has ended, and return as it did.
 
+Whatever goes wrong with recording is said on stderr, after the command; only what is wrong with our own options keeps it from
+being started.
+"""
+
+import _signal  # type: ignore[import-not-found] # the built-in module has no type stubs; `signal` has, and imports enum
 import os
-import shutil
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from typing import BinaryIO
+from collections.abc import Callable, Sequence
 
 from telemetry_cli import clock, rules
-from telemetry_cli.commands.arguments import run_reference
-from telemetry_cli.commands.filters import Narrowing, narrowing
-from telemetry_cli.commands.result import ONE, Card, Record, handler
-from telemetry_cli.commands.rows import presented
+from telemetry_cli.commands.arguments import became
+from telemetry_cli.commands.beginning import begin, exports, names
+from telemetry_cli.commands.result import Written, handler
 from telemetry_cli.config import Config
-from telemetry_cli.errors import InvalidInput
-from telemetry_cli.hooks import execution, subjects
-from telemetry_cli.hooks.attempt import Stopped
-from telemetry_cli.hooks.progress import Shown
-from telemetry_cli.hooks.reap import close_gone_hook_runs
-from telemetry_cli.hooks.subjects import Subjects
-from telemetry_cli.reader import Reading, open_for_reading
-from telemetry_cli.store import hook_runs, registry, runs
-from telemetry_cli.store.database import Connection, open_empty, translated, translated_rows
+from telemetry_cli.discover import environment, processes
+from telemetry_cli.errors import InvalidInput, NotDurable, TelemetryError
+from telemetry_cli.recorder import record
+from telemetry_cli.redact import Redactor
+from telemetry_cli.wrap import capture, watch
+from telemetry_cli.wrap.spawn import NotStarted, Signals
 
-#: Status → exit code; the worst of all counts.
-_CODES = {"rejected": 1, "failed": 1, "errored": 5}
+Data = dict[str, object]
 
-
-def options(
-    retries: str | None, max_memory: str | None, *, run_key: str | None = None, force: bool = False, convention: str | None = None
-) -> execution.Options:
-    """How hooks are to be run, from what was typed."""
-    return execution.Options(
-        retries=rules.count("--retries", retries) if retries is not None else execution.DEFAULT_RETRIES,
-        max_memory=rules.size("--max-memory", max_memory) if max_memory is not None else execution.DEFAULT_MAX_MEMORY,
-        run_key=rules.required_text("--run-key", run_key) if run_key is not None else None,
-        forced=force,
-        convention=convention,
-    )
+_TAIL = 16 * 1024
+#: Of a longer command line, so many words and characters of each are kept.
+_MOST_WORDS, _LONGEST_WORD = 100, 1000
+_LONGEST_LINE = 200
+_SIGNALS: dict[int, str] = {number: name for name, number in vars(_signal).items() if name.startswith("SIG") and "_" not in name}
 
 
-@handler(*ONE, records=True)
-def run(
-    config: Config,
+@handler(wraps=True)
+def execute(
+    config: Config | None,
     output: str,
     *,
-    names: Sequence[str],
-    run: str | None,
-    input_: str | None,
-    at_version: str | None,
-    run_key: str | None,
-    retries: str | None,
-    max_memory: str | None,
-    force: bool,
-    agent_name: Sequence[str] | None,
-    job_type: Sequence[str] | None,
-    status: Sequence[str] | None,
-    product: Sequence[str] | None,
-    **others: str | None,
-) -> Card:
-    """Run the live releases of hooks, one after another."""
-    wanted = [rules.hook_name("NAME", name) for name in names]
-    if len(set(wanted)) < len(wanted):
-        raise InvalidInput("NAME: a hook is named twice; each is run once")
-    how = options(retries, max_memory, run_key=run_key, force=force)
-    version = rules.version("--at-version", at_version) if at_version is not None else None
-    narrowed = narrowing(clock.now(), agent_name=agent_name, job_type=job_type, status=status, product=product, **others)
-    given = [name for name, value in (("--run", run), ("--input", input_), ("the filters of runs", narrowed.filters.terms or narrowed.parent)) if value]
-    if len(given) > 1:
-        raise InvalidInput(f"{given[0]}: {given[1]} is given too; give one of them")
-    reading = open_for_reading(config)
-    db = reading.db or open_empty()
-    with translated(config.db_path):
-        releases = registry.releases_to_run(db, wanted, version)
-    if max_memory is not None:
-        _check_memory(releases, how.max_memory)
-    lines = (
-        subjects.of_records("--input", _file(input_))
-        if input_ is not None
-        else subjects.of_runs(_one(reading, run) if run else matching(reading, db, narrowed))
-    )
-    return executed(reading, db, releases, lines, how)
+    command: Sequence[str],
+    timeout: str | None,
+    no_capture: bool,
+    tail: str | None,
+    agent_name: str | None,
+    job_type: str | None,
+    event_id: str | None,
+    run_id: str | None,
+    parent: str | None,
+    metrics: str | None,
+    context: str | None,
+    metric: Sequence[str] | None,
+    git_repo: str | None,
+    no_git: bool,
+    **fields: str | None,
+) -> Written:
+    """Run a command and record it."""
+    words = _words(command)
+    seconds = rules.duration("--timeout", timeout) if timeout is not None else None
+    most = _tail(tail)
+    recording = _Recording(config)
 
+    def prepare(config: Config) -> Data:
+        shown = _shown(words)
+        agent, job = names(config, agent_name, job_type)
+        begun = begin(
+            config,
+            clock.now(),
+            (agent or "shell", job or _job(shown[0])),
+            event_id=event_id,
+            run_id=run_id,
+            parent=parent,
+            start_time=None,
+            metrics=metrics,
+            context=context,
+            metric=metric,
+            git_repo=git_repo,
+            no_git=no_git,
+            told={**_process(shown), **recording.trace.context},
+            apart=shown,
+            fields=fields,
+        )
+        recording.notes += begun.notes
+        return begun.data
 
-def _check_memory(releases: Iterable[Record], most: int) -> None:
-    for release in releases:
-        limits = release["limits"]
-        assert isinstance(limits, dict)
-        if limits["memory"] > most:
-            raise InvalidInput(f"--max-memory: {release['hook']}@{release['version']} may use {limits['memory']} bytes by itself; give at least that")
-
-
-def _file(path: str) -> BinaryIO:
-    if path == "-":
-        if sys.stdin is None:
-            raise InvalidInput("--input: stdin is closed")
-        return sys.stdin.buffer
+    recording.prepare(prepare)
+    # From here on no signal ends us before the run has its end.
+    signals = Signals()
+    env = recording.start(dict(os.environb))
+    captures = bool(recording.event_id) and not no_capture and sys.stderr is not None and not os.isatty(2)
     try:
-        return open(path, "rb")
-    except (OSError, ValueError) as error:
-        raise InvalidInput(f"--input: {rules.shorten(path)} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        ending = watch.run(words, env, signals, seconds, most if captures else None, recording.mark)
+    except NotStarted as trouble:
+        said, code = str(trouble), trouble.code
+        recording.end(lambda _: {"status": "failure", "error_summary": said, "metrics": {"process.exit.code": code}})
+        return Written({}, None, [said, *recording.notes], code=code)
+    recording.end(lambda redactor: _ended(ending, timeout, most, redactor))
+    return Written({}, None, recording.notes, code=ending.code)
 
 
-def _one(reading: Reading, reference: str) -> Iterator[Record]:
-    db, id_, _, _ = reading.run(run_reference(reference, "--run"))
-    with translated(reading.config.db_path):
-        yield presented(runs.get(db, id_), reading.config.url_styles)
+def _words(command: Sequence[str]) -> list[bytes]:
+    """The command line to the byte."""
+    if not command[0]:
+        raise InvalidInput("COMMAND: an empty name is given", "Give a command and its arguments: telemetry run exec -- pytest -q")
+    return [word.encode(errors="surrogateescape") for word in command]
 
 
-def matching(reading: Reading, db: Connection, narrowed: Narrowing) -> Iterator[Record]:
-    """Every run that matches, newest first, as `query` shows it."""
-    with translated(reading.config.db_path):
-        filters = narrowed.settle(db)
-    guard = narrowed.guard(reading.config, db)
-    for row in translated_rows(reading.config.db_path, runs.select(db, filters, guard)):
-        yield presented(row, reading.config.url_styles)
+def _tail(value: str | None) -> int:
+    number = rules.count("--tail", value) if value is not None else _TAIL
+    if number > rules.LONGEST_ERROR_DETAILS:
+        raise InvalidInput(f"--tail: {number} is not accepted; give at most {rules.LONGEST_ERROR_DETAILS} bytes")
+    return number
 
 
-def executed(reading: Reading, db: Connection, releases: Sequence[Record], lines: Iterable[tuple[str, bytes]], how: execution.Options) -> Card:
-    """Run releases on the same subjects, one after another. Nothing is open or locked while one runs.
+class _Recording:
+    """The record beside the command: what is wrong with it becomes a note, and the command goes its way.
 
-    Raises before anything is executed when a run key stands for something else.
+    `event_id` is that of the recorded run, None where there is none.
     """
-    config, notes = reading.config, reading.notes
-    folder = execution.work_folder()
-    found: list[Record] = []
-    code = 0
+
+    def __init__(self, config: Config | None) -> None:
+        self.notes: list[str] = []
+        self.trace = environment.trace()
+        self.event_id: str | None = None
+        self._config = None if config is None or config.disabled else config
+        self._begun: Data | None = None
+        self._is_duplicate = False
+
+    @property
+    def mark(self) -> bytes | None:
+        """What the environment of everything that the command starts holds."""
+        return f"TELEMETRY_EVENT_ID={self.event_id}".encode() if self.event_id else None
+
+    def prepare(self, begin: Callable[[Config], Data]) -> None:
+        """Put the record of the start together. Raises `InvalidInput` for our own options."""
+        if self._config is None:
+            return
+        try:
+            data = begin(self._config)
+        except InvalidInput as error:
+            if error.message.startswith("-"):
+                raise
+            self._failed(error)  # It is the environment that is wrong, not what was asked for.
+            return
+        started, boot = processes.identity(os.getpid())
+        self._begun = {**data, "pid": os.getpid(), **{name: value for name, value in (("process_started", started), ("boot_id", boot)) if value}}
+
+    def start(self, env: dict[bytes, bytes]) -> dict[bytes, bytes]:
+        """Make the run durable, and return the command's environment."""
+        if self._config is None or self._begun is None:
+            return env
+        result = self._recorded(self._config, "run.create", self._begun, event_id=self._begun["event_id"], run_id=self._begun["run_id"])
+        if result is None:
+            return env
+        self.event_id = str(result["event_id"])
+        self._is_duplicate = result["status"] == "duplicate"
+        if self._is_duplicate:
+            self.notes.append(f"duplicate: a run with event_id {self.event_id} is there already; this execution is not recorded again")
+        return env | {name.encode(): value.encode() for name, value in exports(result, self.trace).items()}
+
+    def end(self, ended: Callable[[Redactor], Data]) -> None:
+        """Record how it ended."""
+        if self._config is None or self.event_id is None:
+            return
+        try:
+            data = {"run": self.event_id, **ended(Redactor(self._config.redact_rules))}
+        except Exception as defect:
+            self._failed(defect)
+            data = {"run": self.event_id, "status": "failure"}
+        self._recorded(self._config, "run.end", data, quiet=self._is_duplicate)
+
+    def _recorded(self, config: Config, kind: str, data: Data, *, quiet: bool = False, **if_buffered: object) -> Data | None:
+        """The result of an operation, None where it is not recorded."""
+        try:
+            result, notes = became(record(config, kind, data, clock.stamp(clock.now())), **if_buffered)
+        except Exception as trouble:
+            self._failed(trouble)
+            return None
+        self.notes += [note for note in notes if note not in self.notes and not quiet]
+        return result
+
+    def _failed(self, trouble: Exception) -> None:
+        if isinstance(trouble, NotDurable):
+            self.notes.append(f"the record that could be written nowhere: {trouble.record}")
+        if isinstance(trouble, TelemetryError):
+            self.notes += [f"not recorded: {trouble.message}", *([trouble.hint] if trouble.hint else [])]
+        else:
+            self.notes.append(f"not recorded: {type(trouble).__name__}: {trouble}")
+
+
+# What is recorded of a command
+
+
+def _shown(words: list[bytes]) -> list[str]:
+    """A command line as it is stored: text, and not endless."""
+    shown = [word.decode(errors="backslashreplace").replace("\0", "") for word in words[:_MOST_WORDS]]
+    return [rules.shorten(word, _LONGEST_WORD) for word in shown] + ([f"… {len(words) - _MOST_WORDS} more"] if len(words) > _MOST_WORDS else [])
+
+
+def _job(command: str) -> str:
+    return os.path.basename(command)[:_LONGEST_LINE].strip() or "shell"
+
+
+def _process(shown: list[str]) -> Data:
+    """What OpenTelemetry's conventions for processes call it."""
     try:
-        given = Subjects(os.path.join(folder, "input"), lines)
-        if reading.db:
-            notes += [f"{row['hook']}: the hook run {row['id']} was killed; it is aborted now" for row in close_gone_hook_runs(config, reading.db)]
-        with translated(config.db_path):
-            for release in releases:
-                key = {"hook": release["hook"], "version": release["version"], "input_digest": given.digest, "run_key": how.run_key, "forced": how.forced}
-                hook_runs.standing_for(db, key)
-        db.close()
-        with Shown(len(releases), given.count) as shown, execution.stoppable() as stop:
-            try:
-                for release in releases:
-                    stop.check()
-                    shown.next(str(release["hook"]))
-                    result = execution.execute(config, release, given, how, folder, stop, shown.beat)
-                    found.append(_told(config, result, notes))
-                stop.check()
-            except Stopped as stopped:
-                code = 128 + stopped.number
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    worst = max((_CODES.get(str(row["status"]), 0) for row in found), default=0)
-    return Card("executed", {"hook_runs": found}, notes, code=max(code, 0 if config.never_fail else worst))
+        folder = os.getcwdb().decode(errors="backslashreplace")
+    except OSError:
+        folder = ""
+    return {"process.command_args": shown, "process.executable.name": os.path.basename(shown[0]), **({"process.working_directory": folder} if folder else {})}
 
 
-def _told(config: Config, result: execution.Result, notes: list[str]) -> Record:
-    """A hook run as json shows it, with what there is to say about it."""
-    if result.buffered:
-        notes.append(f"buffered: {result.buffered}; the hook run {result.id} is durable and will be applied by a later command")
-        logs = result.data["logs"]
-        assert isinstance(logs, list)
-        row = {name: result.data.get(name) for name in (*hook_runs.COLUMNS, "mismatches")} | {"has_logs": any(log["bytes"] for log in logs)}
+def _ended(ending: watch.Ending, timeout: str | None, most: int, redactor: Redactor) -> Data:
+    """The data of the operation that ends the run."""
+    metrics: Data = {
+        "process.uptime": round(ending.wall, 3),
+        "process.cpu.time.user": round(ending.user, 3),
+        "process.cpu.time.system": round(ending.system, 3),
+        "process.memory.peak": ending.peak,
+    }
+    if ending.signal is None:
+        metrics["process.exit.code"] = ending.code
     else:
-        reading = open_for_reading(config)
-        with translated(config.db_path):
-            row = _presented(hook_runs.resolve(reading.db or open_empty(), result.id))
-    if result.standing == "skipped":
-        row["status"] = "skipped"
-        notes.append(f"{row['hook']}: skipped, for {row['hook']}@{row['version']} has passed on the same input ({row['id']}); --force runs it again")
-    elif result.standing:
-        notes.append(f"{row['hook']}: --run-key {row['run_key']} stands for the hook run {row['id']} already")
-    elif row["status"] != "passed":
-        kind = f" ({row['failure_kind']})" if row["failure_kind"] else ""
-        where = f"; what it wrote to stderr: telemetry hooks logs {row['id']}" if row["has_logs"] else ""
-        notes.append(f"{row['hook']}@{row['version']}: {row['status']}{kind}{where}")
-    return row | {"existing": result.standing is not None}
+        metrics["process.exit.signal"] = _signal_name(ending.signal)
+    status = "timeout" if ending.timed_out else "cancelled" if ending.cancelled else "failure" if ending.code else "success"
+    data: Data = {"status": status, "duration_ms": round(ending.wall * 1000), "metrics": metrics}
+    if status == "success":
+        return data
+    details = redactor.text(ending.tail.decode(errors="replace").replace("\0", ""))
+    kept = capture.tail(details, most)
+    if kept.strip():
+        data["error_details"] = kept
+    return data | {"error_summary": _summary(ending, timeout, kept)}
 
 
-def _presented(row: Record) -> Record:
-    return {**{name: row[name] for name in hook_runs.COLUMNS}, "mismatches": row["mismatches"]}
+def _summary(ending: watch.Ending, timeout: str | None, details: str) -> str:
+    """What went wrong, in a line: how it ended, and the last thing that it said."""
+    how = f"exit code {ending.code}" if ending.signal is None else f"ended by {_signal_name(ending.signal)}"
+    if ending.timed_out:
+        how = f"timed out after {timeout}, {how}"
+    elif ending.cancelled:
+        how = f"cancelled by {_signal_name(ending.cancelled)}, {how}"
+    last = next((line.strip() for line in reversed(details.splitlines()) if line.strip()), "")
+    return f"{how}: {rules.shorten(last, _LONGEST_LINE)}" if last else how
+
+
+def _signal_name(number: int) -> str:
+    return _SIGNALS.get(number, f"signal {number}")

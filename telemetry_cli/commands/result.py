@@ -112,19 +112,21 @@ ONE = ("table", "json")
 class Handler:
     """A handler with the output formats of its result; the first is the default.
 
-    `records` marks a command that records something: `TELEMETRY_DISABLED` and `TELEMETRY_NEVER_FAIL` are about those.
+    `records` marks a command that records something: `TELEMETRY_DISABLED` and `TELEMETRY_NEVER_FAIL` are about those. `wraps`
+    marks one that runs a command of the user's, which must run whatever is wrong with the settings: then it gets none.
     """
 
-    def __init__(self, function: Callable[..., Result], formats: Sequence[str], records: bool) -> None:
+    def __init__(self, function: Callable[..., Result], formats: Sequence[str], records: bool, wraps: bool) -> None:
         self.function = function
         self.formats = formats
         self.records = records
+        self.wraps = wraps
 
-    def __call__(self, config: Config, output: str, **params: object) -> Result:
+    def __call__(self, config: Config | None, output: str, **params: object) -> Result:
         """Run it with what was parsed."""
         return self.function(config, output, **params)
 
 
-def handler(*formats: str, records: bool = False) -> Callable[[Callable[..., Result]], Handler]:
+def handler(*formats: str, records: bool = False, wraps: bool = False) -> Callable[[Callable[..., Result]], Handler]:
     """Make a function the handler of a command."""
-    return lambda function: Handler(function, formats, records)
+    return lambda function: Handler(function, formats, records, wraps)

@@ -6,13 +6,14 @@ import typer
 from typer import Option
 
 from telemetry_cli import __version__
-from telemetry_cli.cli import commits, housekeeping, questions, run
+from telemetry_cli.cli import bulk, commits, housekeeping, questions, run
 from telemetry_cli.cli.declare import Call, group, help_without_subcommand
 
 app = group("A flight recorder for agents and CI jobs, over a local SQLite file.")
 app.add_typer(run.app, name="run")
 commits.add_to(app)
 questions.add_to(app)
+bulk.add_to(app)
 app.add_typer(housekeeping.db, name="db")
 app.add_typer(housekeeping.config, name="config")
 housekeeping.add_to(app)

@@ -22,7 +22,9 @@ _HANDLERS = {
 }
 #: The same for operations whose content is a blob: they name it in `data["blob"]`, and their function takes its lines too.
 #: Seconds may go by in them, so no command on the fast path applies one.
-_LARGE: dict[str, tuple[str, str]] = {}
+_LARGE: dict[str, tuple[str, str]] = {
+    "runs.import": ("imports", "runs"),
+}
 
 #: Where the lines of a blob come from: digest → lines. Raises `TelemetryError` when the blob is gone or damaged.
 Blobs = Callable[[str], Iterable[bytes]]

@@ -56,7 +56,7 @@ def start(
     if git_repo is not None:
         data["git_repo"] = _remote(git_repo)
     if not no_git:
-        data = {**_git_facts(data), **data}
+        data = {**git.facts(data.get("git_branch")), **data}
     outcome = record(config, "run.create", {name: value for name, value in data.items() if value is not None}, at)
     result, said = became(outcome, event_id=data["event_id"], run_id=data["run_id"])
     if result["status"] == "duplicate":
@@ -94,14 +94,6 @@ def _parent(parent: str | None, event_id: str) -> dict[str, object]:
 
 def _remote(value: str) -> str | None:
     return rules.optional_text("--git-repo", remote_without_credentials(value))
-
-
-def _git_facts(given: dict[str, object]) -> dict[str, object]:
-    repository = git.find(None)
-    if repository is None:
-        return {}
-    url, branch = git.remote(repository), str(given.get("git_branch") or "") or git.branch(repository)
-    return {"git_repo": url, "git_branch": branch, "git_run_tag": git.run_tag(repository, url, branch), "git_dir": git.storable(repository.git_dir)}
 
 
 def _exports(result: dict[str, object]) -> dict[str, str]:

@@ -29,9 +29,7 @@ def import_(
 
 def export(
     to: Annotated[str | None, Option("--to", metavar="FILE", help="The file; .gz packs it; - for stdout. Required.")] = None,
-    format_: Annotated[
-        str | None, Option("--format", metavar="FORMAT", help="ndjson, json, csv or parquet; default by the file's name, NDJSON for -.")
-    ] = None,
+    format_: Annotated[str | None, Option("--format", metavar="FORMAT", help="ndjson, json, csv or parquet; default by the file's name, NDJSON for -.")] = None,
     output: o.Output = None,
     json: o.Json = False,
 ) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from telemetry_cli import clock, rules
+from telemetry_cli import clock
 from telemetry_cli.commands.filters import narrowing
 from telemetry_cli.commands.result import WRITES, Listing, Progress, Record, Streamed, Working, Written, handler
 from telemetry_cli.commands.rows import RUN_COLUMNS, presented, presented_event

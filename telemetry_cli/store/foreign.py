@@ -56,9 +56,7 @@ def rows(db: Connection, table: str) -> Iterator[tuple[int, dict[str, object]]]:
     last: int | None = None
     try:
         db.execute(f'SELECT rowid FROM "{table}" LIMIT 1')
-        while page := db.execute(
-            f'SELECT rowid, {listed} FROM "{table}" WHERE ? IS NULL OR rowid > ? ORDER BY rowid LIMIT {_PAGE}', (last, last)
-        ).fetchall():
+        while page := db.execute(f'SELECT rowid, {listed} FROM "{table}" WHERE ? IS NULL OR rowid > ? ORDER BY rowid LIMIT {_PAGE}', (last, last)).fetchall():
             yield from ((row[0], dict(zip(names, row[1:], strict=True))) for row in page)
             last = page[-1][0]
     except sqlite3.Error as error:

@@ -159,7 +159,7 @@ class Import:
 
         make, told = self._format.make, None if self._atomic else warn
         try:
-            for number, raw in self._format.read(self._source or self._path):  # noqa: B007 - `warn` reads it
+            for number, raw in self._format.read(self._source or self._path):
                 self._seen += 1
                 try:
                     line, is_run = make(raw, told)

@@ -9,7 +9,7 @@ import stat
 import sys
 import zlib
 from collections.abc import Iterator
-from typing import IO, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from telemetry_cli import rules
 from telemetry_cli.errors import InvalidInput
@@ -69,7 +69,7 @@ class Source:
             raise InvalidInput(f"{rules.shorten(path)} cannot be read: {error.strerror or error}") from None
         info = os.fstat(self._raw.fileno())
         self.size = info.st_size if stat.S_ISREG(info.st_mode) else None
-        self.file: BinaryIO | IO[bytes] = io.BufferedReader(gzip.GzipFile(fileobj=buffered), _BLOCK) if packed else buffered  # type: ignore[arg-type]
+        self.file: BinaryIO | IO[bytes] = io.BufferedReader(_Unpacked(buffered), _BLOCK) if packed else buffered
 
     @property
     def position(self) -> int:
@@ -79,6 +79,21 @@ class Source:
     def close(self) -> None:
         """Let go of the file."""
         self.file.close()
+
+
+class _Unpacked(io.RawIOBase):
+    """A gzipped file as it unpacks; where it breaks off, what came before is still read."""
+
+    def __init__(self, packed: IO[bytes]) -> None:
+        self._file = gzip.GzipFile(fileobj=packed)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, into: Any) -> int:  # noqa: D102 - a raw file's
+        content = self._file.read1(len(into))
+        into[: len(content)] = content
+        return len(content)
 
 
 def _opened(path: str) -> io.FileIO:

@@ -79,16 +79,15 @@ class _Into:
         if new:
             search.add_after(db, before)
             _adopt(db, before)
-        fresh = []
+        fresh, known = [], []
         for record in records:
-            if record[self._event_id] in new:
-                # The same id a second time in one slice is one that is there already.
-                new.discard(record[self._event_id])
-                fresh.append(record)
-            else:
-                self._catch_up(record)
+            (fresh if record[self._event_id] in new else known).append(record)
+            # The same id a second time in one slice is one that is there already.
+            new.discard(record[self._event_id])
         self._insert_events((record[self._event_id], record[self._run_id], values) for record in fresh for values in record[-2])  # type: ignore[attr-defined]
         self._insert_commits((record[self._event_id], values) for record in fresh for values in record[-1])  # type: ignore[attr-defined]
+        for record in known:
+            self._catch_up(record)
 
     def _insert_runs(self, records: list[Values]) -> None:
         """Insert the runs that are not there; only the columns in which any of them says something, for every other one costs time."""

@@ -7,8 +7,9 @@ leaves whole operations behind: run again, it finds those runs there.
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import chain
-from typing import IO
+from typing import IO, Any
 
 from telemetry_cli import blobs, clock
 from telemetry_cli.config import Config
@@ -20,17 +21,51 @@ from telemetry_cli.transfer.formats import FORMATS, Format, named
 from telemetry_cli.transfer.models import BadRecord
 from telemetry_cli.transfer.records import FIRST_LINE
 from telemetry_cli.transfer.sources import UNREADABLE, BrokenOff, Source
+from telemetry_cli.transfer.worker import ahead
 
 #: What one operation takes (records, bytes): applied in a fraction of a second, for which other writers wait.
 _RECORDS = 5000
 _BYTES = 16 << 20
 #: How many bad records the result lists; all are counted.
 MOST_ERRORS = 1000
-#: Records between two looks at how far the import has come.
-_BETWEEN = 500
+
+#: Records as they were read, each with its line number.
+Raw = list[tuple[int, Any]]
 
 #: How far it has come: records read, and the part of the whole (0 to 1; None: nobody knows).
 Progress = tuple[int, float | None]
+
+
+class Batch:
+    """Records that were checked: `lines` for the blob, of which `runs` are runs; what was wrong, and what was worth a warning."""
+
+    def __init__(self) -> None:
+        self.first = 0
+        self.read = 0
+        self.lines: list[bytes] = []
+        self.runs = 0
+        self.errors: list[tuple[int, str | None, str | None, str]] = []
+        self.warnings: list[tuple[int, str, str]] = []
+
+
+def checked(format_name: str, atomic: bool, raw: Raw) -> Batch:
+    """Check some records."""
+    make, batch = FORMATS[format_name].make, Batch()
+    batch.first, batch.read = raw[0][0], len(raw)
+    number = 0
+
+    def warn(what: str, name: str) -> None:
+        batch.warnings.append((number, what, name))
+
+    for number, record_ in raw:
+        try:
+            line, is_run = make(record_, None if atomic else warn)
+        except BadRecord as error:
+            batch.errors.append((number, named(record_), error.field, error.message))
+        else:
+            batch.lines.append(line)
+            batch.runs += is_run
+    return batch
 
 
 class Report:
@@ -72,9 +107,12 @@ class Import:
         self.report = Report()
         self._config = config
         self._path = path
+        self._name = format_name
         self._format: Format = FORMATS[format_name]
         self._atomic = atomic
         self._seen = 0
+        #: Where and why the file could not be read to its end, if so.
+        self._end: tuple[int, str] | None = None
         if self._format.is_database:
             if path == "-":
                 raise InvalidInput("FILE: a database cannot be read from stdin; name the file")
@@ -93,35 +131,21 @@ class Import:
     # Operations
 
     def _in_parts(self) -> Iterator[Progress]:
-        lines: list[bytes] = []
-        numbers: list[int] = []
-        runs = size = 0
-        for number, line, is_run in self._lines():
-            if line is not None:
-                lines.append(line)
-                numbers.append(number)
-                runs += is_run
-                size += len(line)
-            if len(lines) >= _RECORDS or size >= _BYTES:
-                self._record(lines, runs, numbers[0])
-                lines, numbers, runs, size = [], [], 0, 0
-            if not self._seen % _BETWEEN:
-                yield self._progress()
-        if lines:
-            self._record(lines, runs, numbers[0])
-        yield self._progress()
+        for batch in self._batches():
+            if batch.lines:
+                self._record(batch.lines, batch.runs, batch.first)
+            yield self._progress()
 
     def _whole(self) -> Iterator[Progress]:
         """One operation, once every record is found good; until then nothing is written but an unnamed file."""
         runs = 0
         with tempfile.TemporaryFile() as spool:
-            for _, line, is_run in self._lines():
-                if line is not None and not self.report.counts["failed"]:
-                    spool.write(line)
-                    runs += is_run
-                if not self._seen % _BETWEEN:
-                    yield self._progress()
-            if self._seen and not self.report.counts["failed"]:
+            for batch in self._batches():
+                if not self.report.counts["failed"]:
+                    spool.writelines(batch.lines)
+                    runs += batch.runs
+                yield self._progress()
+            if runs and not self.report.counts["failed"]:
                 spool.seek(0)
                 self._record(_blocks(spool), runs, 1)
         yield self._progress()
@@ -149,32 +173,37 @@ class Import:
 
     # Records
 
-    def _lines(self) -> Iterator[tuple[int, bytes | None, bool]]:
-        """Each record's line number, and its line for the blob (None: it was bad) with whether it is a run's."""
-        report = self.report
-        number = 0
+    def _batches(self) -> Iterator[Batch]:
+        """Every record, some thousands at a time, checked; what was wrong with them is in the report by then."""
+        for batch in ahead(partial(checked, self._name, self._atomic), self._raw()):
+            self._seen += batch.read
+            for error in batch.errors:
+                self.report.fail(*error)
+            for warning in batch.warnings:
+                self.report.warn(*warning)
+            yield batch
+        if self._end:
+            self._broken(*self._end)
 
-        def warn(what: str, name: str) -> None:
-            report.warn(number, what, name)
-
-        make, told = self._format.make, None if self._atomic else warn
+    def _raw(self) -> Iterator[Raw]:
+        batch: Raw = []
+        number = size = 0
         try:
-            for number, raw in self._format.read(self._source or self._path):
-                self._seen += 1
-                try:
-                    line, is_run = make(raw, told)
-                except BadRecord as error:
-                    report.fail(number, named(raw), error.field, error.message)
-                    yield number, None, False
-                else:
-                    yield number, line, is_run
+            for number, record_ in self._format.read(self._source or self._path):
+                batch.append((number, record_))
+                size += _size(record_)
+                if len(batch) >= _RECORDS or size >= _BYTES:
+                    yield batch
+                    batch, size = [], 0
         except BrokenOff as error:
-            self._broken(error.line, error.message)
+            self._end = (error.line, error.message)
         except UNREADABLE as error:
-            self._broken(number, f"the file cannot be read on: {getattr(error, 'strerror', None) or error}")
+            self._end = (number, f"the file cannot be read on: {getattr(error, 'strerror', None) or error}")
         finally:
             if self._source:
                 self._source.close()
+        if batch:
+            yield batch
 
     def _broken(self, line: int, message: str) -> None:
         """The rest of the file is lost: a failure beside the records that were read, or, without any, no file to import."""
@@ -187,6 +216,14 @@ class Import:
             return self._seen, None
         done = self._source.position if self._source else self._seen
         return self._seen, min(done / self._size, 1.0)
+
+
+def _size(raw: Any) -> int:
+    """About how many bytes a record takes in memory."""
+    if isinstance(raw, bytes):
+        return len(raw)
+    values = raw[1] if isinstance(raw, tuple) else raw
+    return sum(len(value) for value in values.values() if isinstance(value, (str, bytes))) if isinstance(values, dict) else 0
 
 
 def _blocks(file: IO[bytes]) -> Iterator[bytes]:

@@ -25,7 +25,7 @@ class BadRecord(Exception):
     """A record that breaks a rule: the field that it is about (None: the whole), and what is wrong with which value."""
 
     def __init__(self, field: str | None, message: str) -> None:
-        super().__init__(message)
+        super().__init__(field, message)
         self.field = field
         self.message = message
 

@@ -29,7 +29,7 @@ EVENT_FIELDS = ("event_type", "timestamp", "payload_json", "trace_id", "span_id"
 COMMIT_FIELDS = ("commit_hash", "role", "source", "author", "timestamp", "repo", "branch", "associated_at", "superseded_by")
 #: The ids of records that have none are UUIDs made from their content; this is what sets them apart from other such UUIDs.
 _CONTENT = uuid.uuid5(uuid.NAMESPACE_URL, "telemetry-cli:record")
-_MANY_DIGITS = re.compile(r"\d{19}")
+_MANY_DIGITS = re.compile(r"\d{19,}")
 
 _line = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
@@ -69,7 +69,7 @@ def run_line(document: Document, warn: Warn | None, raw: bytes | None = None) ->
 
 def _check_json(document: Document, raw: bytes | None, keys: int, texts: list[str]) -> None:
     """See that nothing stands in a record that JSON's readers let pass and the rules do not: keys given twice, huge integers, endless depth."""
-    harmless = all(not _MANY_DIGITS.search(text) and text.count("{") + text.count("[") < rules.DEEPEST_DOCUMENT for text in texts)
+    harmless = all(_is_harmless(text) for text in texts)
     if raw is None:
         for text in () if harmless else texts:
             _object({"metrics_json": text}, "metrics_json") if text.startswith("{") else strictly(text.encode())
@@ -77,6 +77,11 @@ def _check_json(document: Document, raw: bytes | None, keys: int, texts: list[st
     nested = sum(map(len, document.get("events") or ())) + sum(map(len, document.get("commits") or ()))
     if not harmless or len(raw) > rules.LARGEST_DOCUMENT or not repeats_no_key(raw, keys + nested + sum(text.count('":') for text in texts)):
         strictly(raw)
+
+
+def _is_harmless(text: str) -> bool:
+    small = all(len(digits) == 19 and int(digits) <= rules.LARGEST_INTEGER for digits in _MANY_DIGITS.findall(text))
+    return small and text.count("{") + text.count("[") < rules.DEEPEST_DOCUMENT
 
 
 def _fill(made: Document) -> None:

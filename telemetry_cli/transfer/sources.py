@@ -88,9 +88,11 @@ class _Unpacked(io.RawIOBase):
         self._file = gzip.GzipFile(fileobj=packed)
 
     def readable(self) -> bool:
+        """It is."""
         return True
 
-    def readinto(self, into: Any) -> int:  # noqa: D102 - a raw file's
+    def readinto(self, into: Any) -> int:
+        """What is unpacked next, as far as it fits."""
         content = self._file.read1(len(into))
         into[: len(content)] = content
         return len(content)

@@ -84,7 +84,7 @@ BAD = [
     (lambda c: c.start_run("a", "j", items_failed=True), "", "items_failed"),
     (lambda c: c.start_run("a", "j", metrics={"a": float("nan")}), "", "metrics"),
     (lambda c: c.start_run("a", "j", metrics=[1]), "", "metrics"),
-    (lambda c: c.start_run("a", "j", start_time=datetime(2026, 1, 1)), "", "no zone"),  # noqa: DTZ001
+    (lambda c: c.start_run("a", "j", start_time=datetime(2026, 1, 1)), "", "no zone"),
     (lambda c: c.start_run("a\0", "j"), "", "NUL"),
     (lambda c: c.end_run("R", "done"), False, "status"),
     (lambda c: c.end_run("R", "running"), False, "not running"),

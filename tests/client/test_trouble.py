@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -116,7 +117,9 @@ def test_multiprocessing(method: str, telemetry: Telemetry, script: Script) -> N
 )
 def test_what_waits_is_written_as_the_interpreter_ends(ending: str, telemetry: Telemetry, script: Script) -> None:
     script(
-        f"client = TelemetryClient(base, durability='relaxed')\nrun_id = client.start_run('a', 'j')\nfor n in range(100): client.log_event(run_id, 'x', n)\n{ending}"
+        "client = TelemetryClient(base, durability='relaxed')\n"
+        "run_id = client.start_run('a', 'j')\n"
+        f"for n in range(100): client.log_event(run_id, 'x', n)\n{ending}"
     )
     assert events(telemetry) == 100 + ("at the end" in ending)
 
@@ -128,9 +131,11 @@ def test_an_exception_that_ends_the_process_ends_the_run(telemetry: Telemetry, s
 
 
 def test_ctrl_c_ends_the_run_as_cancelled(telemetry: Telemetry, tmp_path: Path) -> None:
-    import sys
-
-    code = "import sys, time\nfrom telemetry_cli import TelemetryClient\nwith TelemetryClient(sys.argv[1]).track_run('a', 'j'):\n    print('in', flush=True)\n    time.sleep(60)"
+    code = (
+        "import sys, time\n"
+        "from telemetry_cli import TelemetryClient\n"
+        "with TelemetryClient(sys.argv[1]).track_run('a', 'j'):\n    print('in', flush=True)\n    time.sleep(60)"
+    )
     with subprocess.Popen([sys.executable, "-c", code, str(telemetry.base)], env=telemetry.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout
         assert process.stdout.readline() == b"in\n"

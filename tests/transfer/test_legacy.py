@@ -36,9 +36,18 @@ ADDED = {
     6: "event_id TEXT UNIQUE, parent_run_id TEXT",
 }
 ROWS: list[dict[str, Any]] = [
-    {"run_id": "r1", "agent_name": "seo", "job_type": "build", "status": "completed", "start_time": "2025-01-02 03:04:05", "end_time": "2025-01-02T04:04:05+01:00", "created_at": "2025-01-02 03:04:05", "metrics_json": '{"tokens": 3}', "duration_ms": None, "api_posted": 1},
-    {"run_id": "r2", "agent_name": "seo", "job_type": "build", "status": "FAILED", "start_time": "2025-01-03T03:04:05", "error_details": "x" * 70_000, "metrics_json": "not json", "items_failed": -3},
-    {"run_id": "r/3", "agent_name": "", "job_type": None, "status": "exploded", "start_time": "whenever", "end_time": None, "created_at": None, "duration_ms": 1.0},
+    {
+        "run_id": "r1", "agent_name": "seo", "job_type": "build", "status": "completed", "start_time": "2025-01-02 03:04:05",
+        "end_time": "2025-01-02T04:04:05+01:00", "created_at": "2025-01-02 03:04:05", "metrics_json": '{"tokens": 3}', "duration_ms": None, "api_posted": 1,
+    },
+    {
+        "run_id": "r2", "agent_name": "seo", "job_type": "build", "status": "FAILED", "start_time": "2025-01-03T03:04:05",
+        "error_details": "x" * 70_000, "metrics_json": "not json", "items_failed": -3,
+    },
+    {
+        "run_id": "r/3", "agent_name": "", "job_type": None, "status": "exploded", "start_time": "whenever", "end_time": None, "created_at": None,
+        "duration_ms": 1.0,
+    },
 ]  # fmt: skip
 
 
@@ -55,7 +64,8 @@ def legacy_database(path: Path, version: int) -> Path:
         db.execute(f"INSERT INTO agent_runs ({','.join(given)}) VALUES ({','.join('?' * len(given))})", tuple(given.values()))
     db.executescript(
         "CREATE TABLE run_events (id INTEGER PRIMARY KEY, run_id TEXT, event_type TEXT, timestamp TEXT, payload_json TEXT);"
-        "INSERT INTO run_events VALUES (1, 'r1', 'checkpoint', '2025-01-02 03:30:00', '{\"step\": 1}'), (2, 'gone', 'checkpoint', '2025-01-02 03:30:00', 'text');"
+        "INSERT INTO run_events VALUES (1, 'r1', 'checkpoint', '2025-01-02 03:30:00', '{\"step\": 1}'),"
+        " (2, 'gone', 'checkpoint', '2025-01-02 03:30:00', 'text');"
         "CREATE TABLE commits (commit_hash TEXT, run_id TEXT, repo TEXT, branch TEXT, commit_date TEXT, author TEXT, message TEXT);"
         "INSERT INTO commits VALUES ('1234567', 'r1', 'https://u:secret@example.org/r', 'main', '2025-01-02 03:40:00', 'Ada', 'words');"
     )
@@ -114,7 +124,8 @@ def test_the_sibling_service(telemetry: Telemetry, tmp_path: Path) -> None:
         " commit_source TEXT, commit_author TEXT, commit_timestamp TEXT, region TEXT);"
         "INSERT INTO runs VALUES ('E1', 'r1', 'a', 'j', 'succeeded', '2025-01-02T03:04:05Z', 'abcdef1', 'llm', 'Ada', '2025-01-02 03:00:00', 'eu');"
         "CREATE TABLE events (event_id TEXT, run_id TEXT, ts TEXT, type TEXT, payload TEXT, trace_id TEXT, span_id TEXT, parent_span_id TEXT);"
-        "INSERT INTO events VALUES ('E1', 'r1', '2025-01-02T03:04:06Z', 'step', '[1]', 't', 's', NULL), ('x9', 'r1', '2025-01-02T03:04:07Z', 'step', NULL, NULL, NULL, NULL);"
+        "INSERT INTO events VALUES ('E1', 'r1', '2025-01-02T03:04:06Z', 'step', '[1]', 't', 's', NULL),"
+        " ('x9', 'r1', '2025-01-02T03:04:07Z', 'step', NULL, NULL, NULL, NULL);"
     )
     db.close()
     ran = telemetry("import", str(tmp_path / "service.db"))
@@ -180,8 +191,8 @@ def test_a_database_without_runs_is_refused(telemetry: Telemetry, tmp_path: Path
 
 anything = (
     st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats() | st.text(max_size=20) | st.binary(max_size=5)
-    | st.sampled_from(["2025-01-01", "2025-01-01 00:00:00", "2025-01-01T00:00:00+05:00", "9999-12-31T23:59:59-10:00", "{}", '{"a": 1}', '{"a": NaN}', "[", "success",
-                       "Failed", "abcdef1", "x" * 300, "\ud800", "a\0b", " ", "ci", "https://u:p@h/r"])
+    | st.sampled_from(["2025-01-01", "2025-01-01 00:00:00", "2025-01-01T00:00:00+05:00", "9999-12-31T23:59:59-10:00", "{}", '{"a": 1}', '{"a": NaN}', "[",
+                       "success", "Failed", "abcdef1", "x" * 300, "\ud800", "a\0b", " ", "ci", "https://u:p@h/r"])
 )  # fmt: skip
 rows = st.dictionaries(
     st.sampled_from(sorted({"run_id", "event_id", "agent_name", "job_type", "status", "start_time", "end_time", "created_at", "updated_at", "duration_ms",

@@ -9,6 +9,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import islice, repeat
+from typing import Any
 
 from telemetry_cli.store import search
 from telemetry_cli.store.apply.result import Data, Result
@@ -79,13 +80,14 @@ class _Into:
         if new:
             search.add_after(db, before)
             _adopt(db, before)
-        fresh, known = [], []
+        fresh: list[Any] = []
+        known: list[Any] = []
         for record in records:
             (fresh if record[self._event_id] in new else known).append(record)
             # The same id a second time in one slice is one that is there already.
             new.discard(record[self._event_id])
-        self._insert_events((record[self._event_id], record[self._run_id], values) for record in fresh for values in record[-2])  # type: ignore[attr-defined]
-        self._insert_commits((record[self._event_id], values) for record in fresh for values in record[-1])  # type: ignore[attr-defined]
+        self._insert_events((record[self._event_id], record[self._run_id], values) for record in fresh for values in record[-2])
+        self._insert_commits((record[self._event_id], values) for record in fresh for values in record[-1])
         for record in known:
             self._catch_up(record)
 

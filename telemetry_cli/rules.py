@@ -201,7 +201,8 @@ def document_instant(name: str, value: str) -> str:
     """A time in a document: ISO 8601 with a zone. An age would mean another time whenever the document is read."""
     try:
         parsed = datetime.fromisoformat(value)
-        if len(value) == 24 and value[23] == "Z" and value[19] == "." and value[10] == "T" and value[5] != "W":
+        # Written as it is stored already, but for what ISO 8601 has besides: weeks, and the hour 24.
+        if len(value) == 24 and value[23] == "Z" and value[19] == "." and value[10] == "T" and value[5] != "W" and value[11:13] != "24":
             return value
         if parsed.tzinfo is not None:
             return stamp(parsed)

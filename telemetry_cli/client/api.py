@@ -12,11 +12,10 @@ from telemetry_cli.client import fields, tracking
 from telemetry_cli.client.writer import Writer
 from telemetry_cli.config import Config
 from telemetry_cli.errors import BY_EXIT_CODE, InvalidInput, TelemetryError
-from telemetry_cli.reader import open_for_reading
 from telemetry_cli.recorder import Outcome
 from telemetry_cli.redact import remote_without_credentials
 from telemetry_cli.store import runs
-from telemetry_cli.store.database import translated
+from telemetry_cli.store.database import open_reader, translated
 
 _log = logging.getLogger("telemetry_cli")
 #: How many runs of this process are known by both their names.
@@ -212,14 +211,15 @@ class TelemetryClient:
 
     def _overview(self) -> dict[str, Any]:
         config = self._settings()
-        reading = open_for_reading(config)
-        if reading.db is None:
+        # Without catching up first: a backlog may take longer than the deadline.
+        db = open_reader(config.db_path, config.owns_db_folder, config.lock_timeout)
+        if db is None:
             return {}
         try:
             with translated(config.db_path):
-                return runs.overview(reading.db, clock.stamp(clock.now() - timedelta(days=1)))
+                return runs.overview(db, clock.stamp(clock.now() - timedelta(days=1)))
         finally:
-            reading.db.close()
+            db.close()
 
     def flush(self) -> bool:
         """Wait until everything recorded so far is durable. Returns whether it is."""

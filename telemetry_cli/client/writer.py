@@ -47,6 +47,8 @@ class Writer:
 
     def _begin(self) -> None:
         self._turn = threading.Lock()
+        # Reentrant: a signal handler of the host's may record something while its main thread is in here.
+        self._memory = threading.RLock()
         self._waiting: deque[_Entry] = deque()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
@@ -66,7 +68,8 @@ class Writer:
         deadline = time.monotonic() + self._config.lock_timeout
         entry = self._keep(operation)
         self._empty(deadline, entry)
-        assert entry.outcome
+        if entry.outcome is None:
+            raise TimeoutError("more records waited than memory may hold, and this one was given up for newer ones")
         return entry.outcome
 
     def write_later(self, operation: Operation) -> None:
@@ -86,10 +89,11 @@ class Writer:
 
     def _keep(self, operation: Operation) -> "_Entry":
         entry = _Entry(operation)
-        self._waiting.append(entry)
-        if len(self._waiting) > MOST_WAITING:
-            self._waiting.popleft()
-            self.dropped += 1
+        with self._memory:
+            self._waiting.append(entry)
+            if len(self._waiting) > MOST_WAITING:
+                self._waiting.popleft()
+                self.dropped += 1
         return entry
 
     def _empty(self, deadline: float, mine: "_Entry | None") -> None:
@@ -99,12 +103,16 @@ class Writer:
         try:
             left = len(self._waiting)
             while left > 0 and not (mine and mine.outcome):
-                batch = [self._waiting.popleft() for _ in range(min(_TOGETHER, left))]
+                with self._memory:
+                    batch = [self._waiting.popleft() for _ in range(min(_TOGETHER, left, len(self._waiting)))]
+                if not batch:
+                    break
                 left -= len(batch)
                 try:
                     outcomes = recorder.record_all(self._config, [entry.operation for entry in batch], deadline)
                 except BaseException:
-                    self._waiting.extendleft(reversed(batch))
+                    with self._memory:
+                        self._waiting.extendleft(reversed(batch))
                     raise
                 for entry, outcome in zip(batch, outcomes, strict=True):
                     entry.outcome = outcome

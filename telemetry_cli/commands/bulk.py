@@ -101,7 +101,7 @@ def export(
     # In the order in which they came: then an import gives them the same order again.
     filters.sort, filters.reverse = "id", True
     guard = narrowed.guard(config, db)
-    rows = (_presented(row, config) for row in exporting.nested(db, translated_rows(config.db_path, runs.select(db, filters, guard))))
+    rows = (_presented(row, config) for row in translated_rows(config.db_path, exporting.nested(db, runs.select(db, filters, guard))))
     columns = RUN_COLUMNS if shape == "csv" else _NESTED
     if to == "-":
         return Streamed(Listing("runs", columns, rows, reading.notes), _SHAPES[shape])

@@ -28,6 +28,8 @@ _RECORDS = 5000
 _BYTES = 16 << 20
 #: How many bad records the result lists; all are counted.
 MOST_ERRORS = 1000
+#: How many different warnings are told apart.
+_MOST_WARNINGS = 100
 
 #: Records as they were read, each with its line number.
 Raw = list[tuple[int, Any]]
@@ -79,6 +81,8 @@ class Report:
 
     def warn(self, line: int, what: str, name: str) -> None:
         """Count a warning; the first line that gave rise to it is kept."""
+        if len(self.warnings) >= _MOST_WARNINGS and (what, name) not in self.warnings:
+            name = "what else stands there"
         first, number = self.warnings.get((what, name), (line, 0))
         self.warnings[what, name] = (first, number + 1)
 
@@ -145,7 +149,7 @@ class Import:
                     spool.writelines(batch.lines)
                     runs += batch.runs
                 yield self._progress()
-            if runs and not self.report.counts["failed"]:
+            if self._seen and not self.report.counts["failed"]:
                 spool.seek(0)
                 self._record(_blocks(spool), runs, 1)
         yield self._progress()

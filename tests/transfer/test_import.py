@@ -2,6 +2,9 @@
 
 import gzip
 import json
+import os
+import subprocess
+import sys
 import uuid
 from pathlib import Path
 
@@ -314,3 +317,47 @@ def test_a_bad_line_of_any_length_costs_that_line_only(telemetry: Telemetry, tmp
     long = json.dumps(LEAST | {"event_id": "long", "input_summary": "x" * (17 << 20)}) + "\n"
     ran = telemetry("import", write(tmp_path / "runs.ndjson", *named(1), long, LEAST | {"event_id": "after"}), "--json", code=1)
     assert (ran.json["created"], [error["line"] for error in ran.json["errors"]]) == (2, [2])
+
+
+PROGRESS = """
+import sys
+from telemetry_cli.render import progress
+progress._PATIENCE = 0
+sys.argv = ["telemetry", "import", sys.argv[1]]
+from telemetry_cli import entry
+sys.exit(entry.main())
+"""
+
+
+def test_progress_on_a_terminal(telemetry: Telemetry, tmp_path: Path) -> None:
+    path = write(tmp_path / "runs.ndjson", *named(6000))
+    ours, theirs = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRESS, path], env=telemetry.env | {"TERM": "xterm", "COLUMNS": "120"}, stderr=theirs, stdout=subprocess.PIPE
+    )
+    os.close(theirs)
+    shown = b""
+    try:
+        while block := os.read(ours, 65536):
+            shown += block
+    except OSError:
+        pass  # how a terminal ends
+    finally:
+        os.close(ours)
+    out = process.communicate()[0]
+    assert (process.returncode, out) == (0, b"6000 records: 6000 created, 0 existing, 0 failed\n")
+    assert b"importing" in shown
+    assert b"records/s" in shown
+
+
+def test_many_different_unknown_keys_are_told_of_in_a_few_words(telemetry: Telemetry, tmp_path: Path) -> None:
+    ran = telemetry("import", write(tmp_path / "runs.ndjson", *(LEAST | {"event_id": f"r{number}", f"key{number}": 1} for number in range(300))))
+    assert len(ran.err.splitlines()) < 30
+
+
+def test_events_that_stand_alone_can_be_imported_as_one(telemetry: Telemetry, tmp_path: Path) -> None:
+    telemetry.start("--run-id", "r1")
+    event = {"record_type": "event", "run_id": "r1", "event_type": "step", "timestamp": "2026-01-01T00:00:00Z"}
+    path = write(tmp_path / "events.ndjson", event)
+    assert telemetry("import", path, "--format", "legacy-ndjson", "--atomic", "--json").json["events"] == 1
+    assert len(telemetry.run("r1")["events"]) == 1

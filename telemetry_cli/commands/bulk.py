@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from telemetry_cli import clock
+from telemetry_cli import clock, transfer
 from telemetry_cli.commands.filters import narrowing
 from telemetry_cli.commands.result import WRITES, Listing, Progress, Record, Streamed, Working, Written, handler
 from telemetry_cli.commands.rows import RUN_COLUMNS, presented, presented_event
@@ -26,13 +26,12 @@ _NESTED = (*RUN_COLUMNS, "events", "commits")
 @handler(*WRITES, records=True)
 def import_(config: Config, output: str, *, file: str, format_: str | None, atomic: bool) -> Working:
     """Add the runs of a file, with their events and commits."""
-    from telemetry_cli.transfer.formats import FORMATS
     from telemetry_cli.transfer.importing import Import
     from telemetry_cli.transfer.sources import format_of
 
     if not file:
         raise InvalidInput("FILE: an empty path; name a file, or - for stdin")
-    work = Import(config, file, format_of(file, format_, tuple(FORMATS)), atomic=atomic)
+    work = Import(config, file, format_of(file, format_, transfer.READ), atomic=atomic)
 
     def finish() -> Written:
         data = work.report.json
@@ -86,7 +85,7 @@ def export(
 
     if not to:
         raise InvalidInput("--to: no file is named; give a path, or - for stdout")
-    shape = format_of(to, format_, exporting.FORMATS)
+    shape = format_of(to, format_, transfer.WRITTEN)
     if shape == "parquet":
         from telemetry_cli.transfer import parquet
 

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 
-from telemetry_cli import rules
+from telemetry_cli import rules, transfer
 from telemetry_cli._fast import COMMANDS, FLAG, MANY
 from telemetry_cli._help import HELP
 from telemetry_cli.commands.result import Handler
@@ -155,7 +155,9 @@ def _values(line: Line, parameter: str, word: str, load: Callable[[str], Handler
         return [(format_, "") for format_ in load(COMMANDS[line.path][0]).formats]
     if parameter in _PERIODS:
         return [(time, "") for time in _TIMES]
-    if parameter in ("db", "base_dir", "repo"):
+    if parameter == "format_":
+        return [(format_, "") for format_ in (transfer.READ if line.path == ("import",) else transfer.WRITTEN)]
+    if parameter in ("db", "base_dir", "repo", "file", "to"):
         return FILES
     if parameter in ("sort", "by", "columns"):
         return _fields(parameter, word)

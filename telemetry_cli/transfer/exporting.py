@@ -14,7 +14,6 @@ from telemetry_cli.transfer.records import COMMIT_FIELDS, EVENT_FIELDS
 
 Record = dict[str, object]
 
-FORMATS = ("ndjson", "json", "csv", "parquet")
 #: Runs whose events and commits are fetched together.
 _PAGE = 200
 

@@ -13,6 +13,9 @@ from bases import assert_sound
 from documents import LEAST, RUN, dump, named, write
 from support import Telemetry
 
+from telemetry_cli import transfer
+from telemetry_cli.transfer import formats
+
 GZIPPED = [False, True]
 
 
@@ -68,6 +71,10 @@ def test_csv(telemetry: Telemetry, tmp_path: Path) -> None:
     found = telemetry.run("E1")
     assert (found["status"], found["items_failed"], found["metrics_json"], found["input_summary"]) == ("failure", 3, {"tokens": 5}, "=1+1\r\nline two")
     assert (found["context_json"], found["end_time"], found["commits"][0]["commit_hash"]) == ({"extra": {"colour": "red"}}, None, "abcdef1")
+
+
+def test_every_format_that_is_named_can_be_read() -> None:
+    assert tuple(formats.FORMATS) == transfer.READ
 
 
 # Bad records

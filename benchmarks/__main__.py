@@ -1,6 +1,7 @@
 """`./dev bench`, or `python -m benchmarks` in an environment where telemetry is installed."""
 
 import argparse
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -72,7 +73,12 @@ def _measured(world: World, options: argparse.Namespace) -> list[report.Row]:
             say(f"{budget.what}: there is no such command yet")
             continue
         say(budget.what)
-        measured = take(budget, world, bases, options.pairs, _WARMUPS)
+        try:
+            measured = take(budget, world, bases, options.pairs, _WARMUPS)
+        except subprocess.SubprocessError as error:
+            # A peer that cannot be installed here.
+            say(f"  not measured: {error}")
+            continue
         rows.append(report.Row(budget.what, budget.against, measured.value, "×", budget.most, measured))
     if not options.only or options.only in contention.WHAT:
         say(contention.WHAT)

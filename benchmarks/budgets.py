@@ -4,7 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.documents import runs_document
 from benchmarks.measure import Command, Compare, Measurement, Variant, added, measure, ratio, run, say
+from benchmarks.peers import peer_program
 from benchmarks.world import World
 
 _WRITE, _READ, _STATS, _PASS = "floor_write.py", "floor_read.py", "floor_stats.py", "python -c pass"
@@ -26,7 +28,7 @@ Build = Callable[[World, Bases], tuple[Variant, ...]]
 
 @dataclass(frozen=True)
 class Budget:
-    """One row: what is measured against what, the most that it may be, how, and the command that must exist for it."""
+    """One row: what is measured against what, the most that it may be, how, and the command that must exist for it; `pairs` where fewer are enough."""
 
     what: str
     against: str
@@ -34,6 +36,7 @@ class Budget:
     needs: tuple[str, ...]
     build: Build
     compare: Compare = ratio
+    pairs: int | None = None
 
 
 def _writing(*arguments: str, in_repository: bool = False, configured: bool = False) -> Build:
@@ -135,6 +138,37 @@ def _slowest_help(world: World, _: Bases) -> tuple[Variant, ...]:
     return lambda _: world.help(*slowest), lambda _: world.python("-c", "pass")
 
 
+_CALLS = "200"
+
+
+def _import(world: World, _: Bases) -> tuple[Variant, ...]:
+    """100,000 runs from NDJSON into an empty base, and the same file into an empty database by sqlite-utils."""
+    document = runs_document(world, 100_000)
+    tool = peer_program("sqlite-utils", world)
+
+    def peer(number: int) -> Command:
+        target = world.base()
+        return Command((str(tool), "insert", "--nl", "--pk", "event_id", f"{target}-{number}.db", "runs", str(document)), world.env, str(world.home))
+
+    return lambda _: world.telemetry(world.base(), "import", str(document)), peer
+
+
+def _in_process(what: str) -> Build:
+    """So many calls of the Python client in one process, and as many of the same append and commit in bare Python."""
+
+    def build(world: World, _: Bases) -> tuple[Variant, ...]:
+        base, floor = world.base(), world.base()
+
+        def client(number: int) -> Command:
+            if what == "end_run":
+                run(world.script("in_process.py", str(base), _CALLS, "prepare", str(number)))
+            return world.script("in_process.py", str(base), _CALLS, what, str(number))
+
+        return client, lambda _: world.script("floor_client.py", str(floor), _CALLS)
+
+    return build
+
+
 BUDGETS = (
     Budget("run start --no-git", _WRITE, 1.3, ("run", "start"), _writing("--no-git")),
     Budget("run start, with git discovery", _WRITE, 1.5, ("run", "start"), _writing(in_repository=True)),
@@ -156,11 +190,16 @@ BUDGETS = (
     Budget("completion of a RUN among many", _PASS, 12, ("completion",), _completion("run", "show", "")),
     Budget("a table of 50 runs", _PASS, 9, ("query",), _table),
     Budget("--help, the slowest command's", _PASS, 24, (), _slowest_help),
+    # A rate of at least 1.5 times theirs is at most two thirds of their time.
+    Budget("import of 100,000 validated runs", "sqlite-utils insert", 1 / 1.5, ("import",), _import, pairs=5),
+    *(Budget(f"{_CALLS} × client.{what}, in a live process", "bare Python", 3, (), _in_process(what)) for what in ("start_run", "log_event", "end_run")),
 )
 
 
 def take(budget: Budget, world: World, bases: Bases, pairs: int, warmups: int) -> Measurement:
     """Measure one row; once more when that was noisy, and then the measurement that spreads less is kept."""
+    pairs = min(pairs, budget.pairs or pairs)
+    warmups = min(warmups, pairs // 2)
     variants = budget.build(world, bases)
     first = measure(variants, budget.compare, pairs, warmups)
     if not first.noisy:

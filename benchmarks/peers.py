@@ -123,6 +123,12 @@ def _measured(peer: Peer, world: World, data: Path, pairs: int) -> tuple[str, Me
         return version, measure((theirs, lambda _: world.start(base, "--no-git")), ratio, pairs, _WARMUPS)
 
 
+def peer_program(package: str, world: World) -> Path:
+    """A tool's own program; its environment is made if it is not there yet, beside the scratch folder."""
+    peer = next(peer for peer in PEERS if peer.package == package)
+    return _installed(peer, world.scratch.parent) / package
+
+
 _VERSION = "import sys; from importlib.metadata import version; print(version(sys.argv[1]))"
 
 

@@ -60,6 +60,10 @@ class World:
         """This interpreter."""
         return Command((sys.executable, *arguments), self.env, str(self.home))
 
+    def script(self, name: str, *arguments: str) -> Command:
+        """One of the scripts beside this module, with the installed package."""
+        return self.python("-P", str(_HERE / name), *arguments)
+
     def floor_write(self, folder: Path) -> Command:
         """The floor under a write."""
         return self.python(str(_HERE / "floor_write.py"), str(folder))

@@ -160,6 +160,13 @@ COMMANDS: dict[
         {'commit': None, 'output': None, 'json': False},
         False,
     ),
+    ('export',): (
+        'bulk:export',
+        {'--agent-name': ('agent_name', MANY), '--job-type': ('job_type', MANY), '--status': ('status', MANY), '--product': ('product', MANY), '--parent': ('parent', VALUE), '--commit': ('commit', VALUE), '--repo': ('repo', VALUE), '--branch': ('branch', VALUE), '--since': ('since', VALUE), '--until': ('until', VALUE), '--created-after': ('created_after', VALUE), '--created-before': ('created_before', VALUE), '--start-time-from': ('start_time_from', VALUE), '--start-time-to': ('start_time_to', VALUE), '--where': ('where', VALUE), '--search': ('search', VALUE), '--to': ('to', VALUE), '--format': ('format_', VALUE), '-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
+        (),
+        {'agent_name': None, 'job_type': None, 'status': None, 'product': None, 'parent': None, 'commit': None, 'repo': None, 'branch': None, 'since': None, 'until': None, 'created_after': None, 'created_before': None, 'start_time_from': None, 'start_time_to': None, 'where': None, 'search': None, 'to': None, 'format_': None, 'output': None, 'json': False},
+        False,
+    ),
     ('features', 'query'): (
         'features:query',
         {'--where': ('where', VALUE), '--run': ('run', VALUE), '--history': ('history', FLAG), '--explain': ('explain', FLAG), '--absolute': ('absolute', FLAG), '-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
@@ -264,6 +271,13 @@ COMMANDS: dict[
         (('release', True, VALUE), ),
         {'release': None, 'at': None, 'artifact': None, 'output': None, 'json': False},
         False,
+    ),
+    ('import',): (
+        'bulk:import_',
+        {'--format': ('format_', VALUE), '--atomic': ('atomic', FLAG), '-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
+        (('file', True, VALUE), ),
+        {'file': None, 'format_': None, 'atomic': False, 'output': None, 'json': False},
+        True,
     ),
     ('log',): (
         'history:log',

@@ -79,7 +79,7 @@ def _run(argv: list[str]) -> int:
         return 0
     for warning in config.warnings if config else ():
         plain.say(f"telemetry: warning: {warning}")
-    result = handler(config, output := _output(handler.formats, params), **params)
+    result = plain.settle(handler(config, output := _output(handler.formats, params), **params))
     for note in result.notes:
         plain.say(f"telemetry: {note}")
     if handler.wraps and isinstance(result, Written):

@@ -7,7 +7,7 @@ applies it.
 import errno
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from telemetry_cli import journal
 from telemetry_cli.clock import new_op_id, now, stamp
@@ -23,6 +23,7 @@ from telemetry_cli.errors import (
     TelemetryError,
 )
 from telemetry_cli.files import make_folder
+from telemetry_cli.journal import Operation
 from telemetry_cli.locks import Lock
 from telemetry_cli.redact import Redactor
 from telemetry_cli.store import progress
@@ -49,6 +50,11 @@ class Outcome:
             raise BY_EXIT_CODE.get(self.exit_code, TelemetryError)(str(self.result["error"]), str(self.result.get("hint", "")))
 
 
+def operation(kind: str, data: dict[str, object], at: str) -> Operation:
+    """An operation as the journal holds it, with an id of its own. Writing it twice has one effect."""
+    return {"op_id": new_op_id(), "op": kind, "at": at, "actor": _actor(), "data": data}
+
+
 def record(config: Config, kind: str, data: dict[str, object], at: str, *, patient: bool = False) -> Outcome:
     """Make one operation durable and, if the database is to be had before the deadline, apply it.
 
@@ -56,23 +62,35 @@ def record(config: Config, kind: str, data: dict[str, object], at: str, *, patie
     a `patient` one, whose outcome matters more than the time. Once this returns, it is recorded. Raises `NotDurable` when it
     could be written nowhere, `Refused` for planted links, and `InvalidInput` for a rule of the user's own that is none.
     """
-    deadline = time.monotonic() + config.lock_timeout
+    return record_all(config, [operation(kind, data, at)], time.monotonic() + config.lock_timeout, patient=patient)[0]
+
+
+def record_all(config: Config, operations: Sequence[Operation], deadline: float, *, patient: bool = False) -> list[Outcome]:
+    """The same for some operations that share a flush and a transaction, in their order; one outcome for each.
+
+    At most some hundreds: what is one too many for a transaction is buffered. Raises as `record` does, and then none was recorded.
+    """
     check_place(config.db_path, config.owns_db_folder)
-    op_id = new_op_id()
-    line = _line(config, {"op_id": op_id, "op": kind, "at": at, "actor": _actor(), "data": data})
-    position, trouble = _append(config, op_id, line, at, deadline)
+    op_ids = [str(made["op_id"]) for made in operations]
+    at = str(operations[-1]["at"])
+    position, trouble = _append(config, op_ids[0], b"".join(_line(config, made) for made in operations), at, deadline)
     if position is None:
-        return Outcome(0, {}, JournalTrouble(f"the journal could not be appended to ({trouble}), so the record waits in {config.buffer_dir}"))
+        return _buffered(op_ids, JournalTrouble(f"the journal could not be appended to ({trouble}), so the record waits in {config.buffer_dir}"))
     try:
-        if not (patient or is_large(kind)):
-            return _drain(config, at, deadline, _FAST, op_id, position)
-        while (outcome := _drain(config, at, time.monotonic() + config.lock_timeout, BATCH, op_id, position)).buffered:
-            pass
-        return outcome
+        if not patient and not any(is_large(made["op"]) for made in operations):
+            return _drain(config, at, deadline, _FAST, op_ids, position)
+        while True:
+            outcomes = _drain(config, at, time.monotonic() + config.lock_timeout, BATCH, op_ids, position)
+            if not any(outcome.buffered for outcome in outcomes):
+                return outcomes
     except (DatabaseTrouble, LockTimeout, Refused) as error:
-        return Outcome(0, {}, error)
+        return _buffered(op_ids, error)
     except OSError as error:
-        return Outcome(0, {}, DatabaseTrouble(f"{config.db_path} could not be reached: {error.strerror}"))
+        return _buffered(op_ids, DatabaseTrouble(f"{config.db_path} could not be reached: {error.strerror}"))
+
+
+def _buffered(op_ids: Sequence[str], why: TelemetryError) -> list[Outcome]:
+    return [Outcome(0, {}, why) for _ in op_ids]
 
 
 def _line(config: Config, operation: journal.Operation) -> bytes:
@@ -107,7 +125,7 @@ def catch_up(config: Config) -> TelemetryError | None:
     at = stamp(now())
     try:
         journal.flush_buffer(config, at, time.monotonic() + config.lock_timeout)
-        while _drain(config, at, time.monotonic() + config.lock_timeout, BATCH).buffered:
+        while _drain(config, at, time.monotonic() + config.lock_timeout, BATCH)[0].buffered:
             pass
     except (DatabaseTrouble, LockTimeout, Refused) as trouble:
         return trouble
@@ -120,24 +138,24 @@ def catch_up(config: Config) -> TelemetryError | None:
 # Drain
 
 
-def _drain(config: Config, at: str, deadline: float, limits: tuple[int, float], op_id: str | None = None, position: journal.Position | None = None) -> Outcome:
+def _drain(
+    config: Config, at: str, deadline: float, limits: tuple[int, float], op_ids: Sequence[str] = (), position: journal.Position | None = None
+) -> list[Outcome]:
     """Apply what lies behind the cursor, at most `limits` of it, in one transaction; adopt the platform's database first.
 
-    With `op_id`, which ends at `position` and is flushed, returns its outcome; without, an empty one, `buffered` when
-    there is more to apply.
+    With `op_ids`, the last of which ends at `position` and is flushed, returns their outcomes; without, an empty one,
+    `buffered` when there is more to apply.
     """
     try:
-        return _drain_ours(config, at, deadline, limits, op_id, position)
+        return _drain_ours(config, at, deadline, limits, op_ids, position)
     except OlderDatabase:
         from telemetry_cli.adoption import adopt
 
         adopt(config, at, deadline)
-        return _drain_ours(config, at, time.monotonic() + config.lock_timeout, limits, op_id, position)
+        return _drain_ours(config, at, time.monotonic() + config.lock_timeout, limits, op_ids, position)
 
 
-def _drain_ours(
-    config: Config, at: str, deadline: float, limits: tuple[int, float], op_id: str | None = None, position: journal.Position | None = None
-) -> Outcome:
+def _drain_ours(config: Config, at: str, deadline: float, limits: tuple[int, float], op_ids: Sequence[str], position: journal.Position | None) -> list[Outcome]:
     make_folder(os.path.dirname(config.db_path), may_be_link=not config.owns_db_folder)
     with Lock(config.db_path + ".lock", deadline):
         _check_may_be_made(config)
@@ -151,15 +169,14 @@ def _drain_ours(
                 # Passed already: another process applied it for me, and all that is left is to read what came of it.
                 if was_empty or position is None or (cursor[1], cursor[2]) < position:
                     behind, trouble = apply_behind(config, db, cursor, deadline, limits, position)
-                outcome = progress.result_of(db, op_id) if op_id else None
+                found = [progress.result_of(db, op_id) for op_id in op_ids]
                 commit(db, deadline)
         finally:
             db.close()
-    if outcome:
-        return Outcome(*outcome)
-    if trouble:
+    if trouble and (not found or None in found):
         raise trouble
-    return Outcome(0, {}, JournalTrouble("a backlog of earlier records is being applied first") if behind or op_id else None)
+    backlog = Outcome(0, {}, JournalTrouble("a backlog of earlier records is being applied first"))
+    return [Outcome(*one) if one else backlog for one in found] or [backlog if behind else Outcome(0, {})]
 
 
 def _check_may_be_made(config: Config) -> None:

@@ -80,6 +80,8 @@ def looks_random(event_id: str) -> bool:
 
 def run_id(name: str, value: str) -> str:
     """1 to 255 characters, no `/`, `\\`, NUL or control characters, not blank."""
+    if 1 <= len(value) <= 255 and value.isascii() and value.isprintable() and not value.isspace() and "/" not in value and "\\" not in value:
+        return value
     if not 1 <= len(value) <= 255 or value.isspace() or any(char in "/\\" or ord(char) < 32 or 127 <= ord(char) < 160 for char in value):
         raise InvalidInput(
             f"{name}: {shorten(value)!r} is not accepted; give 1 to 255 characters without '/', '\\' or control characters, not only white space"
@@ -247,6 +249,20 @@ def filter_instant(name: str, value: str, moment: datetime) -> str:
     return _time(name, value, moment, zone_required=False)
 
 
+def document_instant(name: str, value: str) -> str:
+    """A time in a document: ISO 8601 with a zone. An age would mean another time whenever the document is read."""
+    try:
+        parsed = datetime.fromisoformat(value)
+        # Written as it is stored already, but for what ISO 8601 has besides: weeks, and the hour 24.
+        if len(value) == 24 and value[23] == "Z" and value[19] == "." and value[10] == "T" and value[5] != "W" and value[11:13] != "24":
+            return value
+        if parsed.tzinfo is not None:
+            return stamp(parsed)
+    except (ValueError, OverflowError):
+        raise InvalidInput(f"{name}: {shorten(value)!r} is not a time; give ISO 8601 with a zone (2026-01-31T12:00:00Z)") from None
+    raise InvalidInput(f"{name}: {value!r} has no zone; append Z for UTC, or an offset such as +02:00")
+
+
 def _time(name: str, value: str, moment: datetime, *, zone_required: bool) -> str:
     amount, unit = value[:-1], value[-1:]
     try:
@@ -266,6 +282,8 @@ def _time(name: str, value: str, moment: datetime, *, zone_required: bool) -> st
 
 
 # JSON
+
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 
 def json_value(name: str, source: str) -> object:
@@ -339,7 +357,7 @@ def _no_json(word: str) -> object:
 
 def encode(value: object) -> str:
     """JSON as it is stored: compact, keys sorted, so that equal objects are equal text."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _encode(value)
 
 
 def _check_depth(name: str, value: object) -> None:

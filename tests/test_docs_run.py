@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -130,6 +131,29 @@ def test_a_page_runs(page: str, shell: Shell) -> None:
             (script if language == "sh" else answers).append(code)
     done = shell("\n".join(script))
     assert [answer for answer in answers if answer not in done.stdout] == []
+
+
+def test_the_bulk_page_runs(telemetry: Telemetry, shell: Shell) -> None:
+    for language, code in BLOCK.findall((DOCS / "bulk.md").read_text(encoding="utf-8")):
+        assert language == "sh"
+        shell(code)
+    elsewhere = telemetry("--base-dir", str(shell.folder / "elsewhere"), "run", "show", "nightly-7", "--json").json
+    assert (elsewhere["metrics_json"], len(elsewhere["events"]), len(elsewhere["commits"])) == ({"cost": 0.25}, 1, 1)
+
+
+@pytest.mark.parametrize("page", ["docs/python.md", "README.md"])
+def test_the_python_examples_run(page: str, telemetry: Telemetry, tmp_path: Path) -> None:
+    blocks = BLOCK.findall((DOCS.parent / page).read_text(encoding="utf-8"))
+    script = tmp_path / "example.py"
+    script.write_text("\n".join(code for language, code in blocks if language == "python"), encoding="utf-8")
+    done = subprocess.run([sys.executable, str(script)], env=telemetry.env, cwd=telemetry.cwd, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    runs = sorted((str(run["job_type"]), str(run["status"])) for run in _runs(telemetry))
+    if page == "README.md":
+        assert runs == [("release", "success")]
+        return
+    assert runs == [(job, "failure" if job == "restore" else "success") for job in ("backup", "count", "fetch", "index", "release", "restore", "sync")]
+    assert telemetry.sql("SELECT count(*) FROM run_events WHERE event_type = 'document'") == [(1000,)]
 
 
 @pytest.mark.parametrize("section", SECTIONS)

@@ -6,7 +6,7 @@ import typer
 from typer import Option
 
 from telemetry_cli import __version__
-from telemetry_cli.cli import commits, conventions, githooks, history, hooks, housekeeping, questions, run
+from telemetry_cli.cli import bulk, commits, conventions, githooks, history, hooks, housekeeping, questions, run
 from telemetry_cli.cli.declare import Call, group, help_without_subcommand
 
 app = group("A flight recorder for agents and CI jobs, over a local SQLite file.")
@@ -19,6 +19,7 @@ app.add_typer(hooks.app, name="hooks")
 app.add_typer(hooks.features, name="features")
 hooks.add_to(app)
 app.add_typer(conventions.app, name="conventions")
+bulk.add_to(app)
 app.add_typer(housekeeping.db, name="db")
 app.add_typer(housekeeping.config, name="config")
 housekeeping.add_to(app)

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 
-from telemetry_cli import rules
+from telemetry_cli import rules, transfer
 from telemetry_cli._fast import COMMANDS, FLAG, MANY, REST, VALUE
 from telemetry_cli._help import HELP
 from telemetry_cli.commands.result import Handler
@@ -32,7 +32,7 @@ _NAMES = ("agent_name", "job_type")
 _RUNS = ("run", "parent")
 _HOOKS = ("hook", "names", "release")
 #: Parameters that are files, or folders.
-_PATHS = ("db", "base_dir", "repo", "script", "contract", "input_", "file", "artifact")
+_PATHS = ("db", "base_dir", "repo", "script", "contract", "input_", "file", "artifact", "to")
 _TIMES = ("today", "yesterday", "1h", "1d", "1w")
 _PERIODS = ("since", "until", "created_after", "created_before", "start_time_from", "start_time_to")
 
@@ -176,6 +176,8 @@ def _values(line: Line, parameter: str, word: str, load: Callable[[str], Handler
         return [(format_, "") for format_ in load(COMMANDS[line.path][0]).formats]
     if parameter in _PERIODS:
         return [(time, "") for time in _TIMES]
+    if parameter == "format_":
+        return [(format_, "") for format_ in (transfer.READ if line.path == ("import",) else transfer.WRITTEN)]
     if parameter in _PATHS:
         return FILES
     if parameter == "hooks":

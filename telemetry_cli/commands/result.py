@@ -1,6 +1,6 @@
 """What handlers return; `render` turns it into text."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from telemetry_cli.config import Config
 
@@ -79,6 +79,40 @@ class Watched:
         self.code = 0
 
 
+#: How far some work has come: things done, and the part of the whole (0 to 1; None: nobody knows).
+Progress = tuple[int, float | None]
+
+
+class Working:
+    """Work that takes its time: `steps` does it and says how far it has come; then `finish` tells what came of it.
+
+    `doing` says what is being done (`importing`), `things` to what (`records`).
+    """
+
+    def __init__(self, doing: str, things: str, steps: Iterator[Progress], finish: Callable[[], Written]) -> None:
+        self.doing = doing
+        self.things = things
+        self.steps = steps
+        self.finish = finish
+
+
+class Streamed:
+    """Rows on their way to stdout in a shape (json, jsonl, csv) that is not for `-o` to say; or, with `write`, to wherever that brings the text.
+
+    `write` takes the text in chunks, says how far it has come, and then `finish` tells what came of it.
+    """
+
+    def __init__(
+        self, listing: Listing, shape: str, write: Callable[[Iterator[str]], Iterator[Progress]] | None = None, finish: Callable[[], Written] | None = None
+    ) -> None:
+        self.listing = listing
+        self.shape = shape
+        self.write = write
+        self.finish = finish
+        self.notes = listing.notes
+        self.code = 0
+
+
 class Card:
     """One thing with all its fields; `beside` are runs that its table shows too, under a heading each; `code` is the exit code."""
 
@@ -102,7 +136,7 @@ class Card:
         self.absolute = absolute
 
 
-Result = Written | Listing | Watched | Card
+Result = Written | Listing | Watched | Streamed | Card
 
 WRITES = ("text", "json")
 READS = ("table", "json", "jsonl", "csv")
@@ -116,17 +150,17 @@ class Handler:
     marks one that runs a command of the user's, which must run whatever is wrong with the settings: then it gets none.
     """
 
-    def __init__(self, function: Callable[..., Result], formats: Sequence[str], records: bool, wraps: bool) -> None:
+    def __init__(self, function: Callable[..., Result | Working], formats: Sequence[str], records: bool, wraps: bool) -> None:
         self.function = function
         self.formats = formats
         self.records = records
         self.wraps = wraps
 
-    def __call__(self, config: Config | None, output: str, **params: object) -> Result:
+    def __call__(self, config: Config | None, output: str, **params: object) -> Result | Working:
         """Run it with what was parsed."""
         return self.function(config, output, **params)
 
 
-def handler(*formats: str, records: bool = False, wraps: bool = False) -> Callable[[Callable[..., Result]], Handler]:
+def handler(*formats: str, records: bool = False, wraps: bool = False) -> Callable[[Callable[..., Result | Working]], Handler]:
     """Make a function the handler of a command."""
     return lambda function: Handler(function, formats, records, wraps)

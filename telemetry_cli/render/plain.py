@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 
-from telemetry_cli.commands.result import Card, Listing, Record, Result, Watched, Written
+from telemetry_cli.commands.result import Card, Listing, Record, Result, Streamed, Watched, Working, Written
 from telemetry_cli.errors import OutputLost, TelemetryError
 from telemetry_cli.redact import Redactor
 from telemetry_cli.render.text import printable
@@ -63,6 +63,18 @@ def say(text: str) -> None:
         _silence(2)
 
 
+def settle(result: Result | Working) -> Result:
+    """Do the work that a result may stand for, showing how far it has come, and return what came of it."""
+    if isinstance(result, Streamed) and result.write and result.finish:
+        result = Working("exporting", "runs", result.write(_LISTINGS[result.shape](result.listing)), result.finish)
+    if not isinstance(result, Working):
+        return result
+    from telemetry_cli.render import progress
+
+    progress.follow(result)
+    return result.finish()
+
+
 def show(result: Result, output: str) -> None:
     """Print a result on stdout. Raises `OutputLost` when it cannot get there."""
     if sys.stdout is None:
@@ -71,6 +83,8 @@ def show(result: Result, output: str) -> None:
         from telemetry_cli.render import watch
 
         watch.follow(result)
+    elif isinstance(result, Streamed):
+        _write(_LISTINGS[result.shape](result.listing))
     elif isinstance(result, Written):
         _write(_written(result, output))
     elif sys.stdout.isatty():

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from telemetry_cli.store.runs import Row
 
@@ -83,3 +83,12 @@ def rejected(db: sqlite3.Connection, text: str) -> list[Row]:
     """The operations that broke a rule and hold this text, oldest first: kind, message, operation."""
     rows = db.execute("SELECT kind, message, operation FROM rejected_ops WHERE instr(operation, ?) ORDER BY id", (text,)).fetchall()
     return [dict(row) for row in rows]
+
+
+def ledger_of(db: sqlite3.Connection, event_ids: Sequence[str]) -> dict[object, list[Row]]:
+    """The associations of some hundreds of runs, oldest first: event_id → associations."""
+    found: dict[object, list[Row]] = {}
+    question = f"SELECT * FROM run_commits WHERE event_id IN ({','.join('?' * len(event_ids))}) ORDER BY id"
+    for row in db.execute(question, event_ids).fetchall():
+        found.setdefault(row["event_id"], []).append(dict(row))
+    return found

@@ -268,6 +268,15 @@ def events(db: sqlite3.Connection, event_id: str, event_type: str | None = None)
         after = (rows[-1]["timestamp"], rows[-1]["id"])
 
 
+def events_of(db: sqlite3.Connection, event_ids: Sequence[str]) -> dict[object, list[Row]]:
+    """The events of some hundreds of runs, oldest first: event_id → events."""
+    found: dict[object, list[Row]] = {}
+    question = f"SELECT * FROM run_events WHERE event_id IN ({','.join('?' * len(event_ids))}) ORDER BY timestamp, id"
+    for row in db.execute(question, event_ids).fetchall():
+        found.setdefault(row["event_id"], []).append(dict(row))
+    return found
+
+
 # Summaries
 
 

@@ -18,6 +18,11 @@ def add(db: sqlite3.Connection, id_: int) -> None:
     db.execute(f"INSERT INTO runs_search (rowid, {_COLUMNS}) SELECT id, {_COLUMNS} FROM agent_runs WHERE id = ?", (id_,))
 
 
+def add_after(db: sqlite3.Connection, id_: int) -> None:
+    """Index the runs behind this row id, which are all new."""
+    db.execute(f"INSERT INTO runs_search (rowid, {_COLUMNS}) SELECT id, {_COLUMNS} FROM agent_runs WHERE id > ?", (id_,))
+
+
 def remove(db: sqlite3.Connection, id_: int) -> None:
     """Take a run out of the index; before it changes, for the index finds its words by the row as it was indexed."""
     remove_where(db, "id = ?", (id_,))

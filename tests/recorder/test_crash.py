@@ -102,6 +102,34 @@ def test_other_writes_killed_at_any_call_happen_once_or_not_at_all(
         assert_sound(telemetry)
 
 
+@pytest.mark.heavy
+@needs_strace
+def test_an_import_killed_at_any_call_and_run_again_is_whole(telemetry: Telemetry) -> None:
+    traced, beginning = Traced(telemetry), telemetry.home / "beginning"
+    (telemetry.cwd / "runs.ndjson").write_text(
+        '{"event_id": "imported", "agent_name": "a", "job_type": "j", "start_time": "2026-01-01T00:00:00Z",'
+        ' "events": [{"event_type": "step", "timestamp": "2026-01-01T00:00:00Z"}], "commits": [{"commit_hash": "abcdef1"}]}\n'
+    )
+    _prepare_run(telemetry)
+    shutil.copytree(telemetry.base, beginning)
+    whole = {(0, 0, 0), (1, 1, 1)}
+    query = "SELECT (SELECT count(*) FROM agent_runs WHERE event_id = 'imported'), (SELECT count(*) FROM run_events), (SELECT count(*) FROM run_commits)"
+    seen = set()
+    for call, n in traced.points(("import", "runs.ndjson")):
+        shutil.rmtree(telemetry.base)
+        shutil.copytree(beginning, telemetry.base)
+        ran = traced(("import", "runs.ndjson"), "-e", f"inject={call}:signal=SIGKILL:when={n}")
+        telemetry("query")
+        (state,) = telemetry.sql(query)
+        assert state in whole, (call, n)
+        assert ran.code != 0 or state == (1, 1, 1), (call, n)
+        seen.add(state)
+        telemetry("import", "runs.ndjson")
+        assert telemetry.sql(query) == [(1, 1, 1)], (call, n)
+        assert_sound(telemetry)
+    assert seen == whole
+
+
 def test_a_line_whose_writer_died_before_the_drain_is_applied_by_the_next_write(telemetry: Telemetry) -> None:
     telemetry.start()
     append(telemetry, create(1, "left-behind"))

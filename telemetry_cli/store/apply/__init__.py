@@ -27,7 +27,7 @@ _HANDLERS = {
 }
 #: The same for operations whose content is a blob: they name it in `data["blob"]`, and their function takes its lines too.
 #: Seconds may go by in them, so no command on the fast path applies one.
-_LARGE = {"hook.finish": ("hook_runs", "finish")}
+_LARGE = {"hook.finish": ("hook_runs", "finish"), "runs.import": ("imports", "runs")}
 
 #: Operations without a blob in which seconds may go by all the same.
 _SLOW = {"runs.prune": ("prune", "runs")}

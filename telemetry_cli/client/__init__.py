@@ -1,0 +1,1 @@
+"""The Python client: record runs from inside a program, without ever standing in its way."""

@@ -1,0 +1,293 @@
+"""`TelemetryClient`: what a program calls to record its runs. It never raises into the program, and never waits past its deadline."""
+
+import logging
+import os
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, Literal, TypeVar
+
+from telemetry_cli import clock, recorder, rules
+from telemetry_cli.client import fields, tracking
+from telemetry_cli.client.writer import Writer
+from telemetry_cli.config import Config
+from telemetry_cli.errors import BY_EXIT_CODE, InvalidInput, TelemetryError
+from telemetry_cli.recorder import Outcome
+from telemetry_cli.redact import remote_without_credentials
+from telemetry_cli.store import runs
+from telemetry_cli.store.database import open_reader, translated
+
+_log = logging.getLogger("telemetry_cli")
+#: How many runs of this process are known by both their names.
+_MOST_KNOWN = 10_000
+
+T = TypeVar("T")
+
+
+class TelemetryClient:
+    """Records runs in the local database, as the program `telemetry` does, from inside a Python process.
+
+    No method raises: what goes wrong is logged once per kind of failure (logger `telemetry_cli`), counted (`get_stats`), and what
+    could not be written waits in memory and goes with the next record, `flush()`, or `close()`. No method waits longer than `timeout`
+    seconds for locks. One client may be shared by threads, survives a fork, and serves asyncio (see `track_run`).
+
+    base_dir, db_path: where things are; default the environment and config file, as for the command line.
+    timeout: seconds a call may wait in all; default `$TELEMETRY_LOCK_TIMEOUT`, else 5.
+    durability: "durable": each call returns when its record is on disk. "relaxed": `log_event` hands over to a background thread,
+        which writes many events with one flush; `flush()` is the barrier. A crash of the process may lose the last 0.1 seconds.
+    discover_git: whether a run keeps repository and branch of the working folder.
+    """
+
+    def __init__(
+        self,
+        base_dir: str | os.PathLike[str] | None = None,
+        db_path: str | os.PathLike[str] | None = None,
+        *,
+        timeout: float | None = None,
+        durability: Literal["durable", "relaxed"] = "durable",
+        discover_git: bool = True,
+    ) -> None:
+        self._failures: Counter[str] = Counter()
+        self._recorded = 0
+        self._event_ids: OrderedDict[str, str] = OrderedDict()
+        self._relaxed = durability == "relaxed"
+        self._discover_git = discover_git
+        self._config: Config | None = None
+        self._writer: Writer | None = None
+        self._guarded(lambda: self._open(base_dir, db_path, timeout, durability), None)
+
+    def _open(self, base_dir: str | os.PathLike[str] | None, db_path: str | os.PathLike[str] | None, timeout: float | None, durability: str) -> None:
+        if durability not in ("durable", "relaxed"):
+            raise InvalidInput(f"durability: {durability!r} is not accepted; give durable or relaxed")
+        config = Config(os.fspath(db_path) if db_path is not None else None, os.fspath(base_dir) if base_dir is not None else None)
+        if timeout is not None:
+            config.lock_timeout = rules.seconds("timeout", f"{timeout:.9f}")
+        self._config = config
+        self._writer = Writer(config)
+
+    # Recording
+
+    def start_run(self, agent_name: str, job_type: str, trigger_type: str = "cli", **fields: object) -> str:
+        """Record that a run began, and return its run_id; empty when it could not be recorded.
+
+        fields: any field of a run (`product="cells"`, `items_discovered=3`, `metrics={…}`, `start_time=` a datetime with a zone,
+        `event_id=` the idempotency key: the same one again returns the run that is there). parent_run_id defaults to the run
+        that this code is tracked under, else `$TELEMETRY_EVENT_ID`.
+        """
+        return self._guarded(lambda: self._prepared(agent_name, job_type, trigger_type, fields)[2]()[1], "")
+
+    def _prepared(self, agent_name: str, job_type: str, trigger_type: str | None, given: dict[str, object]) -> tuple[str, str, Callable[[], tuple[str, str]]]:
+        """A run that keeps every rule: its event_id, its run_id, and what records it and returns both as they are recorded."""
+        config, moment = self._settings(), clock.now()
+        named = {"agent_name": agent_name, "job_type": job_type, "trigger_type": trigger_type, **given}
+        data = fields.started(config, moment, named, parent=tracking.current_run(), discover_git=self._discover_git and not config.disabled)
+        event_id, run_id = str(data["event_id"]), str(data["run_id"])
+        self._know(run_id, event_id)
+
+        def write() -> tuple[str, str]:
+            outcome = self._write("run.create", data, clock.stamp(moment))
+            recorded = str(outcome.result.get("run_id", run_id))
+            self._know(recorded, event_id)
+            return event_id, recorded
+
+        return event_id, run_id, write
+
+    def end_run(self, run_id: str, status: str = "success", **fields: object) -> bool:
+        """Record how a run ended: success, failure, partial, timeout or cancelled. Returns whether that is recorded.
+
+        end_time defaults to now and duration_ms (milliseconds) to the time since its start. fields: `items_succeeded=…`,
+        `output_summary=…`, `error_summary=…`, `error_details=…`, `metrics={…}` (merged key by key) and any other field of a run.
+        A run that has ended stays as it is: True.
+        """
+        return self._guarded(lambda: self._end(run_id, status, fields), False)
+
+    def _end(self, run_id: str, status: str, given: dict[str, object]) -> bool:
+        moment = clock.now()
+        data = fields.changed(moment, {"status": status, **given})
+        if data.get("status") == "running":
+            raise InvalidInput("status: a run that ends is not running; give success, failure, partial, timeout or cancelled")
+        self._write("run.end", {**data, "run": self._reference(run_id)}, clock.stamp(moment))
+        return True
+
+    def update_run(self, run_id: str, **fields: object) -> bool:
+        """Set fields of a run, whatever its status; a text set to None is cleared. Returns whether that is recorded."""
+        return self._guarded(lambda: self._update(run_id, fields), False)
+
+    def _update(self, run_id: str, given: dict[str, object]) -> bool:
+        moment = clock.now()
+        data = fields.changed(moment, given)
+        if not data:
+            raise InvalidInput("nothing to update: give at least one field")
+        self._write("run.update", {**data, "run": self._reference(run_id)}, clock.stamp(moment))
+        return True
+
+    def log_event(self, run_id: str, event_type: str, payload: object = None) -> bool:
+        """Record that something happened during a run; payload is anything that JSON can hold. Returns whether it is recorded.
+
+        With durability="relaxed": whether it will be, by the background thread.
+        """
+        return self._guarded(lambda: self._event(run_id, event_type, payload), False)
+
+    def _event(self, run_id: str, event_type: str, payload: object) -> bool:
+        data: dict[str, object] = {"event_type": rules.required_text("event_type", event_type), "run": self._reference(run_id)}
+        if payload is not None:
+            data["payload"] = fields.payload("payload", payload)
+        at = clock.stamp(clock.now())
+        if self._relaxed and self._writer and not self._settings().disabled:
+            self._writer.write_later(recorder.operation("run.event", data, at))
+            self._recorded += 1
+        else:
+            self._write("run.event", data, at)
+        return True
+
+    def associate_commit(
+        self,
+        run_id: str,
+        commit_hash: str,
+        commit_source: str,
+        commit_author: str | None = None,
+        commit_timestamp: object = None,
+        *,
+        role: str = "produced",
+        repo: str | None = None,
+        branch: str | None = None,
+    ) -> tuple[bool, str]:
+        """Record which commit came of a run, and return (whether it is recorded, what came of it in words).
+
+        commit_hash: a SHA of 7 to 40 hex digits, or 64. commit_source: manual, llm or ci. commit_timestamp: a datetime with a zone, or
+        ISO 8601. role: produced, base or released.
+        """
+        said = ["the client is not usable"]
+
+        def associate() -> bool:
+            try:
+                moment = clock.now()
+                sha = rules.commit_hash(str(commit_hash))
+                if sha is None:
+                    raise InvalidInput(f"commit_hash: {rules.shorten(repr(commit_hash))} is not accepted; give a SHA of 7 to 40 hex digits, or 64")
+                data: dict[str, object] = {
+                    "run": self._reference(run_id),
+                    "commit_hash": sha,
+                    "source": rules.choice("commit_source", str(commit_source), rules.COMMIT_SOURCES),
+                    "role": rules.choice("role", str(role), rules.COMMIT_ROLES),
+                    "author": rules.optional_text("commit_author", commit_author) if commit_author is not None else None,
+                    "timestamp": fields.instant("commit_timestamp", commit_timestamp, moment) if commit_timestamp is not None else None,
+                    "repo": rules.optional_text("repo", remote_without_credentials(repo)) if repo is not None else None,
+                    "branch": rules.optional_text("branch", branch) if branch is not None else None,
+                }
+                outcome = self._write("commit.associate", {name: value for name, value in data.items() if value is not None}, clock.stamp(moment))
+                said[0] = f"buffered: {outcome.buffered.message}" if outcome.buffered else f"{run_id} is associated with {sha}"
+            except Exception as error:
+                said[0] = str(error)
+                raise
+            return True
+
+        return self._guarded(associate, False), said[0]
+
+    def track_run(self, agent_name: str, job_type: str, trigger_type: str = "cli", **fields: object) -> "tracking.Tracked":
+        """A run around a block, or around every call of a function; sync and async alike.
+
+            with client.track_run("nightly", "backup") as run:
+                run.log_event("checkpoint", {"step": "upload"})
+                run.set_metrics(items_succeeded=3, bytes=48213)
+
+            @client.track_run("nightly", "backup")
+            async def backup() -> None: ...
+
+        An exception ends the run as failure (KeyboardInterrupt, asyncio.CancelledError: cancelled) with its type, message and traceback, and
+        is raised on. `async with`, and a decorated coroutine function, record in a thread, so that the event loop goes on meanwhile.
+        """
+        return tracking.Tracked(self, agent_name, job_type, trigger_type, fields)
+
+    # The rest
+
+    def get_stats(self) -> dict[str, Any]:
+        """Figures: total_runs, agents (agent → runs), recent_24h, running, rejected, schema_version of the database, where it can be read;
+        recorded (calls that succeeded), waiting (records in memory only), dropped (records given up) and failures (kind → number) of this client.
+        """
+        figures: dict[str, Any] = self._guarded(self._overview, {})
+        waiting, dropped = (self._writer.waiting, self._writer.dropped) if self._writer else (0, 0)
+        return figures | {"recorded": self._recorded, "waiting": waiting, "dropped": dropped, "failures": dict(self._failures)}
+
+    def _overview(self) -> dict[str, Any]:
+        config = self._settings()
+        # Without catching up first: a backlog may take longer than the deadline.
+        db = open_reader(config.db_path, config.owns_db_folder, config.lock_timeout)
+        if db is None:
+            return {}
+        try:
+            with translated(config.db_path):
+                return runs.overview(db, clock.stamp(clock.now() - timedelta(days=1)))
+        finally:
+            db.close()
+
+    def flush(self) -> bool:
+        """Wait until everything recorded so far is durable. Returns whether it is."""
+
+        def flush() -> bool:
+            if self._writer:
+                self._writer.flush()
+            return True
+
+        return self._guarded(flush, False)
+
+    def close(self) -> bool:
+        """The same; a client holds nothing else, and may be used again."""
+        return self.flush()
+
+    # Behind all of them
+
+    def _settings(self) -> Config:
+        if self._config is None:
+            raise InvalidInput("the client could not be set up; see the earlier message")
+        return self._config
+
+    def _reference(self, run_id: str) -> str:
+        """The run's event_id where this process started it: a run_id may name several."""
+        return self._event_ids.get(run_id) or rules.reference("run_id", run_id)
+
+    def _know(self, run_id: str, event_id: str) -> None:
+        self._event_ids[run_id] = event_id
+        if len(self._event_ids) > _MOST_KNOWN:
+            self._event_ids.popitem(last=False)
+
+    def _write(self, kind: str, data: dict[str, object], at: str) -> Outcome:
+        """Record an operation. Raises the error that it ended with, as well as what the writer raises."""
+        if self._settings().disabled:
+            return Outcome(0, {})
+        assert self._writer
+        outcome = self._writer.write(recorder.operation(kind, data, at))
+        if outcome.exit_code:
+            raise BY_EXIT_CODE.get(outcome.exit_code, TelemetryError)(str(outcome.result["error"]), str(outcome.result.get("hint", "")))
+        if outcome.buffered:
+            self._complain("buffered", f"{outcome.buffered.message}; the record is durable and will be applied later", logging.INFO)
+        self._recorded += 1
+        return outcome
+
+    def _guarded(self, act: Callable[[], T], otherwise: T) -> T:
+        """What `act` returns; `otherwise` when it fails, which is logged and counted and goes no further."""
+        try:
+            return act()
+        except TelemetryError as error:
+            self._complain(error.slug, f"{error.message} {error.hint}".strip())
+        except Exception as error:  # the host's work is worth more than our record of it
+            self._complain(type(error).__name__, str(error))
+        return otherwise
+
+    def _complain(self, kind: str, message: str, level: int = logging.WARNING) -> None:
+        self._failures[kind] += 1
+        if self._failures[kind] == 1:
+            try:
+                _log.log(level, "telemetry: %s (%s; further ones of this kind are counted, not logged)", message, kind)
+            except Exception:  # noqa: S110 - a handler of the host's that fails must not fail the host here
+                pass
+
+
+_default: list[TelemetryClient] = []
+
+
+def track_run(agent_name: str, job_type: str, trigger_type: str = "cli", **fields: object) -> "tracking.Tracked":
+    """`TelemetryClient.track_run` of a client with default settings, made when it is first needed."""
+    if not _default:
+        _default.append(TelemetryClient())
+    return _default[0].track_run(agent_name, job_type, trigger_type, **fields)

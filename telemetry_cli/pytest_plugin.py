@@ -1,0 +1,75 @@
+"""The pytest plugin, off until `--telemetry`: a run per session, an event per failed test, the outcomes as items.
+
+items_discovered is what was collected, items_succeeded, items_failed and items_skipped are tests that passed, failed or
+errored, and were skipped. Under pytest-xdist the session that hands out the tests records, and its workers do not.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pytest
+
+    from telemetry_cli.client.api import TelemetryClient
+
+_NAME = "telemetry-recorder"
+#: How much of a failure's text an event keeps, from its end, where the error stands.
+_MOST_TEXT = 4000
+
+
+def pytest_addoption(parser: "pytest.Parser") -> None:
+    """Declare the options."""
+    group = parser.getgroup("telemetry", "record the session with telemetry")
+    group.addoption("--telemetry", action="store_true", help="record this session as a run")
+    group.addoption("--telemetry-base-dir", metavar="PATH", help="the folder that everything is kept in; default as for the program")
+    group.addoption("--telemetry-agent", metavar="NAME", help="agent_name of the run; default pytest")
+    group.addoption("--telemetry-job", metavar="NAME", help="job_type of the run; default tests")
+
+
+def pytest_configure(config: "pytest.Config") -> None:
+    """Begin the run, if that is wanted."""
+    if config.getoption("telemetry") and not hasattr(config, "workerinput"):
+        from telemetry_cli.client.api import TelemetryClient
+
+        client = TelemetryClient(config.getoption("telemetry_base_dir"), durability="relaxed")
+        config.pluginmanager.register(_Recorder(client, config), _NAME)
+
+
+class _Recorder:
+    """Records one session."""
+
+    def __init__(self, client: "TelemetryClient", config: "pytest.Config") -> None:
+        self._client = client
+        self._outcomes: dict[str, str] = {}
+        agent, job = config.getoption("telemetry_agent") or "pytest", config.getoption("telemetry_job") or "tests"
+        # What pytest was called with may hold secrets; where it was called says enough.
+        self._run_id = client.start_run(agent, job, "pytest", source_ref=str(config.rootpath))
+
+    def pytest_runtest_logreport(self, report: "pytest.TestReport") -> None:
+        """Keep the worst of a test's three phases, and record a failure when it happens."""
+        if report.failed:
+            self._outcomes[report.nodeid] = "failed"
+            payload = {"test": report.nodeid, "phase": report.when, "seconds": round(report.duration, 3), "text": report.longreprtext[-_MOST_TEXT:]}
+            if self._run_id:
+                self._client.log_event(self._run_id, "test_failed", _storable(payload))
+        elif report.skipped:
+            self._outcomes.setdefault(report.nodeid, "skipped")
+        elif report.when == "call":
+            self._outcomes.setdefault(report.nodeid, "succeeded")
+
+    def pytest_sessionfinish(self, session: "pytest.Session", exitstatus: int) -> None:
+        """End the run."""
+        if not self._run_id:
+            return
+        outcomes = list(self._outcomes.values())
+        counts = {f"items_{name}": outcomes.count(name) for name in ("succeeded", "failed", "skipped")}
+        counts["items_discovered"] = max(session.testscollected, len(outcomes))
+        # 5: no test was collected, which is no failure of any.
+        status = {0: "success", 2: "cancelled", 5: "success"}.get(int(exitstatus), "failure")
+        summary = f"{counts['items_failed']} tests failed" if counts["items_failed"] else f"pytest exited with {int(exitstatus)}"
+        self._client.end_run(self._run_id, status, metrics={"exit_code": int(exitstatus)}, error_summary=summary if status == "failure" else None, **counts)
+        self._client.close()
+
+
+def _storable(payload: dict[str, object]) -> dict[str, object]:
+    """The payload without what text may hold and JSON may not."""
+    return {name: value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value for name, value in payload.items()}

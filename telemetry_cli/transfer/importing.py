@@ -1,0 +1,235 @@
+"""An import: records in, one operation for every few thousand of them, what came of each counted.
+
+Between two operations other writers get their turn, memory holds one operation's lines, and an import that was interrupted
+leaves whole operations behind: run again, it finds those runs there.
+"""
+
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from functools import partial
+from itertools import chain
+from typing import IO, Any
+
+from telemetry_cli import blobs, clock
+from telemetry_cli.config import Config
+from telemetry_cli.errors import DatabaseTrouble, InvalidInput, TelemetryError
+from telemetry_cli.recorder import record
+from telemetry_cli.store.migrate import CURRENT_VERSION
+from telemetry_cli.transfer import legacy
+from telemetry_cli.transfer.formats import FORMATS, Format, named
+from telemetry_cli.transfer.models import BadRecord
+from telemetry_cli.transfer.records import FIRST_LINE
+from telemetry_cli.transfer.sources import UNREADABLE, BrokenOff, Source
+from telemetry_cli.transfer.worker import ahead
+
+#: What one operation takes (records, bytes): applied in a fraction of a second, for which other writers wait.
+_RECORDS = 5000
+_BYTES = 16 << 20
+#: How many bad records the result lists; all are counted.
+MOST_ERRORS = 1000
+#: How many different warnings are told apart.
+_MOST_WARNINGS = 100
+
+#: Records as they were read, each with its line number.
+Raw = list[tuple[int, Any]]
+
+#: How far it has come: records read, and the part of the whole (0 to 1; None: nobody knows).
+Progress = tuple[int, float | None]
+
+
+class Batch:
+    """Records that were checked: `lines` for the blob, of which `runs` are runs; what was wrong, and what was worth a warning."""
+
+    def __init__(self) -> None:
+        self.first = 0
+        self.read = 0
+        self.lines: list[bytes] = []
+        self.runs = 0
+        self.errors: list[tuple[int, str | None, str | None, str]] = []
+        self.warnings: list[tuple[int, str, str]] = []
+
+
+def checked(format_name: str, atomic: bool, raw: Raw) -> Batch:
+    """Check some records."""
+    make, batch = FORMATS[format_name].make, Batch()
+    batch.first, batch.read = raw[0][0], len(raw)
+    number = 0
+
+    def warn(what: str, name: str) -> None:
+        batch.warnings.append((number, what, name))
+
+    for number, record_ in raw:
+        try:
+            line, is_run = make(record_, None if atomic else warn)
+        except BadRecord as error:
+            batch.errors.append((number, named(record_), error.field, error.message))
+        else:
+            batch.lines.append(line)
+            batch.runs += is_run
+    return batch
+
+
+class Report:
+    """What came of an import. `total` is created + existing + failed (runs; a bad record of any kind counts as failed)."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.errors: list[dict[str, object]] = []
+        self.warnings: dict[tuple[str, str], tuple[int, int]] = {}
+        self.buffered: TelemetryError | None = None
+
+    def warn(self, line: int, what: str, name: str) -> None:
+        """Count a warning; the first line that gave rise to it is kept."""
+        if len(self.warnings) >= _MOST_WARNINGS and (what, name) not in self.warnings:
+            name = "what else stands there"
+        first, number = self.warnings.get((what, name), (line, 0))
+        self.warnings[what, name] = (first, number + 1)
+
+    def fail(self, line: int, event_id: str | None, field: str | None, message: str, number: int = 1) -> None:
+        """Count a bad record, or as many as were lost in one go."""
+        self.counts["failed"] += number
+        if len(self.errors) < MOST_ERRORS:
+            self.errors.append({"line": line, "event_id": event_id, "field": field, "error": message})
+
+    @property
+    def json(self) -> dict[str, object]:
+        """As the command prints it."""
+        counts = self.counts
+        total = counts["created"] + counts["existing"] + counts["buffered"] + counts["failed"]
+        result: dict[str, object] = {"total": total, **{name: counts[name] for name in ("created", "existing", "failed", "events", "commits")}}
+        return result | ({"buffered": counts["buffered"]} if self.buffered else {}) | {"errors": self.errors}
+
+
+class Import:
+    """One import, taken step by step: `for progress in Import(…).steps()`, then its `report`.
+
+    Raises `InvalidInput` for what cannot be read or holds no record, before anything was written.
+    """
+
+    def __init__(self, config: Config, path: str, format_name: str, *, atomic: bool) -> None:
+        self.report = Report()
+        self._config = config
+        self._path = path
+        self._name = format_name
+        self._format: Format = FORMATS[format_name]
+        self._atomic = atomic
+        self._seen = 0
+        #: Where and why the file could not be read to its end, if so.
+        self._end: tuple[int, str] | None = None
+        if self._format.is_database:
+            if path == "-":
+                raise InvalidInput("FILE: a database cannot be read from stdin; name the file")
+            self._source = None
+            self._size: int | None = legacy.database_size(path)
+        else:
+            self._source = Source(path)
+            self._size = self._source.size
+
+    def steps(self) -> Iterator[Progress]:
+        """Do it, and say now and then how far it has come."""
+        yield from self._whole() if self._atomic else self._in_parts()
+        if not self._seen:
+            raise InvalidInput(f"{'stdin' if self._path == '-' else self._path}: there is no record in it")
+
+    # Operations
+
+    def _in_parts(self) -> Iterator[Progress]:
+        for batch in self._batches():
+            if batch.lines:
+                self._record(batch.lines, batch.runs, batch.first)
+            yield self._progress()
+
+    def _whole(self) -> Iterator[Progress]:
+        """One operation, once every record is found good; until then nothing is written but an unnamed file."""
+        runs = 0
+        with tempfile.TemporaryFile() as spool:
+            for batch in self._batches():
+                if not self.report.counts["failed"]:
+                    spool.writelines(batch.lines)
+                    runs += batch.runs
+                yield self._progress()
+            if self._seen and not self.report.counts["failed"]:
+                spool.seek(0)
+                self._record(_blocks(spool), runs, 1)
+        yield self._progress()
+
+    def _record(self, chunks: Iterable[bytes], runs: int, first: int) -> None:
+        at = clock.stamp(clock.now())
+        try:
+            digest = blobs.put(self._config, chain((FIRST_LINE,), chunks))
+        except OSError as error:
+            raise DatabaseTrouble(
+                f"{self._config.blobs_dir} could not be written: {error.strerror}",
+                "See to the space and permissions, and import again: what is there already is not imported twice.",
+            ) from None
+        data: dict[str, object] = {"blob": digest, "schema_version": CURRENT_VERSION}
+        if self._format.continues:
+            data["continues"] = True
+        outcome = record(self._config, "runs.import", data, at)
+        if outcome.buffered:
+            self.report.buffered = outcome.buffered
+            self.report.counts["buffered"] += runs
+        elif outcome.exit_code:
+            self.report.fail(first, None, None, str(outcome.result["error"]), runs)
+        else:
+            self.report.counts.update({name: number for name, number in outcome.result.items() if isinstance(number, int)})
+
+    # Records
+
+    def _batches(self) -> Iterator[Batch]:
+        """Every record, some thousands at a time, checked; what was wrong with them is in the report by then."""
+        for batch in ahead(partial(checked, self._name, self._atomic), self._raw()):
+            self._seen += batch.read
+            for error in batch.errors:
+                self.report.fail(*error)
+            for warning in batch.warnings:
+                self.report.warn(*warning)
+            yield batch
+        if self._end:
+            self._broken(*self._end)
+
+    def _raw(self) -> Iterator[Raw]:
+        batch: Raw = []
+        number = size = 0
+        try:
+            for number, record_ in self._format.read(self._source or self._path):
+                batch.append((number, record_))
+                size += _size(record_)
+                if len(batch) >= _RECORDS or size >= _BYTES:
+                    yield batch
+                    batch, size = [], 0
+        except BrokenOff as error:
+            self._end = (error.line, error.message)
+        except UNREADABLE as error:
+            self._end = (number, f"the file cannot be read on: {getattr(error, 'strerror', None) or error}")
+        finally:
+            if self._source:
+                self._source.close()
+        if batch:
+            yield batch
+
+    def _broken(self, line: int, message: str) -> None:
+        """The rest of the file is lost: a failure beside the records that were read, or, without any, no file to import."""
+        if not self._seen:
+            raise InvalidInput(f"{self._path}: line {line}: {message}")
+        self.report.fail(line, None, None, message)
+
+    def _progress(self) -> Progress:
+        if not self._size:
+            return self._seen, None
+        done = self._source.position if self._source else self._seen
+        return self._seen, min(done / self._size, 1.0)
+
+
+def _size(raw: Any) -> int:
+    """About how many bytes a record takes in memory."""
+    if isinstance(raw, bytes):
+        return len(raw)
+    values = raw[1] if isinstance(raw, tuple) else raw
+    return sum(len(value) for value in values.values() if isinstance(value, (str, bytes))) if isinstance(values, dict) else 0
+
+
+def _blocks(file: IO[bytes]) -> Iterator[bytes]:
+    while block := file.read(1 << 20):
+        yield block

@@ -1,0 +1,142 @@
+"""What the legacy platform and its sibling service leave behind: their SQLite databases, and the platform's NDJSON.
+
+A value that breaks a rule does not cost the run: a valid one stands in its place, and the original is kept under
+`context_json.extra`. The rules stand in `legacy_rules`, and so does how a run without an event_id gets one.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from telemetry_cli import legacy_rules, rules
+from telemetry_cli.errors import InvalidInput
+from telemetry_cli.redact import remote_without_credentials
+from telemetry_cli.store import foreign
+from telemetry_cli.transfer.models import COMMIT_KEYS, EVENT_KEYS, KNOWN, BadRecord, Document, from_values
+from telemetry_cli.transfer.records import Warn, alone_line, commit_values, event_values, run_line, with_extra
+from telemetry_cli.transfer.sources import BrokenOff
+
+#: Table → what its rows are; and what the sibling service calls a column that we call otherwise.
+TABLES = {"agent_runs": "run", "runs": "run", "run_events": "event", "events": "event", "commits": "commit", "run_commits": "commit"}
+_RENAMED = {
+    "run": {
+        "commit_hash": "git_commit_hash",
+        "commit_source": "git_commit_source",
+        "commit_author": "git_commit_author",
+        "commit_timestamp": "git_commit_timestamp",
+        "metrics": "metrics_json",
+        "context": "context_json",
+    },
+    "event": {"ts": "timestamp", "type": "event_type", "payload": "payload_json"},
+    "commit": {"commit_date": "timestamp", "commit_author": "author"},
+}
+
+Row = tuple[str, Document]
+
+
+def database_rows(path: str) -> Iterator[tuple[int, Row]]:
+    """The runs of a database, then their events and commits: (row number, (what it is, the row)).
+
+    Raises `InvalidInput` when it holds no runs that we know how to read, and `BrokenOff` when it is damaged.
+    """
+    db = foreign.open_foreign(path)
+    try:
+        tables = [table for table in TABLES if "run_id" in (names := foreign.columns(db, table)) or "event_id" in names]
+        if not {"agent_runs", "runs"}.intersection(tables):
+            raise InvalidInput(f"{path} holds neither a table agent_runs nor a table runs")
+        for table in tables:
+            try:
+                yield from ((number, (TABLES[table], row)) for number, row in foreign.rows(db, table))
+            except InvalidInput as error:
+                raise BrokenOff(0, error.message) from None
+    finally:
+        db.close()
+
+
+def database_size(path: str) -> int:
+    """How many rows `database_rows` will yield."""
+    db = foreign.open_foreign(path)
+    try:
+        return sum(foreign.count(db, table) for table in TABLES if foreign.columns(db, table))
+    finally:
+        db.close()
+
+
+def ndjson_line(raw: bytes, warn: Warn | None) -> tuple[bytes, bool]:
+    """A line of the platform's NDJSON, an object with `record_type` run or event."""
+    try:
+        found = rules.json_object("the line", raw.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise BadRecord(None, f"not UTF-8 text: {error.reason}") from None
+    except InvalidInput as error:
+        raise BadRecord(None, error.message.removeprefix("the line: ")) from None
+    kind = found.pop("record_type", "event" if "event_type" in found else "run")
+    if kind not in ("run", "event"):
+        raise BadRecord("record_type", f"{rules.shorten(repr(kind))} is not accepted; it is run or event")
+    return line((str(kind), found), warn)
+
+
+def line(raw: Row, warn: Warn | None) -> tuple[bytes, bool]:
+    """The blob's line of a row, and whether it is a run's. Raises `BadRecord`."""
+    kind, row = raw
+    row = _renamed(kind, row)
+    if kind == "run":
+        return _run(row, warn), True
+    event_id, run_id = row.get("event_id"), row.get("run_id")
+    if run_id is None and event_id is None:
+        raise BadRecord("run_id", "is missing, and without it nobody knows of which run this is")
+    try:
+        values = legacy_rules.event(row) if kind == "event" else _commit(row)
+    except InvalidInput as error:
+        field, _, message = error.message.partition(": ")
+        raise BadRecord(field, message) from None
+    known = EVENT_KEYS if kind == "event" else COMMIT_KEYS
+    for name in sorted(row.keys() - known - {"run_id"}):
+        if row[name] is not None and warn:
+            warn("without a place here and left out", f"{kind}.{name}")
+    made = event_values(values, None) if kind == "event" else commit_values(values, None)
+    return alone_line(kind, made, _reference(event_id), _reference(run_id)), False
+
+
+def _reference(value: object) -> object:
+    return legacy_rules.jsonable(str(value)) if value is not None else None
+
+
+def _renamed(kind: str, row: Document) -> Document:
+    names = _RENAMED[kind]
+    return {names.get(name, name) if names.get(name, name) == name or names[name] not in row else name: value for name, value in row.items()}
+
+
+def _run(row: Document, warn: Warn | None) -> bytes:
+    values, misfits = legacy_rules.run(row)
+    unknown = {name: value for name, value in row.items() if name not in KNOWN and value is not None}
+    for name in misfits:
+        _tell(warn, "against the rules and kept under context_json.extra", name)
+    for name in unknown:
+        _tell(warn, "unknown and kept under context_json.extra", name)
+    if misfits or unknown:
+        context = values["context_json"]
+        assert isinstance(context, dict)
+        values["context_json"] = with_extra(context, {name: legacy_rules.jsonable(value) for name, value in (misfits | unknown).items()})
+    # Of our own databases; the platform has none of them.
+    values |= {name: row[name] for name in ("pid", "process_started") if row.get(name) is not None}
+    return run_line(from_values(values), warn)
+
+
+def _tell(warn: Warn | None, what: str, name: str) -> None:
+    if warn is None:
+        raise BadRecord(name, f"is {what.removesuffix(' and kept under context_json.extra')}; without --atomic it would be kept under context_json.extra")
+    warn(what, name)
+
+
+def _commit(row: Mapping[str, object]) -> Document:
+    sha = rules.commit_hash(str(row.get("commit_hash")))
+    if sha is None:
+        raise InvalidInput(f"commit_hash: {rules.shorten(repr(row.get('commit_hash')))} is no SHA")
+    made: Document = {"commit_hash": sha}
+    for name, accepted in (("role", rules.COMMIT_ROLES), ("source", rules.COMMIT_SOURCES)):
+        made[name] = row[name] if row.get(name) in accepted else None
+    for name in ("author", "repo", "branch"):
+        value = legacy_rules.jsonable(row.get(name))
+        made[name] = rules.optional_text(name, remote_without_credentials(value) if name == "repo" else value) if isinstance(value, str) else None
+    made |= {name: legacy_rules.instant(row[name]) for name in ("timestamp", "associated_at") if row.get(name) is not None}
+    superseded = rules.commit_hash(str(row.get("superseded_by")))
+    return made | ({"superseded_by": superseded} if superseded else {})

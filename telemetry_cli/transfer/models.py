@@ -1,0 +1,207 @@
+"""What a record from outside must be: pydantic's Rust core is given whole lines, and its fields call `rules.py`.
+
+A validated record is a dict of what was given: values as they are stored, JSON columns still as objects (or their text),
+unknown keys left in. Every refusal is one `BadRecord`.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from pydantic_core import SchemaValidator, ValidationError, core_schema
+from pydantic_core.core_schema import CoreSchema
+
+from telemetry_cli import rules
+from telemetry_cli.errors import InvalidInput
+from telemetry_cli.redact import remote_without_credentials
+
+Document = dict[str, Any]
+
+#: Keys that our own json has and an import makes anew: ids of rows and operations, and what is derived.
+LEFT_OUT = frozenset(("id", "op_id", "schema_version", "commit_url", "repo_url", "children"))
+
+
+class BadRecord(Exception):
+    """A record that breaks a rule: the field that it is about (None: the whole), and what is wrong with which value."""
+
+    def __init__(self, field: str | None, message: str) -> None:
+        super().__init__(field, message)
+        self.field = field
+        self.message = message
+
+
+# Fields
+
+
+def _ruled(name: str, rule: Callable[[str, str], object]) -> CoreSchema:
+    return core_schema.no_info_after_validator_function(partial(rule, name), core_schema.str_schema(strict=True))
+
+
+def _commit_hash(name: str, value: str) -> str:
+    found = rules.commit_hash(value)
+    if found is None:
+        raise InvalidInput(f"{name}: {rules.shorten(value)!r} is not accepted; give a SHA of 7 to 40 hex digits, or 64")
+    return found
+
+
+def _remote(name: str, value: str) -> str | None:
+    return rules.optional_text(name, remote_without_credentials(value))
+
+
+def _source(name: str, value: str) -> str:
+    return rules.choice(name, value, rules.COMMIT_SOURCES)
+
+
+def _role(name: str, value: str) -> str:
+    return rules.choice(name, value, rules.COMMIT_ROLES)
+
+
+_TEXT = core_schema.str_schema(strict=True)
+_COUNT = core_schema.int_schema(strict=True, ge=0, le=rules.LARGEST_INTEGER)
+_OBJECT = core_schema.union_schema([core_schema.dict_schema(core_schema.str_schema(), core_schema.any_schema()), core_schema.str_schema(strict=True)])
+_RULES: dict[str, Callable[[str, str], object]] = {
+    **{name: rule for name, rule in rules.FIELDS.items() if name not in rules.COUNT_FIELDS},
+    "event_id": rules.event_id,
+    "run_id": rules.run_id,
+    **dict.fromkeys(("created_at", "updated_at", "start_time", "end_time", "git_commit_timestamp"), rules.document_instant),
+    "git_repo": _remote,
+    "git_commit_hash": _commit_hash,
+    "git_commit_source": _source,
+    **dict.fromkeys(("git_commit_author", "git_dir", "process_started", "boot_id", "api_posted_at"), rules.optional_text),
+    "parent_run_id": rules.optional_text,
+}
+_REQUIRED = ("agent_name", "job_type", "start_time")
+
+_EVENT_RULES: dict[str, Callable[[str, str], object]] = {
+    "event_type": rules.required_text,
+    "timestamp": rules.document_instant,
+    **dict.fromkeys(("trace_id", "span_id", "parent_span_id"), rules.optional_text),
+}
+_COMMIT_RULES: dict[str, Callable[[str, str], object]] = {
+    "commit_hash": _commit_hash,
+    "role": _role,
+    "source": _source,
+    "author": rules.optional_text,
+    "timestamp": rules.document_instant,
+    "repo": _remote,
+    "branch": rules.optional_text,
+    "associated_at": rules.document_instant,
+    "superseded_by": _commit_hash,
+}
+
+
+def _typed(
+    prefix: str, ruled: dict[str, Callable[[str, str], object]], required: tuple[str, ...], others: dict[str, CoreSchema], *, as_it_is: bool
+) -> core_schema.TypedDictSchema:
+    """A record: required fields hold a value, all others one or null; unknown keys pass, for the caller to see to.
+
+    With `as_it_is`, a text that may be anything is not handed to its rule, which would change nothing in it.
+    """
+    schemas = {name: _TEXT if as_it_is and rule is rules.optional_text else _ruled(prefix + name, rule) for name, rule in ruled.items()} | others
+    return core_schema.typed_dict_schema(
+        {
+            name: core_schema.typed_dict_field(schema if name in required else core_schema.nullable_schema(schema), required=name in required)
+            for name, schema in schemas.items()
+        },
+        extra_behavior="allow",
+    )
+
+
+def _run(*, as_it_is: bool) -> core_schema.TypedDictSchema:
+    event = _typed("events: ", _EVENT_RULES, ("event_type", "timestamp"), {"payload_json": core_schema.any_schema()}, as_it_is=as_it_is)
+    others: dict[str, CoreSchema] = {
+        **dict.fromkeys(rules.COUNT_FIELDS, _COUNT),
+        **dict.fromkeys(("api_posted", "api_retry_count", "pid"), _COUNT),
+        **dict.fromkeys(("metrics_json", "context_json"), _OBJECT),
+        "events": core_schema.list_schema(event),
+        "commits": core_schema.list_schema(_typed("commits: ", _COMMIT_RULES, ("commit_hash",), {}, as_it_is=as_it_is)),
+    }
+    return _typed("", _RULES, _REQUIRED, others, as_it_is=as_it_is)
+
+
+_VALIDATOR = SchemaValidator(_run(as_it_is=False))
+#: For JSON without escapes, in which every text is valid Unicode without NUL.
+_FOR_PLAIN_LINES = SchemaValidator(_run(as_it_is=True))
+
+#: Every key that a record of a run may have, and the same of an event and of a commit in it.
+KNOWN = frozenset((*_RULES, *rules.COUNT_FIELDS, "api_posted", "api_retry_count", "pid", "metrics_json", "context_json", "events", "commits")) | LEFT_OUT
+EVENT_KEYS = frozenset((*_EVENT_RULES, "payload_json", "event_id", "run_id")) | LEFT_OUT
+COMMIT_KEYS = frozenset((*_COMMIT_RULES, "event_id")) | LEFT_OUT
+
+
+# Records
+
+
+def from_line(line: bytes) -> Document:
+    """The record that a line of JSON holds; an empty text may be left in it. Raises `BadRecord`.
+
+    The Rust core lets repeated keys, NaN and integers of any size pass: `strictly` is for what may hold some.
+    """
+    try:
+        document: Document = (_VALIDATOR if b"\\u00" in line else _FOR_PLAIN_LINES).validate_json(line)
+    except ValidationError as error:
+        raise _bad(error) from None
+    except InvalidInput as error:
+        raise _broken(error) from None
+    return document
+
+
+def from_values(values: Document) -> Document:
+    """The same for a record that was read from elsewhere. Raises `BadRecord`."""
+    try:
+        document: Document = _VALIDATOR.validate_python(values)
+    except ValidationError as error:
+        raise _bad(error) from None
+    except InvalidInput as error:
+        raise _broken(error) from None
+    return document
+
+
+def repeats_no_key(line: bytes, keys: int) -> bool:
+    """Tell whether a line that was read as so many keys repeats none; where that cannot be told at little cost: False.
+
+    In compact or usual JSON each key ends in `":`, so a repeated one shows as one more. Not if white space before a colon, or a
+    quote or colon written as an escape, hides another from being counted.
+    """
+    return (
+        line.count(b'":') == keys
+        and b" :" not in line
+        # Single bytes first: looking for one is many times faster than for two.
+        and not (b"\\" in line and b"\\u00" in line)
+        and not (b"\n" in line and b"\n:" in line)
+        and not (b"\t" in line and b"\t:" in line)
+        and not (b"\r" in line and b"\r:" in line)
+    )
+
+
+def strictly(line: bytes) -> None:
+    """Read a line by the letter of the rules for JSON. Raises `BadRecord`."""
+    try:
+        rules.json_value("the line", line.decode("utf-8-sig"))
+    except InvalidInput as error:
+        raise BadRecord(None, error.message.removeprefix("the line: ")) from None
+
+
+def _broken(error: InvalidInput) -> BadRecord:
+    """What a rule says; it names the field first."""
+    field, _, message = error.message.partition(": ")
+    if field in ("events", "commits"):
+        nested, _, message = message.partition(": ")
+        field = f"{field}.{nested}"
+    return BadRecord(field, message)
+
+
+def _bad(error: ValidationError) -> BadRecord:
+    """The first thing that pydantic says is wrong."""
+    first = error.errors(include_url=False)[0]
+    # Of a union's choices, the first one tells enough; its name is no part of the place.
+    place = [part for part in first["loc"] if isinstance(part, int) or "[" not in part]
+    field = ".".join(map(str, place)) if place and place[0] in KNOWN else None
+    message = first["msg"]
+    if field and field.partition(".")[0] in ("metrics_json", "context_json"):
+        field, message = field.partition(".")[0], "a JSON object is needed"
+    if first["type"] == "missing":
+        return BadRecord(field, "is missing, and there is no record without it")
+    if first["type"] == "json_invalid":
+        return BadRecord(None, f"not valid JSON: {message.removeprefix('Invalid JSON: ')}")
+    return BadRecord(field, f"{rules.shorten(repr(first['input']))} is not accepted: {message[:1].lower()}{message[1:]}")

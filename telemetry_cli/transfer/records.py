@@ -1,0 +1,175 @@
+"""Validated records as an import's blob keeps them, one JSON value per line, every value as its column stores it.
+
+    {"columns": ["event_id", "run_id", …]}              the first line: what a run's values are
+    ["nightly-7", "20260301T…", …, [[…], …], [[…], …]]  a run: its values (null: none), its events, its commits
+    {"event": […], "of": [event_id or null, run_id]}    an event that stands alone
+    {"commit": […], "of": [event_id or null, run_id]}   an association that stands alone
+
+An event is [event_type, timestamp, payload_json, trace_id, span_id, parent_span_id], an association [commit_hash, role,
+source, author, timestamp, repo, branch, associated_at, superseded_by]; null where nothing is known.
+"""
+
+import json
+import re
+import uuid
+from collections.abc import Callable
+from hashlib import sha256
+
+from telemetry_cli import rules
+from telemetry_cli.errors import InvalidInput
+from telemetry_cli.store import runs
+from telemetry_cli.transfer.models import COMMIT_KEYS, EVENT_KEYS, KNOWN, BadRecord, Document, repeats_no_key, strictly
+
+#: Told of what is kept though it has no place: (what was done, about which key).
+Warn = Callable[[str, str], None]
+
+#: A run's values in a blob's line.
+COLUMNS = tuple(name for name in runs.COLUMNS if name not in ("id", "op_id", "schema_version"))
+EVENT_FIELDS = ("event_type", "timestamp", "payload_json", "trace_id", "span_id", "parent_span_id")
+COMMIT_FIELDS = ("commit_hash", "role", "source", "author", "timestamp", "repo", "branch", "associated_at", "superseded_by")
+#: The ids of records that have none are UUIDs made from their content; this is what sets them apart from other such UUIDs.
+_CONTENT = uuid.uuid5(uuid.NAMESPACE_URL, "telemetry-cli:record")
+_MANY_DIGITS = re.compile(r"\d{19,}")
+
+_line = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+
+FIRST_LINE = _line({"columns": COLUMNS}).encode() + b"\n"
+
+
+def run_line(document: Document, warn: Warn | None, raw: bytes | None = None) -> bytes:
+    """A run's line for the blob, newline included; `raw` is the JSON that it was read from, if it was.
+
+    Unknown keys go to `context_json.extra`, and `warn` is told of them; without `warn` they are refused by name. Raises `BadRecord`.
+    """
+    keys = len(document)
+    unknown = {} if document.keys() <= KNOWN else {name: document[name] for name in _named(document.keys() - KNOWN, warn)}
+    made, texts = document, []
+    try:
+        for name in ("metrics_json", "context_json"):
+            value = _object(document, name)
+            if unknown and name == "context_json":
+                value = with_extra(value, unknown)
+            made[name] = rules.encode(value) if value else "{}"
+            if value:
+                texts.append(made[name])
+        events = [event_values(event, warn) for event in document.get("events") or ()]
+    except ValueError:
+        raise BadRecord(None, "it holds a number or text that is none in JSON") from None
+    commits = [commit_values(commit, warn) for commit in document.get("commits") or ()]
+    texts += [str(event[2]) for event in events if event[2] is not None]
+    _check_json(document, raw, keys, texts)
+    _fill(made)
+    if not commits and "commits" not in document and made.get("git_commit_hash"):
+        commits.append(_own_commit(made))
+    values = list(map(made.get, COLUMNS))
+    if "" in values:
+        values = [None if value == "" else value for value in values]
+    return _line([*values, events, commits]).encode() + b"\n"
+
+
+def _check_json(document: Document, raw: bytes | None, keys: int, texts: list[str]) -> None:
+    """See that nothing stands in a record that JSON's readers let pass and the rules do not: keys given twice, huge integers, endless depth."""
+    harmless = all(_is_harmless(text) for text in texts)
+    if raw is None:
+        for text in () if harmless else texts:
+            _object({"metrics_json": text}, "metrics_json") if text.startswith("{") else strictly(text.encode())
+        return
+    nested = sum(map(len, document.get("events") or ())) + sum(map(len, document.get("commits") or ()))
+    if not harmless or len(raw) > rules.LARGEST_DOCUMENT or not repeats_no_key(raw, keys + nested + sum(text.count('":') for text in texts)):
+        strictly(raw)
+
+
+def _is_harmless(text: str) -> bool:
+    small = all(len(digits) == 19 and int(digits) <= rules.LARGEST_INTEGER for digits in _MANY_DIGITS.findall(text))
+    return small and text.count("{") + text.count("[") < rules.DEEPEST_DOCUMENT
+
+
+def _fill(made: Document) -> None:
+    """Put in what a record may leave out, and see that its parts agree."""
+    if made.get("end_time") and made["end_time"] < made["start_time"]:
+        raise BadRecord("end_time", f"{made['end_time']} is before start_time, {made['start_time']}")
+    for name in _ZEROS:
+        if made.get(name) is None:
+            made[name] = 0
+    if made.get("status") is None:
+        made["status"] = "success" if made.get("end_time") else "running"
+    if made.get("event_id") is None:
+        content = {name: value for name in COLUMNS if (value := made.get(name)) not in (None, "")}
+        made["event_id"] = str(uuid.uuid5(_CONTENT, rules.encode(content)))
+    if made.get("run_id") is None:
+        made["run_id"] = _run_id(made)
+    if made.get("parent_run_id") == made["event_id"]:
+        raise BadRecord("parent_run_id", f"{made['event_id']!r} is the run itself")
+
+
+_ZEROS = (*rules.COUNT_FIELDS, "api_posted", "api_retry_count")
+
+
+def _named(unknown: set[str], warn: Warn | None) -> list[str]:
+    """The unknown keys in order, once `warn` has been told of them."""
+    names = sorted(unknown)
+    if warn is None:
+        raise BadRecord(names[0], "is no field of a run; without --atomic it would be kept under context_json.extra")
+    for name in names:
+        warn("unknown and kept under context_json.extra", name)
+    return names
+
+
+def with_extra(context: Document, extra: Document) -> Document:
+    """A context with what has no place of its own laid under `extra`, beside what is there already."""
+    there = context.get("extra", {})
+    return context | {"extra": (there if isinstance(there, dict) else {"extra": there}) | extra}
+
+
+def _object(document: Document, name: str) -> Document:
+    value = document.get(name) or {}
+    if not isinstance(value, str):
+        found: Document = value
+        return found
+    try:
+        return rules.json_object(name, value)
+    except InvalidInput as error:
+        raise BadRecord(name, error.message.removeprefix(f"{name}: ")) from None
+
+
+def _run_id(record: Document) -> str:
+    """A name made as `run start` makes it, from what the record says: the same one whenever it is read."""
+    moment = record["start_time"]
+    agent = "".join("-" if char in "/\\" or not char.isprintable() else char for char in record["agent_name"])
+    digits = sha256(record["event_id"].encode()).hexdigest()[:8]
+    return f"{moment[:10].replace('-', '')}T{moment[11:19].replace(':', '')}Z-{agent}-{digits}"
+
+
+def _own_commit(record: Document) -> list[object]:
+    """What the ledger holds of a run that names a commit and brings no ledger."""
+    source = record.get("git_commit_source", "manual")
+    author, timestamp = record.get("git_commit_author"), record.get("git_commit_timestamp")
+    when = record.get("updated_at", record.get("created_at"))
+    return [record["git_commit_hash"], "produced", source, author, timestamp, record.get("git_repo"), record.get("git_branch"), when, None]
+
+
+def event_values(event: Document, warn: Warn | None) -> list[object]:
+    """An event as the blob keeps it. Raises `BadRecord` for an unknown key, unless `warn` is there to be told that it is dropped."""
+    if not event.keys() <= EVENT_KEYS:
+        _drop(event.keys() - EVENT_KEYS, "events", warn)
+    payload = event.get("payload_json")
+    return [event["event_type"], event["timestamp"], rules.encode(payload) if payload is not None else None, *(event.get(name) for name in EVENT_FIELDS[3:])]
+
+
+def commit_values(commit: Document, warn: Warn | None) -> list[object]:
+    """An association as the blob keeps it; the same of unknown keys."""
+    if not commit.keys() <= COMMIT_KEYS:
+        _drop(commit.keys() - COMMIT_KEYS, "commits", warn)
+    return [commit["commit_hash"], commit.get("role") or "produced", commit.get("source") or "manual", *(commit.get(name) for name in COMMIT_FIELDS[3:])]
+
+
+def _drop(unknown: set[str], where: str, warn: Warn | None) -> None:
+    for name in sorted(unknown):
+        if warn is None:
+            raise BadRecord(f"{where}.{name}", f"is no field of one of the {where}")
+        warn("unknown and left out", f"{where}.{name}")
+
+
+def alone_line(kind: str, values: list[object], event_id: object, run_id: object) -> bytes:
+    """An event or association that stands alone, of the run that either name means."""
+    return _line({kind: values, "of": [event_id, run_id]}).encode() + b"\n"

@@ -1,0 +1,257 @@
+"""Files to records: NDJSON, JSON and CSV, gzipped or not, read as a stream. Memory: a block and a record."""
+
+import csv
+import gzip
+import io
+import json
+import os
+import stat
+import sys
+import zlib
+from collections.abc import Iterator
+from typing import IO, Any, BinaryIO
+
+from telemetry_cli import rules
+from telemetry_cli.errors import InvalidInput
+from telemetry_cli.transfer.models import BadRecord
+
+#: What a file's ending says of its format; `.gz` comes behind.
+ENDINGS = {
+    ".ndjson": "ndjson",
+    ".jsonl": "ndjson",
+    ".json": "json",
+    ".csv": "csv",
+    ".sqlite": "sqlite",
+    ".sqlite3": "sqlite",
+    ".db": "sqlite",
+    ".parquet": "parquet",
+}
+_GZIP = b"\x1f\x8b"
+_BLOCK = 1 << 20
+_BOM = b"\xef\xbb\xbf"
+#: What reading may raise where a file breaks off or is no gzip.
+UNREADABLE = (OSError, EOFError, zlib.error)
+
+
+class BrokenOff(Exception):
+    """The rest of the file cannot be read as records: (line, message)."""
+
+    def __init__(self, line: int, message: str) -> None:
+        super().__init__(message)
+        self.line = line
+        self.message = message
+
+
+def format_of(path: str, given: str | None, formats: tuple[str, ...]) -> str:
+    """The format that is given, else what the file's name says, else NDJSON for `-`. Raises `InvalidInput` listing what there is."""
+    name = path.lower().removesuffix(".gz")
+    found = given if given is not None else "ndjson" if path == "-" else ENDINGS.get(os.path.splitext(name)[1])
+    if found not in formats:
+        what = f"{given!r} is not accepted" if given is not None else f"the name {rules.shorten(os.path.basename(path))!r} does not tell the format"
+        raise InvalidInput(f"--format: {what}; give one of {', '.join(formats)}")
+    return found
+
+
+class Source:
+    """A file that is read as a stream of bytes, unpacked where it is gzipped; `-` is stdin.
+
+    `size` is how many bytes there are to read (None: nobody knows), `position` how many were. Raises `InvalidInput` when it
+    cannot be opened.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        try:
+            self._raw = _opened(path)
+            buffered = io.BufferedReader(self._raw, _BLOCK)
+            packed = buffered.peek(2)[:2] == _GZIP
+        except OSError as error:
+            raise InvalidInput(f"{rules.shorten(path)} cannot be read: {error.strerror or error}") from None
+        info = os.fstat(self._raw.fileno())
+        self.size = info.st_size if stat.S_ISREG(info.st_mode) else None
+        self.file: BinaryIO | IO[bytes] = io.BufferedReader(_Unpacked(buffered), _BLOCK) if packed else buffered
+
+    @property
+    def position(self) -> int:
+        """How many bytes of the file itself were read; of use where `size` is known."""
+        return (self.size or 0) if self._raw.closed else self._raw.tell()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self.file.close()
+
+
+class _Unpacked(io.RawIOBase):
+    """A gzipped file as it unpacks; where it breaks off, what came before is still read."""
+
+    def __init__(self, packed: IO[bytes]) -> None:
+        self._file = gzip.GzipFile(fileobj=packed)
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, into: Any) -> int:
+        """What is unpacked next, as far as it fits."""
+        content = self._file.read1(len(into))
+        into[: len(content)] = content
+        return len(content)
+
+
+def _opened(path: str) -> io.FileIO:
+    if path == "-":
+        if sys.stdin is None:
+            raise OSError(0, "stdin is closed")
+        return io.FileIO(sys.stdin.fileno(), closefd=False)
+    return io.FileIO(path)
+
+
+# NDJSON
+
+
+def ndjson(source: Source) -> Iterator[tuple[int, bytes]]:
+    """Each line that is not blank, with its number. A longer one than a document may be is cut, and so no JSON any more."""
+    most = rules.LARGEST_DOCUMENT + 2
+    number, begins = 0, True
+    while line := source.file.readline(most):
+        number += begins
+        whole = line.endswith(b"\n")
+        if begins and number == 1:
+            line = line.removeprefix(_BOM)
+        if begins and line.strip():
+            yield number, line.strip()
+        begins = whole or len(line) < most - len(_BOM)
+
+
+# JSON
+
+
+def json_array(source: Source) -> Iterator[tuple[int, bytes]]:
+    """Each element of an array, or of the array under `runs` of an object, as it stands in the file, with the line it begins on."""
+    text = _JsonText(source)
+    opening = text.peek()
+    if opening == "{":
+        text.take("{")
+        while (key := text.value(first=True)) is not None:
+            text.take(":")
+            if key == '"runs"':
+                yield from _elements(text)
+            else:
+                text.value()
+            if text.peek() == ",":
+                text.take(",")
+        text.take("}")
+    elif opening:
+        yield from _elements(text)
+    if text.peek():
+        raise BrokenOff(text.line, "not valid JSON: something follows the end")
+
+
+def _elements(text: "_JsonText") -> Iterator[tuple[int, bytes]]:
+    if text.peek() != "[":
+        raise BrokenOff(text.line, "an array of runs is needed, or an object with one under 'runs'")
+    text.take("[")
+    if text.peek() == "]":
+        text.take("]")
+        return
+    while True:
+        text.peek()
+        line = text.line
+        element = text.value()
+        yield line, str(element).encode("utf-8", "surrogatepass")
+        if text.peek() == "]":
+            text.take("]")
+            return
+        text.take(",")
+
+
+class _JsonText:
+    """JSON text that is read block by block; `line` is where it stands."""
+
+    def __init__(self, source: Source) -> None:
+        self._file = io.TextIOWrapper(source.file, encoding="utf-8-sig", newline="")
+        self._decode = json.JSONDecoder().raw_decode
+        self._buffer = ""
+        self._at = 0
+        self.line = 1
+
+    def _fill(self) -> bool:
+        try:
+            more = self._file.read(_BLOCK)
+        except UnicodeDecodeError as error:
+            raise BrokenOff(self.line, f"not UTF-8 text: {error.reason}") from None
+        self._buffer, self._at = self._buffer[self._at :] + more, 0
+        return bool(more)
+
+    def _pass(self, end: int) -> str:
+        passed = self._buffer[self._at : end]
+        self.line += passed.count("\n")
+        self._at = end
+        return passed
+
+    def peek(self) -> str:
+        """The next character that is not white space; empty at the end."""
+        while True:
+            begin = self._at
+            while begin < len(self._buffer) and self._buffer[begin] in " \t\r\n":
+                begin += 1
+            self._pass(begin)
+            if begin < len(self._buffer):
+                return self._buffer[begin]
+            if not self._fill():
+                return ""
+
+    def take(self, character: str) -> None:
+        """Pass the next character, which must be this one."""
+        found = self.peek()
+        if found != character:
+            raise BrokenOff(self.line, f"not valid JSON: {character!r} is expected, not {found!r}" if found else "not valid JSON: the file breaks off")
+        self._pass(self._at + 1)
+
+    def value(self, *, first: bool = False) -> str | None:
+        """The text of the next value; with `first`, None where the object ends instead."""
+        opening = self.peek()
+        if first and opening == "}":
+            return None
+        while True:
+            try:
+                _, end = self._decode(self._buffer, self._at)
+                # At the very end of the block a number may go on in the next one.
+                if end < len(self._buffer) or not self._fill():
+                    return self._pass(end)
+            except (ValueError, RecursionError) as error:
+                if len(self._buffer) - self._at > 2 * rules.LARGEST_DOCUMENT or isinstance(error, RecursionError) or not self._fill():
+                    reason = getattr(error, "msg", "nested too deep")
+                    raise BrokenOff(self.line, f"not valid JSON: {reason[:1].lower()}{reason[1:]}") from None
+
+
+# CSV
+
+
+def csv_rows(source: Source) -> Iterator[tuple[int, dict[str, str] | BadRecord]]:
+    """Each row as column → cell, empty cells left out, with the line it ends on; or what is wrong with the row."""
+    csv.field_size_limit(rules.LARGEST_DOCUMENT)
+    reader = csv.reader(io.TextIOWrapper(source.file, encoding="utf-8-sig", errors="surrogateescape", newline=""))
+    try:
+        header = next(reader, None)
+    except csv.Error as error:
+        raise BrokenOff(1, f"not valid CSV: {error}") from None
+    if header is None:
+        return
+    while True:
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield reader.line_num, BadRecord(None, f"not valid CSV: {error}")
+            continue
+        if len(row) > len(header):
+            yield reader.line_num, BadRecord(None, f"{len(row)} cells stand under {len(header)} columns")
+        elif row:
+            yield reader.line_num, {name: _restored(cell) for name, cell in zip(header, row, strict=False) if cell}
+
+
+def _restored(cell: str) -> str:
+    """A cell without the quote that an export puts before what a spreadsheet would take for a formula."""
+    return cell[1:] if cell[0] == "'" and cell[1:2] in ("=", "+", "-", "@", "\t", "\r") else cell

@@ -1,0 +1,192 @@
+"""`TelemetryClient`: each method, what it records, and what it says of values that break a rule."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from bases import EXCLUSIVE, held
+from support import Git, Telemetry
+
+from telemetry_cli import TelemetryClient
+
+Warnings = Callable[[], list[str]]
+
+
+def test_a_whole_life(client: TelemetryClient, telemetry: Telemetry) -> None:
+    begun = datetime(2026, 3, 1, 14, tzinfo=timezone(timedelta(hours=2)))
+    run_id = client.start_run(
+        "nightly", "backup", product="cells", metrics={"cost": 1}, context_json={"a": 1}, start_time=begun, event_id="E1", source_ref=Path("/data")
+    )
+    assert run_id.endswith(run_id[-8:])
+    assert "-nightly-" in run_id
+    assert client.log_event(run_id, "checkpoint", {"step": [1, None]})
+    assert client.update_run(run_id, product=None, items_discovered=9, metrics={"tokens": 5})
+    assert client.associate_commit(run_id, "ABCDEF1", "llm", "Ada", "2026-03-01T12:00:00Z", role="produced", branch="main") == (
+        True,
+        f"{run_id} is associated with abcdef1",
+    )
+    assert client.end_run(run_id, "FAILED", items_failed=2, error_summary="2 failed", end_time="2026-03-01T12:00:02.500Z")
+    assert client.end_run(run_id)
+    run = telemetry.run("E1")
+    assert (run["run_id"], run["trigger_type"], run["start_time"], run["source_ref"]) == (run_id, "cli", "2026-03-01T12:00:00.000Z", "/data")
+    assert (run["product"], run["items_discovered"], run["items_failed"], run["status"], run["duration_ms"]) == (None, 9, 2, "failure", 2500)
+    assert (run["metrics_json"], run["context_json"]) == ({"cost": 1, "tokens": 5}, {"a": 1})
+    assert (run["git_commit_hash"], run["git_commit_source"], run["git_commit_author"]) == ("abcdef1", "llm", "Ada")
+    assert [(event["event_type"], event["payload_json"]) for event in run["events"]] == [("checkpoint", {"step": [1, None]})]
+    assert client.get_stats()["failures"] == {}
+
+
+def test_the_repository_around_is_discovered(client: TelemetryClient, telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch) -> None:
+    git = Git(telemetry.cwd, telemetry.home)
+    git("init", "--quiet", "--initial-branch=main")
+    git("remote", "add", "origin", "https://u:secret@github.com/example/shop.git")
+    monkeypatch.chdir(telemetry.cwd)
+    run = telemetry.run(TelemetryClient(telemetry.base).start_run("a", "j"))
+    assert (run["git_repo"], run["git_branch"]) == ("https://github.com/example/shop.git", "main")
+    assert telemetry.run(client.start_run("a", "j"))["git_repo"] is None
+
+
+def test_the_same_event_id_is_the_same_run(client: TelemetryClient, telemetry: Telemetry) -> None:
+    first = client.start_run("a", "j", event_id="once")
+    assert client.start_run("b", "k", event_id="once") == first
+    assert telemetry.run("once")["agent_name"] == "a"
+
+
+def test_a_run_id_that_names_several_means_the_one_this_process_started(client: TelemetryClient, telemetry: Telemetry) -> None:
+    client.start_run("a", "j", run_id="nightly", event_id="mine")
+    telemetry.start("--run-id", "nightly", "--event-id", "other", "--start-time", "2999-01-01T00:00:00Z")
+    assert client.end_run("nightly")
+    assert (telemetry.run("mine")["status"], telemetry.run("other")["status"]) == ("success", "running")
+
+
+def test_runs_of_others_can_be_named(client: TelemetryClient, telemetry: Telemetry) -> None:
+    event_id = telemetry.start()
+    assert client.end_run(event_id, "partial")
+    assert telemetry.run(event_id)["status"] == "partial"
+
+
+def test_the_environments_run_is_the_parent(client: TelemetryClient, telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TELEMETRY_EVENT_ID", telemetry.start())
+    assert telemetry.run(client.start_run("a", "j"))["parent_run_id"]
+    assert telemetry.run(client.start_run("a", "j", parent_run_id=telemetry.start("--event-id", "other")))["parent_run_id"] == "other"
+
+
+BAD = [
+    (lambda c: c.start_run("", "j"), "", "agent_name"),
+    (lambda c: c.start_run("a", None), "", "job_type"),
+    (lambda c: c.start_run("a", "j", colour="red"), "", "colour: there is no such field"),
+    (lambda c: c.start_run("a", "j", product=object()), "", "product"),
+    (lambda c: c.start_run("a", "j", items_failed=-1), "", "items_failed"),
+    (lambda c: c.start_run("a", "j", items_failed=True), "", "items_failed"),
+    (lambda c: c.start_run("a", "j", metrics={"a": float("nan")}), "", "metrics"),
+    (lambda c: c.start_run("a", "j", metrics=[1]), "", "metrics"),
+    (lambda c: c.start_run("a", "j", start_time=datetime(2026, 1, 1)), "", "no zone"),
+    (lambda c: c.start_run("a\0", "j"), "", "NUL"),
+    (lambda c: c.end_run("R", "done"), False, "status"),
+    (lambda c: c.end_run("R", "running"), False, "not running"),
+    (lambda c: c.end_run("nobody"), False, "Run not found: nobody"),
+    (lambda c: c.end_run(""), False, "empty reference"),
+    (lambda c: c.end_run(None), False, ""),
+    (lambda c: c.update_run("R"), False, "nothing to update"),
+    (lambda c: c.log_event("R", "x", object()), False, "payload"),
+    (lambda c: c.log_event("R", "x", {"a": {1, 2}}), False, "payload"),
+    (lambda c: c.log_event("R", "", 1), False, "event_type"),
+    (lambda c: c.associate_commit("R", "main", "ci")[0], False, "commit_hash"),
+    (lambda c: c.associate_commit("R", "abcdef1", "me")[0], False, "commit_source"),
+]
+
+
+@pytest.mark.parametrize(("call", "returned", "said"), BAD, ids=range(len(BAD)))
+def test_what_breaks_a_rule_is_logged_and_never_raised(
+    call: Callable[[TelemetryClient], object], returned: object, said: str, client: TelemetryClient, telemetry: Telemetry, warnings: Warnings
+) -> None:
+    client.start_run("a", "j", run_id="R")
+    assert call(client) == returned
+    assert said in warnings()[0]
+    assert sum(client.get_stats()["failures"].values()) == 1
+    assert telemetry("query", "--count").line == "1"
+    assert client.log_event("R", "still works")
+
+
+def test_each_kind_of_failure_is_logged_once_and_counted(client: TelemetryClient, warnings: Warnings) -> None:
+    for _ in range(3):
+        client.start_run("", "")
+        client.end_run("nobody")
+    assert len(warnings()) == 2
+    assert client.get_stats()["failures"] == {"invalid-input": 3, "not-found": 3}
+
+
+def test_settings_that_are_wrong_leave_a_client_that_does_nothing(warnings: Warnings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TELEMETRY_LOCK_TIMEOUT", "soon")
+    client = TelemetryClient()
+    assert (client.start_run("a", "j"), client.end_run("x"), client.flush(), client.associate_commit("x", "abcdef1", "ci")[0]) == ("", False, True, False)
+    assert "TELEMETRY_LOCK_TIMEOUT" in warnings()[0]
+    assert TelemetryClient(durability="none").start_run("a", "j") == ""  # type: ignore[arg-type]
+
+
+def test_disabled_is_silent(telemetry: Telemetry, warnings: Warnings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TELEMETRY_DISABLED", "1")
+    client = TelemetryClient(telemetry.base)
+    run_id = client.start_run("a", "j")
+    assert run_id
+    assert client.log_event(run_id, "x")
+    assert client.end_run(run_id)
+    assert client.associate_commit(run_id, "abcdef1", "ci")[0]
+    assert (warnings(), telemetry.base.exists()) == ([], False)
+
+
+def test_stats(client: TelemetryClient, telemetry: Telemetry) -> None:
+    assert client.get_stats() == {"recorded": 0, "waiting": 0, "dropped": 0, "failures": {}}
+    client.end_run(client.start_run("a", "j"))
+    client.start_run("b", "j")
+    stats = client.get_stats()
+    expected = telemetry("status", "--json").json
+    assert {name: stats[name] for name in ("total_runs", "agents", "recent_24h", "running", "rejected", "schema_version")} == {
+        name: expected[name] for name in ("total_runs", "agents", "recent_24h", "running", "rejected", "schema_version")
+    }
+    assert stats["recorded"] == 3
+
+
+def test_a_locked_database_costs_no_more_than_the_deadline(client: TelemetryClient, telemetry: Telemetry, warnings: Warnings) -> None:
+    client.start_run("a", "j")
+    hasty = TelemetryClient(telemetry.base, timeout=0.2, discover_git=False)
+    with held(EXCLUSIVE, telemetry.database):
+        begun = datetime.now(UTC)
+        run_id = hasty.start_run("a", "j")
+        assert datetime.now(UTC) - begun < timedelta(seconds=1)
+        assert run_id
+        assert hasty.associate_commit(run_id, "abcdef1", "ci")[1].startswith("buffered: ")
+        assert "the record is durable and will be applied later" in warnings()[0]
+    assert telemetry.run(run_id)["git_commit_hash"] == "abcdef1"
+
+
+# What importing it costs
+
+
+def test_importing_the_package_imports_nothing() -> None:
+    code = "import sys, json; before = set(sys.modules); import telemetry_cli; print(json.dumps(sorted(set(sys.modules) - before)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == ["telemetry_cli"]
+
+
+def test_importing_the_package_takes_less_than_3_ms() -> None:
+    code = "import time; begun = time.perf_counter(); import telemetry_cli; print(time.perf_counter() - begun)"
+    assert min(float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout) for _ in range(5)) < 0.003
+
+
+def test_the_client_imports_nothing_heavy() -> None:
+    code = "import sys, json; from telemetry_cli import TelemetryClient; print(json.dumps(sorted(sys.modules)))"
+    found = set(json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout))
+    assert found & {"typer", "pydantic", "pydantic_core", "rich", "git", "filelock", "asyncio", "multiprocessing"} == set()
+
+
+def test_public_names() -> None:
+    import telemetry_cli
+
+    assert all(hasattr(telemetry_cli, name) for name in telemetry_cli.__all__)
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = telemetry_cli.nothing

@@ -1,0 +1,79 @@
+"""The pytest plugin: off until `--telemetry`, then a run per session."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support import Telemetry
+
+TESTS = """
+import pytest
+
+@pytest.mark.parametrize("number", range(3))
+def test_good(number): pass
+
+def test_bad():
+    assert 1 == 2, "numbers"
+
+def test_skipped(): pytest.skip("not today")
+
+@pytest.mark.xfail
+def test_expected(): assert False
+
+@pytest.fixture
+def broken(): raise RuntimeError("in the fixture")
+
+def test_error(broken): pass
+"""
+
+
+def run(telemetry: Telemetry, tmp_path: Path, *options: str, tests: str = TESTS) -> subprocess.CompletedProcess[str]:
+    folder = tmp_path / "project"
+    folder.mkdir(exist_ok=True)
+    (folder / "test_it.py").write_text(tests)
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options], env=telemetry.env, cwd=folder, capture_output=True, text=True
+    )
+
+
+def test_nothing_is_recorded_unless_it_is_asked_for(telemetry: Telemetry, tmp_path: Path) -> None:
+    assert run(telemetry, tmp_path).returncode == 1
+    assert not telemetry.base.exists()
+
+
+@pytest.mark.parametrize("options", [(), ("-n", "2")], ids=["alone", "xdist"])
+def test_a_run_per_session(options: tuple[str, ...], telemetry: Telemetry, tmp_path: Path) -> None:
+    plain = run(telemetry, tmp_path, *options)
+    done = run(telemetry, tmp_path, "--telemetry", "--telemetry-job", "unit", *options)
+    assert (done.returncode, done.stderr) == (plain.returncode, plain.stderr)
+    (session,) = telemetry("query", "--json").json
+    assert (session["agent_name"], session["job_type"], session["status"], session["trigger_type"]) == ("pytest", "unit", "failure", "pytest")
+    assert [session[f"items_{name}"] for name in ("discovered", "succeeded", "failed", "skipped")] == [7, 3, 2, 2]
+    assert (session["error_summary"], session["metrics_json"]) == ("2 tests failed", {"exit_code": 1})
+    events = {event["payload_json"]["test"]: event["payload_json"] for event in telemetry("run", "events", "@last", "--json").json}
+    assert {name: event["phase"] for name, event in events.items()} == {"test_it.py::test_bad": "call", "test_it.py::test_error": "setup"}
+    assert "numbers" in events["test_it.py::test_bad"]["text"]
+
+
+@pytest.mark.parametrize(
+    ("tests", "status", "code"),
+    [("def test_it(): pass", "success", 0), ("", "success", 5), ("syntax error", "cancelled", 2), ("def test_it(): raise KeyboardInterrupt", "cancelled", 2)],
+    ids=["good", "none", "broken", "interrupted"],
+)
+def test_how_a_session_ends(tests: str, status: str, code: int, telemetry: Telemetry, tmp_path: Path) -> None:
+    assert run(telemetry, tmp_path, "--telemetry", tests=tests).returncode == code
+    assert telemetry.run("@last")["status"] == status
+
+
+def test_where_it_is_recorded(telemetry: Telemetry, tmp_path: Path) -> None:
+    run(telemetry, tmp_path, "--telemetry", "--telemetry-base-dir", str(tmp_path / "elsewhere"), "--telemetry-agent", "ci")
+    assert telemetry("--base-dir", str(tmp_path / "elsewhere"), "query", "--columns", "agent_name,job_type", "--json").json == [
+        {"agent_name": "ci", "job_type": "tests"}
+    ]
+    assert not telemetry.base.exists()
+
+
+def test_a_session_that_cannot_be_recorded_is_not_disturbed(telemetry: Telemetry, tmp_path: Path) -> None:
+    telemetry.base.write_text("no folder")
+    assert run(telemetry, tmp_path, "--telemetry", tests="def test_it(): pass").returncode == 0

@@ -1,0 +1,218 @@
+"""`track_run`: around blocks and functions, sync and async, however they end."""
+
+import asyncio
+import subprocess
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import pytest
+from support import Telemetry
+
+import telemetry_cli
+from telemetry_cli import RunContext, TelemetryClient
+
+Script = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def last(telemetry: Telemetry) -> dict[str, object]:
+    return telemetry.run("@last")
+
+
+def test_a_block(client: TelemetryClient, telemetry: Telemetry) -> None:
+    with client.track_run("a", "j", product="cells") as run:
+        assert isinstance(run, RunContext)
+        assert telemetry.run(run.event_id)["status"] == "running"
+        assert run.log_event("checkpoint", {"step": 1})
+        run.set_metrics(items_succeeded=3, output_summary="all well", bytes=5, metrics_json={"b": 2})
+        run.set_metrics({"c d": 3}, bytes=6)
+    found = telemetry.run(run.run_id)
+    assert (found["status"], found["items_succeeded"], found["output_summary"], found["product"]) == ("success", 3, "all well", "cells")
+    assert found["metrics_json"] == {"bytes": 6, "b": 2, "c d": 3}
+    assert len(found["events"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (ValueError("wrong"), "failure"),
+        (KeyboardInterrupt(), "cancelled"),
+        (SystemExit(3), "failure"),
+        (SystemExit(0), "success"),
+        (asyncio.CancelledError(), "cancelled"),
+    ],
+    ids=repr,
+)
+def test_an_exception_ends_the_run_and_is_raised_on(error: BaseException, status: str, client: TelemetryClient, telemetry: Telemetry) -> None:
+    with pytest.raises(type(error)) as raised, client.track_run("a", "j"):
+        raise error
+    assert raised.value is error
+    found = last(telemetry)
+    assert found["status"] == status
+    assert str(found["error_summary"]).startswith(type(error).__name__)
+    assert "test_tracking.py" in str(found["error_details"])
+    if isinstance(error, ValueError):
+        assert found["error_summary"] == "ValueError: wrong"
+        assert str(found["error_details"]).rstrip().endswith("ValueError: wrong")
+
+
+class Unreadable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no")
+
+
+@pytest.mark.parametrize("error", [Unreadable(), ValueError("\ud800\0"), ValueError("x" * 100_000)], ids=["unreadable", "surrogate", "long"])
+def test_an_exception_with_an_odd_message(error: Exception, client: TelemetryClient, telemetry: Telemetry) -> None:
+    with pytest.raises(type(error)), client.track_run("a", "j"):
+        raise error
+    assert (last(telemetry)["status"], client.get_stats()["failures"]) == ("failure", {})
+
+
+def test_the_run_ends_though_what_was_set_breaks_a_rule(client: TelemetryClient, telemetry: Telemetry) -> None:
+    with client.track_run("a", "j") as run:
+        run.set_metrics(items_failed=-1)
+    assert last(telemetry)["status"] == "success"
+    assert client.get_stats()["failures"] == {"invalid-input": 1}
+
+
+def test_a_status_of_ones_own(client: TelemetryClient, telemetry: Telemetry) -> None:
+    with client.track_run("a", "j") as run:
+        run.set_metrics(status="partial")
+    assert last(telemetry)["status"] == "partial"
+
+
+def test_a_run_that_could_not_begin_leaves_the_block_alone(client: TelemetryClient) -> None:
+    with client.track_run("", "j") as run:
+        assert (run.run_id, run.log_event("x")) == ("", False)
+        run.set_metrics(a=1)
+    assert client.get_stats()["failures"] == {"invalid-input": 1}
+
+
+def test_runs_within_runs_are_their_children(client: TelemetryClient, telemetry: Telemetry) -> None:
+    with client.track_run("a", "outer") as outer, client.track_run("a", "inner") as inner:
+        started = client.start_run("a", "started")
+    assert telemetry.run(inner.event_id)["parent_run_id"] == outer.event_id
+    assert telemetry.run(started)["parent_run_id"] == inner.event_id
+    assert telemetry.run(client.start_run("a", "after"))["parent_run_id"] is None
+
+
+# Functions
+
+
+def test_functions_of_every_kind(client: TelemetryClient, telemetry: Telemetry) -> None:
+    @client.track_run("a", "sync")
+    def sync(number: int, *, plus: int = 0) -> int:
+        """A function's own words."""
+        return number + plus
+
+    @client.track_run("a", "async")
+    async def coroutine(number: int) -> int:
+        await asyncio.sleep(0)
+        return number
+
+    @client.track_run("a", "generator")
+    def generator() -> Iterator[int]:
+        yield 1
+        yield 2
+
+    @client.track_run("a", "async generator")
+    async def async_generator() -> AsyncIterator[int]:
+        yield 1
+
+    async def collected() -> list[int]:
+        return [item async for item in async_generator()]
+
+    assert (sync(1, plus=2), sync(5), sync.__name__, sync.__doc__) == (3, 5, "sync", "A function's own words.")
+    assert asyncio.run(coroutine(4)) == 4
+    assert list(generator()) == [1, 2]
+    assert asyncio.run(collected()) == [1]
+    assert asyncio.iscoroutinefunction(coroutine)
+    counts = {group["group"]: (group["runs"], group["success"]) for group in telemetry("stats", "--by", "job_type", "--json").json}
+    assert counts == {"sync": (2, 2), "async": (1, 1), "generator": (1, 1), "async generator": (1, 1)}
+
+
+def test_a_decorated_function_that_calls_itself(client: TelemetryClient, telemetry: Telemetry) -> None:
+    @client.track_run("a", "j")
+    def down(number: int) -> int:
+        return down(number - 1) if number else 0
+
+    down(2)
+    assert telemetry("query", "--status", "success", "--count").line == "3"
+
+
+# asyncio
+
+
+def test_tasks_do_not_mix_up_their_runs(client: TelemetryClient, telemetry: Telemetry) -> None:
+    async def work(number: int) -> None:
+        async with client.track_run("a", f"task-{number}") as run:
+            await asyncio.sleep(0.01)
+            async with client.track_run("a", f"sub-{number}"):
+                await asyncio.sleep(0)
+            run.set_metrics(number=number)
+
+    async def main() -> None:
+        await asyncio.gather(*map(work, range(5)))
+
+    asyncio.run(main())
+    runs = {run["job_type"]: run for run in telemetry("query", "--json").json}
+    for number in range(5):
+        assert runs[f"task-{number}"]["metrics_json"] == {"number": number}
+        assert runs[f"sub-{number}"]["parent_run_id"] == runs[f"task-{number}"]["event_id"]
+
+
+def test_a_cancelled_task_is_a_cancelled_run(client: TelemetryClient, telemetry: Telemetry) -> None:
+    async def work() -> None:
+        async with client.track_run("a", "j"):
+            await asyncio.sleep(60)
+
+    async def main() -> None:
+        task = asyncio.create_task(work())
+        while client.get_stats().get("running") != 1:
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    assert last(telemetry)["status"] == "cancelled"
+
+
+def test_cancelled_while_the_run_begins(client: TelemetryClient, telemetry: Telemetry) -> None:
+    async def work() -> None:
+        async with client.track_run("a", "j"):
+            raise AssertionError("never entered")
+
+    async def main() -> None:
+        task = asyncio.create_task(work())
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        while client.get_stats().get("running") != 0:
+            await asyncio.sleep(0.01)
+
+    asyncio.run(main())
+    assert last(telemetry)["status"] == "cancelled"
+
+
+def test_the_event_loop_goes_on_while_a_run_is_recorded(client: TelemetryClient, telemetry: Telemetry) -> None:
+    from bases import EXCLUSIVE, held
+
+    client.start_run("a", "j")
+    slow = TelemetryClient(telemetry.base, timeout=0.5, discover_git=False)
+
+    async def main() -> int:
+        ticks = 0
+        task = asyncio.create_task(slow.track_run("a", "j").__aenter__())
+        while not task.done():
+            await asyncio.sleep(0.01)
+            ticks += 1
+        return ticks
+
+    with held(EXCLUSIVE, telemetry.database):
+        assert asyncio.run(main()) > 10
+
+
+def test_the_ready_made_one(telemetry: Telemetry, script: Script) -> None:
+    script("from telemetry_cli import track_run\nwith track_run('a', 'ready') as run: run.log_event('x')")
+    assert last(telemetry)["job_type"] == "ready"
+    assert telemetry_cli.track_run is telemetry_cli.client.api.track_run

@@ -1,0 +1,221 @@
+"""The client where processes fork, threads crowd, disks fill and interpreters end: the host never notices, and nothing durable is lost."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from bases import FLOCKED, assert_sound, held
+from support import Telemetry
+
+from telemetry_cli import TelemetryClient
+from telemetry_cli.client import writer
+
+Script = Callable[..., subprocess.CompletedProcess[str]]
+Warnings = Callable[[], list[str]]
+
+
+def events(telemetry: Telemetry) -> int:
+    telemetry("db", "drain")
+    return int(telemetry.sql("SELECT count(*) FROM run_events")[0][0])
+
+
+# Threads and processes
+
+
+@pytest.mark.parametrize("durability", ["durable", "relaxed"])
+def test_threads_share_a_client(durability: str, telemetry: Telemetry) -> None:
+    client = TelemetryClient(telemetry.base, durability=durability, discover_git=False)  # type: ignore[arg-type]
+
+    def work(number: int) -> None:
+        with client.track_run("a", f"thread-{number}") as run:
+            for step in range(10):
+                assert run.log_event("step", step)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert client.flush()
+    assert telemetry("query", "--status", "success", "--count").line == "8"
+    assert telemetry.sql("SELECT count(*), count(DISTINCT event_id || payload_json) FROM run_events") == [(80, 80)]
+    assert client.get_stats()["failures"] == {}
+
+
+def test_a_fork_in_the_middle(client: TelemetryClient, telemetry: Telemetry) -> None:
+    """Of a process whose threads are writing all the time: the child must find no lock that nobody will release."""
+    run_id = client.start_run("a", "j")
+    done = threading.Event()
+
+    def write() -> None:
+        while not done.is_set():
+            client.log_event(run_id, "parent")
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        for number in range(5):
+            child = os.fork()
+            if not child:
+                os._exit(0 if client.log_event(run_id, "child", number) and client.end_run(client.start_run("a", "child")) else 1)
+            assert os.waitpid(child, 0)[1] == 0
+    finally:
+        done.set()
+        thread.join()
+    assert telemetry.sql("SELECT count(*) FROM run_events WHERE event_type = 'child'") == [(5,)]
+    assert telemetry("query", "--job-type", "child", "--status", "success", "--count").line == "5"
+
+
+def test_what_waits_at_a_fork_is_written_once_by_the_parent(telemetry: Telemetry, script: Script) -> None:
+    script(
+        "import os\n"
+        "client = TelemetryClient(base, durability='relaxed')\n"
+        "run_id = client.start_run('a', 'j')\n"
+        "for n in range(50): client.log_event(run_id, 'parent', n)\n"
+        "child = os.fork()\n"
+        "if not child:\n"
+        "    assert client.get_stats()['waiting'] == 0\n"
+        "    client.log_event(run_id, 'child')\n"
+        "    raise SystemExit\n"
+        "os.waitpid(child, 0)\n"
+    )
+    telemetry("db", "drain")
+    assert dict(telemetry.sql("SELECT event_type, count(*) FROM run_events GROUP BY 1")) == {"parent": 50, "child": 1}
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_multiprocessing(method: str, telemetry: Telemetry, script: Script) -> None:
+    script(
+        "import multiprocessing\n"
+        "client = TelemetryClient(base, durability='relaxed', discover_git=False)\n"
+        "def work(number):\n"
+        "    with client.track_run('a', f'child-{number}') as run:\n"
+        "        for n in range(10): run.log_event('step', n)\n"
+        "    client.log_event(run.run_id, 'last')\n"
+        "if __name__ == '__main__':\n"
+        f"    context = multiprocessing.get_context({method!r})\n"
+        "    children = [context.Process(target=work, args=(n,)) for n in range(3)]\n"
+        "    for child in children: child.start()\n"
+        "    for child in children: child.join()\n"
+        "    assert [child.exitcode for child in children] == [0, 0, 0]\n"
+    )
+    assert events(telemetry) == 33
+    assert telemetry("query", "--status", "success", "--count").line == "3"
+
+
+# The end of the interpreter
+
+
+@pytest.mark.parametrize(
+    "ending", ["", "raise SystemExit(0)", "client.close()", "del client", "import atexit; atexit.register(client.log_event, run_id, 'at the end')"]
+)
+def test_what_waits_is_written_as_the_interpreter_ends(ending: str, telemetry: Telemetry, script: Script) -> None:
+    script(
+        "client = TelemetryClient(base, durability='relaxed')\n"
+        "run_id = client.start_run('a', 'j')\n"
+        f"for n in range(100): client.log_event(run_id, 'x', n)\n{ending}"
+    )
+    assert events(telemetry) == 100 + ("at the end" in ending)
+
+
+def test_an_exception_that_ends_the_process_ends_the_run(telemetry: Telemetry, script: Script) -> None:
+    done = script("with TelemetryClient(base).track_run('a', 'j') as run:\n    raise ValueError('wrong')", check=False)
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (1, "ValueError: wrong")
+    assert telemetry.run("@last")["error_summary"] == "ValueError: wrong"
+
+
+def test_ctrl_c_ends_the_run_as_cancelled(telemetry: Telemetry, tmp_path: Path) -> None:
+    code = (
+        "import sys, time\n"
+        "from telemetry_cli import TelemetryClient\n"
+        "with TelemetryClient(sys.argv[1]).track_run('a', 'j'):\n    print('in', flush=True)\n    time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(telemetry.base)], env=telemetry.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"in\n"
+        process.send_signal(signal.SIGINT)
+        assert b"KeyboardInterrupt" in process.communicate()[1]
+    assert telemetry.run("@last")["status"] == "cancelled"
+
+
+# Nowhere to write
+
+
+def test_a_full_disk(tmpfs: Callable[[str], Path], telemetry: Telemetry, warnings: Warnings) -> None:
+    telemetry.base = tmpfs("260k") / "base"
+    telemetry.env["TELEMETRY_BASE_DIR"] = str(telemetry.base)
+    client = TelemetryClient(telemetry.base, discover_git=False)
+    run_id = client.start_run("a", "j")
+    assert run_id
+    acknowledged = sum(client.log_event(run_id, "x", "y" * 2000) for _ in range(120))
+    stats = client.get_stats()
+    assert 0 < acknowledged < 120
+    assert stats["waiting"] == stats["failures"]["not-durable"] == 120 - acknowledged
+    assert len([message for message in warnings() if "(not-durable;" in message]) == 1
+    with client.track_run("a", "meanwhile") as run:
+        run.set_metrics(items_succeeded=1)
+    subprocess.run(["mount", "-o", "remount,size=4m", str(telemetry.base.parent)], check=True)
+    assert client.flush()
+    assert events(telemetry) == 120
+    assert telemetry.run(run.event_id)["status"] == "success"
+    assert_sound(telemetry)
+
+
+def test_an_unwritable_base(telemetry: Telemetry, warnings: Warnings) -> None:
+    telemetry.base.write_text("a file where the folder should be")
+    client = TelemetryClient(telemetry.base, discover_git=False)
+    assert client.start_run("a", "j") == ""
+    with client.track_run("a", "tracked") as run:
+        assert run.log_event("x") is False
+    assert (client.flush(), len(warnings())) == (False, 1)
+    telemetry.base.unlink()
+    assert client.flush()
+    assert [run["job_type"] for run in telemetry("query", "--json", "--status", "success").json] == ["tracked"]
+    assert telemetry.run("@last")["events"][0]["event_type"] == "x"
+
+
+def test_memory_is_bounded(telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "MOST_WAITING", 20)
+    telemetry.base.write_text("a file where the folder should be")
+    client = TelemetryClient(telemetry.base, discover_git=False)
+    for _ in range(30):
+        client.start_run("a", "j")
+    assert (client.get_stats()["waiting"], client.get_stats()["dropped"]) == (20, 10)
+
+
+def test_no_call_waits_longer_than_its_deadline(client: TelemetryClient, telemetry: Telemetry) -> None:
+    """Also where several threads queue up behind each other while the journal is locked."""
+    run_id = client.start_run("a", "j")
+    hasty = TelemetryClient(telemetry.base, timeout=0.3, discover_git=False)
+    longest = []
+
+    def write() -> None:
+        begun = time.monotonic()
+        hasty.log_event(run_id, "x")
+        longest.append(time.monotonic() - begun)
+
+    with held(FLOCKED, telemetry.raw / ".lock"):
+        threads = [threading.Thread(target=write) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert max(longest) < 1.5
+    assert hasty.flush()
+    assert events(telemetry) == 6
+
+
+def test_a_logger_that_fails_does_not_reach_the_host(client: TelemetryClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    import logging
+
+    def explode(*_: object, **__: object) -> None:
+        raise RuntimeError("the handler fails")
+
+    monkeypatch.setattr(logging.getLogger("telemetry_cli"), "log", explode)
+    assert client.start_run("", "") == ""

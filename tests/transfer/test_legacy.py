@@ -1,0 +1,224 @@
+"""What the legacy platform and its sibling service left behind, imported: every schema version, and values that break our rules."""
+
+import json
+import sqlite3
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bases import AT, assert_sound
+from documents import dump, write
+from hypothesis import given
+from hypothesis import strategies as st
+from support import Telemetry
+
+from telemetry_cli import legacy_rules
+from telemetry_cli.store.apply import imports
+from telemetry_cli.store.migrate import CURRENT_VERSION, apply_schema
+from telemetry_cli.transfer.legacy import line
+from telemetry_cli.transfer.records import FIRST_LINE
+
+V1 = (
+    "run_id TEXT PRIMARY KEY, agent_name TEXT, agent_owner TEXT, job_type TEXT, trigger_type TEXT, status TEXT, start_time TEXT, end_time TEXT,"
+    " created_at TEXT, updated_at TEXT, duration_ms INTEGER, items_discovered INTEGER, items_succeeded INTEGER, items_failed INTEGER, items_skipped INTEGER,"
+    " input_summary TEXT, output_summary TEXT, source_ref TEXT, target_ref TEXT, error_summary TEXT, error_details TEXT, product TEXT, platform TEXT,"
+    " git_repo TEXT, git_branch TEXT, git_run_tag TEXT, host TEXT, environment TEXT, metrics_json TEXT, context_json TEXT, api_posted INTEGER,"
+    " api_posted_at TEXT, api_retry_count INTEGER"
+)
+#: Version → the columns it added.
+ADDED = {
+    2: "insight_id TEXT",
+    3: "product_family TEXT, subdomain TEXT",
+    4: "git_commit_hash TEXT, git_commit_source TEXT, git_commit_author TEXT, git_commit_timestamp TEXT",
+    5: "website TEXT, website_section TEXT, item_name TEXT",
+    6: "event_id TEXT UNIQUE, parent_run_id TEXT",
+}
+ROWS: list[dict[str, Any]] = [
+    {
+        "run_id": "r1", "agent_name": "seo", "job_type": "build", "status": "completed", "start_time": "2025-01-02 03:04:05",
+        "end_time": "2025-01-02T04:04:05+01:00", "created_at": "2025-01-02 03:04:05", "metrics_json": '{"tokens": 3}', "duration_ms": None, "api_posted": 1,
+    },
+    {
+        "run_id": "r2", "agent_name": "seo", "job_type": "build", "status": "FAILED", "start_time": "2025-01-03T03:04:05",
+        "error_details": "x" * 70_000, "metrics_json": "not json", "items_failed": -3,
+    },
+    {
+        "run_id": "r/3", "agent_name": "", "job_type": None, "status": "exploded", "start_time": "whenever", "end_time": None, "created_at": None,
+        "duration_ms": 1.0,
+    },
+]  # fmt: skip
+
+
+def legacy_database(path: Path, version: int) -> Path:
+    db = sqlite3.connect(path)
+    columns = ", ".join([V1, *(added for number, added in ADDED.items() if number <= version)])
+    db.execute(f"CREATE TABLE agent_runs ({columns})")
+    db.execute("CREATE TABLE schema_migrations (version INTEGER, applied_at TEXT, description TEXT)")
+    db.execute("INSERT INTO schema_migrations VALUES (?, datetime('now'), '')", (version,))
+    known = [row[1] for row in db.execute("PRAGMA table_info(agent_runs)")]
+    for number, row in enumerate(ROWS):
+        beside = {"event_id": f"event-{number}", "parent_run_id": "r1" if number else None, "git_commit_hash": "ABCDEF1", "git_commit_source": "auto"}
+        given = row | {name: value for name, value in beside.items() if name in known}
+        db.execute(f"INSERT INTO agent_runs ({','.join(given)}) VALUES ({','.join('?' * len(given))})", tuple(given.values()))
+    db.executescript(
+        "CREATE TABLE run_events (id INTEGER PRIMARY KEY, run_id TEXT, event_type TEXT, timestamp TEXT, payload_json TEXT);"
+        "INSERT INTO run_events VALUES (1, 'r1', 'checkpoint', '2025-01-02 03:30:00', '{\"step\": 1}'),"
+        " (2, 'gone', 'checkpoint', '2025-01-02 03:30:00', 'text');"
+        "CREATE TABLE commits (commit_hash TEXT, run_id TEXT, repo TEXT, branch TEXT, commit_date TEXT, author TEXT, message TEXT);"
+        "INSERT INTO commits VALUES ('1234567', 'r1', 'https://u:secret@example.org/r', 'main', '2025-01-02 03:40:00', 'Ada', 'words');"
+    )
+    db.commit()
+    db.close()
+    return path
+
+
+@pytest.mark.parametrize("version", range(1, 8))
+def test_every_version_of_the_platform(version: int, telemetry: Telemetry, tmp_path: Path) -> None:
+    path = legacy_database(tmp_path / "old.sqlite", version)
+    before = path.read_bytes()
+    ran = telemetry("import", str(path), "--json")
+    assert {name: ran.json[name] for name in ("total", "created", "existing", "failed")} == {"total": 3, "created": 3, "existing": 0, "failed": 0}
+    assert path.read_bytes() == before
+    ids = (
+        [f"event-{number}" for number in range(3)]
+        if version >= 6
+        else [str(uuid.uuid5(uuid.NAMESPACE_URL, f"telemetry-cli:run:{row['run_id']}")) for row in ROWS]
+    )
+    first, second, third = (telemetry.run(id_) for id_ in ids)
+    assert (first["status"], first["start_time"], first["end_time"]) == ("success", "2025-01-02T03:04:05.000Z", "2025-01-02T03:04:05.000Z")
+    assert (first["created_at"], first["metrics_json"], first["api_posted"]) == ("2025-01-02T03:04:05.000Z", {"tokens": 3}, 1)
+    assert (second["status"], second["metrics_json"], second["items_failed"]) == ("failure", {}, 0)
+    assert second["context_json"]["extra"]["metrics_json"] == "not json"
+    assert second["context_json"]["extra"]["items_failed"] == -3
+    assert len(second["error_details"].encode()) <= 65536
+    assert (third["run_id"], third["agent_name"], third["job_type"], third["status"], third["start_time"]) == (
+        "r-3",
+        "unknown",
+        "unknown",
+        "running",
+        "1970-01-01T00:00:00.000Z",
+    )
+    assert {name: third["context_json"]["extra"][name] for name in ("run_id", "status", "start_time")} == {
+        "run_id": "r/3",
+        "status": "exploded",
+        "start_time": "whenever",
+    }
+    if version >= 6:
+        assert (second["parent_run_id"], second["git_commit_hash"], second["git_commit_source"]) == ("event-0", "abcdef1", None)
+    assert [(event["event_type"], event["payload_json"]) for event in first["events"]] == [("checkpoint", {"step": 1})]
+    assert "1234567" in [commit["commit_hash"] for commit in first["commits"]]
+    assert telemetry.sql("SELECT event_id, run_id, payload_json FROM run_events WHERE run_id = 'gone'") == [(None, "gone", '"text"')]
+    assert b"secret" not in b"".join(telemetry.files().values())
+    again = dump(telemetry)
+    assert telemetry("import", str(path), "--json").json["existing"] == 3
+    assert dump(telemetry) == again
+    assert_sound(telemetry)
+
+
+def test_the_sibling_service(telemetry: Telemetry, tmp_path: Path) -> None:
+    db = sqlite3.connect(tmp_path / "service.db")
+    db.executescript(
+        "CREATE TABLE runs (event_id TEXT PRIMARY KEY, run_id TEXT, agent_name TEXT, job_type TEXT, status TEXT, start_time TEXT, commit_hash TEXT,"
+        " commit_source TEXT, commit_author TEXT, commit_timestamp TEXT, region TEXT);"
+        "INSERT INTO runs VALUES ('E1', 'r1', 'a', 'j', 'succeeded', '2025-01-02T03:04:05Z', 'abcdef1', 'llm', 'Ada', '2025-01-02 03:00:00', 'eu');"
+        "CREATE TABLE events (event_id TEXT, run_id TEXT, ts TEXT, type TEXT, payload TEXT, trace_id TEXT, span_id TEXT, parent_span_id TEXT);"
+        "INSERT INTO events VALUES ('E1', 'r1', '2025-01-02T03:04:06Z', 'step', '[1]', 't', 's', NULL),"
+        " ('x9', 'r1', '2025-01-02T03:04:07Z', 'step', NULL, NULL, NULL, NULL);"
+    )
+    db.close()
+    ran = telemetry("import", str(tmp_path / "service.db"))
+    assert "region is unknown and kept under context_json.extra" in ran.err
+    run = telemetry.run("E1")
+    assert (run["status"], run["git_commit_hash"], run["git_commit_source"], run["git_commit_author"]) == ("success", "abcdef1", "llm", "Ada")
+    assert (run["git_commit_timestamp"], run["context_json"]) == ("2025-01-02T03:00:00.000Z", {"extra": {"region": "eu"}})
+    assert [(event["event_type"], event["payload_json"], event["trace_id"]) for event in run["events"]] == [("step", [1], "t"), ("step", None, None)]
+    assert [commit["commit_hash"] for commit in run["commits"]] == ["abcdef1"]
+
+
+def test_one_of_our_own_databases(telemetry: Telemetry, tmp_path: Path) -> None:
+    event_id = telemetry.start("--event-id", "ours", "-m", "cost=1")
+    telemetry("run", "event", "step", "--run", event_id, "--payload", "5")
+    telemetry("associate-commit", event_id, "--commit", "abcdef1", "--role", "base", "--no-git")
+    telemetry("run", "end", event_id)
+    other = Telemetry(tmp_path / "other")
+    other("import", str(telemetry.database))
+    assert dump(other) == dump(telemetry)
+
+
+LINES = (
+    {"record_type": "run", "run_id": "n1", "agent_name": "a", "job_type": "j", "status": "running", "start_time": "2025-01-02T03:04:05+00:00"},
+    {"record_type": "event", "run_id": "n1", "event_type": "step", "timestamp": "2025-01-02T03:04:06+00:00", "payload_json": '{"n": 1}'},
+    {"record_type": "run", "run_id": "n1", "agent_name": "a", "job_type": "j", "status": "completed", "start_time": "2025-01-02T03:04:05+00:00",
+     "end_time": "2025-01-02T03:05:05+00:00", "items_succeeded": 4, "metrics_json": '{"x": 1}', "output_summary": "finished well"},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2), (0, 2, 1)])
+def test_the_platforms_ndjson(order: tuple[int, ...], telemetry: Telemetry, tmp_path: Path) -> None:
+    path = write(tmp_path / "events_20250102.ndjson", *(LINES[number] for number in order))
+    for _ in range(2):
+        telemetry("import", path, "--format", "legacy-ndjson")
+        run = telemetry.run("n1")
+        assert (run["status"], run["end_time"], run["items_succeeded"], run["metrics_json"]) == ("success", "2025-01-02T03:05:05.000Z", 4, {"x": 1})
+        assert [(event["event_type"], event["payload_json"]) for event in run["events"]] == [("step", {"n": 1})]
+        assert telemetry("query", "--search", "finished", "-o", "ids").line == run["event_id"]
+
+
+def test_bad_lines_of_the_platforms_ndjson(telemetry: Telemetry, tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "x.ndjson", LINES[0], {"record_type": "metric"}, {"record_type": "event", "event_type": "x", "timestamp": "never", "run_id": "n1"}, "[]\n"
+    )
+    ran = telemetry("import", path, "--format", "legacy-ndjson", "--json", code=1)
+    assert (ran.json["created"], [(error["line"], error["field"]) for error in ran.json["errors"]]) == (1, [(2, "record_type"), (3, "timestamp"), (4, None)])
+
+
+@pytest.mark.parametrize("content", [b"no database at all, but long enough to be looked at", b"SQLite format 3\0" + b"\xff" * 4096])
+def test_what_is_no_such_database(content: bytes, telemetry: Telemetry, tmp_path: Path) -> None:
+    (tmp_path / "x.sqlite").write_bytes(content)
+    telemetry("import", str(tmp_path / "x.sqlite"), code=2)
+
+
+def test_a_database_without_runs_is_refused(telemetry: Telemetry, tmp_path: Path) -> None:
+    db = sqlite3.connect(tmp_path / "x.sqlite")
+    db.execute("CREATE TABLE t (x)")
+    db.close()
+    assert "neither a table agent_runs nor a table runs" in telemetry("import", str(tmp_path / "x.sqlite"), code=2).err
+
+
+# Whatever a row holds, it can be stored, and nothing of it is lost
+
+anything = (
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats() | st.text(max_size=20) | st.binary(max_size=5)
+    | st.sampled_from(["2025-01-01", "2025-01-01 00:00:00", "2025-01-01T00:00:00+05:00", "9999-12-31T23:59:59-10:00", "{}", '{"a": 1}', '{"a": NaN}', "[",
+                       "success", "Failed", "abcdef1", "x" * 300, "\ud800", "a\0b", " ", "ci", "https://u:p@h/r"])
+)  # fmt: skip
+rows = st.dictionaries(
+    st.sampled_from(sorted({"run_id", "event_id", "agent_name", "job_type", "status", "start_time", "end_time", "created_at", "updated_at", "duration_ms",
+                            "items_failed", "metrics_json", "context_json", "product", "error_details", "git_commit_hash", "git_commit_source", "git_repo",
+                            "git_commit_timestamp", "parent_run_id", "api_posted", "api_posted_at", "colour"})),
+    anything,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def db() -> Iterator[sqlite3.Connection]:
+    db = sqlite3.connect(":memory:", isolation_level=None)
+    apply_schema(db, AT)
+    yield db
+    db.close()
+
+
+@given(rows)
+def test_any_row_of_the_platform_becomes_a_run(db: sqlite3.Connection, row: dict[str, Any]) -> None:
+    made, _ = line(("run", row), lambda *_: None)
+    db.execute("SAVEPOINT one")
+    counts = imports.runs(db, {"at": AT, "op_id": "op"}, {"schema_version": CURRENT_VERSION}, [FIRST_LINE, made])
+    stored = db.execute("SELECT context_json FROM agent_runs").fetchall()
+    db.execute("ROLLBACK TO one")
+    assert counts["created"] == 1
+    _, misfits = legacy_rules.run(row)
+    extra = json.loads(stored[0][0]).get("extra", {})
+    assert set(misfits) <= set(extra)
+    assert all(extra[name] == legacy_rules.jsonable(value) for name, value in misfits.items())

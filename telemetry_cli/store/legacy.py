@@ -9,9 +9,9 @@ databases lack what their version says.
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping
-from uuid import NAMESPACE_URL, UUID, uuid5
 
 from telemetry_cli.errors import DatabaseTrouble
+from telemetry_cli.legacy_rules import event_id_of
 from telemetry_cli.rules import COMMIT_SOURCES
 from telemetry_cli.store.legacy_rules import Found
 from telemetry_cli.store.migrate import apply_schema
@@ -21,7 +21,6 @@ LAST_VERSION = 7
 #: What the rows that come from an old database say of the operation that made them.
 OP_ID = "legacy"
 
-_NAMESPACE = uuid5(NAMESPACE_URL, "urn:telemetry:legacy-run")
 _EPOCH = "1970-01-01T00:00:00.000Z"
 _ASIDE = "legacy aside "
 _TEXTS = (
@@ -150,7 +149,7 @@ class _Copy:
         if own:
             found.instead("event_id", own, None)
         name, number = run_id or said or "", 1
-        while self._is_taken(made := str(_derived(name, number))):
+        while self._is_taken(made := event_id_of(name if number == 1 else f"{name}\n{number}")):
             number += 1
         return made
 
@@ -236,10 +235,6 @@ class _Copy:
     def _keep_whole(self, where: str, row: dict[str, object], event_id: str | None) -> None:
         text = json.dumps({column: {"hex": value.hex()} if isinstance(value, bytes) else value for column, value in row.items()}, ensure_ascii=True)
         _insert(self._db, "legacy_values", {"event_id": event_id, "column": where, "value": text})
-
-
-def _derived(name: str, number: int) -> UUID:
-    return uuid5(_NAMESPACE, name if number == 1 else f"{name}\n{number}")
 
 
 def _run(found: Found, version: int, event_id: str) -> dict[str, object]:

@@ -43,7 +43,8 @@ def record(config: Config, kind: str, data: dict[str, object], at: str, *, patie
     """Make one operation durable and, if the database is to be had before the deadline, apply it.
 
     A large one is applied here too, behind whatever waits: it is no command on the fast path that makes it. The same holds of
-    a `patient` one, whose outcome matters more than the time. Once this returns, it is recorded. Raises `NotDurable` when it could be written nowhere and `Refused` for planted links.
+    a `patient` one, whose outcome matters more than the time. Once this returns, it is recorded. Raises `NotDurable` when it
+    could be written nowhere and `Refused` for planted links.
     """
     deadline = time.monotonic() + config.lock_timeout
     check_place(config.db_path, config.owns_db_folder)

@@ -32,7 +32,7 @@ def options(
     """How hooks are to be run, from what was typed."""
     return execution.Options(
         retries=rules.count("--retries", retries) if retries is not None else execution.DEFAULT_RETRIES,
-        max_memory=rules.size("--max-memory", max_memory) if max_memory is not None else execution.DEFAULT_MAX_MEMORY,
+        max_memory=rules.size("--max-memory", max_memory) if max_memory is not None else None,
         run_key=rules.required_text("--run-key", run_key) if run_key is not None else None,
         forced=force,
         convention=convention,
@@ -72,8 +72,6 @@ def run(
     db = reading.db or open_empty()
     with translated(config.db_path):
         releases = registry.releases_to_run(db, wanted, version)
-    if max_memory is not None:
-        _check_memory(releases, how.max_memory)
     lines = (
         subjects.of_records("--input", _file(input_))
         if input_ is not None
@@ -83,6 +81,7 @@ def run(
 
 
 def _check_memory(releases: Iterable[Record], most: int) -> None:
+    """Raises `InvalidInput` for a release that may use more than a user who names a bound has in mind."""
     for release in releases:
         limits = release["limits"]
         assert isinstance(limits, dict)
@@ -122,6 +121,8 @@ def executed(reading: Reading, db: Connection, releases: Sequence[Record], lines
     Raises before anything is executed when a run key stands for something else.
     """
     config, notes = reading.config, reading.notes
+    if how.max_memory is not None:
+        _check_memory(releases, how.max_memory)
     folder = execution.work_folder()
     found: list[Record] = []
     code = 0

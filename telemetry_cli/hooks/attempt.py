@@ -75,20 +75,18 @@ class Attempt:
                 if guarded.told:
                     if time.monotonic() > deadline:
                         return
-                elif self._status is not None or guarded.status not in open_ends:
-                    # It has ended (or its guardian was killed): what it left behind must not keep its streams open.
-                    guarded.kill()
-                    deadline = time.monotonic() + _DRY_SECONDS
-                elif time.monotonic() > deadline:
-                    self.failure = "timeout"
-                    guarded.kill()
-                    deadline = time.monotonic() + _DRY_SECONDS
-                elif watch.is_over():
-                    self.failure = "oom"
+                elif guarded.status not in open_ends or self._is_over(watch, deadline):
+                    # However it came to that (its guardian may have been killed): what it leaves behind must not keep its streams open.
                     guarded.kill()
                     deadline = time.monotonic() + _DRY_SECONDS
                 if self._status is not None and open_ends == {guarded.status}:
                     return
+
+    def _is_over(self, watch: MemoryWatch, deadline: float) -> bool:
+        """Tell whether the hook has ended, or has to; `failure` says why it has to."""
+        if self._status is None:
+            self.failure = "timeout" if time.monotonic() > deadline else "oom" if watch.is_over() else None
+        return self._status is not None or self.failure is not None
 
     def _take_status(self, piece: bytes) -> None:
         """`P pid` and `X wait-status peak-KiB`, each whole: they are far shorter than what a pipe takes at once."""

@@ -18,14 +18,14 @@ from telemetry_cli.hooks.rows import Rows
 from telemetry_cli.hooks.subjects import Subjects
 from telemetry_cli.recorder import record
 
-DEFAULT_RETRIES, DEFAULT_MAX_MEMORY = 3, 4 << 30
+DEFAULT_RETRIES, _MAX_MEMORY = 3, 4 << 30
 _BLOCK = 1 << 20
 
 
 class Options:
-    """How hooks are to be run: `retries` and `max_memory` (bytes) bound the attempts; `run_key`, `forced` and `convention` are recorded."""
+    """How hooks are to be run: `retries` and `max_memory` (bytes, None for 4 GiB) bound the attempts; `run_key`, `forced` and `convention` are recorded."""
 
-    def __init__(self, *, retries: int, max_memory: int, run_key: str | None = None, forced: bool = False, convention: str | None = None) -> None:
+    def __init__(self, *, retries: int, max_memory: int | None, run_key: str | None = None, forced: bool = False, convention: str | None = None) -> None:
         self.retries = retries
         self.max_memory = max_memory
         self.run_key = run_key
@@ -189,7 +189,7 @@ class _Run:
             if attempt.failure not in ("oom", "timeout") or len(self.attempts) > self.options.retries:
                 return
             if attempt.failure == "oom":
-                doubled = min(memory * 2, self.options.max_memory)
+                doubled = min(memory * 2, self.options.max_memory or _MAX_MEMORY)
                 if doubled <= memory:
                     return
                 memory = doubled

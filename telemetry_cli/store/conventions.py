@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from telemetry_cli.errors import Conflict, NotFound
 from telemetry_cli.rules import encode
 from telemetry_cli.store import registry
+from telemetry_cli.store.pages import fetched
 from telemetry_cli.store.runs import Row
 
 COLUMNS = ("slug", "title", "description", "job_types", "hooks", "deployed_at", "actor")
@@ -14,7 +15,7 @@ COLUMNS = ("slug", "title", "description", "job_types", "hooks", "deployed_at", 
 
 def conventions(db: sqlite3.Connection) -> list[Row]:
     """Every convention by slug: `COLUMNS`."""
-    return [_read(row) for row in _rows(db, "SELECT * FROM conventions ORDER BY slug")]
+    return [_read(row) for row in fetched(db, "SELECT * FROM conventions ORDER BY slug")]
 
 
 def slugs(db: sqlite3.Connection) -> list[str]:
@@ -24,16 +25,10 @@ def slugs(db: sqlite3.Connection) -> list[str]:
 
 def convention(db: sqlite3.Connection, slug: str) -> Row:
     """A convention with its `document`, `job_types`, and the names of its `hooks`. Raises `NotFound`."""
-    found = _rows(db, "SELECT * FROM conventions WHERE slug = ?", slug)
+    found = fetched(db, "SELECT * FROM conventions WHERE slug = ?", (slug,))
     if not found:
         raise NotFound(f"Convention not found: {slug}", "telemetry conventions list shows them.")
     return _read(found[0])
-
-
-def _rows(db: sqlite3.Connection, query: str, *values: object) -> list[sqlite3.Row]:
-    cursor = db.cursor()
-    cursor.row_factory = sqlite3.Row
-    return cursor.execute(query, values).fetchall()
 
 
 def _read(row: sqlite3.Row) -> Row:

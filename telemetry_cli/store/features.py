@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 
 from telemetry_cli.errors import NotFound
-from telemetry_cli.store.pages import paged
+from telemetry_cli.store.pages import fetched, paged
 from telemetry_cli.store.runs import Row
 from telemetry_cli.store.sandbox import Guard
 
@@ -30,9 +30,7 @@ def _read(row: sqlite3.Row) -> Row:
 
 
 def _rows(db: sqlite3.Connection, query: str, values: Sequence[object]) -> list[Row]:
-    cursor = db.cursor()
-    cursor.row_factory = sqlite3.Row
-    return [_read(row) for row in cursor.execute(query, values).fetchall()]
+    return [_read(row) for row in fetched(db, query, values)]
 
 
 def select(

@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 
 from telemetry_cli.errors import Conflict, NotFound
+from telemetry_cli.store.pages import fetched
 from telemetry_cli.store.runs import Row
 
 #: What json and csv carry of a hook run.
@@ -23,9 +24,7 @@ def _read(row: sqlite3.Row) -> Row:
 
 
 def _rows(db: sqlite3.Connection, query: str, values: Sequence[object]) -> list[Row]:
-    cursor = db.cursor()
-    cursor.row_factory = sqlite3.Row
-    return [_read(row) for row in cursor.execute(query, values).fetchall()]
+    return [_read(row) for row in fetched(db, query, values)]
 
 
 def resolve(db: sqlite3.Connection, reference: str) -> Row:

@@ -1,4 +1,4 @@
-"""Answers of any size, page by page: no cursor is open while a row is with the caller, and memory does not grow with the answer."""
+"""Answers: small ones at once, those of any size page by page: no cursor is open while a row is with the caller, and memory does not grow with the answer."""
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
@@ -9,6 +9,13 @@ Row = dict[str, object]
 
 #: Rows fetched at once.
 PAGE = 500
+
+
+def fetched(db: sqlite3.Connection, query: str, values: Sequence[object] = ()) -> list[sqlite3.Row]:
+    """All rows of a small answer, by name, whatever the connection is set to."""
+    cursor = db.cursor()
+    cursor.row_factory = sqlite3.Row
+    return cursor.execute(query, values).fetchall()
 
 
 def paged(

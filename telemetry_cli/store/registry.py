@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 
 from telemetry_cli.errors import Conflict, InvalidInput, NotFound
+from telemetry_cli.store.pages import fetched
 from telemetry_cli.store.runs import Row
 
 RELEASE_COLUMNS = ("version", "live", "digest", "kind", "argv", "config", "limits", "source_ref", "dirty", "message", "actor", "released_at")
@@ -19,9 +20,7 @@ def _read(row: sqlite3.Row) -> Row:
 
 
 def _all(db: sqlite3.Connection, query: str, values: Sequence[object] = ()) -> list[Row]:
-    cursor = db.cursor()
-    cursor.row_factory = sqlite3.Row
-    return [_read(row) for row in cursor.execute(query, values).fetchall()]
+    return [_read(row) for row in fetched(db, query, values)]
 
 
 def _one(db: sqlite3.Connection, query: str, values: Sequence[object]) -> Row | None:

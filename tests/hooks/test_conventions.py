@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hooking import OTHER, SCORE, Hooks, in_parallel
+from hooking import OTHER, SCORE, Hooks, in_parallel, wait_for
 
 CONTRACT = '{ columns = [{ name = "score", type = "real", required = true }] }'
 
@@ -178,14 +178,14 @@ def test_running_a_convention(files: Files) -> None:  # requirement 35
 
 
 def test_a_convention_runs_in_one_snapshot_of_live_pointers(files: Files) -> None:  # requirement 35
-    begun = files.hooks.folder / "begun"
+    begun, go = files.hooks.folder / "begun", files.hooks.folder / "go"
     files.hooks.telemetry.start("--job-type", "build", "--no-git")
-    files.deploy(bodies={"score": f"open({str(begun)!r}, 'w').close()\ntime.sleep(1.5)\n" + SCORE % 1, "other": SCORE % 2})
+    waiting = f"open({str(begun)!r}, 'w').close()\nwhile not os.path.exists({str(go)!r}):\n    time.sleep(0.01)\n"
+    files.deploy(bodies={"score": waiting + SCORE % 1, "other": SCORE % 2})
     with files.hooks.telemetry.popen("conventions", "run", "scored-builds", stdout=subprocess.DEVNULL) as process:
-        while not begun.exists():
-            time.sleep(0.01)
+        wait_for(begun.exists)
         files.deploy(bodies={"score": SCORE % 8, "other": SCORE % 9})
-        assert process.poll() is None
+        go.touch()
         assert process.wait(60) == 0
     assert sorted((run["hook"], run["version"]) for run in files.hooks.runs()) == [("other", 1), ("score", 1)]
 

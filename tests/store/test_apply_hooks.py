@@ -91,7 +91,7 @@ def _dump(db: sqlite3.Connection) -> dict[str, list[tuple[object, ...]]]:
 @settings(max_examples=200)
 @given(st.lists(steps, min_size=1, max_size=16))
 def test_replaying_gives_the_same_registry_and_it_is_always_sound(drawn: list[tuple[str, dict[str, object]]]) -> None:
-    lines = [encode(operation(kind, number, **data) | {"at": f"2026-01-02T03:04:{number:02}.000Z"}) for number, (kind, data) in enumerate(drawn)]
+    lines = [encode(operation(kind, number) | {"at": f"2026-01-02T03:04:{number:02}.000Z", "data": data}) for number, (kind, data) in enumerate(drawn)]
     db, backups = _fresh(), []
     for line in lines:
         backup = _connected()

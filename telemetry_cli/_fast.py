@@ -93,8 +93,8 @@ COMMANDS: dict[
     ('db', 'restore'): (
         'db:restore',
         {'-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
-        (('source', True),),
-        {'source': None, 'output': None, 'json': False},
+        (('backup', True),),
+        {'backup': None, 'output': None, 'json': False},
         False,
     ),
     ('db', 'vacuum'): (

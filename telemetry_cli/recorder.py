@@ -71,7 +71,7 @@ def _append(config: Config, op_id: str, line: bytes, at: str, deadline: float) -
         except (DatabaseTrouble, LockTimeout, OSError):
             # The record comes first. The database is adopted by whoever drains, and its snapshot found by a rebuild.
             pass
-        return journal.append(config, op_id, line, at, time.monotonic() + config.lock_timeout, unrecorded=True)
+        return journal.append(config, op_id, line, at, deadline, unrecorded=True)
 
 
 def _actor() -> str:
@@ -109,7 +109,7 @@ def _drain(config: Config, at: str, deadline: float, limits: tuple[int, float], 
         from telemetry_cli.adoption import adopt
 
         adopt(config, at, deadline)
-        return _drain_ours(config, at, time.monotonic() + config.lock_timeout, limits, op_id, position)
+        return _drain_ours(config, at, deadline, limits, op_id, position)
 
 
 def _drain_ours(

@@ -141,6 +141,8 @@ def test_an_option_is_offered_once_unless_it_may_be_repeated(telemetry: Telemetr
         (["completion", ""], set(FILES)),
         (["--db", ""], {"<files>"}),
         (["--base-dir=x"], {"<files>"}),
+        (["db", "backup", ""], {"<files>"}),
+        (["db", "restore", ""], {"<files>"}),
         (["query", "--limit", ""], set()),
         (["db", "path", "--jso"], {"--json"}),
     ],

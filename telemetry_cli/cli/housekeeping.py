@@ -47,7 +47,7 @@ def db_backup(
 
 @command(db, "restore", "db:restore")
 def db_restore(
-    source: Annotated[str, Argument(metavar="FROM", help="A backup.")],
+    backup: Annotated[str, Argument(metavar="FROM", help="A backup.")],
     output: o.Output = None,
     json: o.Json = False,
 ) -> None:

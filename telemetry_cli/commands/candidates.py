@@ -30,7 +30,7 @@ _CHOICES = {"status": rules.STATUSES, "source": rules.COMMIT_SOURCES, "role": ru
 _NAMES = ("agent_name", "job_type")
 _RUNS = ("run", "parent")
 _TIMES = ("today", "yesterday", "1h", "1d", "1w")
-_PERIODS = ("since", "until", "created_after", "created_before", "start_time_from", "start_time_to")
+_PERIODS = ("since", "until", "created_after", "created_before", "start_time_from", "start_time_to", "older_than")
 
 
 class Line:
@@ -155,7 +155,7 @@ def _values(line: Line, parameter: str, word: str, load: Callable[[str], Handler
         return [(format_, "") for format_ in load(COMMANDS[line.path][0]).formats]
     if parameter in _PERIODS:
         return [(time, "") for time in _TIMES]
-    if parameter in ("db", "base_dir", "repo"):
+    if parameter in ("db", "base_dir", "repo", "to", "backup"):
         return FILES
     if parameter in ("sort", "by", "columns"):
         return _fields(parameter, word)

@@ -142,8 +142,8 @@ COMMANDS: dict[
     ('db', 'restore'): (
         'db:restore',
         {'-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
-        (('source', True, VALUE), ),
-        {'source': None, 'output': None, 'json': False},
+        (('backup', True, VALUE), ),
+        {'backup': None, 'output': None, 'json': False},
         False,
     ),
     ('db', 'vacuum'): (

@@ -36,11 +36,12 @@ def adopt(config: Config, at: str, deadline: float) -> str | None:
                 version = legacy.version_of(db) if _is_platforms(db.execute("PRAGMA user_version").fetchone()[0]) else None
             if version is None or version > legacy.LAST_VERSION:
                 return None
-            digest = backups.keep_snapshot(config, config.db_path, max(deadline, time.monotonic() + config.lock_timeout))
-            journal.begin(config, at, time.monotonic() + config.lock_timeout, digest)
+            digest = backups.keep_snapshot(config, config.db_path, deadline)
+            journal.begin(config, at, deadline, digest)
             with translated(config.db_path):
                 legacy.migrate(db, config.db_path, at, version)
-                commit(db, time.monotonic() + config.lock_timeout)
+                # The work has taken what time it took; for whoever reads this moment there is still a second.
+                commit(db, max(deadline, time.monotonic() + _LEAST))
         finally:
             db.close()
         if os.stat(config.db_path).st_uid == os.geteuid():

@@ -95,9 +95,13 @@ class _Shelf:
 
     def __enter__(self) -> None:
         self._lock.__enter__()
-        for name in os.listdir(self._folder):
-            if name.startswith(_PARTIAL):
-                maintenance.remove(os.path.join(self._folder, name))
+        try:
+            for name in os.listdir(self._folder):
+                if name.startswith(_PARTIAL):
+                    maintenance.remove(os.path.join(self._folder, name))
+        except BaseException:
+            self._lock.__exit__()
+            raise
 
     def __exit__(self, *error: object) -> None:
         self._lock.__exit__(*error)

@@ -212,10 +212,12 @@ def _header(config: Config, older: list[str], at: str, genesis: str | None) -> b
 
 
 def _genesis(config: Config, beside: str | None) -> str | None:
-    """What the journal begins from: null is an empty base; `beside` where a database is there already.
+    """What the journal begins from: null is an empty base; `beside` where a database is there already, or a snapshot was made to begin with.
 
     Raises `BesideDatabase` when that is not given.
     """
+    if beside not in (None, UNRECORDED):
+        return beside
     try:
         if not os.path.getsize(config.db_path):
             return None

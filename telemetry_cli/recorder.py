@@ -112,7 +112,7 @@ def _append(config: Config, op_id: str, line: bytes, at: str, deadline: float) -
         except (DatabaseTrouble, LockTimeout, OSError):
             # The record comes first. The database is adopted by whoever drains, and its snapshot found by a rebuild.
             pass
-        return journal.append(config, op_id, line, at, time.monotonic() + config.lock_timeout, unrecorded=True)
+        return journal.append(config, op_id, line, at, deadline, unrecorded=True)
 
 
 def _actor() -> str:
@@ -152,7 +152,7 @@ def _drain(
         from telemetry_cli.adoption import adopt
 
         adopt(config, at, deadline)
-        return _drain_ours(config, at, time.monotonic() + config.lock_timeout, limits, op_ids, position)
+        return _drain_ours(config, at, deadline, limits, op_ids, position)
 
 
 def _drain_ours(config: Config, at: str, deadline: float, limits: tuple[int, float], op_ids: Sequence[str], position: journal.Position | None) -> list[Outcome]:

@@ -16,7 +16,7 @@ from telemetry_cli.files import make_folder, sync_folder
 from telemetry_cli.locks import Lock
 from telemetry_cli.recorder import BATCH, apply_behind, believable_cursor
 from telemetry_cli.store import maintenance, progress
-from telemetry_cli.store.database import commit, ensure_schema, open_writer, translated
+from telemetry_cli.store.database import check_place, commit, ensure_schema, open_writer, translated
 from telemetry_cli.store.migrate import FIRST_VERSION
 
 
@@ -34,6 +34,7 @@ def rebuild(config: Config, aside: str = "aside") -> Made:
 
     Raises `DatabaseTrouble` or `LockTimeout`, and then nothing has changed.
     """
+    check_place(config.db_path, config.owns_db_folder)
     if not journal.segments(config):
         raise DatabaseTrouble(f"there is no journal in {config.raw_dir} to make a database from")
     make_folder(os.path.dirname(config.db_path), may_be_link=not config.owns_db_folder)
@@ -105,7 +106,7 @@ def _genesis(config: Config) -> Iterator[tuple[str | None, str]]:
     if genesis == journal.PRUNED:
         return
     adopted = backups.snapshots(config)
-    if genesis is None and not adopted:
+    if genesis is None and not backups.any_snapshot(config):
         yield None, "the journal from its beginning"
     # The newest is what the journal was applied to: it may be adopted again, if its migration was cut off and it was written to since.
     yield from ((path, f"the adopted database {path} and the journal") for path in adopted)
@@ -248,6 +249,7 @@ def restore(config: Config, source: str) -> Made:
     """
     if not os.path.isfile(source):
         raise InvalidInput(f"FROM: there is no file {source}", f"Backups are in {config.backups_dir}")
+    check_place(config.db_path, config.owns_db_folder)
     make_folder(config.base_dir, may_be_link=True)
     make_folder(os.path.dirname(config.db_path), may_be_link=not config.owns_db_folder)
     with Lock(config.db_path + ".lock", time.monotonic() + config.lock_timeout):
@@ -255,7 +257,6 @@ def restore(config: Config, source: str) -> Made:
         maintenance.remove(fresh)
         try:
             maintenance.copy(source, fresh, time.monotonic() + config.lock_timeout)
-            maintenance.check(fresh)
             _settle(config, source, fresh)
             while _apply_some(config, fresh, None):
                 pass
@@ -267,6 +268,9 @@ def restore(config: Config, source: str) -> Made:
 def _settle(config: Config, source: str, fresh: str) -> None:
     """Make the copy of a backup one that this journal can be applied to."""
     version, cursor = maintenance.cursor_of(fresh)
+    found = maintenance.faults(fresh, 1) if version >= FIRST_VERSION else maintenance.damage(fresh)
+    if found:
+        raise DatabaseTrouble(f"{source} is damaged: {found[0]}", f"Take another backup; they are in {config.backups_dir}")
     if version >= FIRST_VERSION and belongs(config, fresh):
         return
     genesis = journal.genesis(config)

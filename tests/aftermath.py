@@ -42,6 +42,8 @@ def wrong_after(base: Path, facts: list[Fact]) -> str:
             answer = db.execute(query).fetchone()[0]
             if answer not in answers:
                 return f"{query}: {answer!r}, not one of {answers!r}"
+    except sqlite3.DatabaseError as error:
+        return str(error)
     finally:
         db.close()
     return ""

@@ -45,7 +45,7 @@ def db_backup(
 
 @command(db, "restore", "db:restore")
 def db_restore(
-    source: Annotated[str, Argument(metavar="FROM", help="A backup.")],
+    backup: Annotated[str, Argument(metavar="FROM", help="A backup.")],
 ) -> None:
     """Put a backup in place of the database, and apply the journal since.
 

@@ -32,9 +32,9 @@ _NAMES = ("agent_name", "job_type")
 _RUNS = ("run", "parent")
 _HOOKS = ("hook", "names", "release")
 #: Parameters that are files, or folders.
-_PATHS = ("db", "base_dir", "repo", "script", "contract", "input_", "file", "artifact", "to")
+_PATHS = ("db", "base_dir", "repo", "script", "contract", "input_", "file", "artifact", "to", "backup")
 _TIMES = ("today", "yesterday", "1h", "1d", "1w")
-_PERIODS = ("since", "until", "created_after", "created_before", "start_time_from", "start_time_to")
+_PERIODS = ("since", "until", "created_after", "created_before", "start_time_from", "start_time_to", "older_than")
 
 
 class Line:

@@ -11,7 +11,7 @@ from telemetry_cli.errors import InvalidInput, NotFound
 from telemetry_cli.locks import Lock
 from telemetry_cli.reader import open_for_reading, waiting
 from telemetry_cli.store import maintenance, prunable
-from telemetry_cli.store.database import translated
+from telemetry_cli.store.database import check_place, translated
 from telemetry_cli.store.migrate import CURRENT_VERSION
 
 
@@ -37,6 +37,7 @@ def drain(config: Config, output: str) -> Written:
 @handler(*WRITES)
 def migrate(config: Config, output: str) -> Written:
     """Bring an older database to the current schema; what was there before is kept."""
+    check_place(config.db_path, config.owns_db_folder)
     if not _is_there(config):
         raise NotFound(f"there is no database at {config.db_path}", "The first record makes one.")
     before = maintenance.version_of(config.db_path)
@@ -68,9 +69,9 @@ def backup(config: Config, output: str, *, to: str | None) -> Written:
 
 
 @handler(*WRITES)
-def restore(config: Config, output: str, *, source: str) -> Written:
+def restore(config: Config, output: str, *, backup: str) -> Written:
     """Put a backup in place and apply the journal since."""
-    made = recovery.restore(config, os.path.abspath(rules.text("FROM", source)))
+    made = recovery.restore(config, os.path.abspath(rules.text("FROM", backup)))
     return _made(config, made, f"restored {config.db_path}")
 
 

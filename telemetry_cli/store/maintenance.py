@@ -37,6 +37,8 @@ def copy(path: str, target: str, deadline: float) -> None:
             copied.execute("PRAGMA synchronous = OFF")
             copied.execute("PRAGMA journal_mode = OFF")
             source.backup(copied, progress=give_up, sleep=0.01)
+            # A copy of a database in WAL mode would have files beside it whenever it is looked at.
+            copied.execute("PRAGMA journal_mode = DELETE")
         finally:
             copied.close()
             source.close()

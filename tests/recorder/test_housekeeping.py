@@ -161,6 +161,8 @@ def test_a_backup_is_enough_to_begin_again(telemetry: Telemetry) -> None:
     shutil.copy(telemetry("db", "backup").line, saved := telemetry.home / "saved.sqlite")
     shutil.rmtree(telemetry.base)
     telemetry("db", "restore", str(saved))
+    (snapshot,) = backups(telemetry)
+    assert f'"genesis":"{snapshot.name.removeprefix("adopted_").removesuffix(".sqlite")}"'.encode() in journal_lines(telemetry)[0]
     assert telemetry.run(run)["status"] == "success"
     second = telemetry.start()
     assert ids(telemetry) == sorted([run, second])

@@ -136,6 +136,12 @@ def test_a_database_in_wal_mode(telemetry: Telemetry, fresh_schema: list[str]) -
     assert len(ids(telemetry)) == 4
     assert schema(telemetry.database) == fresh_schema
     assert telemetry.sql("PRAGMA journal_mode") == [("delete",)]
+    telemetry("db", "rebuild")
+    telemetry("doctor")
+    assert len(ids(telemetry)) == 4
+    telemetry("db", "restore", str(snapshots(telemetry)[0]))
+    assert len(ids(telemetry)) == 4
+    assert [path.name for path in (telemetry.base / "backups").iterdir() if path.suffix != ".sqlite"] == [".lock"]
 
 
 # Values that break a rule

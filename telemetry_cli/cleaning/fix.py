@@ -57,9 +57,8 @@ def fix(config: Config) -> tuple[list[Finding], list[Finding], list[str]]:
     for digest in replaced:
         blobs.forget(config, digest)
     left = list(scan(config))
-    notes += [f"{finding['place']} was put aside and is not used; delete it when nothing in it is needed" for finding in left if finding["where"] == "aside"][
-        :1
-    ]
+    if any(finding["where"] == "aside" for finding in left):
+        notes.append("a database that was put aside is not used, and not changed; delete it when nothing in it is needed")
     return found, left, notes
 
 

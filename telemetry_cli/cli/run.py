@@ -21,7 +21,7 @@ def start(
     """Record that a run began; prints its event_id."""
 
 
-@command(app, "exec", "execute:execute", shared=o.fields, without=("status", "start_time"), takes_rest=True)
+@command(app, "exec", "wrapped:execute", shared=o.fields, without=("status", "start_time"), takes_rest=True)
 def execute(
     command: Annotated[list[str], Argument(metavar="COMMAND [ARG]...", help="The command, as it would be typed; after -- .")],
     event_id: Annotated[str | None, Option("--event-id", metavar="ID", help="Idempotency key; auto derives it from the CI job and step.")] = None,

@@ -198,7 +198,7 @@ def test_a_line_without_one_of_its_parts_is_a_damaged_one(missing: str) -> None:
 def test_a_version_or_kind_of_the_future_is_not_skipped(db: sqlite3.Connection, changed: dict[str, object]) -> None:
     before = _dump(db)
     with pytest.raises(JournalTrouble):
-        apply(db, {"v": 1, **operation("run.end", 1, run="there")} | changed, b"line\n")
+        apply(db, {"v": 1, **operation("run.end", 1, run="there")} | changed, b"line\n", _no_blobs)
     assert _dump(db) == before
     assert db.execute("SELECT count(*) FROM op_results").fetchone() == (1,)
 

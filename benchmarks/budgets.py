@@ -9,7 +9,7 @@ from benchmarks.measure import Command, Compare, Measurement, Variant, added, me
 from benchmarks.peers import peer_program
 from benchmarks.world import World
 
-_WRITE, _READ, _PASS = "floor_write.py", "floor_read.py", "python -c pass"
+_WRITE, _READ, _STATS, _PASS = "floor_write.py", "floor_read.py", "floor_stats.py", "python -c pass"
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,15 @@ def _table(world: World, bases: Bases) -> tuple[Variant, ...]:
     return lambda _: world.telemetry(bases.few, "query", "--limit", "50"), lambda _: world.python("-c", "pass")
 
 
+def _stats(*options: str) -> Build:
+    """Figures over all runs against one aggregate; `options` may name a field to group by."""
+    return lambda world, bases: (lambda _: world.telemetry(bases.many, "stats", *options), lambda _: world.floor_stats(bases.many, *options[1:]))
+
+
+def _completion(*words: str) -> Build:
+    return lambda world, bases: (lambda _: world.completed(bases.many, *words), lambda _: world.python("-c", "pass"))
+
+
 def _exec(world: World, _: Bases) -> tuple[Variant, ...]:
     base, floor = world.base(), world.base()
     return lambda _: world.telemetry(base, "run", "exec", "--no-git", "--", "true"), lambda _: world.floor_write(floor)
@@ -135,6 +144,10 @@ BUDGETS = (
     Budget("run exec -- true", _WRITE, 2.2, ("run", "exec"), _exec),
     Budget("query -o json, newest 50 of many", _READ, 1.4, ("query",), _query_and_floor),
     Budget("the same query, many runs / 1,000", "1,000 runs", 1.2, ("query",), _query_many_and_few),
+    Budget("stats of many runs", _STATS, 3, ("stats",), _stats()),
+    Budget("stats of many runs by agent_name", _STATS, 3, ("stats",), _stats("--by", "agent_name")),
+    Budget("completion of a subcommand", _PASS, 12, ("completion",), _completion("run", "s")),
+    Budget("completion of a RUN among many", _PASS, 12, ("completion",), _completion("run", "show", "")),
     Budget("a table of 50 runs", _PASS, 9, ("query",), _table),
     Budget("--help, the slowest command's", _PASS, 24, (), _slowest_help),
     # A rate of at least 1.5 times theirs is at most two thirds of their time.

@@ -51,6 +51,10 @@ class World:
         """`telemetry PATH --help`."""
         return Command((program("telemetry"), *path, "--help"), self.env, str(self.home))
 
+    def completed(self, base: Path, *words: str) -> Command:
+        """What a shell asks at the TAB key: `words`, the last of which is to be completed."""
+        return Command((program("telemetry"), "_complete", "fish", "--", "--base-dir", str(base), *words), self.env, str(self.home))
+
     def python(self, *arguments: str) -> Command:
         """This interpreter."""
         return Command((sys.executable, *arguments), self.env, str(self.home))
@@ -66,6 +70,10 @@ class World:
     def floor_read(self, base: Path) -> Command:
         """The floor under a query."""
         return self.python(str(_HERE / "floor_read.py"), str(base / "db" / "telemetry.sqlite"))
+
+    def floor_stats(self, base: Path, *field: str) -> Command:
+        """The floor under figures over many runs."""
+        return self.python(str(_HERE / "floor_stats.py"), str(base / "db" / "telemetry.sqlite"), *field)
 
     def start(self, base: Path, *arguments: str, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Command:
         """`run start` as a CI step writes it."""

@@ -10,12 +10,12 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
-from datetime import UTC, datetime, timedelta, tzinfo
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Self
+from typing import Any
 from unittest import mock
 
 import typer
@@ -24,7 +24,6 @@ from rich.text import Text
 
 from telemetry_cli import clock, entry
 from telemetry_cli.cli.app import app, parse
-from telemetry_cli.render import tables
 
 HERE = Path(__file__).resolve().parent
 SCHEMA = re.compile(r"(<!-- schema: written by docs/generate.py -->\n).*?(<!-- /schema -->)", re.DOTALL)
@@ -86,19 +85,9 @@ def told(*argv: str, width: int = 80, base: str, ago: float = 0) -> str:
         return screen.getvalue()
 
 
-def _stopped_at(moment: datetime) -> ExitStack:
-    """The program's clock, stopped; also for a table that asks `datetime` itself."""
-
-    class Stopped(datetime):
-        @classmethod
-        def now(cls, tz: tzinfo | None = None) -> Self:
-            return cls.fromtimestamp(moment.timestamp(), tz)
-
-    stack = ExitStack()
-    stack.enter_context(mock.patch.object(clock, "now", lambda: moment))
-    if hasattr(tables, "datetime"):
-        stack.enter_context(mock.patch.object(tables, "datetime", Stopped))
-    return stack
+def _stopped_at(moment: datetime) -> AbstractContextManager[object]:
+    """The program's clock, stopped."""
+    return mock.patch.object(clock, "now", lambda: moment)
 
 
 def reference() -> str:

@@ -1,5 +1,7 @@
 """How questions are asked: catch up with the journal if that can be done, then read; say what an answer cannot contain."""
 
+from collections.abc import Sequence
+
 from telemetry_cli import journal
 from telemetry_cli.config import Config
 from telemetry_cli.errors import NotFound, TelemetryError
@@ -23,7 +25,7 @@ class Reading:
         """
         waiting = "; ".join(self.notes)
         if self.db is None:
-            raise NotFound(f"Run not found: {reference}", waiting)
+            raise NotFound(f"Run not found: {reference}", waiting or "Nothing has been recorded yet; begin with: telemetry run start")
         with translated(self.config.db_path):
             try:
                 id_, event_id, run_id, note = runs.resolve(self.db, reference)
@@ -32,6 +34,13 @@ class Reading:
         if note:
             self.notes.append(note)
         return self.db, id_, event_id, run_id
+
+    def prefixes(self, event_ids: Sequence[str]) -> dict[str, str]:
+        """Event ids → how much of each is worth showing, and is enough for a RUN."""
+        if self.db is None:
+            return {}
+        with translated(self.config.db_path):
+            return {event_id: runs.shortest_prefix(self.db, event_id) for event_id in event_ids}
 
 
 def open_for_reading(config: Config) -> Reading:

@@ -70,6 +70,14 @@ def event_id(name: str, value: str) -> str:
     return value
 
 
+def looks_random(event_id: str) -> bool:
+    """Tell whether a machine made the id: a UUID, 32 hex digits, or a ULID. Of others a beginning says more than an end hides."""
+    if len(event_id) == 26:
+        return event_id.isalnum() and event_id.isupper()
+    digits = event_id.replace("-", "")
+    return len(digits) == 32 and len(event_id) in (32, 36) and _HEX.issuperset(digits.lower())
+
+
 def run_id(name: str, value: str) -> str:
     """1 to 255 characters, no `/`, `\\`, NUL or control characters, not blank."""
     if 1 <= len(value) <= 255 and value.isascii() and value.isprintable() and not value.isspace() and "/" not in value and "\\" not in value:

@@ -27,6 +27,19 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"{PROGRAM} is not installed; run the tests with: ./dev test")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--first-cases`: enough to tell whether another Python runs it all, in a fraction of the time."""
+    parser.addoption("--first-cases", action="store_true", help="of every parametrized test run its first case only")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what `--first-cases` does not want."""
+    if config.getoption("--first-cases"):
+        first = {item.nodeid.partition("[")[0]: item for item in reversed(items)}
+        config.hook.pytest_deselected(items=[item for item in items if first[item.nodeid.partition("[")[0]] is not item])
+        items[:] = [item for item in items if first[item.nodeid.partition("[")[0]] is item]
+
+
 @pytest.fixture
 def telemetry(tmp_path: Path) -> Telemetry:
     """The program, with an empty base."""

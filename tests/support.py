@@ -49,7 +49,7 @@ class Telemetry:
         self.cwd = home / "work"
         self.cwd.mkdir(parents=True, exist_ok=True)
         self.env = {name: os.environ[name] for name in INHERITED if name in os.environ}
-        self.env |= {"HOME": str(home), "TELEMETRY_BASE_DIR": str(self.base), "GIT_CONFIG_NOSYSTEM": "1"}
+        self.env |= {"HOME": str(home), "TELEMETRY_BASE_DIR": str(self.base), "GIT_CONFIG_NOSYSTEM": "1", "PAGER": "cat"}
 
     @property
     def database(self) -> Path:

@@ -1,6 +1,7 @@
 """Blobs: what is kept comes back whole, and a name that leads elsewhere is refused."""
 
 import os
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def test_folder_and_file_are_private(config: Config) -> None:
 
 
 def test_a_content_that_breaks_off_leaves_nothing(config: Config) -> None:
-    def chunks():  # type: ignore[no-untyped-def]
+    def chunks() -> Iterator[bytes]:
         yield b"one"
         raise KeyboardInterrupt
 
@@ -64,7 +65,7 @@ def test_what_is_no_digest_is_refused(config: Config, name: str) -> None:
 
 
 @pytest.mark.parametrize("plant", [os.symlink, os.link])
-def test_links_are_refused(config: Config, tmp_path: Path, plant) -> None:  # type: ignore[no-untyped-def]
+def test_links_are_refused(config: Config, tmp_path: Path, plant: Callable[[Path, Path], None]) -> None:
     os.makedirs(config.blobs_dir)
     (tmp_path / "victim").write_text("secret")
     plant(tmp_path / "victim", Path(config.blobs_dir, DIGEST))

@@ -112,11 +112,13 @@ def test_released_even_when_the_work_fails(path: Path) -> None:
 
 def test_a_lock_file_deleted_while_it_is_being_locked_is_not_taken_for_the_lock(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between opening and locking another process may delete the file; a lock on what has no name excludes nobody."""
-    real, deleted = fcntl.flock, []
+    real = fcntl.flock
+    deleted: list[Path] = []
 
     def flock(descriptor: int, operation: int) -> None:
         if not deleted:
-            deleted.append(path.unlink())
+            path.unlink()
+            deleted.append(path)
         real(descriptor, operation)
 
     monkeypatch.setattr(fcntl, "flock", flock)

@@ -21,8 +21,6 @@ def import_(
         str | None, Option("--format", metavar="FORMAT", help="ndjson, json, csv, sqlite or legacy-ndjson; default by the file's name, NDJSON for -.")
     ] = None,
     atomic: Annotated[bool, Option("--atomic", help="All records or none; unknown keys are refused.")] = False,
-    output: o.Output = None,
-    json: o.Json = False,
 ) -> None:
     """Add the runs of a file, with their events and commits; what is there already stays as it is."""
 
@@ -30,7 +28,5 @@ def import_(
 def export(
     to: Annotated[str | None, Option("--to", metavar="FILE", help="The file; .gz packs it; - for stdout. Required.")] = None,
     format_: Annotated[str | None, Option("--format", metavar="FORMAT", help="ndjson, json, csv or parquet; default by the file's name, NDJSON for -.")] = None,
-    output: o.Output = None,
-    json: o.Json = False,
 ) -> None:
     """Write runs with their events and commits to a file, oldest first, all that match."""

@@ -27,8 +27,6 @@ def associate_commit(
     role: Annotated[str | None, Option("--role", metavar="ROLE", help="produced (the default), base or released.")] = None,
     children: Annotated[bool, Option("--children", help="Also for every run below that has no commit.")] = False,
     no_git: Annotated[bool, Option("--no-git", help="Do not look for a git repository.")] = False,
-    output: o.Output = None,
-    json: o.Json = False,
 ) -> None:
     """Associate a run with a commit."""
 
@@ -37,15 +35,13 @@ def commits(
     run: o.Run = None,
     commit: Annotated[str | None, Option("--commit", metavar="SHA", help="Only this commit, by at least 7 digits.")] = None,
     absolute: o.Absolute = False,
-    output: o.Output = None,
-    json: o.Json = False,
 ) -> None:
     """List the commits of a run, or the runs of a commit."""
 
 
-def commit_url(run: o.Run = None, output: o.Output = None, json: o.Json = False) -> None:
+def commit_url(run: o.Run = None) -> None:
     """Print the web address of a run's commit."""
 
 
-def repo_url(run: o.Run = None, output: o.Output = None, json: o.Json = False) -> None:
+def repo_url(run: o.Run = None) -> None:
     """Print the web address of a run's repository."""

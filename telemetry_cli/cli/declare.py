@@ -5,9 +5,13 @@ both doors end in the same pair.
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Annotated
 
 import typer
+
+from telemetry_cli.commands.result import Handler
 
 #: The handler as `module:function` below `telemetry_cli.commands`, and the parsed parameters by name.
 Call = tuple[str, dict[str, object]]
@@ -30,7 +34,10 @@ def help_without_subcommand(context: typer.Context) -> None:
 
 
 def command(app: typer.Typer, name: str, handler: str, shared: Callable[..., None] | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Register a declaration under `name`; the options of `shared`, which other commands have too, come before its own."""
+    """Register a declaration under `name`; the options of `shared`, which other commands have too, come before its own.
+
+    `-o` and `--json` come last, by the formats of the handler.
+    """
 
     def register(declaration: Callable[..., None]) -> Callable[..., None]:
         def parsed(**params: object) -> Call:
@@ -38,6 +45,7 @@ def command(app: typer.Typer, name: str, handler: str, shared: Callable[..., Non
 
         functions = (shared, declaration) if shared else (declaration,)
         parameters = [parameter for function in functions for parameter in inspect.signature(function).parameters.values()]
+        parameters += _output_options(load(handler).formats)
         # Typer reads the signature, and typing knows no such attribute of a function.
         parsed.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         parsed.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
@@ -46,3 +54,24 @@ def command(app: typer.Typer, name: str, handler: str, shared: Callable[..., Non
         return declaration
 
     return register
+
+
+def load(name: str) -> Handler:
+    """The handler of that name."""
+    module, _, function = name.partition(":")
+    handler: Handler = getattr(import_module(f"telemetry_cli.commands.{module}"), function)
+    return handler
+
+
+#: What a format's name alone does not say.
+_SAID = {"env": "env (shell exports, safe to eval)", "ids": "ids (an event_id a line)"}
+
+
+def _output_options(formats: Sequence[str]) -> list[inspect.Parameter]:
+    *others, last = (_SAID.get(name, name) for name in formats)
+    output = Annotated[str | None, typer.Option("-o", "--output", metavar="FORMAT", help=f"{', '.join(others)} or {last}.")]
+    json = Annotated[bool, typer.Option("--json", help="Short for -o json.")]
+    return [
+        inspect.Parameter("output", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=output),
+        inspect.Parameter("json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=json),
+    ]

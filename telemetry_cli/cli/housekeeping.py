@@ -5,7 +5,6 @@ from typing import Annotated
 import typer
 from typer import Argument
 
-from telemetry_cli.cli import options as o
 from telemetry_cli.cli.declare import command, group
 
 db = group("The database.")
@@ -18,33 +17,31 @@ def add_to(app: typer.Typer) -> None:
 
 
 @command(db, "path", "db:path")
-def db_path(output: o.Output = None, json: o.Json = False) -> None:
+def db_path() -> None:
     """Print where the database is."""
 
 
 @command(db, "drain", "db:drain")
-def db_drain(output: o.Output = None, json: o.Json = False) -> None:
+def db_drain() -> None:
     """Apply every durable record that is not in the database yet."""
 
 
 @command(db, "rebuild", "db:rebuild")
-def db_rebuild(output: o.Output = None, json: o.Json = False) -> None:
+def db_rebuild() -> None:
     """Make the database again from the journal; the old one is put aside."""
 
 
 @command(config, "show", "settings:show")
-def config_show(output: o.Output = None, json: o.Json = False) -> None:
+def config_show() -> None:
     """Show each setting, its value and where it came from."""
 
 
 @command(config, "path", "settings:path")
-def config_path(output: o.Output = None, json: o.Json = False) -> None:
+def config_path() -> None:
     """Print where the config file is, or would be."""
 
 
 def completion(
     shell: Annotated[str, Argument(metavar="SHELL", help="bash, zsh, fish or powershell.")],
-    output: o.Output = None,
-    json: o.Json = False,
 ) -> None:
     """Print the script that completes command lines."""

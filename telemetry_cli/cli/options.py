@@ -7,8 +7,6 @@ from typer import Argument, Option
 Run = Annotated[str | None, Argument(metavar="RUN", help="event_id, run_id, a prefix of 4 characters or more, @last, @last:AGENT or @current (the default).")]
 RunOption = Annotated[str | None, Option("--run", metavar="RUN", help="The run; default $TELEMETRY_EVENT_ID.")]
 
-Output = Annotated[str | None, Option("-o", "--output", metavar="FORMAT", help="Output format.")]
-Json = Annotated[bool, Option("--json", help="Short for -o json.")]
 Absolute = Annotated[bool, Option("--absolute", help="Full times in tables instead of ages.")]
 
 Status = Annotated[str | None, Option("--status", metavar="STATUS", help="running, success, failure, partial, timeout or cancelled.")]

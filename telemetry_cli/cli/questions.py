@@ -27,16 +27,12 @@ def query(
     count: Annotated[bool, Option("--count", help="Print how many match, whatever the limit.")] = False,
     watch: Annotated[str | None, Option("--watch", metavar="SECONDS", help="Ask again every so many seconds, and redraw; Ctrl-C ends.")] = None,
     absolute: o.Absolute = False,
-    output: Annotated[str | None, Option("-o", "--output", metavar="FORMAT", help="table, json, jsonl, csv or ids.")] = None,
-    json: o.Json = False,
 ) -> None:
     """List runs, newest first."""
 
 
 def stats(
     by: Annotated[str | None, Option("--by", metavar="FIELD", help="One row per value of this field, or per day or hour (UTC).")] = None,
-    output: o.Output = None,
-    json: o.Json = False,
 ) -> None:
     """Show counts, success rate and durations."""
 
@@ -44,15 +40,13 @@ def stats(
 def sql(
     statement: Annotated[str, Argument(metavar="SQL", help="One SELECT; nothing but reading is allowed.")],
     timeout: Annotated[str | None, Option("--timeout", metavar="DURATION", help="How long it may take; default 10s.")] = None,
-    output: o.Output = None,
-    json: o.Json = False,
 ) -> None:
     """Ask the database in SQL, read-only."""
 
 
-def status_(output: o.Output = None, json: o.Json = False) -> None:
+def status_() -> None:
     """Show what ran last, what runs, and whether all is well."""
 
 
-def metadata(output: o.Output = None, json: o.Json = False) -> None:
+def metadata() -> None:
     """Show which agent names and job types there are."""

@@ -15,8 +15,6 @@ def start(
     event_id: Annotated[str | None, Option("--event-id", metavar="ID", help="Idempotency key; the same one again records nothing.")] = None,
     run_id: Annotated[str | None, Option("--run-id", metavar="ID", help="A name for people; default from time and agent.")] = None,
     no_git: Annotated[bool, Option("--no-git", help="Do not look for a git repository.")] = False,
-    output: Annotated[str | None, Option("-o", "--output", metavar="FORMAT", help="text, json, or env: shell exports, safe to eval.")] = None,
-    json: o.Json = False,
 ) -> None:
     """Record that a run began; prints its event_id."""
 
@@ -39,8 +37,6 @@ def end(
     context: o.Context = None,
     metric: o.Metric = None,
     force: Annotated[bool, Option("--force", help="End a run again that has already ended.")] = False,
-    output: o.Output = None,
-    json: o.Json = False,
 ) -> None:
     """Record how a run ended."""
 
@@ -53,8 +49,6 @@ def update(
     output_summary: o.OutputSummary = None,
     error_summary: o.ErrorSummary = None,
     error_details: o.ErrorDetails = None,
-    output: o.Output = None,
-    json: o.Json = False,
 ) -> None:
     """Set fields of a run; an empty text clears a field."""
 
@@ -69,8 +63,6 @@ def event(
     trace_id: Annotated[str | None, Option("--trace-id", metavar="ID", help="Trace.")] = None,
     span_id: Annotated[str | None, Option("--span-id", metavar="ID", help="Span.")] = None,
     parent_span_id: Annotated[str | None, Option("--parent-span-id", metavar="ID", help="Parent span.")] = None,
-    output: o.Output = None,
-    json: o.Json = False,
 ) -> None:
     """Record that something happened during a run."""
 
@@ -80,17 +72,15 @@ def events(
     run: o.Run = None,
     type_: Annotated[str | None, Option("--type", metavar="TYPE", help="Only events of this type.")] = None,
     absolute: o.Absolute = False,
-    output: o.Output = None,
-    json: o.Json = False,
 ) -> None:
     """List the events of a run, oldest first."""
 
 
 @command(app, "tree", "run:tree")
-def tree(run: o.Run = None, output: o.Output = None, json: o.Json = False) -> None:
+def tree(run: o.Run = None) -> None:
     """Show a run and everything that was started under it."""
 
 
 @command(app, "show", "run:show")
-def show(run: o.Run = None, absolute: o.Absolute = False, output: o.Output = None, json: o.Json = False) -> None:
+def show(run: o.Run = None, absolute: o.Absolute = False) -> None:
     """Show one run with its events, commits and children."""

@@ -5,14 +5,13 @@ Command path → (handler, options, positionals, defaults, whether it records). 
 a flag, or repeatable.
 """
 
-import importlib
 import sys
 from typing import Any
 
 import typer.main
 
 from telemetry_cli.cli.app import app
-from telemetry_cli.cli.declare import Call
+from telemetry_cli.cli.declare import Call, load
 
 _HEADING = '''"""The fast door's table, generated from the Typer app by `python -m telemetry_cli.cli.table`. Never edited."""
 
@@ -84,10 +83,8 @@ def _entry(command: Any) -> tuple[str, ...]:
             options |= dict.fromkeys(parameter.opts, f"({name!r}, {kind})")
         defaults[name] = parameter.default
     call: Call = command.callback()
-    module, _, function = call[0].partition(":")
-    handler = getattr(importlib.import_module(f"telemetry_cli.commands.{module}"), function)
     options_text = "{" + ", ".join(f"{spelling!r}: {target}" for spelling, target in options.items()) + "}"
-    return repr(call[0]), options_text, repr(tuple(positionals)), repr(defaults), repr(handler.records)
+    return repr(call[0]), options_text, repr(tuple(positionals)), repr(defaults), repr(load(call[0]).records)
 
 
 if __name__ == "__main__":

@@ -106,7 +106,7 @@ def ledger(config: Config, output: str, *, run: str | None, commit: str | None, 
     if reading.db:
         with translated(config.db_path):
             rows = commits.ledger(reading.db, event_id, prefix)
-    return Listing("commits", commits.COLUMNS, rows, reading.notes, absolute=absolute)
+    return Listing("commits", commits.COLUMNS, rows, reading.notes, absolute=absolute, prefixes=reading.prefixes)
 
 
 @handler(*WRITES)

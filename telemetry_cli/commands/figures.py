@@ -37,7 +37,9 @@ def stats(
         filters = narrowed.settle(db)
     with translated(config.db_path), narrowed.guard(config, db):
         rows = statistics.groups(db, filters, grouping)
-    return Listing("stats", statistics.COLUMNS, rows, reading.notes)
+        if output == "table":
+            statistics.add_trends(db, filters, grouping, rows)
+    return Listing("stats", statistics.COLUMNS, rows, reading.notes, prefixes=reading.prefixes, by=by)
 
 
 @handler("table", "json")
@@ -53,9 +55,10 @@ def status(config: Config, output: str) -> Card:
         data = runs.overview(db, clock.stamp(clock.now() - timedelta(days=1)))
         last, going = ([presented(row, config.url_styles) for row in runs.select(db, filters, guard)] for filters in (newest, running))
     known = {row["id"] for row in last}
-    shown = {"last runs": last, "running since longer": [row for row in going if row["id"] not in known]}
+    shown = {"last runs": last, "still running": [row for row in going if row["id"] not in known]}
     data |= {"buffered": waiting(config), "db_path": config.db_path, "journal_mode": "DELETE", "synchronous": config.synchronous}
-    return Card("status", data, reading.notes, beside={heading: rows for heading, rows in shown.items() if rows or heading == "last runs"})
+    beside = {heading: rows for heading, rows in shown.items() if rows or heading == "last runs"}
+    return Card("status", data, reading.notes, beside=beside, prefixes=reading.prefixes)
 
 
 @handler(*READS)

@@ -36,25 +36,34 @@ def query(
     **others: str | None,
 ) -> Result:
     """The runs that match every filter."""
-    narrowed = narrowing(clock.now(), agent_name=agent_name, job_type=job_type, status=status, product=product, **others)
-    filters = narrowed.filters
-    if sort is not None:
-        filters.sort_by("--sort", sort)
-    filters.reverse = reverse
-    filters.limit = rules.count("--limit", limit) if limit is not None else _TABLE_LIMIT if output == "table" else _LIMIT
-    filters.offset = rules.count("--offset", offset) if offset is not None else 0
+
+    def narrowed_now() -> Narrowing:
+        narrowed = narrowing(clock.now(), agent_name=agent_name, job_type=job_type, status=status, product=product, **others)
+        filters = narrowed.filters
+        if sort is not None:
+            filters.sort_by("--sort", sort)
+        filters.reverse = reverse
+        filters.limit = rules.count("--limit", limit) if limit is not None else _TABLE_LIMIT if output == "table" else _LIMIT
+        filters.offset = rules.count("--offset", offset) if offset is not None else 0
+        return narrowed
+
     chosen = _columns(columns) if columns is not None else None
 
     def ask() -> Listing:
+        narrowed = narrowed_now()
         reading = _settled(config, narrowed)
         rows = _rows(reading, narrowed, chosen if output != "ids" else None)
-        return Listing("runs", chosen or RUN_COLUMNS, rows, reading.notes, chosen=chosen is not None, absolute=absolute)
+        is_chosen = chosen is not None
+        return Listing("runs", chosen or RUN_COLUMNS, rows, reading.notes, chosen=is_chosen, absolute=absolute, prefixes=reading.prefixes)
 
     if watch is not None:
         if output != "table" or count:
             raise InvalidInput("--watch: only a table can be watched; leave --output, --json and --count out")
         return Watched(ask, rules.interval("--watch", watch))
-    return _counted(_settled(config, narrowed), narrowed) if count else ask()
+    if count:
+        narrowed = narrowed_now()
+        return _counted(_settled(config, narrowed), narrowed)
+    return ask()
 
 
 def _settled(config: Config, narrowed: Narrowing) -> Reading:

@@ -1,6 +1,6 @@
 """What handlers return; `render` turns it into text."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from telemetry_cli.config import Config
 
@@ -24,21 +24,41 @@ class Written:
         self.code = code
 
 
-class Listing:
-    """Rows, made as they are asked for: `view` names their table, `columns` their order, `key` the field that `-o ids` prints.
+#: Event ids → how much of each is shown, and is enough for a RUN.
+Prefixes = Callable[[Sequence[str]], Mapping[str, str]]
 
-    `chosen` tells that the user named the columns; the runs in `marked` (by event_id) are made to stand out.
+
+def _whole(event_ids: Sequence[str]) -> Mapping[str, str]:
+    return {event_id: event_id for event_id in event_ids}
+
+
+class Listing:
+    """Rows, made as they are asked for: `view` names their table, `columns` their order.
+
+    `chosen` tells that the user named the columns; the runs in `marked` (by event_id) are made to stand out. Tables shorten
+    event ids to `prefixes`; figures are grouped `by` a field.
     """
 
     def __init__(
-        self, view: str, columns: Sequence[str], rows: Iterable[Record], notes: Sequence[str] = (), *, chosen: bool = False, absolute: bool = False
+        self,
+        view: str,
+        columns: Sequence[str],
+        rows: Iterable[Record],
+        notes: Sequence[str] = (),
+        *,
+        chosen: bool = False,
+        absolute: bool = False,
+        prefixes: Prefixes = _whole,
+        by: str | None = None,
     ) -> None:
         self.view = view
+        self.by = by
         self.columns = columns
         self.rows = rows
         self.notes = list(notes)
         self.chosen = chosen
         self.absolute = absolute
+        self.prefixes = prefixes
         self.marked: set[object] = set()
 
 
@@ -87,7 +107,17 @@ class Streamed:
 class Card:
     """One thing with all its fields; `beside` are runs that its table shows too, under a heading each."""
 
-    def __init__(self, view: str, data: Record, notes: Sequence[str] = (), *, absolute: bool = False, beside: dict[str, list[Record]] | None = None) -> None:
+    def __init__(
+        self,
+        view: str,
+        data: Record,
+        notes: Sequence[str] = (),
+        *,
+        absolute: bool = False,
+        beside: dict[str, list[Record]] | None = None,
+        prefixes: Prefixes = _whole,
+    ) -> None:
+        self.prefixes = prefixes
         self.view = view
         self.data = data
         self.beside = beside or {}

@@ -228,7 +228,7 @@ def show(config: Config, output: str, *, run: str | None, absolute: bool) -> Car
         data["events"] = [presented_event(row) for row in runs.events(db, event_id)]
         data["commits"] = commits.ledger(db, event_id)
         data["children"] = runs.children(db, event_id, run_id)
-    return Card("run", data, reading.notes, absolute=absolute)
+    return Card("run", data, reading.notes, absolute=absolute, prefixes=reading.prefixes)
 
 
 @handler(*ONE)
@@ -238,7 +238,7 @@ def tree(config: Config, output: str, *, run: str | None) -> Card:
     reading = open_for_reading(config)
     db, _, event_id, _ = reading.run(reference)
     with translated(config.db_path):
-        return Card("tree", _nested(runs.tree(db, event_id)), reading.notes)
+        return Card("tree", _nested(runs.tree(db, event_id)), reading.notes, prefixes=reading.prefixes)
 
 
 def _nested(rows: list[dict[str, object]]) -> dict[str, object]:

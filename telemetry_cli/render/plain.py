@@ -69,16 +69,24 @@ def show(result: Result, output: str) -> None:
         watch.follow(result)
     elif isinstance(result, Streamed):
         _write(_LISTINGS[result.shape](result.listing))
-    elif isinstance(result, Card | Listing) and output == "table":
-        from telemetry_cli.render import tables
-
-        _write(tables.draw(result))
     elif isinstance(result, Written):
         _write(_written(result, output))
-    elif isinstance(result, Card):
-        _write(iter([_json(result.data) + "\n"]))
+    elif sys.stdout.isatty():
+        from telemetry_cli.render import pager
+
+        pager.through(_answer(result, output), _put)
+        _put("")
     else:
-        _write(_LISTINGS[output](result))
+        _write(_answer(result, output))
+
+
+def _answer(result: Card | Listing, output: str) -> Iterator[str]:
+    """An answer as text, made as it is printed."""
+    if output == "table":
+        from telemetry_cli.render import tables
+
+        return tables.draw(result)
+    return iter([_json(result.data) + "\n"]) if isinstance(result, Card) else _LISTINGS[output](result)
 
 
 def show_words(lines: list[str]) -> None:

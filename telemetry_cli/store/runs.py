@@ -2,8 +2,10 @@
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from os.path import commonprefix
 
 from telemetry_cli.errors import Conflict, InvalidInput, NotFound
+from telemetry_cli.rules import looks_random
 from telemetry_cli.store import search
 from telemetry_cli.store.database import translated
 from telemetry_cli.store.sandbox import confined
@@ -35,6 +37,8 @@ TIMES = {
 _PAGE = 500
 _MOST_CANDIDATES = 10
 _DEEPEST_TREE = 100
+#: How much of an event id is shown at least.
+_RANDOM_PREFIX, _READABLE_PREFIX = 8, 20
 
 
 # RUN
@@ -78,6 +82,22 @@ def _by_prefix(db: sqlite3.Connection, prefix: str) -> list[tuple[int, str, str]
         "SELECT id, event_id, run_id FROM agent_runs WHERE event_id >= ? AND event_id < ? ORDER BY event_id LIMIT ?",
         (prefix, prefix + "\U0010ffff", _MOST_CANDIDATES + 1),
     ).fetchall()
+
+
+def shortest_prefix(db: sqlite3.Connection, event_id: str) -> str:
+    """The beginning of an event id that is shown in its place: it means this run and no other.
+
+    Of a random one 8 characters, so that it goes on being enough for a while; of one that somebody made up 20. More where a
+    neighbour in the index begins the same, or a run is named like that.
+    """
+    need = _RANDOM_PREFIX if looks_random(event_id) else _READABLE_PREFIX
+    neighbours = db.execute(
+        "SELECT max(event_id) FROM agent_runs WHERE event_id < ?1 UNION ALL SELECT min(event_id) FROM agent_runs WHERE event_id > ?1", (event_id,)
+    ).fetchall()
+    need = max(need, *(len(commonprefix((event_id, other or ""))) + 1 for (other,) in neighbours))  # noqa: RUF071 - characters are what is compared
+    while need < len(event_id) and db.execute("SELECT 1 FROM agent_runs WHERE run_id = ?", (event_id[:need],)).fetchone():
+        need += 1
+    return event_id[:need]
 
 
 def _more(candidates: Sequence[object]) -> str:
@@ -197,7 +217,7 @@ def get(db: sqlite3.Connection, id_: int) -> Row:
 def children(db: sqlite3.Connection, event_id: str, run_id: str) -> list[Row]:
     """The runs that were started under this one, oldest first."""
     rows = db.execute(
-        "SELECT event_id, run_id, agent_name, job_type, status, duration_ms, start_time FROM agent_runs"
+        "SELECT event_id, run_id, agent_name, job_type, status, start_time, end_time, duration_ms FROM agent_runs"
         " WHERE parent_run_id IN (?, ?) AND event_id <> ? ORDER BY start_time, id",
         (event_id, run_id, event_id),
     ).fetchall()

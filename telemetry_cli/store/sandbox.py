@@ -2,8 +2,10 @@
 
 import itertools
 import json
+import os
 import sqlite3
 import time
+from _thread import LockType, allocate_lock, start_new_thread
 from collections.abc import Callable, Iterator
 
 from telemetry_cli.errors import InvalidInput, Refused
@@ -24,9 +26,15 @@ FUNCTIONS = frozenset(
         "typeof", "unhex", "unicode", "unixepoch", "unlikely", "upper", "->", "->>",
     )
 )  # fmt: skip
+#: What is done before a process is ended in the middle of a function: a terminal gets its screen back.
+before_the_end: list[Callable[[], None]] = []
 _READS = (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_RECURSIVE)
 _INSTRUCTIONS_BETWEEN_LOOKS = 20_000
-_PAGE = 500
+#: How long after the limit a function that cannot be interrupted may go on.
+_GRACE_SECONDS = 0.5
+#: How many bytes of text are kept in memory, more or less, before the rest of the rows go to a file.
+_IN_MEMORY = 4 * 1024 * 1024
+_BYTES_OF_A_ROW = 200
 _NO_LIMIT = 1_000_000_000
 _LONGEST_VALUE = LARGEST_DOCUMENT + 1024 * 1024
 
@@ -35,7 +43,7 @@ class confined:  # noqa: N801 - reads as a clause: `with confined(db, "--where",
     """Confine a connection while it runs what the user wrote under `name`.
 
     Raises `Refused` for anything but reading, and `InvalidInput` for what SQLite does not understand (pointing at the place
-    in `text`) and past `seconds`.
+    in `text`) and past `seconds`. A single function that goes on past that, where SQLite cannot be interrupted, ends the process.
     """
 
     def __init__(self, db: Connection, name: str, text: str, seconds: float) -> None:
@@ -43,6 +51,8 @@ class confined:  # noqa: N801 - reads as a clause: `with confined(db, "--where",
         self.name = name
         self.text = text
         self.seconds = seconds
+        self.over = InvalidInput(f"{name}: took longer than {seconds:g} s", "Narrow it down, or raise the limit where there is one.")
+        self._running = allocate_lock()
 
     def __enter__(self) -> None:
         stop_at = time.monotonic() + self.seconds
@@ -51,8 +61,11 @@ class confined:  # noqa: N801 - reads as a clause: `with confined(db, "--where",
         self.db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE)
         self.db.set_authorizer(_authorize)
         self.db.set_progress_handler(lambda: int(time.monotonic() > stop_at), _INSTRUCTIONS_BETWEEN_LOOKS)
+        self._running.acquire()
+        start_new_thread(_end_when_over, (self._running, self.seconds + _GRACE_SECONDS, self.over))
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        self._running.release()
         self.db.set_progress_handler(None, 0)
         self.db.set_authorizer(None)
         self.db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _NO_LIMIT)
@@ -69,11 +82,23 @@ class confined:  # noqa: N801 - reads as a clause: `with confined(db, "--where",
                 f"{self.name}: {message}: only reading is allowed here", "Deterministic functions may be used; nothing may be changed, attached or loaded."
             )
         if code == sqlite3.SQLITE_INTERRUPT:
-            return InvalidInput(f"{self.name}: took longer than {self.seconds:g} s", "Narrow it down, or raise the limit where there is one.")
+            return self.over
         if code in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_RANGE):
             unfinished = 'near ")"' in message and ")" not in self.text
             return InvalidInput(f"{self.name}: {'it is not finished' if unfinished else message}", pointed_at(self.text, message))
         return None
+
+
+def _end_when_over(running: LockType, seconds: float, error: InvalidInput) -> None:
+    """End the process when the lock is still held after so many seconds. Nothing is being written: reading is all it can do."""
+    if running.acquire(timeout=seconds):
+        return
+    try:
+        for act in before_the_end:
+            act()
+        os.write(2, f"telemetry: error: {error.message}\n  {error.hint}\n".encode(errors="backslashreplace"))
+    finally:
+        os._exit(error.exit_code)
 
 
 def _authorize(action: int, first: str | None, second: str | None, _database: str | None, _inside: str | None) -> int:
@@ -111,10 +136,15 @@ def _distinct(names: list[str]) -> list[str]:
 
 
 def _kept(cursor: sqlite3.Cursor) -> Iterator[list[object]]:
-    """Every row, fetched now: a first page in memory, more in an unnamed file. No cursor is left open for a slow reader."""
-    first = [[_plain(value) for value in row] for row in cursor.fetchmany(_PAGE)]
-    if len(first) < _PAGE:
-        return iter(first)
+    """Every row, fetched now: the first in memory, more in an unnamed file. No cursor is left open for a slow reader."""
+    first: list[list[object]] = []
+    room = _IN_MEMORY
+    while room > 0:
+        row = cursor.fetchone()
+        if row is None:
+            return iter(first)
+        first.append([_plain(value) for value in row])
+        room -= _BYTES_OF_A_ROW + sum(len(value) for value in row if isinstance(value, (str, bytes)))
     import tempfile
 
     spool = tempfile.TemporaryFile("w+", encoding="utf-8")
@@ -139,7 +169,7 @@ def tokens(text: str) -> Iterator[tuple[int, str]]:
     while offset < len(text):
         end = _token_end(text, offset)
         token = text[offset:end]
-        if not token.isspace() and not token.startswith(("--", "/*")):
+        if not token.isspace() and not token.startswith("--") and not (token.startswith("/*") and _is_closed(token)):
             yield offset, token
         offset = end
 
@@ -167,7 +197,7 @@ def _is_closed(token: str) -> bool:
     """Tell whether a quoted token has its closing quote; others have none to miss."""
     closer = {"'": "'", '"': '"', "`": "`", "[": "]"}.get(token[0])
     if closer is None:
-        return not token.startswith("/*") or token.endswith("*/")
+        return not token.startswith("/*") or (token.endswith("*/") and len(token) > 3)
     return len(token) > 1 and token.endswith(closer) and (closer == "]" or token.count(closer) % 2 == 0)
 
 
@@ -200,12 +230,16 @@ def expression(name: str, text: str) -> str:
         if word == ";" or depth < 0:
             raise InvalidInput(f"{name}: an expression ends at {word!r}", _caret(text, offset, 1))
         if word[0] in "?:@$" or not _is_closed(word):
-            raise InvalidInput(f"{name}: {'there is no such parameter' if word[0] in '?:@$' else 'a quote is not closed'}", _caret(text, offset, 1))
+            raise InvalidInput(f"{name}: {_unfit(word)}", _caret(text, offset, 1))
     if not found:
         raise InvalidInput(f"{name}: an empty expression; give one such as: duration_ms > 5000 and metrics_json->>'tokens' > 100")
     if depth:
         raise InvalidInput(f"{name}: a bracket is not closed", text)
     return f"(\n{identifiers_only(text)}\n)"
+
+
+def _unfit(word: str) -> str:
+    return "there is no such parameter" if word[0] in "?:@$" else "a comment is not closed" if word.startswith("/*") else "a quote is not closed"
 
 
 def pointed_at(text: str, message: str) -> str:
@@ -220,7 +254,10 @@ def pointed_at(text: str, message: str) -> str:
         return _caret(text, place, len(name)) if place is not None else ""
     column = message.rpartition(": ")[2].rpartition(".")[2]
     found = next((offset for offset, word in tokens(text) if column and word[0] != "'" and word.strip('"`[]').lower() == column.lower()), None)
-    return _caret(text, found, len(column)) if found is not None else ""
+    if found is None:
+        return ""
+    quoted = f"\n  Text stands in single quotes: '{column}'" if text.startswith('"', found) else ""
+    return _caret(text, found, len(column) + 2 * bool(quoted)) + quoted
 
 
 def _goes_on(beginning: str) -> bool:

@@ -1,5 +1,7 @@
 """Figures over many runs, from SQL alone: no row is loaded into Python that is not a group of the answer."""
 
+from datetime import UTC, datetime, timedelta
+
 from telemetry_cli.errors import InvalidInput
 from telemetry_cli.rules import STATUSES
 from telemetry_cli.store import runs
@@ -8,6 +10,10 @@ from telemetry_cli.store.runs import Filters, Row
 
 _PARTS = {"day": "substr(start_time, 1, 10)", "hour": "substr(start_time, 1, 13) || ':00Z'"}
 ITEMS = ("items_discovered", "items_succeeded", "items_failed", "items_skipped")
+#: How many parts a trend has, and what its times are cut to: (characters, the time that they tell apart).
+_PARTS_OF_A_TREND = 24
+_PREFIXES = ((10, timedelta(days=1)), (13, timedelta(hours=1)), (16, timedelta(minutes=1)), (19, timedelta(seconds=1)))
+_LONGEST_PREFIX = 23
 COLUMNS = ("group", "runs", *STATUSES, "success_rate", "p50_ms", "p95_ms", "max_ms", *ITEMS)
 
 _P50, _P95 = "(ended * 50 + 99) / 100", "(ended * 95 + 99) / 100"
@@ -58,6 +64,28 @@ def groups(db: Connection, filters: Filters, by: str | None) -> list[Row]:
     parts = {"grouping": by or "NULL", "items": ", ".join(ITEMS), "totals": _TOTALS, "p50": _P50, "p95": _P95}
     rows = db.execute((_MANY if by else _ONE).format(where=filters.where, **parts), filters.values).fetchall()
     return [_figures(dict(row)) for row in rows]
+
+
+def add_trends(db: Connection, filters: Filters, by: str | None, groups: list[Row]) -> None:
+    """Give each group its `share`, its runs over the largest group's, and its `trend`: runs per equal part of the time covered.
+
+    The trend is empty where there is but one moment, the share null where there is but one group.
+    """
+    bounds = f"SELECT (SELECT min(start_time) FROM agent_runs {filters.where}), (SELECT max(start_time) FROM agent_runs {filters.where})"
+    first, last = (datetime.fromisoformat(moment) if moment else None for moment in db.execute(bounds, (*filters.values, *filters.values)).fetchone())
+    trends: dict[object, list[int]] = {}
+    if first and last and first < last:
+        # As coarse as will do: what one value of the prefix covers falls into one part as a whole, more or less.
+        digits = next((digits for digits, unit in _PREFIXES if (last - first) / unit >= _PARTS_OF_A_TREND), _LONGEST_PREFIX)
+        counted = f"SELECT {by or 'NULL'}, substr(start_time, 1, {digits}), count(*) FROM agent_runs {filters.where} GROUP BY 1, 2"
+        for group, prefix, number in db.execute(counted, filters.values):
+            moment = datetime.fromisoformat(prefix).replace(tzinfo=UTC)
+            part = min(int((moment - first) / (last - first) * _PARTS_OF_A_TREND), _PARTS_OF_A_TREND - 1)
+            trends.setdefault(group, [0] * _PARTS_OF_A_TREND)[max(part, 0)] += number
+    most = max((int(str(row["runs"])) for row in groups), default=0)
+    for row in groups:
+        row["share"] = int(str(row["runs"])) / most if len(groups) > 1 else None
+        row["trend"] = trends.get(row["group"], [])
 
 
 def _figures(row: Row) -> Row:

@@ -132,3 +132,22 @@ def test_a_write_by_an_ambiguous_name_says_which_was_taken(telemetry: Telemetry)
 
 def test_last_without_any_run(telemetry: Telemetry) -> None:
     assert "Run not found: @last" in telemetry("run", "show", "@last", code=3).err
+
+
+SHOWN = [("query",), ("status",), ("run", "tree", "parent"), ("run", "show", "parent"), ("commits", "--commit", "abcdef1")]
+
+
+@pytest.mark.parametrize("argv", SHOWN, ids=" ".join)
+def test_a_shortened_id_in_a_table_is_a_run_even_where_its_twin_is_not_shown(telemetry: Telemetry, argv: tuple[str, ...]) -> None:
+    telemetry.start("--event-id", "parent", "--no-git")
+    shown, twin = "0123abcd-0000-4000-8000-00000000000a", "0123abcd-0000-4000-8001-000000000000"
+    telemetry.start("--event-id", shown, "--parent", "parent", "--agent-name", "shown", "--no-git")
+    telemetry("associate-commit", shown, "--commit", "abcdef1", "--no-git")
+    telemetry.start("--event-id", twin, "--start-time", "9d", "--agent-name", "twin", "--no-git")
+    if argv[0] in ("query", "status"):
+        # Pushed out of what is shown.
+        telemetry("run", "update", twin, "--item-name", "twin")
+        argv = (*argv, "--agent-name", "shown") if argv[0] == "query" else argv
+    prefix = next(word for word in telemetry(*argv).out.split() if word.startswith("0123abcd"))
+    assert len(prefix) < len(shown)
+    assert telemetry.run(prefix)["event_id"] in ((shown, twin) if argv[0] == "status" else (shown,))

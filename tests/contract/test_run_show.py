@@ -72,3 +72,18 @@ def test_a_long_value_is_shown_whole(known: Telemetry) -> None:
     known("run", "update", "known-run", "--error-details", "word " * 200 + "END")
     shown = known("run", "show", "known-run").out
     assert (shown.count("word"), shown.count("END")) == (200, 1)
+
+
+def test_of_many_events_the_card_shows_the_last(telemetry: Telemetry) -> None:
+    event_id = telemetry.start("--no-git")
+    for number in range(25):
+        telemetry("run", "event", f"step{number:02}", "--run", event_id)
+    card = telemetry("run", "show", event_id).out
+    assert [f"step{number:02}" in card for number in range(25)] == [False] * 5 + [True] * 20
+    assert "telemetry run events" in card
+    assert len(telemetry("run", "show", event_id, "-o", "json").json["events"]) == 25
+
+
+def test_the_card_begins_with_what_is_asked_first(rich: Telemetry) -> None:
+    names = [line.split()[0] for line in rich("run", "show", "@last").out.splitlines()[:5]]
+    assert names == ["event_id", "run_id", "agent_name", "job_type", "status"]

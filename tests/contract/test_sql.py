@@ -5,11 +5,13 @@ import io
 import json
 import random
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import Telemetry
+from support import PROGRAM, Telemetry
 
 DOCUMENTED = {0, 1, 2, 3, 4, 5, 6}  # neither 70, a defect, nor a signal
 
@@ -166,6 +168,27 @@ def test_the_time_limit_holds_for_rows_too(two: Telemetry) -> None:
     assert ran.out == ""
 
 
+#: One call of one function, for which SQLite does not look whether it should stop.
+LONG_CALL = "instr(printf('%.16000000c', 'a'), printf('%.8000000c', 'a') || 'b') > 0"
+
+
+@pytest.mark.parametrize("output", ["table", "json"])
+def test_the_time_limit_holds_inside_a_function(two: Telemetry, output: str) -> None:
+    began = time.monotonic()
+    ran = two("sql", f"select {LONG_CALL}", "--timeout", "300ms", "-o", output, code=2)
+    assert "took longer than 0.3 s" in ran.err
+    assert ran.out == ""
+    assert time.monotonic() - began < 10
+
+
+def test_large_rows_are_kept_in_a_file(two: Telemetry) -> None:
+    statement = "with recursive n (i) as (select 1 union all select i + 1 from n limit 300) select i, printf('%.1000000c', 'x') as wide from n"
+    script = "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)"
+    script += "; print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    peak = subprocess.run([sys.executable, "-c", script, str(PROGRAM), "sql", statement, "-o", "jsonl"], env=two.env, capture_output=True, check=True)
+    assert int(peak.stdout) < 120_000 * (1024 if sys.platform == "darwin" else 1)
+
+
 @pytest.mark.parametrize("timeout", ["", "0", "0s", "10", "-1s", "1e3s", "nan", "inf", "10 s", "s", "9d", "10S", "٣s", "\x1b[31m"])
 def test_no_timeout(two: Telemetry, timeout: str) -> None:
     ran = two("sql", "select 1", f"--timeout={timeout}", code=2)
@@ -287,3 +310,20 @@ def test_payloads_that_are_plain_text(untouched: Telemetry, option: str) -> None
 def test_payloads_that_are_refused(untouched: Telemetry, option: str) -> None:
     for payload in SEEDS[:20]:
         assert option in untouched("query", f"{option}={payload}", code=2).err
+
+
+@pytest.mark.parametrize("value", ["'text'", "char(27) || '[31m' || char(8238) || '[/nope]'", "1.5", "1e999", "null", "x'00ff'", "-3", "''"])
+def test_a_column_means_nothing_by_its_name(two: Telemetry, value: str) -> None:
+    """Tables of runs show some fields in a way of their own; here whoever asks has made up the names."""
+    names = (
+        "status", "duration_ms", "p50_ms", "success_rate", "share", "trend", "git_commit_hash", "commit_hash", "commit_url", "event_id", "group",
+        "start_time", "updated_at", "items_failed", "value", "agent_name", "at", "end_time", "payload_json",
+    )  # fmt: skip
+    out = two("sql", "select " + ", ".join(f'{value} as "{name}"' for name in names)).out
+    assert all(char.isprintable() or char == "\n" for char in out)
+
+
+def test_numbers_are_aligned_by_their_last_digit(two: Telemetry) -> None:
+    lines = two("sql", "select 1 as number, 'a' as word union all select 1000, 'b'").out.splitlines()
+    assert [line.split()[0] for line in lines[2:]] == ["1", "1000"]
+    assert lines[2].startswith("     1")

@@ -5,6 +5,8 @@ import io
 import json
 import random
 from collections import defaultdict
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -74,7 +76,7 @@ def figures(group: object, runs: list[Run]) -> Run:
     }
 
 
-KINDS = {
+KINDS: dict[str, Callable[[Run], object]] = {
     "agent_name": lambda run: run["agent_name"],
     "job_type": lambda run: run["job_type"],
     "status": lambda run: run["status"],
@@ -184,6 +186,7 @@ def test_every_format_says_the_same(many: Telemetry) -> None:
 
 def test_hostile_groups(many: Telemetry) -> None:
     table = many("stats", "--by", "agent_name").out
+    assert "█" in table
     assert all(char.isprintable() or char == "\n" for char in table)
     sheet = many("stats", "--by", "agent_name", "-o", "csv").out
     assert "\n'=1+1," in sheet
@@ -207,3 +210,38 @@ def test_an_unknown_field(many: Telemetry, by: str) -> None:
 @pytest.mark.parametrize("options", [("--status", "nope"), ("--since", "never"), ("--commit", "xyz"), ("--where", "nope > 1"), ("--limit", "3"), ("extra",)])
 def test_misuse(many: Telemetry, options: tuple[str, ...]) -> None:
     assert many("stats", *options, code=2).out == ""
+
+
+def test_the_table_draws_runs_over_time_and_shares(telemetry: Telemetry) -> None:
+    for agent, hours in (("even", range(24)), ("late", (21, 22, 22, 23, 23, 23, 23, 23))):
+        for number, hour in enumerate(hours):
+            telemetry.start("--event-id", f"{agent}{number}", "--agent-name", agent, "--start-time", f"2025-03-01T{hour:02}:00:00Z", "--no-git")
+    lines = {line.split()[0]: line for line in telemetry("stats", "--by", "agent_name").out.splitlines() if line.strip()}
+    assert f" {'█' * 8} " in lines["even"]
+    assert "█" * 24 in lines["even"]
+    assert f" {'█' * 2}▋ " in lines["late"]
+    assert "·" * 21 + "▂▄█" in lines["late"]
+    whole = telemetry("stats").out
+    assert "share" not in whole
+    assert "over time" in whole
+
+
+def test_one_moment_has_no_trend(telemetry: Telemetry) -> None:
+    telemetry.start()
+    assert "over time" not in telemetry("stats").out
+
+
+@pytest.mark.parametrize(("step", "unit"), [(3, "days"), (1, "hours"), (1, "minutes"), (1, "seconds"), (40, "milliseconds")])
+def test_a_trend_is_as_fine_as_its_times(telemetry: Telemetry, step: int, unit: str) -> None:
+    first = datetime(2025, 3, 1, tzinfo=UTC)
+    for number in range(25):
+        telemetry.start("--start-time", (first + timedelta(**{unit: number * step})).isoformat(), "--no-git")
+    # The last moment belongs to the last part, which so has two.
+    assert "▄" * 23 + "█" in telemetry("stats").out
+
+
+def test_without_the_characters_nothing_is_drawn(many: Telemetry) -> None:
+    table = many("stats", "--by", "job_type", env={"PYTHONUTF8": "0", "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0"}).out
+    assert table.isascii()
+    assert "over time" not in table
+    assert "\\u" not in table

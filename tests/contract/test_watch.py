@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from bases import EXCLUSIVE, held
 from support import PROGRAM, Telemetry
 
 BEGIN, END, FRAME = b"\x1b[?1049h\x1b[?25l", b"\x1b[?25h\x1b[?1049l", b"\x1b[H"
@@ -102,3 +103,59 @@ def test_without_a_terminal_it_is_refused(telemetry: Telemetry) -> None:
 @pytest.mark.parametrize("words", [("--watch", "0"), ("--watch", "x"), ("--watch", "1", "--json"), ("--watch", "1", "--count")])
 def test_what_cannot_be_watched(telemetry: Telemetry, words: tuple[str, ...]) -> None:
     assert "--watch" in telemetry("query", *words, code=2).err
+
+
+def test_a_question_that_cannot_be_answered_leaves_the_screen_alone(telemetry: Telemetry) -> None:
+    telemetry.start()
+    screen = Screen(telemetry, "query", "--watch", "1", "--where", "nope = 1")
+    _, message = screen.process.communicate(timeout=20)
+    assert screen.process.returncode == 2
+    assert b"no such column" in message
+    os.close(screen.terminal)
+
+
+def test_the_screen_is_given_back_when_a_function_goes_on_past_the_limit(telemetry: Telemetry) -> None:
+    telemetry.start("--event-id", "calm", "--no-git")
+    slow = "item_name is null or instr(printf('%.16000000c', 'a'), printf('%.8000000c', 'a') || 'b') > 0"
+    screen = Screen(telemetry, "query", "--watch", "0.1", "--where", slow)
+    screen.until(b"calm")
+    telemetry("run", "update", "calm", "--item-name", "x")
+    screen.until(END)
+    _, message = screen.process.communicate(timeout=20)
+    assert screen.process.returncode == 2
+    assert b"took longer than" in message
+    os.close(screen.terminal)
+
+
+def test_a_locked_database_is_waited_for(telemetry: Telemetry) -> None:
+    telemetry.env["TELEMETRY_LOCK_TIMEOUT"] = "0.2"
+    telemetry.start("--event-id", "first", "--no-git")
+    screen = Screen(telemetry, "query", "--watch", "0.1")
+    screen.until(b"first")
+    with held(EXCLUSIVE, telemetry.database):
+        screen.until(b"the last answer stands")
+        screen.until(b"first")
+    telemetry.start("--event-id", "second", "--no-git")
+    screen.until(b"second")
+    assert screen.end(signal.SIGINT)[0] == 130
+    os.close(screen.terminal)
+
+
+def test_a_terminal_that_cannot_be_drawn_upon(telemetry: Telemetry) -> None:
+    telemetry.start()
+    telemetry.env["TERM"] = "dumb"
+    terminal, side = pty.openpty()
+    ran = subprocess.run([str(PROGRAM), "query", "--watch", "1"], env=telemetry.env, stdin=side, stdout=side, stderr=subprocess.PIPE, timeout=20)
+    os.close(side)
+    os.close(terminal)
+    assert ran.returncode == 2
+    assert b"TERM" in ran.stderr
+
+
+def test_relative_times_move_along(telemetry: Telemetry) -> None:
+    telemetry.start("--event-id", "passing", "--no-git")
+    screen = Screen(telemetry, "query", "--watch", "0.2", "--since", "2s")
+    screen.until(b"passing")
+    screen.until(b"No runs")
+    assert screen.end(signal.SIGINT)[0] == 130
+    os.close(screen.terminal)

@@ -242,3 +242,8 @@ def test_hostile_text_is_shown_harmless(four: Telemetry, form: str, hostile: str
     assert ran.code in (0, 2)
     for text in (ran.out, ran.err):
         assert all(char.isprintable() or char == "\n" for char in text)
+
+
+def test_text_in_double_quotes_is_told_to_stand_in_single_ones(four: Telemetry) -> None:
+    ran = four("query", "--where", 'metrics_json->>"tokens" > 3', code=2)
+    assert """metrics_json->>"tokens" > 3\n                 ^^^^^^^^\n  Text stands in single quotes: 'tokens'""" in ran.err

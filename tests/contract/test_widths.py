@@ -1,34 +1,12 @@
 """Tables in real terminals of four widths: they fit, and what identifies a run is never cut."""
 
-import fcntl
-import os
-import pty
 import re
-import struct
-import subprocess
-import termios
 
 import pytest
-from support import PROGRAM, Git, Telemetry
+from support import Git, Telemetry
+from terminals import drawn
 
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m|\x1b\]8;[^\x1b]*\x1b\\")
-
-
-def drawn(telemetry: Telemetry, width: int, *argv: str, **env: str) -> str:
-    """What the program draws on a terminal of that width."""
-    terminal, side = pty.openpty()
-    fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
-    process = subprocess.Popen([str(PROGRAM), *argv], env=telemetry.env | {"TERM": "xterm-256color"} | env, cwd=telemetry.cwd, stdin=side, stdout=side)
-    os.close(side)
-    output = b""
-    try:
-        while chunk := os.read(terminal, 65536):
-            output += chunk
-    except OSError:
-        pass
-    os.close(terminal)
-    assert process.wait(timeout=30) == 0
-    return output.decode().replace("\r\n", "\n")
 
 
 @pytest.fixture
@@ -46,7 +24,17 @@ def filled(telemetry: Telemetry) -> Telemetry:
 
 @pytest.mark.parametrize("width", [60, 80, 120, 200])
 @pytest.mark.parametrize(
-    "argv", [("query",), ("commits", "@last:bot"), ("stats", "--by", "agent_name"), ("status",), ("run", "show", "short"), ("metadata",)], ids=" ".join
+    "argv",
+    [
+        ("query",),
+        ("commits", "@last:bot"),
+        ("stats", "--by", "agent_name"),
+        ("stats", "--by", "event_id"),
+        ("status",),
+        ("run", "show", "short"),
+        ("metadata",),
+    ],
+    ids=" ".join,
 )
 def test_no_line_is_wider_than_the_terminal(filled: Telemetry, width: int, argv: tuple[str, ...]) -> None:
     from rich.cells import cell_len
@@ -72,7 +60,7 @@ def test_the_commit_is_a_hyperlink_in_a_terminal_and_plain_in_a_pipe(filled: Tel
 
 @pytest.mark.parametrize(("env", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
 def test_status_has_a_colour_where_it_may(filled: Telemetry, env: dict[str, str], coloured: bool) -> None:
-    assert ("\x1b[31mfailure" in drawn(filled, 120, "query", **env)) is coloured
+    assert ("\x1b[31mfailure" in drawn(filled, 120, "query", env=env)) is coloured
 
 
 def test_an_empty_answer_says_what_to_do_next(telemetry: Telemetry) -> None:
@@ -80,3 +68,43 @@ def test_an_empty_answer_says_what_to_do_next(telemetry: Telemetry) -> None:
     event_id = telemetry.start()
     assert "telemetry run event" in telemetry("run", "events", event_id).out
     assert "telemetry associate-commit" in telemetry("commits", event_id).out
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_figures_are_never_cut(telemetry: Telemetry, width: int) -> None:
+    for number, status in enumerate(("success", "failure", "timeout", "partial", "cancelled")):
+        event_id = telemetry.start("--job-type", "nightly-index-of-everything", "--items-failed", "123456789", "--no-git")
+        telemetry("run", "end", event_id, "--status", status, "--duration-ms", str(number * 7654321), "--items-discovered", "987654321")
+    lines = ESCAPES.sub("", drawn(telemetry, width, "stats", "--by", "job_type")).splitlines()
+    assert "…" not in lines[0].replace("job_type", "")
+    assert lines[2].count("…") == 0
+    assert lines[2].startswith("nightly-index-of-everything")
+
+
+def test_a_long_id_of_ones_own_is_cut_to_what_is_enough(telemetry: Telemetry) -> None:
+    long = "nightly-build-of-the-website-2026-11-20-attempt-" + "1" * 30
+    telemetry.start("--event-id", long, "--no-git")
+    telemetry.start("--event-id", "short", "--no-git")
+    shown = next(word for word in ESCAPES.sub("", drawn(telemetry, 80, "query")).split() if word.startswith("nightly"))
+    assert shown == long[:20] + "…"
+    assert telemetry.run(shown[:-1])["event_id"] == long
+
+
+def test_a_prefix_that_is_the_name_of_another_run_is_not_shown(telemetry: Telemetry) -> None:
+    event_id = "01234567-89ab-4cde-8f01-23456789abcd"
+    telemetry.start("--event-id", event_id, "--no-git")
+    telemetry.start("--event-id", "other", "--run-id", event_id[:8], "--no-git")
+    shown = next(word for word in telemetry("query").out.split() if word.startswith("0123"))
+    assert telemetry.run(shown)["event_id"] == event_id
+
+
+def test_without_the_mark_of_a_cut_columns_stay_aligned(filled: Telemetry) -> None:
+    env = {"PYTHONIOENCODING": "latin-1"}
+    lines = drawn(filled, 60, "query", env=env).splitlines()
+    assert "~" in "".join(lines)
+    assert "\\u2026" not in "".join(lines)
+
+
+def test_a_run_that_goes_on_shows_how_long(telemetry: Telemetry) -> None:
+    telemetry.start("--start-time", "2h", "--no-git")
+    assert "2 h 00 m" in telemetry("query").out

@@ -69,7 +69,7 @@ statuses = st.sampled_from(["running", "success", "failure", "cancelled", "faile
 counts = st.sampled_from([0, 1, 7, -1, 2**63 - 1, 2**63, 1.5, "3", "many", None, True])
 shas = st.sampled_from(["abcdef1", "a" * 40, "HEAD", "ABCDEF1", ""])
 
-creates = st.fixed_dictionaries(
+creates: st.SearchStrategy[dict[str, object]] = st.fixed_dictionaries(
     {"event_id": event_ids, "run_id": run_ids, "agent_name": agents, "job_type": st.just("job"), "status": statuses, "start_time": times},
     optional={
         "parent": references,

@@ -2,7 +2,7 @@
 
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def db() -> Iterator[sqlite3.Connection]:
     db.close()
 
 
-def _insert(db: sqlite3.Connection, table: str, row: dict[str, object]) -> None:
+def _insert(db: sqlite3.Connection, table: str, row: Mapping[str, object]) -> None:
     db.execute(f"INSERT INTO {table} ({','.join(row)}) VALUES ({','.join('?' * len(row))})", tuple(row.values()))
 
 

@@ -1,0 +1,140 @@
+"""Single things: a run with all that is known of it, a tree of runs, what is going on, what there is to ask for."""
+
+from collections.abc import Callable, Iterator
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from telemetry_cli.commands.result import Card, Listing, Record
+from telemetry_cli.render import cells, views
+from telemetry_cli.render.console import can_say
+from telemetry_cli.render.layout import cut
+from telemetry_cli.render.tables import Part, cut_mark, tables
+from telemetry_cli.render.text import printable
+
+#: What is asked first of a run; the rest follows in the order of the data model.
+_FIRST = ("event_id", "run_id", "agent_name", "job_type", "status", "start_time", "end_time", "duration_ms", "error_summary")
+_UNSAID = ("id", "schema_version", "op_id")
+_LAST_EVENTS = 20
+#: What the children on a card are not asked for.
+_ABSENT: Record = {"git_commit_hash": None, "git_branch": None}
+_AGENTS, _LONGEST_AGENT = 12, 40
+#: How many columns the lines of a tree may take; what is deeper stands at the same place.
+_DEEPEST_GUIDE = 32
+
+
+def parts(card: Card, width: int) -> Iterator[Part]:
+    """What a card is made of."""
+    return _CARDS[card.view](card, width)
+
+
+def _run(card: Card, width: int) -> Iterator[Part]:
+    run = card.data
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    look = cells.Look(absolute=True)
+    for name in (*_FIRST, *(name for name in run if name not in _FIRST and name not in _UNSAID)):
+        value = run[name]
+        if isinstance(value, list) or (value in (None, "", {}, 0) and (name, run["status"]) != ("duration_ms", "running")):
+            continue
+        kind = cells.TEXT if name == "git_commit_hash" else views.kind_of(name)
+        table.add_row(name, cells.cell(kind, value, run, look))
+    yield table
+    yield from _lists(card, width)
+
+
+def _lists(card: Card, width: int) -> Iterator[Part]:
+    """The events, commits and children of a run, each under its heading; of many events the last."""
+    for part in ("events", "commits", "children"):
+        rows = card.data[part]
+        assert isinstance(rows, list)
+        if not rows:
+            continue
+        is_long = part == "events" and len(rows) > _LAST_EVENTS
+        heading = f"{part} ({len(rows)}, the last {_LAST_EVENTS}; all: telemetry run events)" if is_long else part
+        # Whose they are is said above; only children are others.
+        shown = ({**_ABSENT, **row, "event_id": row["event_id"] if part == "children" else None} for row in rows[-_LAST_EVENTS if is_long else 0 :])
+        yield Text(f"\n{heading}", style="bold")
+        yield from tables(Listing("runs" if part == "children" else part, (), shown, absolute=card.absolute, prefixes=card.prefixes), width)
+
+
+def _tree(card: Card, width: int) -> Iterator[Part]:
+    look = cells.Look(prefixes=card.prefixes([str(event_id) for event_id in _ids(card.data)]), mark=cut_mark())
+    guides = ("├── ", "└── ", "│   ") if can_say("├└│─") else ("|-- ", "`-- ", "|   ")
+    for line in _branches(card.data, "", "", guides, look):
+        yield cut(line, width, look.mark)
+
+
+def _ids(run: Record) -> Iterator[object]:
+    yield run["event_id"]
+    for child in _children(run):
+        yield from _ids(child)
+
+
+def _children(run: Record) -> list[Record]:
+    children = run["children"]
+    assert isinstance(children, list)
+    return children
+
+
+def _branches(run: Record, before: str, below: str, guides: tuple[str, str, str], look: cells.Look) -> Iterator[Text]:
+    """A run in a line and all below it, drawn by hand: rich leaves out without a word what does not fit the width."""
+    yield Text(before, style="dim") + _leaf(run, look)
+    children = _children(run)
+    beside, last, past = guides
+    guide = below[:_DEEPEST_GUIDE]
+    for child in children:
+        is_last = child is children[-1]
+        yield from _branches(child, guide + (last if is_last else beside), guide + ("    " if is_last else past), guides, look)
+
+
+def _leaf(run: Record, look: cells.Look) -> Text:
+    """A run in a line: id, agent and job, status in words and colour, duration, and what went wrong."""
+    found = [
+        cells.cell(cells.EVENT_ID, run["event_id"], run, look),
+        Text(printable(f"{run['agent_name']}/{run['job_type']}")),
+        cells.cell(cells.STATUS, run["status"], run, look),
+        cells.cell(cells.DURATION, run["duration_ms"], run, look),
+        Text(printable(str(run["error_summary"] or "")), style="red"),
+    ]
+    found[0].stylize("bold")
+    return Text("  ").join(part for part in found if part.plain)
+
+
+def _status(card: Card, width: int) -> Iterator[Part]:
+    data = card.data
+    agents = data["agents"]
+    assert isinstance(agents, dict)
+    health = [f"{data['buffered']} waiting to be applied", f"{data['rejected']} rejected"] if data["buffered"] or data["rejected"] else ["all is well"]
+    yield Text(f"{_counted(data['total_runs'], 'run')}, {data['recent_24h']} in the last 24 hours, {data['running']} running; {', '.join(health)}")
+    if agents:
+        most = sorted(agents.items(), key=lambda item: -item[1])[:_AGENTS]
+        yield Text(", ".join(f"{cut(Text(printable(agent)), _LONGEST_AGENT, cut_mark())} {number}" for agent, number in most), style="dim")
+    for heading, rows in card.beside.items():
+        yield Text(f"\n{heading}", style="bold")
+        yield from tables(Listing("runs", (), rows, prefixes=card.prefixes), width)
+    yield Text(f"\n{printable(str(data['db_path']))}", style="dim")
+
+
+def _counted(number: object, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _metadata(card: Card, _width: int) -> Iterator[Part]:
+    agents, jobs = card.data["agent_names"], card.data["job_types"]
+    assert isinstance(agents, list)
+    assert isinstance(jobs, list)
+    if not agents:
+        yield Text(views.VIEWS["runs"].nothing)
+        return
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+    table.add_column(f"agents ({len(agents)})")
+    table.add_column(f"job types ({len(jobs)})")
+    for index in range(max(len(agents), len(jobs))):
+        table.add_row(*(Text(printable(names[index]) if index < len(names) else "") for names in (agents, jobs)))
+    yield table
+
+
+_CARDS: dict[str, Callable[[Card, int], Iterator[Part]]] = {"run": _run, "tree": _tree, "status": _status, "metadata": _metadata}

@@ -1,0 +1,151 @@
+"""The tables: which columns each has, which of them a narrow terminal does without, and what an empty one says."""
+
+from dataclasses import dataclass
+
+from telemetry_cli.commands.result import Listing
+from telemetry_cli.render import cells
+from telemetry_cli.render.cells import (
+    COMMIT,
+    DURATION,
+    EVENT_ID,
+    GROUP,
+    MILLISECONDS,
+    NAME,
+    NUMBER,
+    RATE,
+    SHARE,
+    STATUS,
+    TEXT,
+    TIME,
+    TREND,
+    WHOLE,
+    WORD,
+    Kind,
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its heading, the row's field that it shows, and how."""
+
+    heading: str
+    field: str
+    kind: Kind = TEXT
+
+
+@dataclass(frozen=True)
+class View:
+    """A table. `leaves` are the fields whose columns go where there is no room, the first one first.
+
+    A column whose every value on the first page is among `empty` is left out. `uncut`: to a pipe every value is whole.
+    """
+
+    columns: tuple[Column, ...]
+    leaves: tuple[str, ...] = ()
+    nothing: str = "Nothing."
+    empty: tuple[object, ...] = (None, "")
+    uncut: bool = False
+
+
+_NO_RUNS = "No runs. Leave a filter out, or record one: telemetry run start --agent-name NAME --job-type TYPE"
+
+VIEWS = {
+    "runs": View(
+        (
+            Column("run", "event_id", EVENT_ID),
+            Column("agent", "agent_name"),
+            Column("job", "job_type"),
+            Column("status", "status", STATUS),
+            Column("started", "start_time", TIME),
+            Column("duration", "duration_ms", DURATION),
+            Column("commit", "git_commit_hash", COMMIT),
+            Column("branch", "git_branch"),
+        ),
+        ("git_branch", "git_commit_hash", "duration_ms", "job_type"),
+        _NO_RUNS,
+    ),
+    "events": View(
+        (Column("time", "timestamp", TIME), Column("type", "event_type"), Column("payload", "payload_json"), Column("trace", "trace_id")),
+        ("trace_id",),
+        "No events. Record one: telemetry run event TYPE",
+    ),
+    "commits": View(
+        (
+            Column("run", "event_id", EVENT_ID),
+            Column("commit", "commit_hash", COMMIT),
+            Column("role", "role", WORD),
+            Column("source", "source", WORD),
+            Column("author", "author"),
+            Column("committed", "timestamp", TIME),
+            Column("branch", "branch"),
+        ),
+        ("branch", "author", "source", "role"),
+        "No commits. Associate one: telemetry associate-commit",
+    ),
+    "settings": View((Column("setting", "setting", NAME), Column("value", "value", WHOLE), Column("source", "source")), uncut=True),
+    "stats": View(
+        (
+            Column("group", "group", GROUP),
+            Column("runs", "runs", NUMBER),
+            Column("share", "share", SHARE),
+            Column("over time", "trend", TREND),
+            *(Column(name, name, NUMBER) for name in ("running", "success", "failure", "partial", "timeout", "cancelled")),
+            Column("rate", "success_rate", RATE),
+            Column("p50", "p50_ms", MILLISECONDS),
+            Column("p95", "p95_ms", MILLISECONDS),
+            Column("max", "max_ms", MILLISECONDS),
+            Column("found", "items_discovered", NUMBER),
+            Column("done", "items_succeeded", NUMBER),
+            Column("failed", "items_failed", NUMBER),
+            Column("skipped", "items_skipped", NUMBER),
+        ),
+        (
+            "share", "items_skipped", "items_discovered", "items_failed", "items_succeeded", "cancelled", "timeout", "partial", "max_ms", "trend", "running",
+            "success", "p95_ms", "p50_ms", "failure", "success_rate",
+        ),
+        _NO_RUNS,
+        # Of figures a nought says as little as nothing.
+        empty=(None, "", 0, []),
+    ),
+    "sql": View((), nothing="No rows."),
+}  # fmt: skip
+
+#: How a field is shown where the user chose the columns, by the tables above; a time by its name; else as text.
+_KINDS = {column.field: column.kind for view in ("commits", "runs") for column in VIEWS[view].columns}
+
+
+def columns(listing: Listing, page: list[dict[str, object]]) -> list[Column]:
+    """The columns of a listing: what the user chose, else the view's that hold anything on this page."""
+    if listing.view == "sql":
+        # Names mean nothing here: whoever wrote the statement made them.
+        return [Column(name, name, NUMBER if _counts(page, name) else TEXT) for name in listing.columns]
+    if listing.chosen:
+        return [Column(name, name, kind_of(name)) for name in listing.columns]
+    view = VIEWS[listing.view]
+    found = [_named(column, listing) for column in view.columns]
+    return [column for column in found if any(row[column.field] not in view.empty for row in page)]
+
+
+def kind_of(field: str) -> Kind:
+    """How a field of a run is shown."""
+    if field in _KINDS:
+        return _KINDS[field]
+    return TIME if field.endswith(("_time", "_at", "timestamp")) else NUMBER if field.startswith("items_") else TEXT
+
+
+def _named(column: Column, listing: Listing) -> Column:
+    """A column of groups goes by the field that they are made of."""
+    if column.kind is not GROUP or listing.by is None:
+        return column
+    return Column(listing.by, column.field, EVENT_ID if listing.by == "event_id" else GROUP)
+
+
+def _counts(page: list[dict[str, object]], name: str) -> bool:
+    values = [row[name] for row in page if row[name] is not None]
+    return bool(values) and all(isinstance(value, (int, float)) for value in values)
+
+
+def look(listing: Listing, shown: list[Column], page: list[dict[str, object]], mark: str) -> cells.Look:
+    """What the cells of a page share; ids that the user asked for by name are whole."""
+    ids = [] if listing.chosen else [str(row[column.field]) for column in shown if column.kind is EVENT_ID for row in page if row[column.field] is not None]
+    return cells.Look(listing.absolute, listing.prefixes(ids), mark)

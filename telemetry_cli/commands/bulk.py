@@ -12,7 +12,6 @@ from telemetry_cli.errors import InvalidInput
 from telemetry_cli.reader import open_for_reading
 from telemetry_cli.store import runs
 from telemetry_cli.store.database import open_empty, translated, translated_rows
-from telemetry_cli.transfer import exporting
 
 if TYPE_CHECKING:
     from telemetry_cli.transfer.importing import Report
@@ -81,6 +80,7 @@ def export(
     **others: str | None,
 ) -> Streamed | Working:
     """Write the runs that match, with their events and commits, to a file or stdout."""
+    from telemetry_cli.transfer import exporting
     from telemetry_cli.transfer.sources import format_of
 
     if not to:

@@ -153,14 +153,16 @@ def event_values(event: Document, warn: Warn | None) -> list[object]:
     if not event.keys() <= EVENT_KEYS:
         _drop(event.keys() - EVENT_KEYS, "events", warn)
     payload = event.get("payload_json")
-    return [event["event_type"], event["timestamp"], rules.encode(payload) if payload is not None else None, *(event.get(name) for name in EVENT_FIELDS[3:])]
+    encoded = rules.encode(payload) if payload is not None else None
+    return [event["event_type"], event["timestamp"], encoded, *(event.get(name) or None for name in EVENT_FIELDS[3:])]
 
 
 def commit_values(commit: Document, warn: Warn | None) -> list[object]:
     """An association as the blob keeps it; the same of unknown keys."""
     if not commit.keys() <= COMMIT_KEYS:
         _drop(commit.keys() - COMMIT_KEYS, "commits", warn)
-    return [commit["commit_hash"], commit.get("role") or "produced", commit.get("source") or "manual", *(commit.get(name) for name in COMMIT_FIELDS[3:])]
+    role, source = commit.get("role") or "produced", commit.get("source") or "manual"
+    return [commit["commit_hash"], role, source, *(commit.get(name) or None for name in COMMIT_FIELDS[3:])]
 
 
 def _drop(unknown: set[str], where: str, warn: Warn | None) -> None:

@@ -24,6 +24,7 @@ RUNS = 100_000
 def generated(count: int) -> Iterator[dict[str, Any]]:
     """Runs of every kind, with events, commits, parents and context, the same ones each time."""
     draw = random.Random(count)
+    payloads: list[Any] = [[], {"n": count}, "text"]
     texts = [None, "plain", "Ünïcödé ☃", 'quotes " and \\ and \n', "=formula", "x" * 300]
     ids: list[str] = []
     for number in range(count):
@@ -53,7 +54,7 @@ def generated(count: int) -> Iterator[dict[str, Any]]:
             "context_json": {"attempt": number % 4} if number % 5 else {},
             "parent_run_id": draw.choice(ids) if number % 4 == 1 and ids[-1] != ids[0] else None,
             "pid": number if number % 7 == 0 else None,
-            "events": [{"event_type": "step", "timestamp": moment, "payload_json": payload} for payload in ([], {"n": number}, "text")[: number % 4]],
+            "events": [{"event_type": "step", "timestamp": moment, "payload_json": payload} for payload in payloads[: number % 4]],
             "commits": [{"commit_hash": sha, "role": "produced", "source": "ci", "author": "Ada", "associated_at": later}] if sha else [],
         }
 

@@ -43,10 +43,10 @@ class Redactor:
         self.found: dict[str, int] = {}
 
     def suspects(self, line: bytes) -> bool:
-        """Tell whether there may be anything to take out of JSON in ASCII."""
+        """Tell whether there may be anything to take out of a line; the signs of secrets are ASCII."""
         if self._own or any(json.dumps(value)[1:-1].encode() in line for value in self._values):
             return True
-        text = line.decode("ascii")
+        text = line.decode("ascii", "replace")
         lower = text.lower()
         return any(mark in lower for mark in _FOLDED) or any(mark in text for mark in _EXACT)
 

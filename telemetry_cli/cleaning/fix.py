@@ -12,13 +12,14 @@ import time
 from collections.abc import Iterator
 
 from telemetry_cli import backups, blobs, buffer, journal, recovery
-from telemetry_cli.cleaning.changes import blob_line, journal_line
+from telemetry_cli.cleaning.changes import journal_line
 from telemetry_cli.cleaning.scan import ASIDE, Finding, databases, scan, scan_database
 from telemetry_cli.config import Config
 from telemetry_cli.errors import DatabaseTrouble, TelemetryError
 from telemetry_cli.files import make_folder, sync_folder
 from telemetry_cli.locks import Lock
 from telemetry_cli.redact import Redactor
+from telemetry_cli.redact_lines import blob_line
 from telemetry_cli.store import maintenance
 
 _FOLDER = "redacted"

@@ -4,11 +4,12 @@ import os
 from collections.abc import Callable, Iterator
 
 from telemetry_cli import blobs, buffer, journal
-from telemetry_cli.cleaning.changes import blob_line, journal_line, stored_text
+from telemetry_cli.cleaning.changes import journal_line, stored_text
 from telemetry_cli.config import Config
 from telemetry_cli.errors import TelemetryError
 from telemetry_cli.files import check_folder
 from telemetry_cli.redact import Redactor
+from telemetry_cli.redact_lines import blob_line
 from telemetry_cli.store import texts
 
 #: Something found: `where` (journal, buffer, blob, database, backup), `place` in there, the `rule`, and how often (`count`).

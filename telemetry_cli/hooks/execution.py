@@ -5,7 +5,7 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import FrameType, TracebackType
 
 from telemetry_cli import blobs, rules
@@ -17,9 +17,9 @@ from telemetry_cli.hooks.contract import Contract
 from telemetry_cli.hooks.rows import Rows
 from telemetry_cli.hooks.subjects import Subjects
 from telemetry_cli.recorder import record
+from telemetry_cli.redact_lines import redacted
 
 DEFAULT_RETRIES, _MAX_MEMORY = 3, 4 << 30
-_BLOCK = 1 << 20
 
 
 class Options:
@@ -222,16 +222,14 @@ class _Run:
 
     def kept_logs(self) -> list[dict[str, object]]:
         """The log of each attempt, kept as a blob."""
-        return [
-            {"attempt": number, "digest": blobs.put(self.config, [attempt.log.content()]), "bytes": attempt.log.written}
-            for number, attempt in enumerate(self.attempts, 1)
-        ]
+        kept: list[dict[str, object]] = []
+        for number, attempt in enumerate(self.attempts, 1):
+            lines = attempt.log.content().splitlines(keepends=True)
+            digest = blobs.put(self.config, redacted(self.config.redact_rules, lines))
+            kept.append({"attempt": number, "digest": digest, "bytes": attempt.log.written})
+        return kept
 
     def kept_rows(self) -> str:
         """The rows, kept as a blob."""
-        return blobs.put(self.config, self._pieces())
-
-    def _pieces(self) -> Iterator[bytes]:
         with open(self._spool, "rb") as file:
-            while piece := file.read(_BLOCK):
-                yield piece
+            return blobs.put(self.config, redacted(self.config.redact_rules, file))

@@ -9,12 +9,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import chain
-from typing import IO, Any
+from typing import Any
 
 from telemetry_cli import blobs, clock
 from telemetry_cli.config import Config
 from telemetry_cli.errors import DatabaseTrouble, InvalidInput, TelemetryError
 from telemetry_cli.recorder import record
+from telemetry_cli.redact_lines import redacted
 from telemetry_cli.store.migrate import CURRENT_VERSION
 from telemetry_cli.transfer import legacy
 from telemetry_cli.transfer.formats import FORMATS, Format, named
@@ -151,13 +152,13 @@ class Import:
                 yield self._progress()
             if self._seen and not self.report.counts["failed"]:
                 spool.seek(0)
-                self._record(_blocks(spool), runs, 1)
+                self._record(spool, runs, 1)
         yield self._progress()
 
     def _record(self, chunks: Iterable[bytes], runs: int, first: int) -> None:
         at = clock.stamp(clock.now())
         try:
-            digest = blobs.put(self._config, chain((FIRST_LINE,), chunks))
+            digest = blobs.put(self._config, chain((FIRST_LINE,), redacted(self._config.redact_rules, chunks)))
         except OSError as error:
             raise DatabaseTrouble(
                 f"{self._config.blobs_dir} could not be written: {error.strerror}",
@@ -228,8 +229,3 @@ def _size(raw: Any) -> int:
         return len(raw)
     values = raw[1] if isinstance(raw, tuple) else raw
     return sum(len(value) for value in values.values() if isinstance(value, (str, bytes))) if isinstance(values, dict) else 0
-
-
-def _blocks(file: IO[bytes]) -> Iterator[bytes]:
-    while block := file.read(1 << 20):
-        yield block

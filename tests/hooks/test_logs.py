@@ -96,3 +96,15 @@ def test_a_damaged_log_is_told(hooks: Hooks) -> None:
     assert "damaged" in ran.err and ran.out == ""
     shutil.rmtree(hooks.telemetry.base / "blobs")
     hooks.log(run, code=3)
+
+
+def test_secrets_stay_in_the_hook(hooks: Hooks) -> None:
+    token = "ghp_" + "a1B2c3D4e5" * 4
+    hooks.release("tried", f"print('token={token}', file=sys.stderr)\nprint(json.dumps({{'id': 'a', 'score': 1, 'note': {token!r}}}))")
+    run = hooks.run("tried", "--input", "-", stdin='{"id": "a"}')
+    assert hooks.log(run["id"]).strip() == "token=[redacted]"
+    assert hooks.rows("tried")[0]["values"]["note"] == "[redacted]"
+    release = hooks.show("tried@1")["artifact"]
+    kept = {path.name: path.read_bytes() for path in hooks.telemetry.base.rglob("*") if path.is_file()}
+    # The program itself is executed as it was released.
+    assert [name for name, content in kept.items() if token.encode() in content and name not in str(release)] == []

@@ -368,3 +368,21 @@ def test_events_that_stand_alone_can_be_imported_as_one(telemetry: Telemetry, tm
     path = write(tmp_path / "events.ndjson", event)
     assert telemetry("import", path, "--format", "legacy-ndjson", "--atomic", "--json").json["events"] == 1
     assert len(telemetry.run("r1")["events"]) == 1
+
+
+@pytest.mark.parametrize("atomic", [(), ("--atomic",)])
+def test_what_is_imported_is_kept_without_secrets(telemetry: Telemetry, atomic: tuple[str, ...]) -> None:
+    secrets = ["ghp_" + "a1B2c3D4e5" * 4, "correct horse battery"]
+    runs: list[dict[str, object]] = [{**RUN, "event_id": f"r{number}", "input_summary": f"run {number}"} for number in range(500)]
+    said = {"event_type": "said", "timestamp": "2026-01-01T00:00:00Z", "payload_json": {"text": secrets[0]}}
+    runs[300] |= {"input_summary": f"with {secrets[0]}", "context_json": {"password": secrets[1]}, "events": [said]}
+    file = telemetry.home / "runs.ndjson"
+    file.write_text("".join(json.dumps(run) + "\n" for run in runs))
+    telemetry("import", str(file), *atomic)
+    shown = telemetry("run", "show", "r300", "--json").json
+    assert shown["input_summary"] == "with [redacted]"
+    assert shown["context_json"] == {"password": "[redacted]"}
+    assert shown["events"][0]["payload_json"] == {"text": "[redacted]"}
+    assert telemetry("query", "--where", "input_summary like 'run %'", "--count").line == "499"
+    kept = [path.read_bytes() for path in telemetry.base.rglob("*") if path.is_file()]
+    assert [secret for secret in secrets for content in kept if secret.encode() in content] == []

@@ -268,3 +268,8 @@ def test_an_id_that_looks_like_a_secret_is_refused() -> None:
     with pytest.raises(InvalidInput, match="--event-id"):
         refuse_secret("--event-id", "ghp_" + filled(36))
     assert refuse_secret("--event-id", "github-165-1-build") == "github-165-1-build"
+
+
+def test_an_id_that_a_variable_holds_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IDEMPOTENCY_TOKEN", "build-1234567890")
+    assert refuse_secret("--event-id", "build-1234567890") == "build-1234567890"

@@ -23,7 +23,7 @@ def start(
 
 @command(app, "exec", "wrapped:execute", shared=o.fields, without=("status", "start_time"), takes_rest=True)
 def execute(
-    command: Annotated[list[str], Argument(metavar="COMMAND [ARG]...", help="The command, as it would be typed; after -- .")],
+    command: Annotated[list[str], Argument(metavar="COMMAND", help="The command and its arguments, as they would be typed; after --.")],
     event_id: Annotated[str | None, Option("--event-id", metavar="ID", help="Idempotency key; auto derives it from the CI job and step.")] = None,
     run_id: Annotated[str | None, Option("--run-id", metavar="ID", help="A name for people; default from time and agent.")] = None,
     no_git: Annotated[bool, Option("--no-git", help="Do not look for a git repository.")] = False,

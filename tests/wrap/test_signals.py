@@ -156,10 +156,13 @@ def test_a_signal_before_the_command_begins_reaches_it(telemetry: Telemetry) -> 
     """At any moment of our start: either nothing is recorded, or the run has its end."""
     telemetry.start("--event-id", "first")
     telemetry("run", "end", "first")
+    begun = time.monotonic()
+    telemetry(*EXEC, "--", "true")
+    whole = time.monotonic() - begun
     pick = random.Random(7)
     for _ in range(60):
         process = telemetry.popen(*EXEC, "--", "sleep", "60", start_new_session=True, stderr=subprocess.DEVNULL)
-        time.sleep(pick.uniform(0, 0.09))
+        time.sleep(pick.uniform(0, 1.5 * whole))
         process.send_signal(pick.choice((signal.SIGTERM, signal.SIGINT, signal.SIGHUP)))
         assert process.wait(30) in (-15, -2, -1, 1, 130, 143, 129)
     found = telemetry("query", "--limit", "0", "-o", "json").json

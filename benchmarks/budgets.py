@@ -1,6 +1,6 @@
 """The budgets: one table of what is measured, against what, and how much it may be."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,8 @@ from benchmarks.peers import peer_program
 from benchmarks.world import World
 
 _WRITE, _READ, _STATS, _PASS = "floor_write.py", "floor_read.py", "floor_stats.py", "python -c pass"
+_HISTORY = 10_000
+_BLAME = ("blame", "HEAD", "--", "file")
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,39 @@ def _exec(world: World, _: Bases) -> tuple[Variant, ...]:
     return lambda _: world.telemetry(base, "run", "exec", "--no-git", "--", "true"), lambda _: world.floor_write(floor)
 
 
+def _committing(world: World, _: Bases) -> tuple[Variant, ...]:
+    """`git commit` with the hook in a run, and without it, against the floor."""
+    base, floor = world.base(), world.base()
+    env = {**world.env, **world.author}
+    hooked, plain = world.repository("hooked"), world.repository("plain")
+    run(world.telemetry(base, "git-hooks", "install", cwd=hooked))
+    run(world.start(base, cwd=hooked))
+
+    def commit(folder: Path) -> Command:
+        return Command((world.git, "commit", "--quiet", "--allow-empty", "--message", "A commit"), env, str(folder))
+
+    return lambda _: commit(hooked), lambda _: commit(plain), lambda _: world.floor_write(floor)
+
+
+_GRACE_SECONDS = 0.3
+
+
+def _beyond_grace(times: Sequence[float]) -> float:
+    """The first variant's time over the second's, what is allowed on top taken off."""
+    return max(0.0, times[0] - _GRACE_SECONDS) / times[1]
+
+
+def _history(*arguments: str, git: tuple[str, ...]) -> Build:
+    """A question about a long history, against git's own answer."""
+
+    def build(world: World, _: Bases) -> tuple[Variant, ...]:
+        folder, base = world.history(_HISTORY), world.base()
+        run(world.start(base, cwd=folder))
+        return lambda _: world.telemetry(base, *arguments, cwd=folder), lambda _: Command((world.git, *git), world.env, str(folder))
+
+    return build
+
+
 def _slowest_help(world: World, _: Bases) -> tuple[Variant, ...]:
     """Of the help of every command and group, the one that was slowest in a first look."""
     commands = world.commands()
@@ -141,6 +176,11 @@ BUDGETS = (
     Budget("run event", _WRITE, 1.6, ("run", "event"), _about_a_run("run", "event", "checkpoint", "--run")),
     Budget("associate-commit, HEAD of a repository", _WRITE, 1.6, ("associate-commit",), _about_a_run("associate-commit", in_repository=True)),
     Budget("a config file: added to run start --no-git", _WRITE, 0.3, ("run", "start"), _writing("--no-git", configured=True), added),
+    Budget("git commit: added by the hook", _WRITE, 1.5, ("git-hooks", "fire"), _committing, added),
+    Budget("log -o json, 10,000 commits (less 0.3 s)", "git log", 3, ("log",), _history("log", "-o", "json", git=("log",)), _beyond_grace),
+    Budget("log --limit 0, 10,000 commits (less 0.3 s)", "git log", 3, ("log",), _history("log", "--limit", "0", git=("log",)), _beyond_grace),
+    Budget("blame -o json, 10,000 commits (less 0.3 s)", "git blame", 3, ("blame",), _history("blame", "file", "-o", "json", git=_BLAME), _beyond_grace),
+    Budget("blame, 10,000 commits (less 0.3 s)", "git blame", 3, ("blame",), _history("blame", "file", git=_BLAME), _beyond_grace),
     Budget("run exec -- true", _WRITE, 2.2, ("run", "exec"), _exec),
     Budget("query -o json, newest 50 of many", _READ, 1.4, ("query",), _query_and_floor),
     Budget("the same query, many runs / 1,000", "1,000 runs", 1.2, ("query",), _query_many_and_few),

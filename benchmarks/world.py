@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -86,9 +87,19 @@ class World:
             run(self.start(base, "--no-git", "--event-id", name))
         return names
 
-    def repository(self) -> Path:
+    @property
+    def git(self) -> str:
+        """The path of git."""
+        return shutil.which("git", path=self.env["PATH"]) or "git"
+
+    @property
+    def author(self) -> Mapping[str, str]:
+        """Who commits."""
+        return _AUTHOR
+
+    def repository(self, name: str = "repository") -> Path:
         """A real repository with a commit and a remote, made once."""
-        folder = self.scratch / "repository"
+        folder = self.scratch / name
         if not folder.exists():
             folder.mkdir()
             (folder / "README").write_text("bench\n")
@@ -99,6 +110,25 @@ class World:
                 ("commit", "--quiet", "--message", "A commit"),
             ):
                 subprocess.run(("git", *arguments), cwd=folder, env={**self.env, **_AUTHOR}, check=True)
+        return folder
+
+    def history(self, commits: int) -> Path:
+        """A repository with so many commits, each of which changes a line of one file; made once."""
+        folder = self.scratch / "history"
+        if not folder.exists():
+            folder.mkdir()
+            subprocess.run((self.git, "init", "--quiet", "--initial-branch", "main"), cwd=folder, env=self.env, check=True)
+            lines = [f"line {number}" for number in range(2000)]
+            with subprocess.Popen((self.git, "fast-import", "--quiet"), cwd=folder, env=self.env, stdin=subprocess.PIPE, text=True) as importer:
+                assert importer.stdin
+                for number in range(commits):
+                    lines[number * 7 % len(lines)] = f"line of commit {number}"
+                    message, content = f"commit {number}", "\n".join(lines) + "\n"
+                    importer.stdin.write(
+                        f"commit refs/heads/main\ncommitter Bench <bench@example.org> {1_700_000_000 + number} +0000\ndata {len(message)}\n{message}\n"
+                        f"M 100644 inline file\ndata {len(content)}\n{content}\n"
+                    )
+            subprocess.run((self.git, "reset", "--quiet", "--hard"), cwd=folder, env=self.env, check=True)
         return folder
 
     def answer(self, command: Command) -> str:

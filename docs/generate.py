@@ -2,7 +2,7 @@
 
     python docs/generate.py [FOLDER]
 
-writes reference.md, data-model.md and pictures/*.svg into FOLDER, by default the folder of this file.
+writes reference.md, data-model.md, ci.md, exec.md and pictures/*.svg into FOLDER, by default the folder of this file.
 """
 
 import io
@@ -24,9 +24,12 @@ from rich.text import Text
 
 from telemetry_cli import clock, entry
 from telemetry_cli.cli.app import app, parse
+from telemetry_cli.discover import providers
+from telemetry_cli.secret_shapes import RULES
 
 HERE = Path(__file__).resolve().parent
-SCHEMA = re.compile(r"(<!-- schema: written by docs/generate.py -->\n).*?(<!-- /schema -->)", re.DOTALL)
+#: A part of a page that is written here.
+PART = r"(<!-- {0}: written by docs/generate.py -->\n).*?(<!-- /{0} -->)"
 
 REFERENCE = """\
 # Command reference
@@ -114,12 +117,34 @@ def _paths(command: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
 
 def data_model() -> str:
     """data-model.md with the schema as the installed program carries it."""
-    page = (HERE / "data-model.md").read_text(encoding="utf-8")
     scripts = sorted((file for file in files("telemetry_cli.store").joinpath("schema").iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)
     schema = "\n".join(script.read_text(encoding="utf-8") for script in scripts).strip()
-    page, found = SCHEMA.subn(lambda match: f"{match[1]}```sql\n{schema}\n```\n{match[2]}", page)
-    assert found == 1, "data-model.md has no place for the schema"
+    return _with_part((HERE / "data-model.md").read_text(encoding="utf-8"), "schema", f"```sql\n{schema}\n```\n")
+
+
+def _with_part(page: str, name: str, text: str) -> str:
+    """A page with one of its parts written anew."""
+    page, found = re.subn(PART.format(name), lambda match: match[1] + text + match[2], page, flags=re.DOTALL)
+    assert found == 1, f"the page has no place for {name}"
     return page
+
+
+def ci() -> str:
+    """ci.md with the tables that discovery goes by."""
+    rows = ["| provider | recognised by | what it says |", "|---|---|---|"]
+    for provider in providers.PROVIDERS:
+        facts = "<br>".join(f"{fact.replace('_', ' ')}: {', '.join(f'`{text}`' for text in texts)}" for fact, texts in provider.facts.items())
+        equals = f"`{provider.detect}={provider.equals}`" if provider.equals else f"`{provider.detect}`"
+        rows.append(f"| [{provider.name}]({provider.docs}) | {equals} | {facts} |")
+    page = _with_part((HERE / "ci.md").read_text(encoding="utf-8"), "providers", "\n".join(rows) + "\n")
+    agents = [f"| [{name}]({where}) | `{variable}` |" for variable, (name, where) in providers.AGENTS.items()]
+    return _with_part(page, "agents", "\n".join(["| agent | recognised by |", "|---|---|", *agents]) + "\n")
+
+
+def exec_() -> str:
+    """exec.md with the names of the rules for secrets."""
+    names = ", ".join(f"`{name}`" for name, _, _ in RULES)
+    return _with_part((HERE / "exec.md").read_text(encoding="utf-8"), "rules", f"The rules: {names}.\n")
 
 
 def pictures() -> Iterator[tuple[str, str]]:
@@ -141,7 +166,13 @@ def main() -> None:
     """Write everything."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else HERE
     (folder / "pictures").mkdir(parents=True, exist_ok=True)
-    pages = {"reference.md": reference(), "data-model.md": data_model(), **{f"pictures/{name}.svg": svg for name, svg in pictures()}}
+    pages = {
+        "reference.md": reference(),
+        "data-model.md": data_model(),
+        "ci.md": ci(),
+        "exec.md": exec_(),
+        **{f"pictures/{name}.svg": svg for name, svg in pictures()},
+    }
     for name, text in pages.items():
         (folder / name).write_text(text, encoding="utf-8")
 

@@ -42,12 +42,17 @@ def put(config: Config, chunks: Iterable[bytes]) -> str:
     return digest.hexdigest()
 
 
+def is_digest(digest: str) -> bool:
+    """Tell whether a text is the name of a blob."""
+    return len(digest) == 64 and _DIGITS.issuperset(digest)
+
+
 def open_blob(config: Config, digest: str) -> BinaryIO:
     """Open the content of a digest. Only ever a plain file below `blobs/`, whatever a forged row names.
 
     Raises `Refused` for what is no digest or a planted link, `NotFound` when the blob is gone.
     """
-    if len(digest) != 64 or not _DIGITS.issuperset(digest):
+    if not is_digest(digest):
         raise Refused(f"{digest!r} is not the SHA-256 of a blob")
     try:
         return open(open_private(os.path.join(config.blobs_dir, digest), os.O_RDONLY), "rb", buffering=_BLOCK)
@@ -60,10 +65,29 @@ def lines(config: Config, digest: str) -> Iterator[bytes]:
 
     Raises `TelemetryError` after the last line of what is not the content that was kept: nothing of it may stay.
     """
-    found = sha256()
     with open_blob(config, digest) as file:
-        for line in file:
-            found.update(line)
-            yield line
+        yield from _checked(config, digest, file)
+
+
+def content(config: Config, digest: str) -> Iterator[bytes]:
+    """The content in large pieces; else as `lines`."""
+    with open_blob(config, digest) as file:
+        yield from _checked(config, digest, iter(lambda: file.read(_BLOCK), b""))
+
+
+def _checked(config: Config, digest: str, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    found = sha256()
+    for piece in pieces:
+        found.update(piece)
+        yield piece
     if found.hexdigest() != digest:
         raise TelemetryError(f"the blob {digest} in {config.blobs_dir} is damaged: its content has another digest", "Restore the folder from a backup.")
+
+
+def forget(config: Config, digest: str) -> None:
+    """Take away a blob that no operation names any more."""
+    try:
+        os.unlink(os.path.join(config.blobs_dir, digest))
+    except FileNotFoundError:
+        return
+    sync_folder(config.blobs_dir)

@@ -71,3 +71,16 @@ def forget(config: Config, name: str) -> None:
         os.unlink(os.path.join(config.buffer_dir, name))
     except OSError:
         pass
+
+
+def replace(config: Config, name: str, line: bytes) -> None:
+    """Put another line in the place of one that waits. Raises `OSError`."""
+    path = os.path.join(config.buffer_dir, name)
+    descriptor = open_private(path + ".tmp", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    try:
+        write_all(descriptor, line)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    os.replace(path + ".tmp", path)
+    sync_folder(config.buffer_dir)

@@ -10,7 +10,7 @@ JOURNAL_MODES = ("delete",)
 SYNCHRONOUS = ("extra", "full")
 URL_STYLES = ("github", "gitlab", "bitbucket")
 
-#: setting → (environment variables, first one first; default). The setting's name is its key in the config file.
+#: setting → (environment variables, first one first; default). The setting's name is its key in the config file, `table.key` one in a table.
 SETTINGS: dict[str, tuple[tuple[str, ...], str | None]] = {
     "base_dir": (("TELEMETRY_BASE_DIR", "AGENT_METRICS_DIR"), None),
     "db_path": (("TELEMETRY_DB_PATH",), None),
@@ -24,7 +24,13 @@ SETTINGS: dict[str, tuple[tuple[str, ...], str | None]] = {
     "disabled": (("TELEMETRY_DISABLED",), "0"),
     "never_fail": (("TELEMETRY_NEVER_FAIL",), "0"),
     "debug": (("TELEMETRY_DEBUG",), "0"),
+    "git_hooks.record": ((), "running"),
+    "retention.days": ((), None),
 }
+#: Tables of the config file whose keys are not ours to know, each read by a function of its own.
+_TABLES = ("url_hosts", "redact")
+#: What a git hook records: commits made while a run is open, or every one.
+HOOK_RECORDS = ("running", "always")
 _FLAG, _ENVIRONMENT, _FILE, _DEFAULT = range(4)
 _ON = ("1", "true", "yes", "on")
 
@@ -58,6 +64,8 @@ class Config:
         self.warnings: list[str] = []
         document = _read_file()
         self.url_styles = _url_styles(document)
+        #: Rules of the user's own for what must not be written: name → regular expression.
+        self.redact_rules = _texts("redact", document)
         self.values = _layered({"db_path": db, "base_dir": base_dir}, document)
         self._place()
         self.agent_name = self._text("agent_name")
@@ -72,12 +80,19 @@ class Config:
         self.disabled = self._switch("disabled")
         self.never_fail = self._switch("never_fail")
         self.debug = self._switch("debug")
+        record = self.values["git_hooks.record"]
+        self.hooks_record = rules.choice(record.source, str(record.value), HOOK_RECORDS)
+        self.retention_days = self._count("retention.days")
 
     def _text(self, setting: str) -> str | None:
         return self.values[setting].value or None
 
     def _switch(self, setting: str) -> bool:
         return str(self.values[setting].value).lower() in _ON
+
+    def _count(self, setting: str) -> int | None:
+        found = self.values[setting]
+        return None if found.value is None else rules.count(found.source, found.value)
 
     def _lock_timeout(self) -> float:
         older, newer = self.values["db_busy_timeout_ms"], self.values["lock_timeout"]
@@ -113,6 +128,12 @@ class Config:
         self.raw_dir = os.path.join(self.base_dir, "raw")
         self.buffer_dir = os.path.join(self.base_dir, "buffer")
         self.blobs_dir = os.path.join(self.base_dir, "blobs")
+        self.backups_dir = os.path.join(self.base_dir, "backups")
+
+
+def is_from_flag(config: Config, setting: str) -> bool:
+    """Tell whether a setting was given on the command line."""
+    return config.values[setting].source in ("--db", "--base-dir")
 
 
 def _layered(flags: dict[str, str | None], document: dict[str, object]) -> dict[str, Setting]:
@@ -179,12 +200,26 @@ def _read_file() -> dict[str, object]:
         return {}
     except OSError as error:
         raise InvalidInput(f"{path}: cannot be read: {error.strerror}", "Make the file readable, or remove it.") from None
-    document = _parse(path, content)
-    known = [*SETTINGS, "url_hosts"]
+    document = _flat(path, _parse(path, content))
+    known = [*SETTINGS, *_TABLES]
     unknown = [key for key in document if key not in known]
     if unknown:
         raise InvalidInput(f"{path}: unknown key {unknown[0]!r}; known are {', '.join(known)}")
     return document
+
+
+def _flat(path: str, document: dict[str, object]) -> dict[str, object]:
+    """The document with the keys of our own tables as `table.key`."""
+    ours = {name.partition(".")[0] for name in SETTINGS if "." in name}
+    flat: dict[str, object] = {}
+    for key, value in document.items():
+        if key not in ours:
+            flat[key] = value
+        elif isinstance(value, dict):
+            flat |= {f"{key}.{name}": found for name, found in value.items()}
+        else:
+            raise InvalidInput(f"{path}: {key}: a table is needed, such as [{key}]")
+    return flat
 
 
 def _content(path: str) -> bytes:
@@ -223,3 +258,11 @@ def _url_styles(document: dict[str, object]) -> dict[str, str]:
     if not isinstance(table, dict) or not all(style in URL_STYLES for style in table.values()):
         raise InvalidInput(f"{config_path()}: url_hosts: a table of host = one of {', '.join(URL_STYLES)} is needed")
     return {str(host).lower(): str(style) for host, style in table.items()}
+
+
+def _texts(name: str, document: dict[str, object]) -> dict[str, str]:
+    """A table of texts by names."""
+    table = document.get(name, {})
+    if not isinstance(table, dict) or not all(isinstance(value, str) and value for value in table.values()):
+        raise InvalidInput(f"{config_path()}: {name}: a table of name = 'text' is needed")
+    return {str(key): str(value) for key, value in table.items()}

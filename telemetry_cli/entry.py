@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from telemetry_cli._fast import COMMANDS, FLAG, MANY
+from telemetry_cli._fast import COMMANDS, FLAG, MANY, REST, VALUE
 from telemetry_cli.commands.result import Handler, Written
 from telemetry_cli.config import Config, is_on
 from telemetry_cli.errors import InvalidInput, NotDurable, OutputLost, TelemetryError
@@ -13,9 +13,12 @@ from telemetry_cli.render import plain
 _GLOBAL_OPTIONS = {"--db": "db", "--base-dir": "base_dir"}
 
 _LONGEST_PATH = 2
+_HELP = {"--help", "-h"}
 
 #: How the scripts in completions/ call the program.
 _COMPLETE = "_complete"
+#: What git calls: nothing may be said, and nothing may fail.
+_FIRE = ("git-hooks", "fire")
 
 Path = tuple[str, ...]
 Call = tuple[str, dict[str, object]]
@@ -30,6 +33,8 @@ def main() -> int:
         argv = [os.fsencode(word).decode(errors="surrogateescape") for word in argv]
     if argv[:1] == [_COMPLETE]:
         return _complete(argv[1:])
+    if addressed(argv)[0] == _FIRE and not _HELP.intersection(argv):
+        return _fire(argv)
     try:
         return _run(argv)
     except Exception as error:
@@ -47,30 +52,67 @@ def _complete(argv: list[str]) -> int:
     return 0
 
 
+def _fire(argv: list[str]) -> int:
+    """Do what a git hook does. Whatever is wrong, the commit must not notice."""
+    try:
+        global_options, words = _leading_globals(argv)
+        config = Config(**global_options)
+        if not config.disabled:
+            hook, *arguments = words[len(_FIRE) :] or [""]
+            _load("fire:fire")(config, "text", hook=hook, arguments=arguments)
+    except Exception:  # noqa: S110 - git would show what is said here to whoever commits
+        pass
+    return 0
+
+
 def _run(argv: list[str]) -> int:
     path, records = addressed(argv)
-    if records and is_on("TELEMETRY_DISABLED") and not {"--help", "-h"}.intersection(argv):
+    if records and is_on("TELEMETRY_DISABLED") and not _HELP.intersection(argv):
         return 0
     parsed = parse(argv, path) or _parse_with_typer(argv)
     if isinstance(parsed, int):
         return parsed
     (name, params), global_options = parsed
     handler = _load(name)
-    config = Config(**global_options)
-    if records and config.disabled:
+    config = _config(global_options, needed=not handler.wraps)
+    if records and config and config.disabled:
         return 0
-    for warning in config.warnings:
+    for warning in config.warnings if config else ():
         plain.say(f"telemetry: warning: {warning}")
     result = plain.settle(handler(config, output := _output(handler.formats, params), **params))
     for note in result.notes:
         plain.say(f"telemetry: {note}")
+    if handler.wraps and isinstance(result, Written):
+        return result.code
     try:
         plain.show(result, output)
     except OutputLost:
         if records:
             return 0
         raise
-    return result.code if isinstance(result, Written) else 0
+    return result.code
+
+
+def _config(global_options: Globals, *, needed: bool) -> Config | None:
+    """The settings; None where environment or file are wrong and they are not `needed`."""
+    try:
+        config = Config(**global_options)
+    except TelemetryError as error:
+        if needed or not _is_wrong_without(global_options):
+            raise
+        _report(error)
+        return None
+    plain.hide(config.redact_rules)
+    return config
+
+
+def _is_wrong_without(global_options: Globals) -> bool:
+    """Tell whether the settings are wrong without the options on the command line too."""
+    try:
+        Config(**dict.fromkeys(global_options))
+    except TelemetryError:
+        return True
+    return False
 
 
 def _load(name: str) -> Handler:
@@ -93,6 +135,8 @@ def addressed(argv: list[str]) -> tuple[Path, bool]:
         elif not word.startswith("-"):
             path = (*path, word)
             if path in COMMANDS:
+                longer = (*path, next(rest, ""))
+                path = longer if longer in COMMANDS else path
                 return path, COMMANDS[path][4]
             if len(path) == _LONGEST_PATH:
                 break
@@ -108,14 +152,16 @@ def parse(argv: list[str], path: Path) -> tuple[Call, Globals] | None:
     if not path or tuple(rest[: len(path)]) != path:
         return None
     handler, options, positionals, defaults, _ = COMMANDS[path]
-    parsed = _options_and_words(rest[len(path) :], options)
+    parsed = _options_and_words(rest[len(path) :], options, bool(positionals) and positionals[-1][2] == REST)
     if parsed is None:
         return None
     params, words = parsed
-    names = [name for name, _ in positionals]
-    if len(words) > len(names) or any(required for _, required in positionals[len(words) :]):
+    if any(required for _, required, _ in positionals[len(words) :]):
         return None
-    return (handler, defaults | params | dict(zip(names, words, strict=False))), global_options
+    for name, _, kind in positionals:
+        if words:
+            params[name], words = (words[0], words[1:]) if kind == VALUE else (words, [])
+    return None if words else ((handler, defaults | params), global_options)
 
 
 def _leading_globals(argv: list[str]) -> tuple[Globals, list[str]]:
@@ -131,8 +177,11 @@ def _leading_globals(argv: list[str]) -> tuple[Globals, list[str]]:
     return found, argv[index:]
 
 
-def _options_and_words(argv: list[str], options: dict[str, tuple[str, int]]) -> tuple[dict[str, object], list[str]] | None:
-    """The parameters that options set, and the positionals; None when a word is not in the plain grammar."""
+def _options_and_words(argv: list[str], options: dict[str, tuple[str, int]], takes_rest: bool) -> tuple[dict[str, object], list[str]] | None:
+    """The parameters that options set, and the positionals; None when a word is not in the plain grammar.
+
+    Where one takes the rest, no option comes behind the first of them.
+    """
     params: dict[str, object] = {}
     repeated: dict[str, list[str]] = {}
     words: list[str] = []
@@ -142,6 +191,8 @@ def _options_and_words(argv: list[str], options: dict[str, tuple[str, int]]) -> 
             words.extend(rest)
         elif word == "-" or not word.startswith("-"):
             words.append(word)
+            if takes_rest:
+                words.extend(rest)
         else:
             name, equals, value = word.partition("=") if word.startswith("--") else (word, "", "")
             parameter, kind = options.get(name, ("", FLAG))
@@ -176,6 +227,8 @@ def _parse_with_typer(argv: list[str]) -> tuple[Call, Globals] | int:
 
 def _output(formats: Sequence[str], params: dict[str, object]) -> str:
     """The format that `-o` or `--json` asks for, the command's default without them."""
+    if not formats:
+        return ""
     named, json = params.pop("output"), params.pop("json")
     if named is not None and named not in formats:
         raise InvalidInput(f"--output: {named!r} is not accepted; give one of {', '.join(formats)}")

@@ -88,10 +88,16 @@ class NewerDatabase(DatabaseTrouble):
 
 
 class ForbiddenDatabase(DatabaseTrouble):
-    """The database may not be opened with these permissions, or must be brought up to date first."""
+    """The database may not be opened with these permissions."""
 
     exit_code = 6
     slug = "forbidden-database"
+
+
+class OlderDatabase(ForbiddenDatabase):
+    """The database has an older schema and could not be brought up to date, which the first write or read does by itself."""
+
+    slug = "older-database"
 
 
 class JournalTrouble(DatabaseTrouble):

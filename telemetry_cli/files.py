@@ -90,6 +90,15 @@ def sync_folder(path: str) -> None:
         os.close(descriptor)
 
 
+def sync_file(path: str) -> None:
+    """Make what was written to a file of our own durable."""
+    descriptor = open_private(path, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def write_all(descriptor: int, data: bytes) -> None:
     """Write every byte in one call. Raises `OSError` (ENOSPC) on a short write, which is how a full disk shows itself."""
     written = os.write(descriptor, data)

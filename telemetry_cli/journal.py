@@ -8,7 +8,8 @@ import json
 import os
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from telemetry_cli import buffer
 from telemetry_cli.clock import new_op_id
@@ -22,6 +23,10 @@ Operation = dict[str, object]
 Position = tuple[str, int]
 
 START: Position = ("", 0)
+#: The genesis of a journal that had to begin beside a database which could not be adopted at that moment.
+UNRECORDED = "unrecorded"
+#: What `genesis` says of a journal whose first segment is gone, or its header damaged.
+PRUNED = "pruned"
 _CRC_BYTES = len(',"crc":"xxxxxxxx"}')
 _BLOCK = 1 << 20
 #: How many buffered lines share a flush, and are looked at between two looks at the deadline.
@@ -85,15 +90,20 @@ def fingerprint(ending: bytes) -> str:
 # Append
 
 
-def append(config: Config, op_id: str, line: bytes, at: str, deadline: float) -> tuple[Position | None, str]:
+class BesideDatabase(Exception):
+    """The journal would begin beside a database that is there already: that one is to be adopted first."""
+
+
+def append(config: Config, op_id: str, line: bytes, at: str, deadline: float, *, unrecorded: bool = False) -> tuple[Position | None, str]:
     """Make a line durable. Returns where it ends in the journal; or None and why, when it went to the buffer.
 
-    Raises `Refused` for planted links and `NotDurable` when nothing at all can be written.
+    Raises `Refused` for planted links and `NotDurable` when nothing at all can be written; `BesideDatabase`, unless the
+    journal may begin with an `unrecorded` genesis.
     """
     try:
         make_folder(config.base_dir, may_be_link=True)
         make_folder(config.raw_dir)
-        with Lock(os.path.join(config.raw_dir, ".lock"), deadline), _Segment(config, at) as segment:
+        with Lock(os.path.join(config.raw_dir, ".lock"), deadline), _Segment(config, at, UNRECORDED if unrecorded else None) as segment:
             _move_buffered(config, segment, deadline)
             return segment.add(line), ""
     except (OSError, LockTimeout) as trouble:
@@ -105,8 +115,17 @@ def flush_buffer(config: Config, at: str, deadline: float) -> None:
     """Bring buffered lines into the journal. Raises `OSError` or `LockTimeout` when that cannot be done now."""
     if buffer.waiting(config):
         make_folder(config.raw_dir)
-        with Lock(os.path.join(config.raw_dir, ".lock"), deadline), _Segment(config, at) as segment:
+        with Lock(os.path.join(config.raw_dir, ".lock"), deadline), _Segment(config, at, UNRECORDED) as segment:
             _move_buffered(config, segment, deadline)
+
+
+def begin(config: Config, at: str, deadline: float, genesis: str) -> None:
+    """Begin a journal whose genesis is the snapshot of this SHA-256, if there is no journal yet."""
+    make_folder(config.raw_dir)
+    with Lock(os.path.join(config.raw_dir, ".lock"), deadline):
+        # An empty segment, which a killed writer may have left, is no journal yet.
+        if journal_id(config, segments(config)) is None:
+            _Segment(config, at, genesis).close()
 
 
 def _move_buffered(config: Config, segment: "_Segment", deadline: float) -> None:
@@ -124,7 +143,8 @@ def _move_buffered(config: Config, segment: "_Segment", deadline: float) -> None
 class _Segment:
     """The segment that is appended to, open for as long as `raw/.lock` is held."""
 
-    def __init__(self, config: Config, at: str) -> None:
+    def __init__(self, config: Config, at: str, genesis: str | None) -> None:
+        """Open it, or make it: then `genesis` is what the journal begins with where a database is there already."""
         names = segments(config)
         newest = names[-1] if names else ""
         self.name = max(newest, f"ops_{at[:10].replace('-', '')}.ndjson")
@@ -138,7 +158,7 @@ class _Segment:
                 self._size = 0
                 older = [name for name in names if name != self.name]
                 _sync_names(config, first=not older)
-                self.add(_header(config, older, at))
+                self.add(_header(config, older, at, genesis))
         except BaseException:
             os.close(self._descriptor)
             raise
@@ -164,6 +184,10 @@ class _Segment:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """What was added is flushed by then."""
         os.close(self._descriptor)
 
 
@@ -178,21 +202,30 @@ def _sync_names(config: Config, *, first: bool) -> None:
         sync_folder(os.path.dirname(config.base_dir))
 
 
-def _header(config: Config, older: list[str], at: str) -> bytes:
+def _header(config: Config, older: list[str], at: str, genesis: str | None) -> bytes:
     """The first line of a segment. Only the first segment of a base names the genesis (null: it began empty).
 
     When the older ones' headers are all damaged, the journal_id stays open (null): a second journal must not begin here.
     """
-    data: dict[str, object] = {"journal_id": journal_id(config, older)} if older else {"journal_id": new_op_id(), "genesis": _genesis(config)}
+    data: dict[str, object] = {"journal_id": journal_id(config, older)} if older else {"journal_id": new_op_id(), "genesis": _genesis(config, genesis)}
     return encode({"op_id": new_op_id(), "op": "journal.header", "at": at, "actor": "", "data": data})
 
 
-def _genesis(config: Config) -> str | None:
-    """What the journal begins from: null is an empty base; beside a database that is there already it cannot tell."""
+def _genesis(config: Config, beside: str | None) -> str | None:
+    """What the journal begins from: null is an empty base; `beside` where a database is there already, or a snapshot was made to begin with.
+
+    Raises `BesideDatabase` when that is not given.
+    """
+    if beside not in (None, UNRECORDED):
+        return beside
     try:
-        return "unrecorded" if os.path.getsize(config.db_path) else None
+        if not os.path.getsize(config.db_path):
+            return None
     except OSError:
         return None
+    if beside is None:
+        raise BesideDatabase
+    return beside
 
 
 def journal_id(config: Config, names: list[str]) -> str | None:
@@ -223,6 +256,19 @@ def header(config: Config, name: str) -> dict[str, object] | None:
 # Read
 
 
+def genesis(config: Config) -> str | None:
+    """What the journal begins from: null an empty base, the SHA-256 of a snapshot, `UNRECORDED`; `pruned` when its beginning is gone."""
+    names = segments(config)
+    first = header(config, names[0]) if names else {"genesis": None}
+    found = first.get("genesis", PRUNED) if first else PRUNED
+    return found if found is None else str(found)
+
+
+def is_damaged(line: bytes) -> bool:
+    """Tell whether a line holds something that cannot be read."""
+    return bool(line.strip()) and decode(line) is None
+
+
 def segments(config: Config) -> list[str]:
     """The names of the segments, oldest first."""
     if not check_folder(config.raw_dir):
@@ -232,20 +278,31 @@ def segments(config: Config) -> list[str]:
 
 def is_behind(config: Config, cursor: Position) -> bool:
     """Tell whether anything was appended or buffered that `cursor` has not passed. Takes no lock."""
-    return _newest_end(config) != cursor or bool(buffer.waiting(config))
+    return newest_end(config) != cursor or bool(buffer.waiting(config))
 
 
-def _newest_end(config: Config) -> Position:
+def newest_end(config: Config) -> Position:
+    """Where the journal ends now; `START` when there is none."""
     names = segments(config)
     return (names[-1], os.stat(os.path.join(config.raw_dir, names[-1])).st_size) if names else START
 
 
 def waiting_count(config: Config, cursor: Position) -> int:
     """How many lines of journal and buffer lie behind `cursor`; headers do not count."""
-    end = _newest_end(config)
+    return sum(1 for _ in _behind(config, cursor)) + len(buffer.waiting(config))
+
+
+def waiting_lines(config: Config, cursor: Position) -> Iterator[bytes]:
+    """The lines of journal and buffer that lie behind `cursor`, oldest first; no headers."""
+    yield from _behind(config, cursor)
+    for name in buffer.waiting(config):
+        yield buffer.read(config, name)
+
+
+def _behind(config: Config, cursor: Position) -> Iterator[bytes]:
+    end = newest_end(config)
     # A cursor beyond the end belongs to another journal: then nothing of this one was applied.
-    lines = sum(1 for _, line in read(config, cursor if cursor <= end else START, end) if b'"op":"journal.header"' not in line[:120])
-    return lines + len(buffer.waiting(config))
+    return (line for _, line in read(config, cursor if cursor <= end else START, end) if b'"op":"journal.header"' not in line[:120])
 
 
 def durable_end(config: Config, synced: Position | None, deadline: float) -> Position:
@@ -253,10 +310,10 @@ def durable_end(config: Config, synced: Position | None, deadline: float) -> Pos
 
     `synced` is where the caller's own flushed line ends; if nothing came after it, neither lock nor flush is needed.
     """
-    if synced and _newest_end(config) == synced:
+    if synced and newest_end(config) == synced:
         return synced
     with Lock(os.path.join(config.raw_dir, ".lock"), deadline):
-        end = _newest_end(config)
+        end = newest_end(config)
         if end != START and end != synced:
             _sync(config, end[0])
     return end
@@ -309,3 +366,43 @@ def read(config: Config, start: Position, end: Position) -> Iterator[tuple[Posit
                 if offset > limit or (name == end[0] and not line.endswith(b"\n")):
                     break
                 yield (name, offset), line
+
+
+# Rewrite: the caller holds raw/.lock, and the writer's
+
+
+def lines_of(config: Config, name: str) -> Iterator[bytes]:
+    """Every line of a segment as it stands there, the last one with or without its newline."""
+    with open(open_private(os.path.join(config.raw_dir, name), os.O_RDONLY), "rb", buffering=_BLOCK) as file:
+        yield from file
+
+
+def write_segment(config: Config, name: str, lines: Iterable[bytes]) -> None:
+    """Write a whole segment anew, flushed."""
+    with open(open_private(os.path.join(config.raw_dir, name), os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb", buffering=_BLOCK) as file:
+        file.writelines(lines)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def take_over(config: Config, second: Config) -> None:
+    """Put the segments of a second journal in the places of the first one's. Each is replaced whole; the oldest come first."""
+    for name in segments(second):
+        os.replace(os.path.join(second.raw_dir, name), os.path.join(config.raw_dir, name))
+    sync_folder(config.raw_dir)
+
+
+def lines_before(config: Config, position: Position) -> int:
+    """How many lines of its segment lie before a position."""
+    offset = number = 0
+    for line in lines_of(config, position[0]):
+        if offset >= position[1]:
+            break
+        offset += len(line)
+        number += 1
+    return number
+
+
+def after_lines(config: Config, name: str, number: int) -> Position:
+    """The position behind so many lines of a segment."""
+    return name, sum(len(line) for line in islice(lines_of(config, name), number))

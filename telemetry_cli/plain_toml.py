@@ -51,7 +51,8 @@ def _value(text: str) -> object:
 
 def _is_plain_string(text: str) -> bool:
     inner = text[1:-1]
-    return len(text) >= 2 and text[0] == text[-1] and text[0] in "\"'" and text[0] not in inner and "\\" not in inner
+    # In single quotes a backslash is a backslash.
+    return len(text) >= 2 and text[0] == text[-1] and text[0] in "\"'" and text[0] not in inner and (text[0] == "'" or "\\" not in inner)
 
 
 def _is_decimal(text: str) -> bool:

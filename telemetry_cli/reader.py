@@ -1,13 +1,13 @@
 """How questions are asked: catch up with the journal if that can be done, then read; say what an answer cannot contain."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from telemetry_cli import journal
 from telemetry_cli.config import Config
-from telemetry_cli.errors import NotFound, TelemetryError
+from telemetry_cli.errors import ForbiddenDatabase, NotFound, OlderDatabase, TelemetryError
 from telemetry_cli.recorder import catch_up
 from telemetry_cli.store import progress, runs
-from telemetry_cli.store.database import Connection, open_reader, translated
+from telemetry_cli.store.database import Connection, open_empty, open_reader, translated
 
 
 class Reading:
@@ -40,15 +40,18 @@ class Reading:
         if self.db is None:
             return {}
         with translated(self.config.db_path):
-            return {event_id: runs.shortest_prefix(self.db, event_id) for event_id in event_ids}
+            return runs.shortest_prefixes(self.db, event_ids)
 
 
 def open_for_reading(config: Config) -> Reading:
-    """Apply what waits, if that can be done, and open the database for questions.
+    """Apply what waits, if that can be done, and open the database for questions; an old one is migrated first.
 
     Raises `DatabaseTrouble` when the database is there and cannot be read.
     """
-    db = open_reader(config.db_path, config.owns_db_folder, config.lock_timeout)
+    try:
+        db = open_reader(config.db_path, config.owns_db_folder, config.lock_timeout)
+    except OlderDatabase as older:
+        return _after_migration(config, older)
     if not journal.is_behind(config, _position(config, db)):
         return Reading(config, db, [])
     if db:
@@ -58,9 +61,51 @@ def open_for_reading(config: Config) -> Reading:
     return Reading(config, db, [_waiting_note(journal.waiting_count(config, _position(config, db)), trouble)] if trouble else [])
 
 
+def glance(config: Config, seconds: float) -> Connection | None:
+    """The database as it stands, if it can be had within so many seconds and holds all that was recorded; None otherwise.
+
+    Nothing is applied. Where nothing was recorded yet, it is an empty one. Raises `DatabaseTrouble` or `Refused`.
+    """
+    db = open_reader(config.db_path, config.owns_db_folder, seconds)
+    if not journal.is_behind(config, _position(config, db)):
+        return db or open_empty()
+    if db:
+        db.close()
+    return None
+
+
+def unchanged(config: Config) -> Connection | None:
+    """The database as it stands, for questions; None when there is none. What waits is not applied."""
+    return open_reader(config.db_path, config.owns_db_folder, config.lock_timeout)
+
+
+def pending(config: Config) -> Iterator[journal.Operation]:
+    """The operations that are recorded and not in the database yet, oldest first. Nothing is applied."""
+    db = open_reader(config.db_path, config.owns_db_folder, config.lock_timeout)
+    try:
+        yield from filter(None, map(journal.decode, journal.waiting_lines(config, _position(config, db))))
+    finally:
+        if db:
+            db.close()
+
+
+def _after_migration(config: Config, older: OlderDatabase) -> Reading:
+    trouble = catch_up(config)
+    try:
+        db = open_reader(config.db_path, config.owns_db_folder, config.lock_timeout)
+    except OlderDatabase:
+        if trouble and not isinstance(trouble, ForbiddenDatabase):
+            raise trouble from None
+        raise OlderDatabase(older.message + (f", which could not be done: {trouble.message}" if trouble else ""), older.hint) from None
+    return Reading(config, db, [_waiting_note(journal.waiting_count(config, _position(config, db)), trouble)] if trouble else [])
+
+
 def waiting(config: Config) -> int:
     """How many durable records are not in the database yet."""
-    db = open_reader(config.db_path, config.owns_db_folder, config.lock_timeout)
+    try:
+        db = open_reader(config.db_path, config.owns_db_folder, config.lock_timeout)
+    except OlderDatabase:
+        return journal.waiting_count(config, journal.START)
     try:
         return journal.waiting_count(config, _position(config, db))
     finally:

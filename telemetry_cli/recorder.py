@@ -4,6 +4,7 @@ An operation that was appended is recorded, whatever becomes of the drain: then 
 applies it.
 """
 
+import errno
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -11,19 +12,28 @@ from collections.abc import Iterator, Sequence
 from telemetry_cli import journal
 from telemetry_cli.clock import new_op_id, now, stamp
 from telemetry_cli.config import Config
-from telemetry_cli.errors import DatabaseTrouble, JournalTrouble, LockTimeout, Refused, TelemetryError
+from telemetry_cli.errors import (
+    BY_EXIT_CODE,
+    DatabaseTrouble,
+    ForbiddenDatabase,
+    JournalTrouble,
+    LockTimeout,
+    OlderDatabase,
+    Refused,
+    TelemetryError,
+)
 from telemetry_cli.files import make_folder
 from telemetry_cli.journal import Operation
 from telemetry_cli.locks import Lock
+from telemetry_cli.redact import Redactor
 from telemetry_cli.store import progress
 from telemetry_cli.store.apply import apply, is_large, reject
 from telemetry_cli.store.database import Connection, check_place, commit, ensure_schema, open_writer, translated
-from telemetry_cli.store.maintenance import check, remove, swap_in
 
 #: What one command on the fast path applies at most (operations, seconds): a backlog of others must not hold it up.
 _FAST = (1000, 0.1)
 #: What a read or `db drain` applies in one transaction, so that other writers get their turn in between.
-_BATCH = (5000, 0.5)
+BATCH = (5000, 0.5)
 
 
 class Outcome:
@@ -34,22 +44,28 @@ class Outcome:
         self.result = result
         self.buffered = buffered
 
+    def check(self) -> None:
+        """Raises the error that the operation ended with, if it did."""
+        if self.exit_code:
+            raise BY_EXIT_CODE.get(self.exit_code, TelemetryError)(str(self.result["error"]), str(self.result.get("hint", "")))
+
 
 def operation(kind: str, data: dict[str, object], at: str) -> Operation:
     """An operation as the journal holds it, with an id of its own. Writing it twice has one effect."""
     return {"op_id": new_op_id(), "op": kind, "at": at, "actor": _actor(), "data": data}
 
 
-def record(config: Config, kind: str, data: dict[str, object], at: str) -> Outcome:
+def record(config: Config, kind: str, data: dict[str, object], at: str, *, patient: bool = False) -> Outcome:
     """Make one operation durable and, if the database is to be had before the deadline, apply it.
 
-    A large one is applied here too, behind whatever waits: it is no command on the fast path that makes it. Once this
-    returns, it is recorded. Raises `NotDurable` when it could be written nowhere and `Refused` for planted links.
+    A large one is applied here too, behind whatever waits: it is no command on the fast path that makes it. The same holds of
+    a `patient` one, whose outcome matters more than the time. Once this returns, it is recorded. Raises `NotDurable` when it
+    could be written nowhere, `Refused` for planted links, and `InvalidInput` for a rule of the user's own that is none.
     """
-    return record_all(config, [operation(kind, data, at)], time.monotonic() + config.lock_timeout)[0]
+    return record_all(config, [operation(kind, data, at)], time.monotonic() + config.lock_timeout, patient=patient)[0]
 
 
-def record_all(config: Config, operations: Sequence[Operation], deadline: float) -> list[Outcome]:
+def record_all(config: Config, operations: Sequence[Operation], deadline: float, *, patient: bool = False) -> list[Outcome]:
     """The same for some operations that share a flush and a transaction, in their order; one outcome for each.
 
     At most some hundreds: what is one too many for a transaction is buffered. Raises as `record` does, and then none was recorded.
@@ -57,14 +73,14 @@ def record_all(config: Config, operations: Sequence[Operation], deadline: float)
     check_place(config.db_path, config.owns_db_folder)
     op_ids = [str(made["op_id"]) for made in operations]
     at = str(operations[-1]["at"])
-    position, trouble = journal.append(config, op_ids[0], b"".join(map(journal.encode, operations)), at, deadline)
+    position, trouble = _append(config, op_ids[0], b"".join(_line(config, made) for made in operations), at, deadline)
     if position is None:
         return _buffered(op_ids, JournalTrouble(f"the journal could not be appended to ({trouble}), so the record waits in {config.buffer_dir}"))
     try:
-        if not any(is_large(made["op"]) for made in operations):
+        if not patient and not any(is_large(made["op"]) for made in operations):
             return _drain(config, at, deadline, _FAST, op_ids, position)
         while True:
-            outcomes = _drain(config, at, time.monotonic() + config.lock_timeout, _BATCH, op_ids, position)
+            outcomes = _drain(config, at, time.monotonic() + config.lock_timeout, BATCH, op_ids, position)
             if not any(outcome.buffered for outcome in outcomes):
                 return outcomes
     except (DatabaseTrouble, LockTimeout, Refused) as error:
@@ -77,6 +93,28 @@ def _buffered(op_ids: Sequence[str], why: TelemetryError) -> list[Outcome]:
     return [Outcome(0, {}, why) for _ in op_ids]
 
 
+def _line(config: Config, operation: journal.Operation) -> bytes:
+    """An operation as it is written: without secrets. Every operation comes through here."""
+    line = journal.encode(operation)
+    redactor, data = Redactor(config.redact_rules), operation["data"]
+    return journal.encode({**operation, "data": redactor.operation(data)}) if redactor.suspects(line) and isinstance(data, dict) else line
+
+
+def _append(config: Config, op_id: str, line: bytes, at: str, deadline: float) -> tuple[journal.Position | None, str]:
+    """Append a line. A journal that would begin beside the platform's database begins with that one, if it can be adopted now."""
+    try:
+        return journal.append(config, op_id, line, at, deadline)
+    except journal.BesideDatabase:
+        from telemetry_cli.adoption import adopt
+
+        try:
+            adopt(config, at, deadline)
+        except (DatabaseTrouble, LockTimeout, OSError):
+            # The record comes first. The database is adopted by whoever drains, and its snapshot found by a rebuild.
+            pass
+        return journal.append(config, op_id, line, at, deadline, unrecorded=True)
+
+
 def _actor() -> str:
     user = os.environ.get("USER") or os.environ.get("LOGNAME") or str(os.getuid())
     return f"{user}@{os.uname().nodename}".encode("ascii", "backslashreplace").decode()
@@ -87,12 +125,13 @@ def catch_up(config: Config) -> TelemetryError | None:
     at = stamp(now())
     try:
         journal.flush_buffer(config, at, time.monotonic() + config.lock_timeout)
-        while _drain(config, at, time.monotonic() + config.lock_timeout, _BATCH)[0].buffered:
+        while _drain(config, at, time.monotonic() + config.lock_timeout, BATCH)[0].buffered:
             pass
     except (DatabaseTrouble, LockTimeout, Refused) as trouble:
         return trouble
     except OSError as error:
-        return DatabaseTrouble(f"{config.base_dir} could not be written: {error.strerror}")
+        kind = ForbiddenDatabase if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) else DatabaseTrouble
+        return kind(f"{config.base_dir} could not be written: {error.strerror}")
     return None
 
 
@@ -102,11 +141,21 @@ def catch_up(config: Config) -> TelemetryError | None:
 def _drain(
     config: Config, at: str, deadline: float, limits: tuple[int, float], op_ids: Sequence[str] = (), position: journal.Position | None = None
 ) -> list[Outcome]:
-    """Apply what lies behind the cursor, at most `limits` of it, in one transaction.
+    """Apply what lies behind the cursor, at most `limits` of it, in one transaction; adopt the platform's database first.
 
     With `op_ids`, the last of which ends at `position` and is flushed, returns their outcomes; without, an empty one,
     `buffered` when there is more to apply.
     """
+    try:
+        return _drain_ours(config, at, deadline, limits, op_ids, position)
+    except OlderDatabase:
+        from telemetry_cli.adoption import adopt
+
+        adopt(config, at, deadline)
+        return _drain_ours(config, at, deadline, limits, op_ids, position)
+
+
+def _drain_ours(config: Config, at: str, deadline: float, limits: tuple[int, float], op_ids: Sequence[str], position: journal.Position | None) -> list[Outcome]:
     make_folder(os.path.dirname(config.db_path), may_be_link=not config.owns_db_folder)
     with Lock(config.db_path + ".lock", deadline):
         _check_may_be_made(config)
@@ -114,12 +163,12 @@ def _drain(
         try:
             was_empty = ensure_schema(db, config.db_path, at)
             with translated(config.db_path):
-                cursor = _believable_cursor(config, db)
+                cursor = believable_cursor(config, db)
                 trouble = None
                 behind = False
                 # Passed already: another process applied it for me, and all that is left is to read what came of it.
                 if was_empty or position is None or (cursor[1], cursor[2]) < position:
-                    behind, trouble = _apply_behind(config, db, cursor, deadline, limits, position)
+                    behind, trouble = apply_behind(config, db, cursor, deadline, limits, position)
                 found = [progress.result_of(db, op_id) for op_id in op_ids]
                 commit(db, deadline)
         finally:
@@ -137,20 +186,19 @@ def _check_may_be_made(config: Config) -> None:
             return
     except FileNotFoundError:
         pass
-    _check_journal_is_whole(config)
+    if journal.genesis(config) is not None or _was_adopted(config):
+        raise DatabaseTrouble(f"{config.db_path} is missing, and the journal does not go back to an empty beginning", "Run: telemetry db rebuild")
 
 
-def _check_journal_is_whole(config: Config) -> None:
-    names = journal.segments(config)
-    first = journal.header(config, names[0]) if names else {"genesis": None}
-    if first is None or first.get("genesis", "pruned") is not None:
-        raise DatabaseTrouble(
-            f"{config.db_path} is missing, and the journal does not go back to an empty beginning",
-            "Put a copy of the database back in its place; telemetry db rebuild needs the journal from its beginning.",
-        )
+def _was_adopted(config: Config) -> bool:
+    if not os.path.isdir(config.backups_dir):
+        return False
+    from telemetry_cli.backups import any_snapshot
+
+    return any_snapshot(config)
 
 
-def _believable_cursor(config: Config, db: Connection) -> progress.Cursor:
+def believable_cursor(config: Config, db: Connection) -> progress.Cursor:
     """The cursor, once journal_id and the last applied line agree with the journal."""
     names = journal.segments(config)
     identity = journal.journal_id(config, names)
@@ -158,6 +206,9 @@ def _believable_cursor(config: Config, db: Connection) -> progress.Cursor:
     if cursor is None:
         if identity is None:
             raise JournalTrouble(f"no segment in {config.raw_dir} has a readable header", "Put a copy of the database back in its place.")
+        first = journal.header(config, names[0])
+        if first and "genesis" not in first:
+            raise JournalTrouble(f"the journal in {config.raw_dir} no longer goes back to its beginning", "Run: telemetry db rebuild")
         return (identity, names[0], 0, "")
     known, segment, offset, crc = cursor
     # Where every header is damaged, the last applied line alone must tell that the two belong together.
@@ -166,13 +217,26 @@ def _believable_cursor(config: Config, db: Connection) -> progress.Cursor:
     return cursor
 
 
-def _apply_behind(
-    config: Config, db: Connection, cursor: progress.Cursor, deadline: float, limits: tuple[int, float], synced: journal.Position | None
+def apply_behind(
+    config: Config,
+    db: Connection,
+    cursor: progress.Cursor,
+    deadline: float,
+    limits: tuple[int, float],
+    synced: journal.Position | None,
+    until: journal.Position | None = None,
 ) -> tuple[bool, JournalTrouble | None]:
-    """Apply lines in order and move the cursor. Returns whether more is left, and what an unknown operation said."""
+    """Apply lines in order (`until`: to where the cursor of another database is) and move the cursor.
+
+    Returns whether more is left, and what an unknown operation said.
+    """
     start = (cursor[1], cursor[2])
-    end = journal.durable_end(config, synced, deadline)
-    journal.sync_older(config, start, end)
+    if until:
+        # As far as a database's cursor the journal is flushed already.
+        end = until
+    else:
+        end = journal.durable_end(config, synced, deadline)
+        journal.sync_older(config, start, end)
     reached = start
     most_operations, stop_at = limits[0], time.monotonic() + limits[1]
     behind, trouble = False, None
@@ -211,47 +275,3 @@ def _apply_line(config: Config, db: Connection, place: journal.Position, operati
         found = journal.decode(piece)
         if found is not None:
             apply(db, found, piece, blobs)
-
-
-# Rebuild
-
-
-def rebuild(config: Config) -> str | None:
-    """Make the database again from the whole journal, and swap it in when it checks out.
-
-    Returns where the old one was put aside, or None when there was none. Raises `DatabaseTrouble` or `LockTimeout`, and then
-    nothing has changed.
-    """
-    if not journal.segments(config):
-        raise DatabaseTrouble(f"there is no journal in {config.raw_dir} to make a database from")
-    fresh = config.db_path + ".rebuild"
-    make_folder(os.path.dirname(config.db_path), may_be_link=not config.owns_db_folder)
-    with Lock(config.db_path + ".lock", time.monotonic() + config.lock_timeout):
-        _check_journal_is_whole(config)
-        remove(fresh)
-        try:
-            while _apply_some(config, fresh):
-                pass
-            check(fresh)
-            return swap_in(fresh, config.db_path, f"{config.db_path}.aside-{new_op_id()[:12]}")
-        finally:
-            remove(fresh)
-
-
-def _apply_some(config: Config, path: str) -> bool:
-    """Apply a batch of the journal to the database at `path`. Tells whether there is more.
-
-    Each batch may wait anew: a long rebuild must not fail because an appender holds the journal for a moment.
-    """
-    deadline = time.monotonic() + config.lock_timeout
-    db = open_writer(path, config.synchronous, deadline)
-    try:
-        ensure_schema(db, path, stamp(now()))
-        with translated(path):
-            behind, trouble = _apply_behind(config, db, _believable_cursor(config, db), deadline, _BATCH, None)
-            commit(db, deadline)
-    finally:
-        db.close()
-    if trouble:
-        raise trouble
-    return behind

@@ -1,4 +1,179 @@
-"""What must never be written: credentials are taken out of values before they reach the journal."""
+"""What must never be written: secrets are taken out of values before they reach the journal, and out of what is said on stderr."""
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+
+from telemetry_cli import rules
+from telemetry_cli.errors import InvalidInput
+from telemetry_cli.secret_shapes import HARMLESS_NAMES, NAME_MARKS, RULES, SECRET_NAMES
+
+REDACTED = "[redacted]"
+
+#: One sign of each rule that NAME_MARKS do not stand for.
+_SIGNS = {mark if isinstance(mark, str) else mark[0] for _, marks, _ in RULES for mark in marks}
+_FOLDED = (*NAME_MARKS, *sorted(sign for sign in _SIGNS if sign == sign.lower() and not any(mark in sign for mark in NAME_MARKS)))
+_EXACT = tuple(sorted(sign for sign in _SIGNS if sign != sign.lower()))
+#: Fields of an operation that say which thing is meant: changed, they would mean another one. Handlers refuse ids that look
+#: like secrets (`refuse_secret`).
+_IDENTITY = frozenset(("event_id", "run", "parent", "commit_hash", "blob", "digest", "process_started", "boot_id", "start_time", "end_time", "timestamp"))
+#: What the tables hold at most of a field; a redacted text may be longer than it was.
+_LONGEST = {"agent_name": 200, "job_type": 200, "event_type": 200, "run_id": 255}
+_GROUPS = ("secret", "quoted", "single")
+#: A value of the environment is looked for in other texts only when it is unlikely to stand there by chance.
+_SHORTEST_VALUE = 8
+_SURELY_LONG = 16
+
+#: A compiled pattern's `sub`, without importing what it is made of.
+_Substitute = Callable[[Callable[[object], str], str], str]
+_compiled: dict[str, _Substitute] = {}
+
+
+class Redactor:
+    """Takes secrets out of texts and JSON, by the rules in `secret_shapes`, rules of one's own (name → regular expression), and the
+    values of environment variables whose names say that they are secrets. `found` counts what was taken out, by rule.
+
+    A text without any sign of a secret costs some searches for literal words, and nothing is imported. Raises `InvalidInput`
+    when a rule of one's own is no regular expression.
+    """
+
+    def __init__(self, own: Mapping[str, str] | None = None, environ: Mapping[str, str] | None = None) -> None:
+        self._own = own or {}
+        self._values = _secret_values(os.environ if environ is None else environ)
+        self.found: dict[str, int] = {}
+
+    def suspects(self, line: bytes) -> bool:
+        """Tell whether there may be anything to take out of JSON in ASCII."""
+        if self._own or any(json.dumps(value)[1:-1].encode() in line for value in self._values):
+            return True
+        text = line.decode("ascii")
+        lower = text.lower()
+        return any(mark in lower for mark in _FOLDED) or any(mark in text for mark in _EXACT)
+
+    def text(self, text: str) -> str:
+        """The text with `[redacted]` in the place of each secret. Doing it twice changes nothing more."""
+        for value in self._values:
+            if value in text:
+                self._count("environment", text.count(value))
+                text = text.replace(value, REDACTED)
+        lower = text.lower()
+        for name, marks, pattern in RULES:
+            if any(_stands(mark, text, lower) for mark in marks):
+                text = self._substituted(name, pattern, text)
+        for name, pattern in self._own.items():
+            text = self._substituted(name, pattern, text)
+        return text
+
+    def value(self, value: object) -> object:
+        """The same for JSON: every text in it, keys too; and the text under a key that says it is a secret."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, dict):
+            return {self.text(key): self._named(key, item) for key, item in value.items()}
+        if isinstance(value, list):
+            return self._list(value)
+        return value
+
+    def operation(self, data: Mapping[str, object]) -> dict[str, object]:
+        """The same for an operation's data, whose ids, digests and times stay as they are."""
+        return {name: value if name in _IDENTITY else _bounded(name, self.value(value)) for name, value in data.items()}
+
+    def _named(self, key: str, item: object) -> object:
+        is_folder = key.lower().endswith("pwd") and isinstance(item, str) and item.startswith(("/", "~"))
+        if isinstance(item, str) and is_secret_name(key) and not is_folder and not _is_no_secret(item):
+            self._count("named")
+            return REDACTED
+        return self.value(item)
+
+    def _list(self, items: list[object]) -> list[object]:
+        """A list that may be a command line: what follows an option such as --password is a secret, whatever it looks like."""
+        kept: list[object] = []
+        texts = [item for item in items if isinstance(item, str)]
+        for index, item in enumerate(items):
+            before = items[index - 1] if index else None
+            if isinstance(item, str) and isinstance(before, str) and _is_secret_option(before) and not item.startswith("-") and not _is_no_secret(item):
+                self._count("option")
+                kept.append(REDACTED)
+            else:
+                kept.append(self.value(item))
+        if len(texts) == len(items) > 1:
+            # Once more as one line, for what only several words together tell: curl -u user:secret.
+            words = self.text("\x1f".join(map(str, kept))).split("\x1f")
+            return list(words) if len(words) == len(kept) else kept
+        return kept
+
+    def _substituted(self, name: str, pattern: str, text: str) -> str:
+        def replace(match: object) -> str:
+            whole = str(match[0])  # type: ignore[index]
+            groups = match.groupdict()  # type: ignore[attr-defined]
+            group = next((group for group in _GROUPS if groups.get(group)), 0)
+            begin, end = (match.start(group) - match.start(), match.end(group) - match.start())  # type: ignore[attr-defined]
+            if begin == end or whole[begin:end] == REDACTED:
+                return whole
+            self._count(name)
+            return whole[:begin] + REDACTED + whole[end:]
+
+        return _substitute(name, pattern)(replace, text)
+
+    def _count(self, name: str, number: int = 1) -> None:
+        self.found[name] = self.found.get(name, 0) + number
+
+
+def _stands(mark: str | tuple[str, ...], text: str, lower: str) -> bool:
+    """Tell whether a mark stands in the text; `lower` is the same in lower case."""
+    if isinstance(mark, tuple):
+        return all(_stands(part, text, lower) for part in mark)
+    return mark in (lower if mark == mark.lower() else text)
+
+
+def _substitute(name: str, pattern: str) -> _Substitute:
+    if pattern not in _compiled:
+        import re
+
+        try:
+            _compiled[pattern] = re.compile(pattern).sub
+        except (re.error, RecursionError, OverflowError) as error:
+            raise InvalidInput(f"the rule {name!r} under [redact] in the config file is no regular expression: {error}") from None
+    return _compiled[pattern]
+
+
+def _bounded(name: str, value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return rules.error_details(name, value) if name == "error_details" else value[: _LONGEST.get(name)]
+
+
+def refuse_secret(name: str, value: str) -> str:
+    """An id as it is. Raises `InvalidInput` when it looks like a secret: ids are stored as they stand."""
+    if Redactor().text(value) != value:
+        raise InvalidInput(f"{name}: the id looks like a secret, and ids are stored as they stand; give another one")
+    return value
+
+
+def is_secret_name(name: str) -> bool:
+    """Tell whether what a name stands for is a secret: `GITHUB_TOKEN`, `client-secret`, `apiKey`."""
+    plain = name.lower().replace("_", "").replace("-", "").replace(".", "").replace(" ", "")
+    return plain.endswith(SECRET_NAMES) and not plain.endswith(HARMLESS_NAMES)
+
+
+def _is_secret_option(word: str) -> bool:
+    return word.startswith("-") and "=" not in word and is_secret_name(word)
+
+
+def _is_no_secret(value: str) -> bool:
+    """A variable, a placeholder, or what was redacted before."""
+    return not value.strip() or value.startswith(("$", "<", "{{", "***", REDACTED)) or value.lower() in ("none", "null", "true", "false")
+
+
+def _secret_values(environ: Mapping[str, str]) -> Sequence[str]:
+    """The secrets that the environment holds, longest first, as far as finding one of them in a text means anything."""
+    values = {value for name, value in environ.items() if len(value) >= _SHORTEST_VALUE and is_secret_name(name) and _is_telling(value)}
+    return sorted(values, key=len, reverse=True) if values else ()
+
+
+def _is_telling(value: str) -> bool:
+    mixed = any(char.isdigit() for char in value) and any(char.isalpha() for char in value)
+    return value.isprintable() and " " not in value and not value.startswith(("/", "$", "[")) and (mixed or len(value) >= _SURELY_LONG)
 
 
 def remote_without_credentials(url: str) -> str:
@@ -14,7 +189,7 @@ def remote_without_credentials(url: str) -> str:
     address = _without_query(authority)
     user, at, host = address.rpartition("@")
     _, colon, port = host.rpartition("]")[2].partition(":")
-    if "@" in rest[len(address) :] and (address != authority or (colon and not port.isdigit())):
+    if "@" in rest[len(address) :] and (address != authority or (at and not host) or (colon and not port.isdigit())):
         return ""
     kept = f"{user.partition(':')[0]}@" if at and scheme.lower() in ("ssh", "git+ssh", "ssh+git") else ""
     return f"{scheme}://{kept}{host}{slash + _without_query(path) if address == authority else ''}"

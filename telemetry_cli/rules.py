@@ -138,6 +138,35 @@ def commit_prefix(name: str, value: str) -> str:
     return digits
 
 
+#: Names that mean something else where a hook may be named.
+_NO_HOOKS = ("runs", "records", "datasets")
+_SMALL = frozenset("abcdefghijklmnopqrstuvwxyz")
+_IN_HOOKS = _SMALL | frozenset("0123456789_")
+
+
+def hook_name(name: str, value: str) -> str:
+    """A hook's name: a small letter, then small letters, digits and `_`, 40 characters at most."""
+    if value in _NO_HOOKS:
+        raise InvalidInput(f"{name}: {value!r} is reserved; give another name")
+    if not 1 <= len(value) <= 40 or value[0] not in _SMALL or not _IN_HOOKS.issuperset(value):
+        raise InvalidInput(f"{name}: {shorten(value)!r} is not accepted; give a small letter, then small letters, digits and '_', 40 characters at most")
+    return value
+
+
+def hook_release(name: str, value: str) -> tuple[str, int | None]:
+    """`NAME` or `NAME@N` as (hook, version or None)."""
+    hook, at, number = value.partition("@")
+    return hook_name(name, hook), version(name, number) if at else None
+
+
+def version(name: str, value: str) -> int:
+    """A release's number: 1, 2, 3, …"""
+    number = _integer(name, value, 0)
+    if not number:
+        raise InvalidInput(f"{name}: versions begin at 1")
+    return number
+
+
 def shorten(value: str, limit: int = 80) -> str:
     """A value fit to be quoted in a message."""
     return value if len(value) <= limit else value[: limit - 1] + "…"
@@ -188,6 +217,21 @@ def duration(name: str, value: str) -> float:
         if amount != value and amount.isascii() and (whole + fraction).isdigit() and len(amount) < 12 and 0 < float(amount) * factor <= 604800:
             return float(amount) * factor
     raise InvalidInput(f"{name}: {shorten(value)!r} is not accepted; give a duration such as 500ms, 90s, 15m or 2h")
+
+
+_SIZES = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+#: Less memory than this starts no interpreter; more than this is a slip of the pen.
+_LEAST_MEMORY, _MOST_MEMORY = 1 << 20, 1 << 44
+
+
+def size(name: str, value: str) -> int:
+    """Bytes from a whole number with a unit (powers of 1024): `512m`, `4g`, from 1m to 16t."""
+    amount, unit = value[:-1], value[-1:].lower()
+    if unit in _SIZES and amount.isascii() and amount.isdigit() and len(amount) <= 14:
+        found = int(amount) * _SIZES[unit]
+        if _LEAST_MEMORY <= found <= _MOST_MEMORY:
+            return found
+    raise InvalidInput(f"{name}: {shorten(value)!r} is not accepted; give a size from 1m to 16t, such as 512m or 4g")
 
 
 # Times

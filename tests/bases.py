@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from support import Ran, Telemetry
 
 from telemetry_cli.journal import decode, encode
@@ -31,6 +33,18 @@ def held(what: str, path: Path) -> Iterator[None]:
         assert holder.stdout
         assert holder.stdout.readline() == b"held\n"
         yield
+
+
+@contextmanager
+def read_only(path: Path) -> Iterator[None]:
+    """The folder bind-mounted onto itself, read-only."""
+    if os.geteuid() or not shutil.which("mount") or subprocess.run(["mount", "--bind", path, path], capture_output=True).returncode:
+        pytest.skip("a bind mount needs privileges")
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", path], check=True, capture_output=True)
+        yield
+    finally:
+        subprocess.run(["umount", "-l", path], check=True)
 
 
 # Lines by hand

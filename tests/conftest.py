@@ -40,6 +40,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if first[item.nodeid.partition("[")[0]] is item]
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What the crash rig has tried, for docs/reliability.md."""
+    seen = [(report.nodeid, value) for report in terminalreporter.getreports("passed") for name, value in report.user_properties if name == "seen"]
+    if seen and any(seen):
+        terminalreporter.section("trials")
+        for nodeid, value in sorted(set(seen)):
+            terminalreporter.write_line(f"{nodeid.rpartition('/')[2]}: {value}")
+
+
 @pytest.fixture
 def telemetry(tmp_path: Path) -> Telemetry:
     """The program, with an empty base."""

@@ -145,8 +145,13 @@ def test_an_option_is_offered_once_unless_it_may_be_repeated(telemetry: Telemetr
         (["export", "--to", ""], {"<files>"}),
         (["import", "--format", ""], {"ndjson", "json", "csv", "sqlite", "legacy-ndjson"}),
         (["export", "--format=p"], {"--format=parquet"}),
+        (["db", "backup", ""], {"<files>"}),
+        (["db", "restore", ""], {"<files>"}),
         (["query", "--limit", ""], set()),
         (["db", "path", "--jso"], {"--json"}),
+        (["run", "exec", "--", ""], {"<files>"}),
+        (["run", "exec", "make", ""], {"<files>"}),
+        (["run", "exec", "--time"], {"--timeout"}),
     ],
 )
 def test_values(words: list[str], expected: set[str], telemetry: Telemetry) -> None:

@@ -37,7 +37,7 @@ def _seen(path: Path) -> list[str]:
     return [word for word in unescape(words).split() if word.strip("─")]
 
 
-@pytest.mark.parametrize("page", ["reference.md", "data-model.md"])
+@pytest.mark.parametrize("page", ["reference.md", "data-model.md", "ci.md", "exec.md"])
 def test_a_page_is_what_the_program_says(page: str, fresh: Path) -> None:
     assert _words(fresh / page) == _words(DOCS / page), "run ./dev regenerate"
 

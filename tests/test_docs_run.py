@@ -5,11 +5,14 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support import PROGRAM, Git, Telemetry
+
+from telemetry_cli.config import HOOK_RECORDS
 
 DOCS = Path(__file__).parent.parent / "docs"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -28,8 +31,12 @@ PROVIDERS = {
 }
 #: Section → what it must have recorded, as (agent, job type, status, has a commit), oldest first.
 RECORDED = {
-    "GitHub Actions": [("github-actions", "build", "success", True)],
-    "GitLab CI": [("gitlab-ci", "build", "failure", True)],
+    "GitHub Actions": [
+        ("github-actions", "build", "success", True),
+        ("github-actions", "compile", "success", False),
+        ("github-actions", "test", "success", False),
+    ],
+    "GitLab CI": [("gitlab-ci", "build", "success", True)],
     "Jenkins": [("jenkins", "shop", "success", True)],
     "Make": [("make", "build", "success", False), ("make", "compile", "success", False)],
     "Cron": [("cron", "nightly", "success", False)],
@@ -62,11 +69,7 @@ def shell(telemetry: Telemetry) -> Shell:
 
 def test_the_tutorial_runs(telemetry: Telemetry, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    blocks = BLOCK.findall((DOCS / "tutorial.md").read_text(encoding="utf-8"))
-    done = Shell(telemetry, tmp_path / "empty")("\n".join(code for language, code in blocks if language == "sh"))
-    answers = [line for language, code in blocks if language == "text" for line in code.splitlines()]
-    said = done.stdout + done.stderr
-    assert [line for line in answers if not re.search(f"^{'.+'.join(map(re.escape, line.split('…')))}$", said, re.MULTILINE)] == []
+    _follow(telemetry, "tutorial.md", tmp_path / "empty")
     recorded = _runs(telemetry, "--base-dir", tmp_path / "empty" / "records")
     runs = {(run["event_id"], run["status"], run["parent_run_id"], bool(run["git_commit_hash"])) for run in recorded}
     assert {
@@ -79,9 +82,55 @@ def test_the_tutorial_runs(telemetry: Telemetry, tmp_path: Path) -> None:
     assert len(runs) == 9
 
 
+def test_the_page_on_hooks_runs(telemetry: Telemetry, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    _follow(telemetry, "hooks.md", tmp_path / "empty")
+    base = ("--base-dir", str(tmp_path / "empty" / "records"))
+    runs = [(run["version"], run["status"]) for run in telemetry(*base, "hooks", "runs", "-o", "json").json]
+    assert runs == [(3, "rejected"), (1, "passed"), (2, "passed"), (1, "passed")]
+    rows = telemetry(*base, "features", "query", "verdict", "-o", "json").json
+    assert {row["subject_id"]: row["values"]["pass_rate"] for row in rows} == {"test-1": 1.0, "test-2": 0.95}
+
+
+def _follow(telemetry: Telemetry, page: str, folder: Path) -> None:
+    """Run every shell example of a page, in one shell; every line of its answers must have been said."""
+    blocks = BLOCK.findall((DOCS / page).read_text(encoding="utf-8"))
+    done = Shell(telemetry, folder)("\n".join(code for language, code in blocks if language == "sh"))
+    answers = [line for language, code in blocks if language == "text" for line in code.splitlines()]
+    said = done.stdout + done.stderr
+    assert [line for line in answers if not re.search(f"^{'.*'.join(map(re.escape, line.split('…')))}$", said, re.MULTILINE)] == []
+
+
+def test_the_page_on_git_runs(telemetry: Telemetry, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    blocks = BLOCK.findall((DOCS / "git.md").read_text(encoding="utf-8"))
+    shell = Shell(telemetry, tmp_path / "empty")
+    for name in ("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"):
+        del shell.env[name]
+    done = shell("\n".join(code for language, code in blocks if language == "sh"))
+    answers = [line for language, code in blocks if language == "text" for line in code.splitlines()]
+    said = done.stdout + done.stderr
+    assert [line for line in answers if not re.search(f"^{'.*'.join(map(re.escape, line.split('…')))}", said, re.MULTILINE)] == []
+    (settings,) = [code for language, code in blocks if language == "toml"]
+    assert tomllib.loads(settings)["git_hooks"]["record"] in HOOK_RECORDS
+
+
 def _runs(telemetry: Telemetry, *options: object) -> list[dict[str, object]]:
     found: list[dict[str, object]] = telemetry(*map(str, options), "query", "--limit", "0", "--sort", "start_time", "--reverse", "--json").json
     return found
+
+
+@pytest.mark.parametrize("page", ["exec.md", "ci.md"])
+def test_a_page_runs(page: str, shell: Shell) -> None:
+    """Its shell examples, one after the other; what it shows of an answer is there; a config file is put in its place."""
+    script, answers = [], []
+    for language, code in BLOCK.findall((DOCS / page).read_text(encoding="utf-8")):
+        if language == "toml":
+            script.append(f'mkdir -p "$HOME/.config/telemetry"\ncat > "$HOME/.config/telemetry/config.toml" <<\'END\'\n{code}END')
+        else:
+            (script if language == "sh" else answers).append(code)
+    done = shell("\n".join(script))
+    assert [answer for answer in answers if answer not in done.stdout] == []
 
 
 def test_the_bulk_page_runs(telemetry: Telemetry, shell: Shell) -> None:
@@ -162,9 +211,7 @@ def _make(shell: Shell, code: str) -> None:
 
 
 def _crontab(shell: Shell, code: str) -> None:
-    _, wrapper = BLOCK.findall(SECTIONS["Any command"])[0]
     _tools(shell, "nightly")
-    shell(wrapper[: wrapper.index("./recorded")] + 'mv recorded "$HOME/bin/recorded"')
     for line in code.splitlines():
         shell(line.split(maxsplit=5)[5])
 

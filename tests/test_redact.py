@@ -41,6 +41,7 @@ def test_cleaning_twice_is_cleaning_once(url: str) -> None:
     [
         "git@github.com:o/r.git", "github.com:o/r", "https://github.com/o/r.git", "ssh://git@github.com/o/r", "ssh://git@github.com:22/o/r", "/srv/git/r.git",
         "../r.git", "file:///srv/git/r.git", "https://[::1]:8443/o/r.git", "https://example.org:8443/o/r.git", "C:/repos/r.git", "https://example.org/o/@scope/r.git",
+        "file:///srv/a@b",
     ],
 )  # fmt: skip
 def test_addresses_without_credentials_stay_as_they_are(url: str) -> None:

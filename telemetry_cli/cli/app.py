@@ -6,13 +6,19 @@ import typer
 from typer import Option
 
 from telemetry_cli import __version__
-from telemetry_cli.cli import bulk, commits, housekeeping, questions, run
+from telemetry_cli.cli import bulk, commits, conventions, githooks, history, hooks, housekeeping, questions, run
 from telemetry_cli.cli.declare import Call, group, help_without_subcommand
 
 app = group("A flight recorder for agents and CI jobs, over a local SQLite file.")
 app.add_typer(run.app, name="run")
 commits.add_to(app)
+history.add_to(app)
+app.add_typer(githooks.app, name="git-hooks")
 questions.add_to(app)
+app.add_typer(hooks.app, name="hooks")
+app.add_typer(hooks.features, name="features")
+hooks.add_to(app)
+app.add_typer(conventions.app, name="conventions")
 bulk.add_to(app)
 app.add_typer(housekeeping.db, name="db")
 app.add_typer(housekeeping.config, name="config")
@@ -47,7 +53,17 @@ def parse(argv: list[str]) -> tuple[Call, dict[str, str | None]] | int:
     """
     global_options: dict[str, str | None] = {}
     try:
-        call = app(argv, prog_name="telemetry", standalone_mode=False, obj=global_options)
+        call = app(_joined(argv), prog_name="telemetry", standalone_mode=False, obj=global_options)
     except typer.TyperException as error:
         raise UsageError(error.format_message()) from error
     return (call, global_options) if isinstance(call, tuple) else int(call or 0)
+
+
+def _joined(argv: list[str]) -> list[str]:
+    """argv, a command of two words made one: such a command stands beside one of a single word that takes arguments itself."""
+    names = [str(command.name) for command in app.registered_commands if " " in str(command.name)]
+    index = 0
+    while index < len(argv) and argv[index].startswith(("--db", "--base-dir")):
+        index += 1 if "=" in argv[index] else 2
+    both = " ".join(argv[index : index + 2])
+    return [*argv[:index], both, *argv[index + 2 :]] if both in names else argv

@@ -1,9 +1,9 @@
-"""`telemetry associate-commit`, `commits`, `commit-url`, `repo-url`."""
+"""`telemetry associate-commit`, `commits`, `commits relink`, `commit-url`, `repo-url`."""
 
 from typing import Annotated
 
 import typer
-from typer import Option
+from typer import Argument, Option
 
 from telemetry_cli.cli import options as o
 from telemetry_cli.cli.declare import command
@@ -13,6 +13,7 @@ def add_to(app: typer.Typer) -> None:
     """Declare the commands."""
     command(app, "associate-commit", "commits:associate")(associate_commit)
     command(app, "commits", "commits:ledger")(commits)
+    command(app, "commits relink", "relink:relink")(relink)
     command(app, "commit-url", "commits:commit_url")(commit_url)
     command(app, "repo-url", "commits:repo_url")(repo_url)
 
@@ -37,6 +38,14 @@ def commits(
     absolute: o.Absolute = False,
 ) -> None:
     """List the commits of a run, or the runs of a commit."""
+
+
+def relink(
+    range_: Annotated[str | None, Argument(metavar="A..B", help="Look for them among these commits; default all of HEAD's.")] = None,
+    repo: Annotated[str | None, Option("--repo", metavar="PATH", help="A folder of the repository; default here.")] = None,
+    dry_run: Annotated[bool, Option("--dry-run", help="Say what would be linked, and link nothing.")] = False,
+) -> None:
+    """Give the commits that took the place of others their runs, where git did not say so: a squash on a server, a reset."""
 
 
 def commit_url(run: o.Run = None) -> None:

@@ -33,9 +33,12 @@ def help_without_subcommand(context: typer.Context) -> None:
         raise typer.Exit(2)
 
 
-def command(app: typer.Typer, name: str, handler: str, shared: Callable[..., None] | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def command(
+    app: typer.Typer, name: str, handler: str, shared: Callable[..., None] | None = None, *, without: tuple[str, ...] = (), takes_rest: bool = False
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Register a declaration under `name`; the options of `shared`, which other commands have too, come before its own.
 
+    It has none of the options `without`. With `takes_rest` its last argument takes every word from the first one on, options too.
     `-o` and `--json` come last, by the formats of the handler.
     """
 
@@ -44,13 +47,14 @@ def command(app: typer.Typer, name: str, handler: str, shared: Callable[..., Non
             return handler, params
 
         functions = (shared, declaration) if shared else (declaration,)
-        parameters = [parameter for function in functions for parameter in inspect.signature(function).parameters.values()]
+        parameters = [parameter for function in functions for parameter in inspect.signature(function).parameters.values() if parameter.name not in without]
+        parameters.sort(key=lambda parameter: parameter.default is not parameter.empty)  # as a signature must be
         parameters += _output_options(load(handler).formats)
         # Typer reads the signature, and typing knows no such attribute of a function.
         parsed.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         parsed.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
         parsed.__doc__ = declaration.__doc__
-        app.command(name)(parsed)
+        app.command(name, context_settings={"allow_interspersed_args": False} if takes_rest else None)(parsed)
         return declaration
 
     return register
@@ -68,6 +72,8 @@ _SAID = {"env": "env (shell exports, safe to eval)", "ids": "ids (an event_id a 
 
 
 def _output_options(formats: Sequence[str]) -> list[inspect.Parameter]:
+    if not formats:
+        return []
     *others, last = (_SAID.get(name, name) for name in formats)
     output = Annotated[str | None, typer.Option("-o", "--output", metavar="FORMAT", help=f"{', '.join(others)} or {last}.")]
     json = Annotated[bool, typer.Option("--json", help="Short for -o json.")]

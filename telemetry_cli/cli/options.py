@@ -24,6 +24,15 @@ ItemsFailed = Annotated[str | None, Option("--items-failed", metavar="N", help="
 ItemsSkipped = Annotated[str | None, Option("--items-skipped", metavar="N", help="Items left out.")]
 DurationMs = Annotated[str | None, Option("--duration-ms", metavar="N", help="Milliseconds; default from start to end.")]
 
+Hook = Annotated[str, Argument(metavar="NAME", help="A hook: a small letter, then small letters, digits and _.")]
+Slug = Annotated[str, Argument(metavar="SLUG", help="A convention, as conventions list shows it.")]
+IfLive = Annotated[str | None, Option("--if-live", metavar="N", help="Only if this version is live, 0 for none; else exit 4.")]
+Why = Annotated[str | None, Option("--message", metavar="WHY", help="Why; kept in the pointer's history.")]
+DryRun = Annotated[bool, Option("--dry-run", help="Show what would change, and change nothing.")]
+Retries = Annotated[str | None, Option("--retries", metavar="N", help="More attempts after a timeout or too much memory; default 3.")]
+MaxMemory = Annotated[str | None, Option("--max-memory", metavar="SIZE", help="How far retries may double the memory; default 4g.")]
+ForceRun = Annotated[bool, Option("--force", help="Also when nothing has changed since it passed.")]
+
 
 def filters(
     agent_name: Annotated[list[str] | None, Option("--agent-name", metavar="TEXT", help="Agent; repeated: any of them.")] = None,
@@ -31,7 +40,9 @@ def filters(
     status: Annotated[list[str] | None, Option("--status", metavar="STATUS", help="Status; repeated: any of them.")] = None,
     product: Annotated[list[str] | None, Option("--product", metavar="TEXT", help="Product; repeated: any of them.")] = None,
     parent: Annotated[str | None, Option("--parent", metavar="RUN", help="Children of this run.")] = None,
-    commit: Annotated[str | None, Option("--commit", metavar="SHA", help="Runs of this commit, by at least 7 digits.")] = None,
+    commit: Annotated[
+        str | None, Option("--commit", metavar="SHA|A..B", help="Runs of this commit, by at least 7 digits, or of the commits in a range.")
+    ] = None,
     repo: Annotated[str | None, Option("--repo", metavar="REPO", help="Remote URL, or a folder of the repository.")] = None,
     branch: Annotated[str | None, Option("--branch", metavar="BRANCH", help="Branch.")] = None,
     since: Annotated[str | None, Option("--since", metavar="TIME", help="Recorded at or after: ISO 8601, an age such as 2h, today.")] = None,

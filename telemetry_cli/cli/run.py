@@ -12,11 +12,26 @@ app = group("Record runs, and look at one.")
 
 @command(app, "start", "run:start", shared=o.fields)
 def start(
-    event_id: Annotated[str | None, Option("--event-id", metavar="ID", help="Idempotency key; the same one again records nothing.")] = None,
+    event_id: Annotated[
+        str | None, Option("--event-id", metavar="ID", help="Idempotency key; the same one again records nothing. auto: from the CI job.")
+    ] = None,
     run_id: Annotated[str | None, Option("--run-id", metavar="ID", help="A name for people; default from time and agent.")] = None,
     no_git: Annotated[bool, Option("--no-git", help="Do not look for a git repository.")] = False,
 ) -> None:
     """Record that a run began; prints its event_id."""
+
+
+@command(app, "exec", "wrapped:execute", shared=o.fields, without=("status", "start_time"), takes_rest=True)
+def execute(
+    command: Annotated[list[str], Argument(metavar="COMMAND [ARG]...", help="The command, as it would be typed; after -- .")],
+    event_id: Annotated[str | None, Option("--event-id", metavar="ID", help="Idempotency key; auto derives it from the CI job and step.")] = None,
+    run_id: Annotated[str | None, Option("--run-id", metavar="ID", help="A name for people; default from time and agent.")] = None,
+    no_git: Annotated[bool, Option("--no-git", help="Do not look for a git repository.")] = False,
+    timeout: Annotated[str | None, Option("--timeout", metavar="DURATION", help="End the command after 90s, 15m or 2h: SIGTERM, 5 s later SIGKILL.")] = None,
+    no_capture: Annotated[bool, Option("--no-capture", help="Leave stderr alone; keep nothing of it on a failure.")] = False,
+    tail: Annotated[str | None, Option("--tail", metavar="BYTES", help="How much of the end of stderr is kept on a failure; default 16384.")] = None,
+) -> None:
+    """Run a command, record it, and exit as it does."""
 
 
 @command(app, "end", "run:end")
@@ -84,3 +99,13 @@ def tree(run: o.Run = None) -> None:
 @command(app, "show", "run:show")
 def show(run: o.Run = None, absolute: o.Absolute = False) -> None:
     """Show one run with its events, commits and children."""
+
+
+@command(app, "reap", "reaping:reap")
+def reap(
+    older_than: Annotated[
+        str | None, Option("--older-than", metavar="AGE", help="Also runs of which no process is known, started so long ago: 2h, 3d, 1w.")
+    ] = None,
+    dry_run: Annotated[bool, Option("--dry-run", help="Say what would end, and change nothing.")] = False,
+) -> None:
+    """End runs that still say running though their process is gone."""

@@ -2,7 +2,7 @@
 and `telemetry_cli/_help.py`, what completion says of commands and options (`python -m telemetry_cli.cli.table help`).
 
 Command path → (handler, options, positionals, defaults, whether it records). An option is (parameter, kind): one value,
-a flag, or repeatable.
+a flag, or repeatable. A positional is (parameter, required, kind): one word, repeatable, or every word from its first on.
 """
 
 import sys
@@ -15,11 +15,11 @@ from telemetry_cli.cli.declare import Call, load
 
 _HEADING = '''"""The fast door's table, generated from the Typer app by `python -m telemetry_cli.cli.table`. Never edited."""
 
-VALUE, FLAG, MANY = range(3)
+VALUE, FLAG, MANY, REST = range(4)
 
 COMMANDS: dict[
     tuple[str, ...],
-    tuple[str, dict[str, tuple[str, int]], tuple[tuple[str, bool], ...], dict[str, object], bool],
+    tuple[str, dict[str, tuple[str, int]], tuple[tuple[str, bool, int], ...], dict[str, object], bool],
 ] = {
 '''
 
@@ -48,7 +48,7 @@ def helps() -> str:
 def _nodes(command: Any, path: tuple[str, ...]) -> list[tuple[tuple[str, ...], Any]]:
     """Every command and group, the program itself among them."""
     children = getattr(command, "commands", {})
-    return [(path, command), *(node for name, child in children.items() for node in _nodes(child, (*path, name)))]
+    return [(path, command), *(node for name, child in children.items() for node in _nodes(child, (*path, *name.split(" "))))]
 
 
 def _first_line(command: Any) -> str:
@@ -64,27 +64,28 @@ def _leaves(command: Any, path: tuple[str, ...]) -> list[tuple[tuple[str, ...], 
     commands = getattr(command, "commands", None)
     if commands is None:
         return [(path, command)]
-    return [leaf for name, child in commands.items() for leaf in _leaves(child, (*path, name))]
+    return [leaf for name, child in commands.items() for leaf in _leaves(child, (*path, *name.split(" ")))]
 
 
 def _entry(command: Any) -> tuple[str, ...]:
     assert command.callback
     options: dict[str, str] = {}
-    positionals: list[tuple[str, bool]] = []
+    positionals: list[str] = []
     defaults: dict[str, object] = {}
     for parameter in command.params:
         name = str(parameter.name)
         if name == "help":
             continue
         if parameter.param_type_name == "argument":
-            positionals.append((name, parameter.required))
+            kind = "VALUE" if parameter.nargs == 1 else "MANY" if command.allow_interspersed_args else "REST"
+            positionals.append(f"({name!r}, {parameter.required}, {kind}), ")
         else:
             kind = "FLAG" if getattr(parameter, "is_flag", False) else "MANY" if parameter.multiple else "VALUE"
             options |= dict.fromkeys(parameter.opts, f"({name!r}, {kind})")
         defaults[name] = parameter.default
     call: Call = command.callback()
     options_text = "{" + ", ".join(f"{spelling!r}: {target}" for spelling, target in options.items()) + "}"
-    return repr(call[0]), options_text, repr(tuple(positionals)), repr(defaults), repr(load(call[0]).records)
+    return repr(call[0]), options_text, f"({''.join(positionals)})", repr(defaults), repr(load(call[0]).records)
 
 
 if __name__ == "__main__":

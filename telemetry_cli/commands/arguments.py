@@ -2,11 +2,12 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from telemetry_cli import rules
-from telemetry_cli.errors import BY_EXIT_CODE, InvalidInput, TelemetryError
+from telemetry_cli.errors import InvalidInput
 from telemetry_cli.recorder import Outcome
+from telemetry_cli.redact import refuse_secret
 
 
 def run_reference(value: str | None, name: str = "RUN") -> str:
@@ -15,8 +16,8 @@ def run_reference(value: str | None, name: str = "RUN") -> str:
         current = os.environ.get("TELEMETRY_EVENT_ID")
         if not current:
             raise InvalidInput(f"{name}: no run is given and TELEMETRY_EVENT_ID is not set", 'Name a run, or: eval "$(telemetry run start … -o env)"')
-        return rules.reference("TELEMETRY_EVENT_ID", current)
-    return rules.reference(name, value)
+        name, value = "TELEMETRY_EVENT_ID", current
+    return refuse_secret(name, rules.reference(name, value))
 
 
 def json_text(name: str, value: str) -> str:
@@ -69,8 +70,12 @@ def became(outcome: Outcome, **if_buffered: object) -> tuple[dict[str, object], 
         hint = f" {outcome.buffered.hint}" if outcome.buffered.hint else ""
         note = f"buffered: {outcome.buffered.message}; the record is durable and will be applied by a later command.{hint}"
         return {"status": "buffered", **if_buffered}, [note]
-    if outcome.exit_code:
-        error = BY_EXIT_CODE.get(outcome.exit_code, TelemetryError)
-        raise error(str(outcome.result["error"]), str(outcome.result.get("hint", "")))
+    outcome.check()
     result = dict(outcome.result)
     return result, [str(result.pop("note"))] if "note" in result else []
+
+
+def planned(plan: Mapping[str, object], notes: Sequence[str]) -> tuple[dict[str, object], list[str]]:
+    """What a record would become, as `became` tells it, behind what is to be said of the reading."""
+    result = dict(plan)
+    return result, [*notes, *([str(result.pop("note"))] if "note" in result else [])]

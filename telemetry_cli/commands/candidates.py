@@ -4,10 +4,11 @@ import os
 from collections.abc import Callable
 
 from telemetry_cli import rules, transfer
-from telemetry_cli._fast import COMMANDS, FLAG, MANY
+from telemetry_cli._fast import COMMANDS, FLAG, MANY, REST, VALUE
 from telemetry_cli._help import HELP
 from telemetry_cli.commands.result import Handler
 from telemetry_cli.commands.shells import SCRIPTS
+from telemetry_cli.githooks import HOOKS
 
 #: A word and what it means, to be shown beside it.
 Candidate = tuple[str, str]
@@ -29,8 +30,11 @@ _WIDEST_HELP = 72
 _CHOICES = {"status": rules.STATUSES, "source": rules.COMMIT_SOURCES, "role": rules.COMMIT_ROLES, "shell": tuple(SCRIPTS)}
 _NAMES = ("agent_name", "job_type")
 _RUNS = ("run", "parent")
+_HOOKS = ("hook", "names", "release")
+#: Parameters that are files, or folders.
+_PATHS = ("db", "base_dir", "repo", "script", "contract", "input_", "file", "artifact", "to", "backup")
 _TIMES = ("today", "yesterday", "1h", "1d", "1w")
-_PERIODS = ("since", "until", "created_after", "created_before", "start_time_from", "start_time_to")
+_PERIODS = ("since", "until", "created_after", "created_before", "start_time_from", "start_time_to", "older_than")
 
 
 class Line:
@@ -55,7 +59,20 @@ class Line:
     @property
     def is_full(self) -> bool:
         """Nothing but options can follow."""
-        return self.path in COMMANDS and not self.options_ended and self.positionals >= len(COMMANDS[self.path][2])
+        return self.path in COMMANDS and not self.options_ended and self.positional is None
+
+    @property
+    def positional(self) -> str | None:
+        """The parameter of the next positional, or None when there is none: the last one may take all that follows."""
+        known = COMMANDS[self.path][2]
+        place = self.positionals if self.positionals < len(known) or not known or known[-1][2] == VALUE else -1
+        return known[place][0] if place < len(known) else None
+
+    @property
+    def takes_rest(self) -> bool:
+        """The last positional takes every word from its first on: a command and its arguments."""
+        positionals = COMMANDS[self.path][2] if self.path in COMMANDS else ()
+        return bool(positionals) and positionals[-1][2] == REST
 
     def _take(self, word: str) -> None:
         if self.awaited is not None:
@@ -65,8 +82,10 @@ class Line:
             self.options_ended = True
         elif word.startswith("-") and word != "-" and not self.options_ended:
             self._take_option(*word.partition("="))
-        elif self.path in COMMANDS:
+        elif self.path in COMMANDS and (self.positionals or (*self.path, word) not in COMMANDS):
             self.positionals += 1
+            # What follows the first word of another command is that command's.
+            self.options_ended = self.options_ended or self.takes_rest
         else:
             self.path = (*self.path, word)
 
@@ -135,15 +154,17 @@ def _options(line: Line) -> list[Candidate]:
 
 def _words(line: Line, word: str, load: Callable[[str], Handler]) -> list[Candidate]:
     """Subcommands, or the value of the next positional."""
-    if line.path not in COMMANDS:
-        return _subcommands(line.path)
-    positionals = COMMANDS[line.path][2][line.positionals :]
-    return _values(line, positionals[0][0], word, load) if positionals else []
+    if line.takes_rest:
+        return FILES
+    # A command may have subcommands besides: `commits`, `commits relink`.
+    found = [] if line.positionals else _subcommands(line.path)
+    values = _values(line, line.positional, word, load) if line.path in COMMANDS and line.positional else []
+    return values if values is FILES else [*found, *values]
 
 
 def _subcommands(path: tuple[str, ...]) -> list[Candidate]:
     depth = len(path)
-    names = dict.fromkeys(command[: depth + 1] for command in COMMANDS if command[:depth] == path)
+    names = dict.fromkeys(command[: depth + 1] for command in COMMANDS if command[:depth] == path and len(command) > depth)
     return [(name[-1], HELP.get(name, ("", {}))[0]) for name in names]
 
 
@@ -157,14 +178,24 @@ def _values(line: Line, parameter: str, word: str, load: Callable[[str], Handler
         return [(time, "") for time in _TIMES]
     if parameter == "format_":
         return [(format_, "") for format_ in (transfer.READ if line.path == ("import",) else transfer.WRITTEN)]
-    if parameter in ("db", "base_dir", "repo", "file", "to"):
+    if parameter in _PATHS:
         return FILES
+    if parameter == "hooks":
+        before, comma, _ = word.rpartition(",")
+        return [(before + comma + hook, "") for hook in HOOKS if hook not in before.split(",")]
+    if parameter in ("revisions", "range_"):
+        return _revisions(word)
     if parameter in ("sort", "by", "columns"):
         return _fields(parameter, word)
     if parameter in _NAMES:
         from telemetry_cli.commands.recall import Recall
 
         return [(name, "") for name in Recall(**line.flags).names(parameter)]
+    if parameter in _HOOKS or parameter == "slug":
+        from telemetry_cli.commands.recall import Recall
+
+        recall = Recall(**line.flags)
+        return [(name, "") for name in (recall.slugs() if parameter == "slug" else recall.hooks())]
     return _references(line, word) if parameter in _RUNS else []
 
 
@@ -177,6 +208,16 @@ def _fields(parameter: str, word: str) -> list[Candidate]:
         before, comma, _ = word.rpartition(",")
         return [(before + comma + name, "") for name in RUN_COLUMNS if name not in before.split(",")]
     return [(name, "") for name in (*(("day", "hour") if parameter == "by" else ()), *runs.COLUMNS)]
+
+
+def _revisions(word: str) -> list[Candidate]:
+    """Branches and tags, also as the other end of a range."""
+    from telemetry_cli.discover import git
+
+    repository = git.find(None)
+    listed = repository.ask("for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/tags", "refs/remotes") if repository else None
+    before, dots, _ = word.rpartition("..")
+    return [(before + dots + name, "") for name in (listed or b"").decode(errors="replace").split()]
 
 
 def _references(line: Line, word: str) -> list[Candidate]:

@@ -62,12 +62,9 @@ def _commit(revision: str | None, repository: git.Repository | None, moment: dat
         found, known = git.look_up(repository, revision)
     if found is None:
         found = git.Commit(_default_sha() if revision is None else _literal_sha(revision, repository, known))
-    facts: dict[str, object] = {"commit_hash": found.sha, "author": found.author, "timestamp": found.timestamp}
-    if found.timestamp:
-        facts["timestamp"] = rules.instant("the commit's time", found.timestamp, moment)
     if repository:
-        facts |= {"repo": git.remote(repository), "branch": git.branch(repository)}
-    return facts
+        return git.facts(repository, found, moment)
+    return {"commit_hash": found.sha}
 
 
 def _askable(revision: str) -> bool:
@@ -76,9 +73,7 @@ def _askable(revision: str) -> bool:
 
 
 def _default_sha() -> str:
-    provider = environment.provider()
-    sha = environment.first_set(provider.sha) if provider else None
-    known = rules.commit_hash(sha) if sha else None
+    known = rules.commit_hash(environment.facts().get("sha", ""))
     if known:
         return known
     raise InvalidInput("--commit: no commit is given, and there is no repository here whose HEAD can be read", "Pass --commit SHA, or --repo PATH.")

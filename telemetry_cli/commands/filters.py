@@ -1,6 +1,7 @@
 """The filters that query, stats and whatever else asks about many runs share."""
 
 import os
+import time
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -12,10 +13,13 @@ from telemetry_cli.errors import InvalidInput, NotFound
 from telemetry_cli.redact import remote_without_credentials
 from telemetry_cli.store import runs
 from telemetry_cli.store.database import Connection, translated
-from telemetry_cli.store.sandbox import confined, expression
+from telemetry_cli.store.sandbox import Guard, confined, expression
 
 #: How long a --where may compute.
 WHERE_SECONDS = 10.0
+#: How long git may take for a range of commits, and what it may print of one.
+_RANGE_SECONDS = 10.0
+_LARGEST_RANGE = 64 << 20
 
 
 class Narrowing:
@@ -33,7 +37,7 @@ class Narrowing:
             self.parent = None
         return self.filters
 
-    def guard(self, config: Config, db: Connection) -> runs.Guard:
+    def guard(self, config: Config, db: Connection) -> Guard:
         """What to search under: a --where is confined. What else SQLite says, the caller translates."""
         return confined(db, "--where", self.where, WHERE_SECONDS) if self.where is not None else translated(config.db_path)
 
@@ -68,13 +72,31 @@ def narrowing(
     for name, value in times.items():
         if value is not None:
             filters.time(name, rules.filter_instant(rules.option(name), value, moment))
-    if commit is not None:
+    if commit is not None and ".." in commit:
+        filters.commits(_range(commit, repo))
+    elif commit is not None:
         filters.commit(rules.commit_prefix("--commit", commit))
     if search is not None:
         filters.search("--search", rules.text("--search", search))
     if where is not None:
         filters.expression(expression("--where", rules.text("--where", where)))
     return Narrowing(filters, run_reference(parent, "--parent") if parent is not None else None, where)
+
+
+def _range(value: str, repo: str | None) -> list[str]:
+    """The commits of a range such as `v1..v2`, by the repository that `--repo` names, if that is a folder, or the one around us."""
+    repository = git.find(repo if repo is not None and os.path.isdir(repo) else None)
+    if repository is None:
+        raise InvalidInput(f"--commit: there is no repository here to ask for {rules.shorten(value)!r}", "Pass --repo FOLDER, or a SHA.")
+    repository.deadline = time.monotonic() + _RANGE_SECONDS
+    listed = repository.ask("rev-list", "--end-of-options", value, "--", most=_LARGEST_RANGE) if value.isprintable() else None
+    if listed is None:
+        raise InvalidInput(
+            f"--commit: {rules.shorten(value)!r} is no range of commits in {repository.folder}", "Name two commits, such as v1.0..v1.1 or main..topic."
+        )
+    if len(listed) >= _LARGEST_RANGE:
+        raise InvalidInput(f"--commit: {rules.shorten(value)!r} holds more than a million commits; give a smaller range")
+    return listed.decode("ascii").split()
 
 
 def _repo(value: str) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Callable
 
 from telemetry_cli.config import Config
 from telemetry_cli.errors import TelemetryError
@@ -34,10 +35,25 @@ class Recall:
 
     def names(self, field: str) -> list[str]:
         """The different values of agent_name or job_type, sorted."""
+        return self._asked(lambda db: runs.distinct(db, field))
+
+    def hooks(self) -> list[str]:
+        """The names of hooks, sorted."""
+        from telemetry_cli.store import registry
+
+        return self._asked(registry.names)
+
+    def slugs(self) -> list[str]:
+        """The slugs of conventions, sorted."""
+        from telemetry_cli.store import conventions
+
+        return self._asked(conventions.slugs)
+
+    def _asked(self, question: Callable[[Connection], list[str]]) -> list[str]:
         try:
             db = self._open()
             with translated(self._path):
-                return runs.distinct(db, field) if db else []
+                return question(db) if db else []
         except (TelemetryError, OSError):
             return []
 

@@ -36,7 +36,9 @@ class Listing:
     """Rows, made as they are asked for: `view` names their table, `columns` their order.
 
     `chosen` tells that the user named the columns; the runs in `marked` (by event_id) are made to stand out. Tables shorten
-    event ids to `prefixes`; figures are grouped `by` a field.
+    event ids to `prefixes`; figures are grouped `by` a field; `own` are the columns that only this listing of its view has.
+    `code` is the exit code, settled when the last row has been made; `summary` is what a table ends with, asked when its rows
+    have gone by.
     """
 
     def __init__(
@@ -50,6 +52,8 @@ class Listing:
         absolute: bool = False,
         prefixes: Prefixes = _whole,
         by: str | None = None,
+        own: Sequence[str] = (),
+        code: int = 0,
     ) -> None:
         self.view = view
         self.by = by
@@ -59,7 +63,10 @@ class Listing:
         self.chosen = chosen
         self.absolute = absolute
         self.prefixes = prefixes
+        self.own = own
+        self.code = code
         self.marked: set[object] = set()
+        self.summary: Callable[[], str] | None = None
 
 
 class Watched:
@@ -69,6 +76,7 @@ class Watched:
         self.ask = ask
         self.seconds = seconds
         self.notes: list[str] = []
+        self.code = 0
 
 
 #: How far some work has come: things done, and the part of the whole (0 to 1; None: nobody knows).
@@ -102,10 +110,11 @@ class Streamed:
         self.write = write
         self.finish = finish
         self.notes = listing.notes
+        self.code = 0
 
 
 class Card:
-    """One thing with all its fields; `beside` are runs that its table shows too, under a heading each."""
+    """One thing with all its fields; `beside` are runs that its table shows too, under a heading each; `code` is the exit code."""
 
     def __init__(
         self,
@@ -116,11 +125,13 @@ class Card:
         absolute: bool = False,
         beside: dict[str, list[Record]] | None = None,
         prefixes: Prefixes = _whole,
+        code: int = 0,
     ) -> None:
         self.prefixes = prefixes
         self.view = view
         self.data = data
         self.beside = beside or {}
+        self.code = code
         self.notes = list(notes)
         self.absolute = absolute
 
@@ -135,19 +146,21 @@ ONE = ("table", "json")
 class Handler:
     """A handler with the output formats of its result; the first is the default.
 
-    `records` marks a command that records something: `TELEMETRY_DISABLED` and `TELEMETRY_NEVER_FAIL` are about those.
+    `records` marks a command that records something: `TELEMETRY_DISABLED` and `TELEMETRY_NEVER_FAIL` are about those. `wraps`
+    marks one that runs a command of the user's, which must run whatever is wrong with the settings: then it gets none.
     """
 
-    def __init__(self, function: Callable[..., Result | Working], formats: Sequence[str], records: bool) -> None:
+    def __init__(self, function: Callable[..., Result | Working], formats: Sequence[str], records: bool, wraps: bool) -> None:
         self.function = function
         self.formats = formats
         self.records = records
+        self.wraps = wraps
 
-    def __call__(self, config: Config, output: str, **params: object) -> Result | Working:
+    def __call__(self, config: Config | None, output: str, **params: object) -> Result | Working:
         """Run it with what was parsed."""
         return self.function(config, output, **params)
 
 
-def handler(*formats: str, records: bool = False) -> Callable[[Callable[..., Result | Working]], Handler]:
+def handler(*formats: str, records: bool = False, wraps: bool = False) -> Callable[[Callable[..., Result | Working]], Handler]:
     """Make a function the handler of a command."""
-    return lambda function: Handler(function, formats, records)
+    return lambda function: Handler(function, formats, records, wraps)

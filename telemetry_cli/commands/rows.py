@@ -25,3 +25,12 @@ def presented_event(row: Record) -> Record:
     """An event, its payload as JSON (null where it has none)."""
     payload = row["payload_json"]
     return {**row, "payload_json": json.loads(str(payload)) if payload is not None else None}
+
+
+#: What csv carries of a feature row, before its values.
+FEATURE_COLUMNS = ("row_id", "hook", "subject_id", "hook_run", "version", "digest", "source_ref", "created_at")
+
+
+def presented_feature(row: Record) -> Record:
+    """A feature row with the release behind it, its values as an object."""
+    return {**{name: row[name] for name in FEATURE_COLUMNS}, "values": row["values"]}

@@ -5,17 +5,16 @@ from datetime import datetime
 
 from telemetry_cli import clock, rules
 from telemetry_cli.commands.arguments import became, json_text, merged_objects, named_exactly, run_reference
+from telemetry_cli.commands.beginning import begin, exports, names, remote
 from telemetry_cli.commands.result import ONE, READS, WRITES, Card, Listing, Written, handler
-from telemetry_cli.commands.rows import presented, presented_event
+from telemetry_cli.commands.rows import presented, presented_event, presented_feature
 from telemetry_cli.config import Config
-from telemetry_cli.discover import environment, git
+from telemetry_cli.discover import environment
 from telemetry_cli.errors import InvalidInput
 from telemetry_cli.reader import open_for_reading
 from telemetry_cli.recorder import Outcome, record
-from telemetry_cli.redact import remote_without_credentials
 from telemetry_cli.store import commits, runs
 from telemetry_cli.store.database import translated, translated_rows
-from telemetry_cli.store.migrate import CURRENT_VERSION
 
 
 @handler("text", "json", "env", records=True)
@@ -38,67 +37,33 @@ def start(
 ) -> Written:
     """Record that a run began."""
     moment = clock.now()
-    at = clock.stamp(moment)
-    data: dict[str, object] = {
-        "schema_version": CURRENT_VERSION,
-        "status": "running",
-        **_identity(config, agent_name, job_type),
-        **rules.fields(fields),
-        **merged_objects(metrics, context, metric),
-    }
-    notes: list[str] = []
-    data["event_id"] = _event_id(event_id, notes) if event_id is not None else clock.new_event_id()
-    data["run_id"] = rules.run_id("--run-id", run_id) if run_id is not None else clock.new_run_id(moment, str(data["agent_name"]))
-    data["start_time"] = rules.instant("--start-time", start_time, moment) if start_time is not None else at
-    data.setdefault("agent_owner", config.agent_owner)
-    data.setdefault("host", environment.host())
-    data |= _parent(parent, str(data["event_id"]))
-    if git_repo is not None:
-        data["git_repo"] = _remote(git_repo)
-    if not no_git:
-        data = {**git.facts(data.get("git_branch")), **data}
-    outcome = record(config, "run.create", {name: value for name, value in data.items() if value is not None}, at)
-    result, said = became(outcome, event_id=data["event_id"], run_id=data["run_id"])
-    if result["status"] == "duplicate":
-        said.append(f"duplicate: a run with event_id {result['event_id']} is there already; nothing was changed")
-    return Written(result, str(result["event_id"]), notes + said, _exports(result) if output == "env" else None)
-
-
-def _identity(config: Config, agent_name: str | None, job_type: str | None) -> dict[str, object]:
-    """agent_name and job_type: the options, else the environment or config file, else what discovery knows."""
-    provider = environment.provider()
-    agent = agent_name if agent_name is not None else config.agent_name or (provider.name if provider else environment.agent())
-    job = job_type if job_type is not None else config.job_type or (environment.first_set(provider.job) if provider else None)
+    agent, job = names(config, agent_name, job_type)
     for option, variable, value in (("--agent-name", "TELEMETRY_AGENT_NAME", agent), ("--job-type", "TELEMETRY_JOB_TYPE", job)):
         if value is None:
             raise InvalidInput(f"{option}: no name is given, and {variable} is not set", f"Pass {option}, or set {variable}.")
-    return rules.fields({"agent_name": agent, "job_type": job})
-
-
-def _event_id(value: str, notes: list[str]) -> str:
-    if value != "auto":
-        return rules.event_id("--event-id", value)
-    notes.append("--event-id auto: a random id is used")
-    return clock.new_event_id()
-
-
-def _parent(parent: str | None, event_id: str) -> dict[str, object]:
-    if parent is not None:
-        if parent == event_id:
-            raise InvalidInput(f"--parent: {parent} is the run itself")
-        return {"parent": run_reference(parent, "--parent")}
-    current = environment.current_run()
-    # A script that exports the id first and starts the run with it is not its own parent.
-    return {"parent": run_reference(None)} if current and current != event_id else {}
-
-
-def _remote(value: str) -> str | None:
-    return rules.optional_text("--git-repo", remote_without_credentials(value))
-
-
-def _exports(result: dict[str, object]) -> dict[str, str]:
-    """What a shell exports so that later commands, and what they start, belong to this run."""
-    return {"TELEMETRY_EVENT_ID": str(result["event_id"]), "TELEMETRY_RUN_ID": str(result["run_id"]), "TRACEPARENT": environment.traceparent()}
+    assert agent is not None and job is not None
+    trace = environment.trace()
+    begun = begin(
+        config,
+        moment,
+        (agent, job),
+        event_id=event_id,
+        run_id=run_id,
+        parent=parent,
+        start_time=start_time,
+        metrics=metrics,
+        context=context,
+        metric=metric,
+        git_repo=git_repo,
+        no_git=no_git,
+        told=dict(trace.context) if output == "env" else {},
+        fields=fields,
+    )
+    outcome = record(config, "run.create", begun.data, clock.stamp(moment))
+    result, said = became(outcome, event_id=begun.data["event_id"], run_id=begun.data["run_id"])
+    if result["status"] == "duplicate":
+        said.append(f"duplicate: a run with event_id {result['event_id']} is there already; nothing was changed")
+    return Written(result, str(result["event_id"]), begun.notes + said, exports(result, trace) if output == "env" else None)
 
 
 @handler(*WRITES, records=True)
@@ -120,7 +85,7 @@ def update(
     moment = clock.now()
     data: dict[str, object] = {**rules.fields(fields), **merged_objects(metrics, context, metric), **_times(moment, start_time, end_time)}
     if git_repo is not None:
-        data["git_repo"] = _remote(git_repo)
+        data["git_repo"] = remote(git_repo)
     if parent is not None:
         data["parent"] = run_reference(parent, "--parent")
     if not data:
@@ -220,6 +185,9 @@ def events(config: Config, output: str, *, run: str | None, type_: str | None, a
 @handler(*ONE)
 def show(config: Config, output: str, *, run: str | None, absolute: bool) -> Card:
     """One run with everything that is known of it."""
+    from telemetry_cli.commands.reaping import truth
+    from telemetry_cli.store import features
+
     reference = run_reference(run)
     reading = open_for_reading(config)
     db, id_, event_id, run_id = reading.run(reference)
@@ -228,7 +196,12 @@ def show(config: Config, output: str, *, run: str | None, absolute: bool) -> Car
         data["events"] = [presented_event(row) for row in runs.events(db, event_id)]
         data["commits"] = commits.ledger(db, event_id)
         data["children"] = runs.children(db, event_id, run_id)
-    return Card("run", data, reading.notes, absolute=absolute, prefixes=reading.prefixes)
+        said = features.about(db, event_id)
+    data["features"] = list(map(presented_feature, said))
+    notes = [*reading.notes, *filter(None, [truth(data)])]
+    if len(said) == features.MOST_ABOUT:
+        notes.append(f"no more than {len(said)} rows about it are shown; all of one hook: telemetry features query HOOK --run {event_id}")
+    return Card("run", data, notes, absolute=absolute, prefixes=reading.prefixes)
 
 
 @handler(*ONE)

@@ -1,48 +1,13 @@
-"""The CI provider or agent that we run under, by the variables they document. One table of data, no code per provider."""
+"""The CI provider or agent that we run under, and the run and trace that we belong to, by the variables that say so."""
 
 import os
 
+from telemetry_cli.discover.providers import AGENTS, FACTS, PROVIDERS, Provider
 
-class Provider:
-    """A CI provider: how it is recognised, and which of its variables say what (the first that is set counts)."""
-
-    def __init__(self, name: str, detect: str, equals: str | None = None, sha: tuple[str, ...] = (), job: tuple[str, ...] = ()) -> None:
-        self.name = name
-        self.detect = detect
-        self.equals = equals
-        self.sha = sha
-        self.job = job
-
-
-#: More specific ones first: Forgejo and Gitea set GitHub's variables too, and everyone sets CI.
-PROVIDERS = (
-    Provider("forgejo-actions", "FORGEJO_ACTIONS", "true", ("GITHUB_SHA",), ("GITHUB_JOB",)),
-    Provider("gitea-actions", "GITEA_ACTIONS", "true", ("GITHUB_SHA",), ("GITHUB_JOB",)),
-    Provider("github-actions", "GITHUB_ACTIONS", "true", ("GITHUB_SHA",), ("GITHUB_JOB",)),
-    Provider("gitlab-ci", "GITLAB_CI", "true", ("CI_COMMIT_SHA",), ("CI_JOB_NAME",)),
-    Provider("azure-pipelines", "TF_BUILD", "true", ("BUILD_SOURCEVERSION",), ("SYSTEM_JOBNAME", "BUILD_DEFINITIONNAME")),
-    Provider("bitbucket-pipelines", "BITBUCKET_BUILD_NUMBER", None, ("BITBUCKET_COMMIT",), ("BITBUCKET_REPO_SLUG",)),
-    Provider("circleci", "CIRCLECI", "true", ("CIRCLE_SHA1",), ("CIRCLE_JOB",)),
-    Provider("travis-ci", "TRAVIS", "true", ("TRAVIS_COMMIT",), ("TRAVIS_JOB_NAME",)),
-    Provider("buildkite", "BUILDKITE", "true", ("BUILDKITE_COMMIT",), ("BUILDKITE_LABEL", "BUILDKITE_PIPELINE_SLUG")),
-    Provider("drone", "DRONE", "true", ("DRONE_COMMIT_SHA",), ("DRONE_STEP_NAME", "DRONE_STAGE_NAME")),
-    Provider("woodpecker", "CI", "woodpecker", ("CI_COMMIT_SHA",), ("CI_STEP_NAME", "CI_WORKFLOW_NAME")),
-    Provider("teamcity", "TEAMCITY_VERSION", None, ("BUILD_VCS_NUMBER",), ("TEAMCITY_BUILDCONF_NAME",)),
-    Provider("appveyor", "APPVEYOR", "true", ("APPVEYOR_REPO_COMMIT",), ("APPVEYOR_JOB_NAME", "APPVEYOR_PROJECT_SLUG")),
-    Provider("codefresh", "CF_BUILD_ID", None, ("CF_REVISION",), ("CF_STEP_NAME", "CF_PIPELINE_NAME")),
-    Provider("semaphore", "SEMAPHORE", "true", ("SEMAPHORE_GIT_SHA",), ("SEMAPHORE_JOB_NAME",)),
-    Provider("jenkins", "JENKINS_URL", None, ("GIT_COMMIT",), ("JOB_NAME",)),
-    Provider("ci", "CI", "true"),
-)
-
-#: Variable that a coding agent sets in the commands it runs → the agent's name.
-AGENTS = {
-    "CLAUDECODE": "claude-code",
-    "CODEX_SANDBOX": "codex",
-    "CURSOR_AGENT": "cursor",
-    "GEMINI_CLI": "gemini-cli",
-    "OPENCODE": "opencode",
-}
+#: What stands for "none" where a variable is always set.
+_NOTHING = ("", "false")
+#: UUIDs of runs are made below this one.
+_NAMESPACE = bytes.fromhex("5f7b1c0e6a3d5b2c9e41d80f2a7c6b93")
 
 
 def provider() -> Provider | None:
@@ -54,19 +19,61 @@ def provider() -> Provider | None:
     return None
 
 
+def facts() -> dict[str, str]:
+    """What the CI provider says of this job, by the names in `FACTS`: those that are set, and can be stored."""
+    found = provider()
+    return {fact: value for fact in FACTS if (value := _filled(found.facts.get(fact, ())))} if found else {}
+
+
+def _filled(texts: tuple[str, ...]) -> str | None:
+    """The first text whose variables are all set, with their values."""
+    for text in texts:
+        literal, *parts = text.split("{")
+        filled: list[str] | None = [literal]
+        for part in parts:
+            variable, _, after = part.partition("}")
+            value = _value(*variable.partition(":")[::2])
+            filled = [*filled, value, after] if filled is not None and value else None
+        if filled is not None:
+            return "".join(filled)
+    return None
+
+
+def _value(variable: str, shape: str) -> str | None:
+    """A variable's value, or the part of it between the two ends of a shape; None where there is none, or it is not text."""
+    value = os.environ.get(variable, "")
+    before, _, after = shape.partition("*")
+    inner = value[len(before) : len(value) - len(after)]
+    if value in _NOTHING or not value.startswith(before) or not value.endswith(after) or not inner.strip():
+        return None
+    return inner if inner.isprintable() else None
+
+
 def agent() -> str | None:
     """The name of the coding agent that runs us, or None."""
-    return next((name for variable, name in AGENTS.items() if os.environ.get(variable)), None)
-
-
-def first_set(variables: tuple[str, ...]) -> str | None:
-    """The value of the first of these variables that is set and not empty."""
-    return next((value for variable in variables if (value := os.environ.get(variable))), None)
+    return next((name for variable, (name, _) in AGENTS.items() if os.environ.get(variable)), None)
 
 
 def commit_source() -> str:
     """`ci` under a known CI provider, `llm` under a known agent, else `manual`."""
     return "ci" if provider() else "llm" if agent() else "manual"
+
+
+def derived_event_id(*what: str) -> str | None:
+    """An id that the same step of the same attempt of the same CI run always gets: a UUID (version 5).
+
+    Made of provider, repository, run, attempt, job and step, and of `what` tells several runs of a step apart. None where no
+    provider says which run this is.
+    """
+    known, found = provider(), facts()
+    if known is None or "run" not in found:
+        return None
+    from hashlib import sha1
+
+    parts = [known.name, *(found.get(fact, "") for fact in ("repository", "run", "attempt", "job", "job_id", "step")), *what]
+    name = "\0".join(parts).encode(errors="surrogateescape")
+    digits = sha1(_NAMESPACE + name, usedforsecurity=False).hexdigest()
+    return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{'89ab'[int(digits[16], 16) % 4]}{digits[17:20]}-{digits[20:32]}"
 
 
 def host() -> str | None:
@@ -79,14 +86,37 @@ def current_run() -> str | None:
     return os.environ.get("TELEMETRY_EVENT_ID") or None
 
 
-def traceparent() -> str:
-    """A W3C Trace Context header for what a run starts: the trace we are in, or a new one, and a new span."""
-    trace = _trace_id(os.environ.get("TRACEPARENT", "")) or os.urandom(16).hex()
-    return f"00-{trace}-{os.urandom(8).hex()}-01"
+class Trace:
+    """A place in a W3C trace: `parent_id` is the span we were started in (None: we begin the trace), `span_id` our own."""
+
+    def __init__(self, header: str) -> None:
+        version, trace, parent, flags = [*header.strip().split("-"), "", "", "", ""][:4]
+        known = _is_hex(version, 2) and version != "ff" and _is_id(trace, 32) and _is_id(parent, 16) and _is_hex(flags, 2)
+        self.trace_id = trace if known else os.urandom(16).hex()
+        self.parent_id = parent if known else None
+        self.span_id = os.urandom(8).hex()
+        self.sampled = not known or bool(int(flags, 16) & 1)
+
+    @property
+    def header(self) -> str:
+        """The `traceparent` for what we start."""
+        return f"00-{self.trace_id}-{self.span_id}-{'01' if self.sampled else '00'}"
+
+    @property
+    def context(self) -> dict[str, str]:
+        """The same as a run's context tells it."""
+        ids = {"trace_id": self.trace_id, "span_id": self.span_id}
+        return ids | {"parent_span_id": self.parent_id} if self.parent_id else ids
 
 
-def _trace_id(header: str) -> str | None:
-    parts = header.strip().split("-")
-    if len(parts) < 4 or len(parts[1]) != 32 or not set(parts[1]) <= set("0123456789abcdef") or not parts[1].strip("0"):
-        return None
-    return parts[1]
+def trace() -> Trace:
+    """Our place in the trace that `$TRACEPARENT` names, or in a new one (https://www.w3.org/TR/trace-context/)."""
+    return Trace(os.environ.get("TRACEPARENT", ""))
+
+
+def _is_hex(text: str, length: int) -> bool:
+    return len(text) == length and set(text) <= set("0123456789abcdef")
+
+
+def _is_id(text: str, length: int) -> bool:
+    return _is_hex(text, length) and bool(text.strip("0"))

@@ -9,7 +9,9 @@ import os
 import stat
 import time
 import zlib
+from datetime import datetime
 
+from telemetry_cli import rules
 from telemetry_cli.discover import git_process, remotes
 from telemetry_cli.redact import remote_without_credentials
 
@@ -37,19 +39,24 @@ class Repository:
         folder = os.path.dirname(self.common_dir) if os.path.basename(self.common_dir) == ".git" else self.common_dir
         return os.path.basename(folder).removesuffix(".git")
 
-    def ask(self, *arguments: str, question: str = "") -> bytes | None:
-        """git's answer about this repository, or None."""
-        folder = self.work_tree or self.git_dir
-        return git_process.ask(folder, self.work_tree is None, arguments, question.encode(errors="surrogateescape"), self.deadline)
+    @property
+    def folder(self) -> str:
+        """Where git is run to be asked about this repository."""
+        return self.work_tree or self.git_dir
+
+    def ask(self, *arguments: str, question: str = "", most: int = git_process.MOST_OUTPUT) -> bytes | None:
+        """git's answer about this repository (cut at `most` bytes), or None."""
+        return git_process.ask(self.folder, self.work_tree is None, arguments, question.encode(errors="surrogateescape"), self.deadline, most)
 
 
 class Commit:
-    """A commit's SHA, author (`Name <email>`) and committer time (ISO 8601 with its zone); the last two null when unknown."""
+    """A commit's SHA, author (`Name <email>`), committer time (ISO 8601 with its zone; both null when unknown), and its parents' SHAs."""
 
-    def __init__(self, sha: str, author: str | None = None, timestamp: str | None = None) -> None:
+    def __init__(self, sha: str, author: str | None = None, timestamp: str | None = None, parents: tuple[str, ...] = ()) -> None:
         self.sha = sha
         self.author = author
         self.timestamp = timestamp
+        self.parents = parents
 
 
 # The repository
@@ -80,8 +87,24 @@ def find(path: str | None) -> Repository | None:
         return None
 
 
+def around_hook() -> Repository | None:
+    """The repository whose hook we run in: the one around the working folder, unless git says with `GIT_DIR` that it is another."""
+    around = find(None)
+    named = os.environ.get("GIT_DIR")
+    if not named:
+        return around
+    try:
+        git_dir = os.path.realpath(named)
+        if around and os.path.samefile(git_dir, around.git_dir):
+            return around
+        # Its work tree has no .git that leads back to it, so git is asked in the git directory itself.
+        return _if_ours(Repository(git_dir, None)) if _is_git_dir(git_dir) else around
+    except (OSError, ValueError):
+        return around
+
+
 def _is_git_dir(path: str) -> bool:
-    if not _head(path).startswith("ref: refs/") and not _is_sha(_head(path)):
+    if not _head(path).startswith("ref: refs/") and not is_sha(_head(path)):
         return False
     return os.path.isfile(os.path.join(path, "commondir")) or (os.path.isdir(os.path.join(path, "objects")) and os.path.isdir(os.path.join(path, "refs")))
 
@@ -94,7 +117,7 @@ def _if_ours(repository: Repository) -> Repository | None:
     return None
 
 
-def _content(path: str, limit: int) -> bytes | None:
+def plain_content(path: str, limit: int) -> bytes | None:
     """A plain file's bytes; None when there is none, it is longer than `limit`, or no plain file: a FIFO here must not hang us."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -113,7 +136,7 @@ def _content(path: str, limit: int) -> bytes | None:
 
 def _text(path: str) -> str:
     """A small file's text, empty when it is not to be had."""
-    return (_content(path, 4096) or b"").decode(errors="surrogateescape")
+    return (plain_content(path, 4096) or b"").decode(errors="surrogateescape")
 
 
 def _head(git_dir: str) -> str:
@@ -136,7 +159,7 @@ def branch(repository: Repository) -> str | None:
 
 def remote(repository: Repository) -> str | None:
     """The URL of origin, else of the only remote, else None; without credentials."""
-    config = _content(os.path.join(repository.common_dir, "config"), _LARGEST_CONFIG)
+    config = plain_content(os.path.join(repository.common_dir, "config"), _LARGEST_CONFIG)
     urls = _remote_urls(config.decode(errors="surrogateescape")) if config is not None else None
     if urls is None:
         urls = _asked_urls(repository)
@@ -186,7 +209,7 @@ def run_tag(repository: Repository, url: str | None, branch_name: str | None) ->
     return storable(f"{name or repository.name}/{branch_name}") if branch_name else None
 
 
-def facts(given_branch: object = None) -> dict[str, object]:
+def surroundings(given_branch: object = None) -> dict[str, object]:
     """What a run keeps of the repository around the working folder: git_repo, git_branch, git_run_tag, git_dir; empty where there is none.
 
     A branch that was given counts instead of the one that is checked out.
@@ -224,7 +247,7 @@ def _head_sha(repository: Repository) -> str | None:
     value = _head(repository.git_dir)
     for _ in range(5):
         if not value.startswith("ref: "):
-            return value if _is_sha(value) else None
+            return value if is_sha(value) else None
         name = value[5:]
         if ".." in name or name.startswith("/"):
             return None
@@ -234,18 +257,33 @@ def _head_sha(repository: Repository) -> str | None:
 
 
 def _packed_ref(repository: Repository, name: str) -> str:
-    refs = _content(os.path.join(repository.common_dir, "packed-refs"), _LARGEST_PACKED_REFS) or b""
+    refs = plain_content(os.path.join(repository.common_dir, "packed-refs"), _LARGEST_PACKED_REFS) or b""
     ending = b" " + name.encode(errors="surrogateescape")
     return next((line[: line.index(b" ")].decode(errors="replace") for line in refs.split(b"\n") if line.endswith(ending)), "")
 
 
-def _is_sha(text: str) -> bool:
+def is_sha(text: str) -> bool:
+    """Tell whether a text is a whole object name, as git writes it."""
     return len(text) in (40, 64) and all(char in "0123456789abcdef" for char in text)
+
+
+def facts(repository: Repository, commit: Commit, moment: datetime, *, place: bool = True) -> dict[str, object]:
+    """What an association says of a commit: commit_hash, author, timestamp (stored form); with `place` repo and branch too."""
+    told: dict[str, object] = {"commit_hash": commit.sha, "author": commit.author, "timestamp": commit.timestamp}
+    if commit.timestamp:
+        told["timestamp"] = rules.instant("the commit's time", commit.timestamp, moment)
+    return told | {"repo": remote(repository), "branch": branch(repository)} if place else told
+
+
+def fresh(repository: Repository, sha: str) -> Commit | None:
+    """A commit that lies in a file of its own, as one just made does; None for any other. No process is started."""
+    content = _loose_commit(repository, sha)
+    return _parse(sha, content) if content is not None else None
 
 
 def _loose_commit(repository: Repository, sha: str) -> bytes | None:
     """A commit's content where it lies in a file of its own, as a fresh one does."""
-    packed = _content(os.path.join(repository.common_dir, "objects", sha[:2], sha[2:]), _LARGEST_OBJECT)
+    packed = plain_content(os.path.join(repository.common_dir, "objects", sha[:2], sha[2:]), _LARGEST_OBJECT)
     try:
         content = zlib.decompressobj().decompress(packed or b"", _LARGEST_OBJECT)
     except zlib.error:
@@ -262,7 +300,7 @@ def look_up(repository: Repository, revision: str) -> tuple[Commit | None, bool]
     for _ in range(2):
         line, _, answer = answer.partition(b"\n")
         sha, _, kind = line.decode(errors="replace").partition(" ")
-        if kind.startswith("commit ") and _is_sha(sha):
+        if kind.startswith("commit ") and is_sha(sha):
             return _parse(sha, answer), True
         known = bool(line) and not line.endswith(b" missing")
     return None, known
@@ -271,16 +309,21 @@ def look_up(repository: Repository, revision: str) -> tuple[Commit | None, bool]
 def _parse(sha: str, content: bytes) -> Commit:
     """A commit object's headers: `author Name <email> SECONDS ZONE`, and the time the committer line gives."""
     headers: dict[bytes, bytes] = {}
+    parents: list[str] = []
     for line in content.partition(b"\n\n")[0].split(b"\n"):
         key, _, value = line.partition(b" ")
         headers.setdefault(key, value)
+        if key == b"parent":
+            parents.append(value.decode("ascii", "replace"))
     named = headers.get(b"encoding", b"utf-8").decode(errors="replace").lower()
     author = headers.get(b"author", b"").rpartition(b">")[0]
     try:
         text = author.decode(named if named.startswith(_ENCODINGS) else "utf-8", "replace")
     except (LookupError, ValueError):
         text = author.decode(errors="replace")
-    return Commit(sha, f"{text}>".replace("\0", "").encode(errors="replace").decode() if author else None, _committed_at(headers.get(b"committer", b"")))
+    return Commit(
+        sha, f"{text}>".replace("\0", "").encode(errors="replace").decode() if author else None, _committed_at(headers.get(b"committer", b"")), tuple(parents)
+    )
 
 
 def _committed_at(committer: bytes) -> str | None:

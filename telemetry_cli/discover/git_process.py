@@ -14,32 +14,37 @@ _SAFETY = ("-c", "core.fsmonitor=false", "--no-optional-locks", "--no-replace-ob
 _PAUSE_SECONDS = 0.0005
 
 
-def ask(folder: str, bare: bool, arguments: tuple[str, ...], question: bytes, deadline: float) -> bytes | None:
-    """git's output (cut at `MOST_OUTPUT`), or None on failure, without git, or past `deadline` (monotonic seconds).
+def ask(folder: str, bare: bool, arguments: tuple[str, ...], question: bytes, deadline: float, most: int = MOST_OUTPUT) -> bytes | None:
+    """git's output (cut at `most` bytes), or None on failure, without git, or past `deadline` (monotonic seconds).
 
     Run in `folder`, and not with --git-dir, which would switch git's own check of the owner off; `bare` when the folder
     is itself the repository.
     """
     if time.monotonic() >= deadline or len(question) > 4096:  # what a pipe takes whole
         return None
-    command = ["git", *_SAFETY, "-c", f"safe.bareRepository={'all' if bare else 'explicit'}", "-C", folder, *arguments]
-    started = _start(command, question)
+    started = _start(command(folder, bare, arguments), question)
     if started is None:
         return None
     child, from_child = started
-    output, ended = _collect(from_child, deadline)
+    output, ended = _collect(from_child, deadline, most)
     os.close(from_child)
     status = _reap(child, deadline if ended else 0.0)
-    return output if len(output) >= MOST_OUTPUT or (ended and status == 0) else None
+    return output if len(output) >= most or (ended and status == 0) else None
 
 
-def _environment() -> dict[str, str]:
+def command(folder: str, bare: bool, arguments: tuple[str, ...]) -> list[str]:
+    """The command line of a git process that asks the repository at `folder`."""
+    return ["git", *_SAFETY, "-c", f"safe.bareRepository={'all' if bare else 'explicit'}", "-C", folder, *arguments]
+
+
+def scrubbed() -> dict[str, str]:
+    """Our environment without what git says of one repository, and with nothing that could ask a question or fetch."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name.startswith(_KEPT_VARIABLES)}
     # A partial clone would fetch a missing object, through whatever program its config names.
     return kept | {"GIT_ALLOW_PROTOCOL": "", "GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
 
 
-def _start(command: list[str], question: bytes) -> tuple[int, int] | None:
+def _start(argv: list[str], question: bytes) -> tuple[int, int] | None:
     """The process id and the end to read its output from; None when it cannot be started."""
     ends: list[int] = []
     try:
@@ -47,7 +52,7 @@ def _start(command: list[str], question: bytes) -> tuple[int, int] | None:
         ends += os.pipe()
         child_in, to_child, from_child, child_out = ends
         actions = [(os.POSIX_SPAWN_DUP2, child_in, 0), (os.POSIX_SPAWN_DUP2, child_out, 1), (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)]
-        child = os.posix_spawnp("git", command, _environment(), file_actions=actions)
+        child = os.posix_spawnp("git", argv, scrubbed(), file_actions=actions)
         os.write(to_child, question)
     except BrokenPipeError:
         pass
@@ -60,22 +65,22 @@ def _start(command: list[str], question: bytes) -> tuple[int, int] | None:
     return child, from_child
 
 
-def _collect(descriptor: int, deadline: float) -> tuple[bytes, bool]:
-    """Everything up to the end or `MOST_OUTPUT`, and whether the end came before the deadline."""
+def _collect(descriptor: int, deadline: float, most: int) -> tuple[bytes, bool]:
+    """Everything up to the end or `most` bytes, and whether the end came before the deadline."""
     import select
 
     poll = select.poll()
     poll.register(descriptor, select.POLLIN | select.POLLHUP)
-    output = b""
-    while len(output) < MOST_OUTPUT:
+    output = bytearray()
+    while len(output) < most:
         left = deadline - time.monotonic()
         if left <= 0 or not poll.poll(left * 1000):
-            return output, False
+            return bytes(output), False
         chunk = os.read(descriptor, 65536)
         if not chunk:
-            return output, True
+            return bytes(output), True
         output += chunk
-    return output, False
+    return bytes(output), False
 
 
 def _reap(child: int, deadline: float) -> int:

@@ -12,6 +12,7 @@ from telemetry_cli.render.console import can_say
 from telemetry_cli.render.layout import cut
 from telemetry_cli.render.tables import Part, cut_mark, tables
 from telemetry_cli.render.text import printable
+from telemetry_cli.rules import encode
 
 #: What is asked first of a run; the rest follows in the order of the data model.
 _FIRST = ("event_id", "run_id", "agent_name", "job_type", "status", "start_time", "end_time", "duration_ms", "error_summary")
@@ -46,8 +47,8 @@ def _run(card: Card, width: int) -> Iterator[Part]:
 
 
 def _lists(card: Card, width: int) -> Iterator[Part]:
-    """The events, commits and children of a run, each under its heading; of many events the last."""
-    for part in ("events", "commits", "children"):
+    """The events, commits and children of a run and the rows about it, each under its heading; of many events the last."""
+    for part in ("events", "commits", "children", "features"):
         rows = card.data[part]
         assert isinstance(rows, list)
         if not rows:
@@ -56,8 +57,9 @@ def _lists(card: Card, width: int) -> Iterator[Part]:
         heading = f"{part} ({len(rows)}, the last {_LAST_EVENTS}; all: telemetry run events)" if is_long else part
         # Whose they are is said above; only children are others.
         shown = ({**_ABSENT, **row, "event_id": row["event_id"] if part == "children" else None} for row in rows[-_LAST_EVENTS if is_long else 0 :])
+        own = ("hook", "values") if part == "features" else ()
         yield Text(f"\n{heading}", style="bold")
-        yield from tables(Listing("runs" if part == "children" else part, (), shown, absolute=card.absolute, prefixes=card.prefixes), width)
+        yield from tables(Listing("runs" if part == "children" else part, (), shown, absolute=card.absolute, prefixes=card.prefixes, own=own), width)
 
 
 def _tree(card: Card, width: int) -> Iterator[Part]:
@@ -137,4 +139,55 @@ def _metadata(card: Card, _width: int) -> Iterator[Part]:
     yield table
 
 
-_CARDS: dict[str, Callable[[Card, int], Iterator[Part]]] = {"run": _run, "tree": _tree, "status": _status, "metadata": _metadata}
+def _commit(card: Card, _width: int) -> Iterator[Part]:
+    """Why a commit has a run or none, in sentences; and the runs."""
+    data = card.data
+    yield Text(printable(f"{data['commit_hash']}: {data['reason']}"), style="bold")
+    yield Text(printable(str(data["explanation"])))
+    runs = data["runs"]
+    assert isinstance(runs, list)
+    for run in runs:
+        yield Text(printable(f"  {run['event_id']}  {run['agent_name']}/{run['job_type']}  {run['role']}, {run['source']}"))
+    if data["advice"]:
+        yield Text(printable(str(data["advice"])))
+
+
+def _executed(card: Card, width: int) -> Iterator[Part]:
+    """Hook runs, and what broke their contracts."""
+    rows = card.data["hook_runs"]
+    assert isinstance(rows, list)
+    yield from tables(Listing("hook_runs", (), rows), width)
+    mismatches = [{"hook": row["hook"], **mismatch} for row in rows for mismatch in row["mismatches"]]
+    if mismatches:
+        yield Text(f"\nmismatches ({sum(row['mismatch_count'] for row in rows)})", style="bold")
+        yield from tables(Listing("mismatches", (), mismatches), width)
+
+
+def _fields(card: Card, _width: int) -> Iterator[Part]:
+    """Every field with its value, those of an object below its name."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in card.data.items():
+        nested = name in _NESTED and isinstance(value, dict)
+        if nested:
+            table.add_row(Text(f"\n{name}"), Text(""))
+        for field, content in value.items() if nested and isinstance(value, dict) else [(name, value)]:
+            if content not in (None, "", {}, []):
+                table.add_row(Text(("  " if nested else "") + field), Text(printable(content if isinstance(content, str) else encode(content), keep="\n")))
+    yield table
+
+
+#: Objects in a card whose fields stand in lines of their own.
+_NESTED = ("run", "release")
+_CARDS: dict[str, Callable[[Card, int], Iterator[Part]]] = {
+    "run": _run,
+    "tree": _tree,
+    "status": _status,
+    "metadata": _metadata,
+    "commit": _commit,
+    "executed": _executed,
+    "release": _fields,
+    "provenance": _fields,
+    "convention": _fields,
+}

@@ -12,6 +12,7 @@ from telemetry_cli.render.text import printable
 from telemetry_cli.rules import encode, looks_random
 
 _STATUS_STYLES = {"running": "cyan", "success": "green", "failure": "red", "partial": "yellow", "timeout": "magenta", "cancelled": "dim"}
+_STATUS_STYLES |= {"passed": "green", "rejected": "red", "failed": "red", "errored": "magenta", "aborted": "dim", "skipped": "dim"}
 _SHORT_SHA = 10
 #: The eighths of a character, upright for trends and lying for shares.
 _UPRIGHT, _LYING = "▁▂▃▄▅▆▇█", " ▏▎▍▌▋▊▉"
@@ -107,6 +108,8 @@ TIME = Kind(_time)
 STATUS = Kind(_plain, lambda value, _row: _STATUS_STYLES.get(str(value), ""))
 EVENT_ID = Kind(_event_id)
 COMMIT = Kind(lambda value, _row, _look: str(value)[:_SHORT_SHA], _link)
+COMMITS = Kind(lambda value, _row, _look: " ".join(sha[:_SHORT_SHA] for sha in value) if isinstance(value, list) else "", least=_SHORT_SHA, wraps=True)
+YES = Kind(lambda value, _row, _look: "yes" if value else "no", lambda value, _row: "green" if value else "red")
 DURATION = Kind(_duration, _going_on, right=True)
 MILLISECONDS = Kind(lambda value, _row, _look: duration(int(str(value))), right=True)
 RATE = Kind(lambda value, _row, _look: f"{float(str(value)):.0%}", right=True)

@@ -9,7 +9,7 @@ from rich.text import Text
 from telemetry_cli.render.text import printable
 from telemetry_cli.render.views import Column
 
-_GAP = 3
+GAP = 3
 
 
 class Layout:
@@ -21,12 +21,12 @@ class Layout:
     def __init__(self, columns: Sequence[Column], widths: Sequence[int], width: int, leaves: Sequence[str]) -> None:
         kept = list(range(len(columns)))
         leaving = [index for field in leaves for index, column in enumerate(columns) if column.field == field]
-        while leaving and sum(_comfortable(columns[index], widths[index]) for index in kept) + _GAP * (len(kept) - 1) > width:
+        while leaving and sum(_comfortable(columns[index], widths[index]) for index in kept) + GAP * (len(kept) - 1) > width:
             kept.remove(leaving.pop(0))
         self.kept = kept
         self.columns = [columns[index] for index in kept]
         self.widths = [widths[index] for index in kept]
-        _fit(self.widths, [column.kind.least for column in self.columns], width - _GAP * (len(kept) - 1))
+        _fit(self.widths, [column.kind.least for column in self.columns], width - GAP * (len(kept) - 1))
 
     def table(self, rows: list[list[Text]], marks: list[bool], mark: str, *, with_header: bool) -> Table:
         """One page; rows with a mark stand out, `mark` ends what is cut."""

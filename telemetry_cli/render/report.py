@@ -1,4 +1,4 @@
-"""The report of a defect: what a maintainer needs, in a private file; argv and environment stay out of it."""
+"""The report of a defect: what a maintainer needs, in a private file; argv, environment and secrets stay out of it."""
 
 import os
 import platform
@@ -7,6 +7,7 @@ import tempfile
 import traceback
 
 from telemetry_cli import __version__
+from telemetry_cli.redact import Redactor
 
 
 def write_report(error: Exception) -> str:
@@ -15,7 +16,7 @@ def write_report(error: Exception) -> str:
     try:
         descriptor, path = tempfile.mkstemp(prefix="telemetry-report-", suffix=".txt")
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.writelines(lines)
+            file.write(Redactor().text("".join(lines)))
     except OSError as trouble:
         return f"no file ({trouble.strerror}); set TELEMETRY_DEBUG=1 to see it"
     return path

@@ -13,12 +13,17 @@ from telemetry_cli.render.layout import Layout
 
 Part = Table | Text
 
-_PAGE = 1000
+PAGE = 1000
 
 
 def draw(result: Card | Listing) -> Iterator[str]:
     """The text of a result: tables for a listing, a card for a single thing."""
-    screen = console(uncut=isinstance(result, Listing) and views.VIEWS[result.view].uncut)
+    screen = console(uncut=result.view in views.UNCUT_CARDS if isinstance(result, Card) else views.VIEWS[result.view].uncut)
+    if isinstance(result, Listing) and views.VIEWS[result.view].is_long:
+        from telemetry_cli.render import long
+
+        yield from long.draw(result, screen.width)
+        return
     if isinstance(result, Listing):
         parts = tables(result, screen.width)
     else:
@@ -35,7 +40,7 @@ def tables(listing: Listing, width: int) -> Iterator[Part]:
     view = views.VIEWS[listing.view]
     mark = cut_mark()
     layout = None
-    while page := list(islice(rows, _PAGE)):
+    while page := list(islice(rows, PAGE)):
         is_first = layout is None
         columns = layout.columns if layout else [column for column in views.columns(listing, page) if not column.kind.drawn or can_say("▁█▏·")]
         look = views.look(listing, columns, page, mark)

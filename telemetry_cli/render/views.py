@@ -6,6 +6,7 @@ from telemetry_cli.commands.result import Listing
 from telemetry_cli.render import cells
 from telemetry_cli.render.cells import (
     COMMIT,
+    COMMITS,
     DURATION,
     EVENT_ID,
     GROUP,
@@ -20,6 +21,7 @@ from telemetry_cli.render.cells import (
     TREND,
     WHOLE,
     WORD,
+    YES,
     Kind,
 )
 
@@ -38,6 +40,7 @@ class View:
     """A table. `leaves` are the fields whose columns go where there is no room, the first one first.
 
     A column whose every value on the first page is among `empty` is left out. `uncut`: to a pipe every value is whole.
+    `is_long`: there may be a row for each commit of a history, or each line of a file.
     """
 
     columns: tuple[Column, ...]
@@ -45,7 +48,11 @@ class View:
     nothing: str = "Nothing."
     empty: tuple[object, ...] = (None, "")
     uncut: bool = False
+    is_long: bool = False
 
+
+#: Stands for the columns that only one listing of a view has.
+OWN = Column("", "")
 
 _NO_RUNS = "No runs. Leave a filter out, or record one: telemetry run start --agent-name NAME --job-type TYPE"
 
@@ -78,6 +85,7 @@ VIEWS = {
             Column("author", "author"),
             Column("committed", "timestamp", TIME),
             Column("branch", "branch"),
+            Column("now", "superseded_by", COMMIT),
         ),
         ("branch", "author", "source", "role"),
         "No commits. Associate one: telemetry associate-commit",
@@ -108,8 +116,168 @@ VIEWS = {
         empty=(None, "", 0, []),
     ),
     "sql": View((), nothing="No rows."),
+    "git-hooks": View(
+        (
+            Column("hook", "hook", NAME),
+            Column("fires", "fires", YES),
+            Column("last fired", "last_fired", TIME),
+            Column("through", "through"),
+            Column("finding", "finding", WHOLE),
+        )
+    ),
+    "log": View(
+        (
+            Column("commit", "commit_hash", COMMIT),
+            Column("committed", "timestamp", TIME),
+            Column("author", "author"),
+            Column("subject", "subject"),
+            Column("run", "event_id", EVENT_ID),
+            Column("agent", "agent_name"),
+            Column("source", "source", WORD),
+            Column("lines", "lines", NUMBER),
+        ),
+        ("author", "lines", "source"),
+        "No commits.",
+        is_long=True,
+    ),
+    "blame": View(
+        (
+            Column("line", "line", NUMBER),
+            Column("commit", "commit_hash", COMMIT),
+            Column("run", "event_id", EVENT_ID),
+            Column("agent", "agent_name"),
+            Column("source", "source", WORD),
+            Column("text", "text"),
+        ),
+        ("source",),
+        "No lines.",
+        is_long=True,
+    ),
+    "relinked": View(
+        (
+            Column("commit", "commit_hash", COMMIT),
+            Column("status", "status", WORD),
+            Column("by", "by", WORD),
+            Column("in the place of", "replaces", COMMITS),
+            Column("why not", "reason", WHOLE),
+        ),
+        nothing="Nothing to link: no commit with a run has left the history, or telemetry knows of none.",
+    ),
+    "findings": View(
+        (
+            Column("severity", "severity", WORD),
+            Column("what", "what", WHOLE),
+            Column("where", "where", WHOLE),
+            Column("what to do", "todo", WHOLE),
+        ),
+        nothing="All is well.",
+        uncut=True,
+    ),
+    "hooks": View(
+        (
+            Column("hook", "name", NAME),
+            Column("live", "live_version", NUMBER),
+            Column("releases", "releases", NUMBER),
+            Column("rows", "cardinality", WORD),
+            Column("columns", "columns"),
+            Column("made", "created_at", TIME),
+        ),
+        ("created_at",),
+        "No hooks. Release one: telemetry hooks release NAME --script PATH --contract FILE",
+    ),
+    "releases": View(
+        (
+            Column("version", "version", NUMBER),
+            Column("live", "live", WORD),
+            Column("digest", "digest"),
+            Column("released", "released_at", TIME),
+            Column("by", "actor"),
+            Column("source", "source_ref"),
+            Column("dirty", "dirty", WORD),
+            Column("config", "config"),
+            Column("message", "message"),
+        ),
+        ("actor", "source_ref"),
+        "No releases.",
+        empty=(None, "", False, {}),
+        uncut=True,
+    ),
+    "pointer": View(
+        (
+            Column("when", "at", TIME),
+            Column("from", "from_version", NUMBER),
+            Column("to", "to_version", NUMBER),
+            Column("by", "actor"),
+            Column("why", "reason"),
+        ),
+        ("actor",),
+        "No moves: no release has been live yet.",
+    ),
+    "hook_runs": View(
+        (
+            Column("hook run", "id", NAME),
+            Column("hook", "hook", NAME),
+            Column("version", "version", NUMBER),
+            Column("status", "status", STATUS),
+            Column("failure", "failure_kind", WORD),
+            Column("rows", "rows", NUMBER),
+            Column("subjects", "subjects", NUMBER),
+            Column("started", "started_at", TIME),
+            Column("duration", "duration_ms", MILLISECONDS),
+            Column("attempts", "attempts", NUMBER),
+            Column("mismatches", "mismatch_count", NUMBER),
+        ),
+        ("attempts", "subjects", "duration_ms", "started_at"),
+        "No hook runs. Run one: telemetry hooks run NAME",
+        empty=(None, "", 0),
+        uncut=True,
+    ),
+    "mismatches": View(
+        (
+            Column("hook", "hook", NAME),
+            Column("row", "row", NUMBER),
+            Column("column", "column", NAME),
+            Column("expected", "expected"),
+            Column("got", "got"),
+        ),
+        uncut=True,
+    ),
+    "features": View(
+        (
+            Column("row", "row_id", NUMBER),
+            Column("subject", "subject_id", NAME),
+            OWN,
+            Column("version", "version", NUMBER),
+            Column("digest", "digest"),
+            Column("source", "source_ref"),
+            Column("hook run", "hook_run"),
+            Column("when", "created_at", TIME),
+        ),
+        ("created_at", "digest", "source_ref", "hook_run"),
+        "No rows. Leave a filter out, or run the hook: telemetry hooks run NAME",
+        uncut=True,
+    ),
+    "conventions": View(
+        (
+            Column("convention", "slug", NAME),
+            Column("title", "title"),
+            Column("job types", "job_types"),
+            Column("hooks", "hooks"),
+            Column("deployed", "deployed_at", TIME),
+            Column("by", "actor"),
+        ),
+        ("actor", "deployed_at"),
+        "No conventions. Deploy one: telemetry conventions deploy FILE.toml",
+    ),
+    "breaches": View(
+        (Column("run", "event_id", EVENT_ID), Column("field", "field", NAME), Column("expected", "expected"), Column("got", "got")),
+        nothing="Every run that matches holds what the schema says.",
+        uncut=True,
+    ),
 }  # fmt: skip
 
+#: Cards whose tables are uncut to a pipe.
+UNCUT_CARDS = ("executed",)
 #: How a field is shown where the user chose the columns, by the tables above; a time by its name; else as text.
 _KINDS = {column.field: column.kind for view in ("commits", "runs") for column in VIEWS[view].columns}
 
@@ -117,12 +285,13 @@ _KINDS = {column.field: column.kind for view in ("commits", "runs") for column i
 def columns(listing: Listing, page: list[dict[str, object]]) -> list[Column]:
     """The columns of a listing: what the user chose, else the view's that hold anything on this page."""
     if listing.view == "sql":
-        # Names mean nothing here: whoever wrote the statement made them.
-        return [Column(name, name, NUMBER if _counts(page, name) else TEXT) for name in listing.columns]
+        return [_nameless(name, page) for name in listing.columns]
     if listing.chosen:
         return [Column(name, name, kind_of(name)) for name in listing.columns]
     view = VIEWS[listing.view]
-    found = [_named(column, listing) for column in view.columns]
+    found: list[Column] = []
+    for column in view.columns:
+        found += [_nameless(name, page) for name in listing.own] if column is OWN else [_named(column, listing)]
     return [column for column in found if any(row[column.field] not in view.empty for row in page)]
 
 
@@ -140,6 +309,11 @@ def _named(column: Column, listing: Listing) -> Column:
     return Column(listing.by, column.field, EVENT_ID if listing.by == "event_id" else GROUP)
 
 
+def _nameless(name: str, page: list[dict[str, object]]) -> Column:
+    """A column whose name means nothing to us: the user made it."""
+    return Column(name, name, NUMBER if _counts(page, name) else TEXT)
+
+
 def _counts(page: list[dict[str, object]], name: str) -> bool:
     values = [row[name] for row in page if row[name] is not None]
     return bool(values) and all(isinstance(value, (int, float)) for value in values)
@@ -147,5 +321,7 @@ def _counts(page: list[dict[str, object]], name: str) -> bool:
 
 def look(listing: Listing, shown: list[Column], page: list[dict[str, object]], mark: str) -> cells.Look:
     """What the cells of a page share; ids that the user asked for by name are whole."""
-    ids = [] if listing.chosen else [str(row[column.field]) for column in shown if column.kind is EVENT_ID for row in page if row[column.field] is not None]
-    return cells.Look(listing.absolute, listing.prefixes(ids), mark)
+    ids: dict[str, None] = {}
+    if not listing.chosen:
+        ids = dict.fromkeys(str(row[column.field]) for column in shown if column.kind is EVENT_ID for row in page if row[column.field] is not None)
+    return cells.Look(listing.absolute, listing.prefixes(list(ids)), mark)

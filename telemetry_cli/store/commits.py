@@ -1,7 +1,8 @@
-"""Questions about commits: the ledger of which run is associated with which commit."""
+"""Questions about commits: the ledger of which run is associated with which commit, and which run a commit belongs to."""
 
+import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from telemetry_cli.store.runs import Row
 
@@ -18,6 +19,69 @@ def ledger(db: sqlite3.Connection, event_id: str | None = None, prefix: str | No
         terms.append("commit_hash >= ? AND commit_hash < ?")
         values += [prefix, prefix + "g"]
     rows = db.execute(f"SELECT * FROM run_commits WHERE {' AND '.join(terms)} ORDER BY id", values).fetchall()
+    return [dict(row) for row in rows]
+
+
+def behind(db: sqlite3.Connection, shas: Iterable[str]) -> dict[str, list[Row]]:
+    """SHA → the runs behind it (event_id, agent_name, job_type, role, source), each once per role, oldest first. One query, however many SHAs."""
+    rows = db.execute(
+        """SELECT commit_hash, event_id, agent_name, job_type, role, source
+           FROM run_commits JOIN agent_runs USING (event_id)
+           WHERE run_commits.id IN (
+               SELECT max(id) FROM run_commits WHERE commit_hash IN (SELECT value FROM json_each(?)) GROUP BY commit_hash, event_id, role
+           )
+           ORDER BY run_commits.id""",
+        (json.dumps(list(shas)),),
+    ).fetchall()
+    found: dict[str, list[Row]] = {}
+    for sha, *values in rows:
+        found.setdefault(sha, []).append(dict(zip(("event_id", "agent_name", "job_type", "role", "source"), values, strict=True)))
+    return found
+
+
+def current(db: sqlite3.Connection, repo: str | None) -> dict[str, list[str]]:
+    """Commits whose associations were not carried on to another commit: SHA → its runs' event ids, sorted. Of this repository, or of an unknown one."""
+    rows = db.execute(
+        "SELECT DISTINCT commit_hash, event_id FROM run_commits WHERE superseded_by IS NULL AND (repo IS NULL OR ? IS NULL OR repo = ?) ORDER BY event_id",
+        (repo, repo),
+    ).fetchall()
+    found: dict[str, list[str]] = {}
+    for sha, event_id in rows:
+        found.setdefault(sha, []).append(event_id)
+    return found
+
+
+def known(db: sqlite3.Connection) -> list[str]:
+    """Every commit that was ever associated with a run."""
+    return [row[0] for row in db.execute("SELECT DISTINCT commit_hash FROM run_commits").fetchall()]
+
+
+def open_runs(db: sqlite3.Connection, git_dir: str, host: str | None) -> list[Row]:
+    """The runs still running that were started in this repository on this host, newest first, each with the process that will end it."""
+    cursor = db.cursor()
+    cursor.row_factory = sqlite3.Row
+    rows = cursor.execute(
+        "SELECT id, event_id, run_id, start_time, pid, process_started, boot_id FROM agent_runs"
+        " WHERE status = 'running' AND git_dir = ? AND host IS ? ORDER BY start_time DESC, id DESC",
+        (git_dir, host),
+    ).fetchall()
+    return [dict(row) for row in rows]
+
+
+def is_open(row: Row, wanted: Mapping[str, object]) -> bool:
+    """Tell whether a running run counts as open: its process was not found gone; without one, it began not too long ago."""
+    gone = wanted["gone"]
+    assert isinstance(gone, list)
+    if row["event_id"] in gone:
+        return False
+    if row["pid"] is None:
+        return str(row["start_time"]) >= str(wanted["since"])
+    return row["boot_id"] is None or wanted.get("boot_id") is None or row["boot_id"] == wanted["boot_id"]
+
+
+def rejected(db: sqlite3.Connection, text: str) -> list[Row]:
+    """The operations that broke a rule and hold this text, oldest first: kind, message, operation."""
+    rows = db.execute("SELECT kind, message, operation FROM rejected_ops WHERE instr(operation, ?) ORDER BY id", (text,)).fetchall()
     return [dict(row) for row in rows]
 
 

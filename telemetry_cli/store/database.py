@@ -5,9 +5,9 @@ import sqlite3
 import time
 from collections.abc import Iterator
 
-from telemetry_cli.errors import DatabaseTrouble, ForbiddenDatabase, NewerDatabase
+from telemetry_cli.errors import DatabaseTrouble, ForbiddenDatabase, NewerDatabase, OlderDatabase
 from telemetry_cli.files import check_folder, check_regular, open_private, sync_folder
-from telemetry_cli.store.migrate import CURRENT_VERSION, apply_schema
+from telemetry_cli.store.migrate import CURRENT_VERSION, FIRST_VERSION, apply_schema
 
 Connection = sqlite3.Connection
 
@@ -37,6 +37,9 @@ class translated:  # noqa: N801 - reads as a clause: `with translated(path):`
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
         if isinstance(error, sqlite3.Error):
             raise trouble(self.path, error) from error
+        if isinstance(error, UnicodeDecodeError):
+            # Python's own, over a text that SQLite read from the file, be it in a message.
+            raise DatabaseTrouble(f"{self.path} is damaged: it holds text that is none", _REBUILD) from error
 
 
 def translated_rows(path: str, rows: Iterator[dict[str, object]]) -> Iterator[dict[str, object]]:
@@ -67,20 +70,21 @@ def stops_a_drain(error: sqlite3.Error) -> bool:
     return code is not None and code & 0xFF not in (sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH)
 
 
-def open_writer(path: str, synchronous: str, deadline: float) -> Connection:
+def open_writer(path: str, synchronous: str, deadline: float, *, foreign_keys: bool = True) -> Connection:
     """Open the database for writing and begin an IMMEDIATE transaction. The caller holds the writer lock.
 
-    An absent or empty file becomes an empty database, not yet with tables. Raises `DatabaseTrouble`, `Refused`, or `OSError`.
+    An absent or empty file becomes an empty database, not yet with tables. Without `foreign_keys` whole tables may be
+    dropped, and the caller checks what refers to what. Raises `DatabaseTrouble`, `Refused`, or `OSError`.
     """
     _make_file(path)
     with translated(path):
         db = sqlite3.connect(path, timeout=max(0.0, deadline - time.monotonic()), isolation_level=None, check_same_thread=False)
         try:
-            # Setting the mode may rewrite the file's header, and a newer database is left as it is.
-            if db.execute("PRAGMA user_version").fetchone()[0] <= CURRENT_VERSION:
+            # Setting the mode may rewrite the file's header, and a database that is not ours is left as it is.
+            if FIRST_VERSION <= db.execute("PRAGMA user_version").fetchone()[0] <= CURRENT_VERSION:
                 db.execute("PRAGMA journal_mode = DELETE")
             db.execute(f"PRAGMA synchronous = {synchronous}")
-            db.execute("PRAGMA foreign_keys = ON")
+            db.execute(f"PRAGMA foreign_keys = {'ON' if foreign_keys else 'OFF'}")
             db.execute("PRAGMA recursive_triggers = ON")
             db.execute("PRAGMA trusted_schema = OFF")
             db.execute("BEGIN IMMEDIATE")
@@ -121,9 +125,9 @@ def _make_file(path: str) -> None:
 
 
 def ensure_schema(db: sqlite3.Connection, path: str, at: str) -> bool:
-    """Make the tables of an empty database; leave alone what another version made. Tells whether it was empty.
+    """Make the tables of an empty database, and add what is new since to one of an earlier version of ours. Tells whether it was empty.
 
-    Raises `NewerDatabase`, or `DatabaseTrouble` for one that is older or somebody else's.
+    Raises `OlderDatabase` for the platform's, which has to be adopted; `NewerDatabase`, or `DatabaseTrouble` for somebody else's.
     """
     with translated(path):
         version = db.execute("PRAGMA user_version").fetchone()[0]
@@ -132,22 +136,33 @@ def ensure_schema(db: sqlite3.Connection, path: str, at: str) -> bool:
         if version == 0 and not db.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone():
             apply_schema(db, at)
             return True
-    raise _other_version(path, version)
+        if FIRST_VERSION <= version < CURRENT_VERSION:
+            apply_schema(db, at, version)
+            return False
+        raise _other_version(db, path, version)
 
 
-def _other_version(path: str, version: int) -> DatabaseTrouble:
+def _other_version(db: Connection, path: str, version: int) -> DatabaseTrouble:
+    """What to say of a database that has not the current version."""
+    if version < FIRST_VERSION:
+        from telemetry_cli.store import legacy
+
+        found = legacy.version_of(db)
+        if found is None:
+            return DatabaseTrouble(f"{path} was made by another program (schema version {version})", "Name another database with --db, or another --base-dir.")
+        version = found if found <= legacy.LAST_VERSION else max(found, CURRENT_VERSION + 1)
     if version > CURRENT_VERSION:
         return NewerDatabase(f"{path} has schema version {version}; this telemetry knows {CURRENT_VERSION}", "Upgrade telemetry.")
-    return DatabaseTrouble(
-        f"{path} was made by another program or an older version (schema version {version}, this is {CURRENT_VERSION})",
-        "Name another database with --db, or another --base-dir.",
+    return OlderDatabase(
+        f"{path} has schema version {version} and must be brought to {CURRENT_VERSION} first",
+        "Make the file and its folder writable, or give a copy with --db; then: telemetry db migrate",
     )
 
 
 def open_reader(path: str, private: bool, timeout: float) -> sqlite3.Connection | None:
     """Open the database for questions only, or return None when there is none. Creates nothing.
 
-    Raises `DatabaseTrouble` or `Refused`.
+    Raises `OlderDatabase` when it must be brought up to date first, else `DatabaseTrouble` or `Refused`.
     """
     if private and not check_folder(os.path.dirname(path)):
         return None
@@ -169,12 +184,11 @@ def open_reader(path: str, private: bool, timeout: float) -> sqlite3.Connection 
             if version == 0:
                 # Tells what is no database at all from one without tables.
                 db.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone()
+            if version != CURRENT_VERSION:
+                raise _other_version(db, path, version)
         except BaseException:
             db.close()
             raise
-    if version != CURRENT_VERSION:
-        db.close()
-        raise _other_version(path, version)
     db.row_factory = sqlite3.Row
     return db
 

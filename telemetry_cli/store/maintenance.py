@@ -1,27 +1,135 @@
-"""Whole databases as files: check one, put one aside, swap another in. The caller holds the writer lock."""
+"""Whole databases as files: copy one, check one, put one aside, swap another in."""
 
 import os
 import sqlite3
+import time
 
-from telemetry_cli.errors import DatabaseTrouble
-from telemetry_cli.files import sync_folder
+from telemetry_cli.errors import DatabaseTrouble, LockTimeout
+from telemetry_cli.files import open_private, sync_file, sync_folder
+from telemetry_cli.store import legacy, progress
 from telemetry_cli.store.database import translated
+from telemetry_cli.store.migrate import FIRST_VERSION
 
 #: The database and what SQLite keeps beside it; without its hot journal a database is a damaged one.
-_SUFFIXES = ("-journal", "-wal", "-shm", "")
+#: The database itself comes first: killed in between, what is left of a pair must not be a database without its journal.
+_SUFFIXES = ("", "-journal", "-wal", "-shm")
+
+_BROKEN_RULES = ("refers to a row", "CHECK constraint failed", "NULL value in")
+
+
+def copy(path: str, target: str, deadline: float) -> None:
+    """Copy the database at `path`, as it stands between two transactions, over the file at `target`. Not flushed.
+
+    Writers go on as soon as it is read. Raises `DatabaseTrouble`, or `LockTimeout` at the deadline.
+    """
+
+    def give_up(status: int, _remaining: int, _total: int) -> None:
+        if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) and time.monotonic() > deadline:
+            raise LockTimeout(f"{path} is locked by another process", "Try again, or raise TELEMETRY_LOCK_TIMEOUT.")
+
+    # Made here: SQLite would make a public one.
+    os.close(open_private(target, os.O_RDWR | os.O_CREAT))
+    with translated(path):
+        source = _opened(path)
+        copied = sqlite3.connect(target, isolation_level=None)
+        try:
+            # Whoever copies flushes the file once, when it is whole.
+            copied.execute("PRAGMA synchronous = OFF")
+            copied.execute("PRAGMA journal_mode = OFF")
+            source.backup(copied, progress=give_up, sleep=0.01)
+            # A copy of a database in WAL mode would have files beside it whenever it is looked at.
+            copied.execute("PRAGMA journal_mode = DELETE")
+        finally:
+            copied.close()
+            source.close()
+
+
+def _opened(path: str) -> sqlite3.Connection:
+    """A connection for reading, which rolls back what a killed writer left where it may; it makes no database."""
+    quoted = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    mode = "rw" if os.access(path, os.W_OK) else "ro"
+    return sqlite3.connect(f"file:{quoted}?mode={mode}", uri=True, timeout=0, isolation_level=None)
+
+
+def faults(path: str, most: int = 100) -> list[str]:
+    """What SQLite's whole check finds in the database at `path`, its foreign keys too; nothing when it is sound."""
+    with translated(path):
+        db = _opened(path)
+        try:
+            found = [str(row[0]) for row in db.execute(f"PRAGMA integrity_check({most})")]
+            dangling = db.execute("PRAGMA foreign_key_check").fetchmany(most)
+        finally:
+            db.close()
+    lines = [f"row {row[1]} of {row[0]} refers to a row of {row[2]} that is not there" for row in dangling]
+    return lines if found == ["ok"] else found + lines
+
+
+def damage(path: str) -> list[str]:
+    """As `faults`, without those that are no damage: rows that break a rule of their own database, for a migration to see to."""
+    return [fault for fault in faults(path) if not any(rule in fault for rule in _BROKEN_RULES)]
 
 
 def check(path: str) -> None:
     """Raises `DatabaseTrouble` unless the database at `path` is sound throughout, its foreign keys too."""
+    found = faults(path, 1)
+    if found:
+        raise DatabaseTrouble(f"{path} did not check out: {found[0]}")
+
+
+def cursor_of(path: str) -> tuple[int, progress.Cursor | None]:
+    """The version of the database at `path`, and how far the journal has been applied to it."""
     with translated(path):
-        db = sqlite3.connect(path)
+        db = _opened(path)
         try:
-            found = [row[0] for row in db.execute("PRAGMA integrity_check(1)")]
-            dangling = db.execute("PRAGMA foreign_key_check").fetchone()
+            version: int = db.execute("PRAGMA user_version").fetchone()[0]
+            there = db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'journal_cursor'").fetchone()
+            return version, progress.read_cursor(db) if there else None
         finally:
             db.close()
-    if found != ["ok"] or dangling:
-        raise DatabaseTrouble(f"{path} did not check out: {found[0] if found != ['ok'] else dangling}")
+
+
+def version_of(path: str) -> int:
+    """The schema version of the database at `path`, the platform's own where it is one of those."""
+    with translated(path):
+        db = _opened(path)
+        try:
+            version: int = db.execute("PRAGMA user_version").fetchone()[0]
+            return version if version >= FIRST_VERSION else legacy.version_of(db) or version
+        finally:
+            db.close()
+
+
+def forget_journal(path: str) -> None:
+    """Let a journal that begins with this database be applied to it from its beginning."""
+    with translated(path):
+        db = sqlite3.connect(path, isolation_level=None)
+        try:
+            db.execute("DELETE FROM journal_cursor")
+        finally:
+            db.close()
+
+
+def count_damaged(path: str) -> int:
+    """How many journal lines that could not be read were met on the way to the database at `path`."""
+    with translated(path):
+        db = _opened(path)
+        try:
+            found: int = db.execute("SELECT count(*) FROM rejected_ops WHERE kind = 'damaged'").fetchone()[0]
+            return found
+        finally:
+            db.close()
+
+
+def vacuum(path: str, deadline: float) -> None:
+    """Give unused space in the database back. The caller holds the writer lock. Raises `DatabaseTrouble`."""
+    with translated(path):
+        db = sqlite3.connect(path, timeout=max(0.0, deadline - time.monotonic()), isolation_level=None)
+        try:
+            db.execute("PRAGMA synchronous = EXTRA")
+            db.execute("PRAGMA trusted_schema = OFF")
+            db.execute("VACUUM")
+        finally:
+            db.close()
 
 
 def remove(path: str) -> None:
@@ -35,6 +143,7 @@ def remove(path: str) -> None:
 
 def swap_in(fresh: str, path: str, aside: str) -> str | None:
     """Put the database at `fresh` in the place of the one at `path`, which is kept under `aside`. Returns `aside`, if there was one."""
+    sync_file(fresh)
     there = False
     for suffix in _SUFFIXES:
         try:

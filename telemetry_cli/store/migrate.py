@@ -4,7 +4,9 @@ import os
 import sqlite3
 
 _FOLDER = os.path.join(os.path.dirname(__file__), "schema")
-CURRENT_VERSION = 8
+CURRENT_VERSION = 10
+#: The first schema of this program; what is older belongs to the platform (see `legacy`).
+FIRST_VERSION = 8
 
 
 def apply_schema(db: sqlite3.Connection, at: str, version: int = 0) -> None:

@@ -1,17 +1,16 @@
 """Questions about runs and their events."""
 
+import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from os.path import commonprefix
 
 from telemetry_cli.errors import Conflict, InvalidInput, NotFound
-from telemetry_cli.rules import looks_random
+from telemetry_cli.rules import encode, looks_random
 from telemetry_cli.store import search
-from telemetry_cli.store.database import translated
-from telemetry_cli.store.sandbox import confined
+from telemetry_cli.store.sandbox import Guard
 
 Row = dict[str, object]
-Guard = translated | confined
 
 #: The columns of `agent_runs` in the order of the data model: what json, csv and --columns go by.
 COLUMNS = (
@@ -84,20 +83,33 @@ def _by_prefix(db: sqlite3.Connection, prefix: str) -> list[tuple[int, str, str]
     ).fetchall()
 
 
-def shortest_prefix(db: sqlite3.Connection, event_id: str) -> str:
-    """The beginning of an event id that is shown in its place: it means this run and no other.
+def shortest_prefixes(db: sqlite3.Connection, event_ids: Sequence[str]) -> dict[str, str]:
+    """Event ids → the beginning that is shown in their place: it means this run and no other.
 
     Of a random one 8 characters, so that it goes on being enough for a while; of one that somebody made up 20. More where a
     neighbour in the index begins the same, or a run is named like that.
     """
-    need = _RANDOM_PREFIX if looks_random(event_id) else _READABLE_PREFIX
     neighbours = db.execute(
-        "SELECT max(event_id) FROM agent_runs WHERE event_id < ?1 UNION ALL SELECT min(event_id) FROM agent_runs WHERE event_id > ?1", (event_id,)
-    ).fetchall()
-    need = max(need, *(len(commonprefix((event_id, other or ""))) + 1 for (other,) in neighbours))  # noqa: RUF071 - characters are what is compared
-    while need < len(event_id) and db.execute("SELECT 1 FROM agent_runs WHERE run_id = ?", (event_id[:need],)).fetchone():
-        need += 1
-    return event_id[:need]
+        """SELECT value, (SELECT max(event_id) FROM agent_runs WHERE event_id < value), (SELECT min(event_id) FROM agent_runs WHERE event_id > value)
+           FROM json_each(?)""",
+        (encode(event_ids),),
+    )
+    found = {event_id: _apart(event_id, before or "", after or "") for event_id, before, after in neighbours}
+    named = db.execute("SELECT value FROM json_each(?) WHERE EXISTS (SELECT 1 FROM agent_runs WHERE run_id = value)", (encode(list(found.values())),))
+    taken = {name for (name,) in named}
+    return {event_id: _longer(db, event_id, len(prefix)) if prefix in taken else prefix for event_id, prefix in found.items()}
+
+
+def _apart(event_id: str, *neighbours: str) -> str:
+    need = _RANDOM_PREFIX if looks_random(event_id) else _READABLE_PREFIX
+    # Characters are what is compared, not the parts of a path.
+    return event_id[: max(need, *(len(commonprefix((event_id, other))) + 1 for other in neighbours))]  # noqa: RUF071
+
+
+def _longer(db: sqlite3.Connection, event_id: str, length: int) -> str:
+    while length < len(event_id) and db.execute("SELECT 1 FROM agent_runs WHERE run_id = ?", (event_id[:length],)).fetchone():
+        length += 1
+    return event_id[:length]
 
 
 def _more(candidates: Sequence[object]) -> str:
@@ -134,6 +146,11 @@ class Filters:
         """The run is associated with a commit whose SHA begins so, now or earlier."""
         self.terms.append("event_id IN (SELECT event_id FROM run_commits WHERE commit_hash >= ? AND commit_hash < ?)")
         self.values.extend((prefix, prefix + "g"))
+
+    def commits(self, shas: Sequence[str]) -> None:
+        """The run is associated with one of these commits, now or earlier."""
+        self.terms.append("event_id IN (SELECT event_id FROM run_commits WHERE commit_hash IN (SELECT value FROM json_each(?)))")
+        self.values.append(json.dumps(shas))
 
     def begins(self, prefix: str) -> None:
         """The event_id begins so."""
@@ -176,7 +193,7 @@ def select(db: sqlite3.Connection, filters: Filters, guard: Guard) -> Iterator[R
     """The runs that match, one page at a time; the search for them runs under `guard`.
 
     No cursor is open while a row is with the caller, however slowly it is printed, and memory does not grow with the
-    result: beyond one page, the ids go to an unnamed temporary file first.
+    result.
     """
     limit = filters.limit or -1
     if 0 < limit <= _PAGE:
@@ -184,20 +201,12 @@ def select(db: sqlite3.Connection, filters: Filters, guard: Guard) -> Iterator[R
             rows = db.execute(f"SELECT * FROM agent_runs {filters.where} {filters.order} LIMIT ? OFFSET ?", (*filters.values, limit, filters.offset)).fetchall()
         yield from map(dict, rows)
         return
-    import tempfile
-    from array import array
+    from telemetry_cli.store.pages import paged
 
-    with tempfile.TemporaryFile() as spool:
-        with guard:
-            cursor = db.execute(f"SELECT id FROM agent_runs {filters.where} {filters.order} LIMIT ? OFFSET ?", (*filters.values, limit, filters.offset))
-            while found := cursor.fetchmany(_PAGE):
-                spool.write(array("q", [row[0] for row in found]).tobytes())
-        spool.seek(0)
-        while page := spool.read(_PAGE * 8):
-            ids = array("q", page).tolist()
-            rows = db.execute(f"SELECT * FROM agent_runs WHERE id IN ({','.join('?' * len(ids))})", ids).fetchall()
-            by_id = {row["id"]: dict(row) for row in rows}
-            yield from (by_id[id_] for id_ in ids if id_ in by_id)
+    def fetch(ids: list[int]) -> list[tuple[int, Row]]:
+        return [(row["id"], dict(row)) for row in db.execute(f"SELECT * FROM agent_runs WHERE id IN ({','.join('?' * len(ids))})", ids)]
+
+    yield from paged(db, f"SELECT id FROM agent_runs {filters.where} {filters.order} LIMIT ? OFFSET ?", (*filters.values, limit, filters.offset), fetch, guard)
 
 
 def count(db: sqlite3.Connection, filters: Filters) -> int:

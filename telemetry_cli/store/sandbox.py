@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 from telemetry_cli.errors import InvalidInput, Refused
 from telemetry_cli.rules import LARGEST_DOCUMENT
-from telemetry_cli.store.database import Connection
+from telemetry_cli.store.database import Connection, translated
 
 #: Deterministic functions of SQLite; what draws random numbers, reads files or tells of the connection is not among them.
 FUNCTIONS = frozenset(
@@ -87,6 +87,10 @@ class confined:  # noqa: N801 - reads as a clause: `with confined(db, "--where",
             unfinished = 'near ")"' in message and ")" not in self.text
             return InvalidInput(f"{self.name}: {'it is not finished' if unfinished else message}", pointed_at(self.text, message))
         return None
+
+
+#: What a search runs under: confined where the user wrote some of it.
+Guard = translated | confined
 
 
 def _end_when_over(running: LockType, seconds: float, error: InvalidInput) -> None:

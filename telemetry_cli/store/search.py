@@ -25,7 +25,12 @@ def add_after(db: sqlite3.Connection, id_: int) -> None:
 
 def remove(db: sqlite3.Connection, id_: int) -> None:
     """Take a run out of the index; before it changes, for the index finds its words by the row as it was indexed."""
-    db.execute(f"INSERT INTO runs_search (runs_search, rowid, {_COLUMNS}) SELECT 'delete', id, {_COLUMNS} FROM agent_runs WHERE id = ?", (id_,))
+    remove_where(db, "id = ?", (id_,))
+
+
+def remove_where(db: sqlite3.Connection, where: str, values: tuple[object, ...]) -> None:
+    """Take the runs that match out of the index, before they are gone."""
+    db.execute(f"INSERT INTO runs_search (runs_search, rowid, {_COLUMNS}) SELECT 'delete', id, {_COLUMNS} FROM agent_runs WHERE {where}", values)
 
 
 def expression(name: str, text: str) -> str:

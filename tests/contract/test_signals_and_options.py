@@ -6,7 +6,7 @@ import subprocess
 import time
 
 import pytest
-from support import Telemetry
+from support import Git, Telemetry
 
 from telemetry_cli import _fast
 
@@ -15,7 +15,7 @@ HOSTILE = (b"\xff", b"\x1b[31m", b"9" * 30, b"")
 
 
 #: What makes a command whole, so that only the value in question can be wrong.
-WHOLE = {("associate-commit",): ("--commit", "abcdef1"), ("run", "update"): ("--product", "p")}
+WHOLE = {("associate-commit",): ("--commit", "abcdef1"), ("run", "update"): ("--product", "p"), ("doctor",): ("--commit", "HEAD")}
 
 
 @pytest.mark.heavy
@@ -23,8 +23,13 @@ WHOLE = {("associate-commit",): ("--commit", "abcdef1"), ("run", "update"): ("--
 def test_no_value_of_any_option_is_a_defect_and_a_refusal_names_the_option(path: tuple[str, ...], telemetry: Telemetry) -> None:
     telemetry.start("--event-id", "known")
     telemetry.env |= {"TELEMETRY_EVENT_ID": "known", "TELEMETRY_AGENT_NAME": "a", "TELEMETRY_JOB_TYPE": "j"}
+    git = Git(telemetry.cwd, telemetry.home)
+    git("init", "--quiet")
+    (git.path / "known").write_text("a line\n")
+    git("add", "known")
+    git.commit()
     _, options, positionals, _, _ = _fast.COMMANDS[path]
-    whole = [*path, *(b"known" for _, required in positionals if required), *WHOLE.get(path, ())]
+    whole = [*path, *(b"known" for _, required, _ in positionals if required), *WHOLE.get(path, ())]
     for name, (parameter, kind) in options.items():
         spellings = [spelling for spelling, (other, _) in options.items() if other == parameter]
         for value in HOSTILE if kind != _fast.FLAG else ():

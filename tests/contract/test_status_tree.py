@@ -7,6 +7,8 @@ import pytest
 from bases import FLOCKED, append, held
 from support import Telemetry
 
+from telemetry_cli.store.migrate import CURRENT_VERSION
+
 HOSTILE = ("\x1b[31mred\x1b[0m", "\x9b31m", "\u202egnp.exe", "[/nope]", "[bold red]x[/]", "tab\tand\rreturn", "🙂‍🙂", "=1+1", "line\nbreak", "x" * 200)
 
 Tree = dict[str, Any]
@@ -35,7 +37,7 @@ def test_status(telemetry: Telemetry) -> None:
         "db_path": str(telemetry.database),
         "journal_mode": "DELETE",
         "synchronous": "EXTRA",
-        "schema_version": 8,
+        "schema_version": CURRENT_VERSION,
     }
     assert telemetry("status", "--json", env={"TELEMETRY_DB_SYNCHRONOUS": "FULL"}).json["synchronous"] == "FULL"
 
@@ -43,7 +45,7 @@ def test_status(telemetry: Telemetry) -> None:
 def test_status_where_nothing_was_recorded(telemetry: Telemetry) -> None:
     assert telemetry("status", "--json").json == {
         "total_runs": 0, "agents": {}, "recent_24h": 0, "running": 0, "buffered": 0, "rejected": 0,
-        "db_path": str(telemetry.database), "journal_mode": "DELETE", "synchronous": "EXTRA", "schema_version": 8,
+        "db_path": str(telemetry.database), "journal_mode": "DELETE", "synchronous": "EXTRA", "schema_version": CURRENT_VERSION,
     }  # fmt: skip
     assert telemetry("status").out
     assert not telemetry.base.exists()

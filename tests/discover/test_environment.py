@@ -2,7 +2,7 @@
 
 import pytest
 
-from telemetry_cli.discover import environment
+from telemetry_cli.discover import environment, providers
 
 GITHUB = {"CI": "true", "GITHUB_ACTIONS": "true", "GITHUB_SHA": "5ha", "GITHUB_JOB": "build"}
 PROVIDERS: dict[str, tuple[dict[str, str], str | None, str | None]] = {
@@ -24,7 +24,10 @@ PROVIDERS: dict[str, tuple[dict[str, str], str | None, str | None]] = {
     "jenkins": ({"JENKINS_URL": "https://ci.example/", "GIT_COMMIT": "5ha", "JOB_NAME": "build"}, "5ha", "build"),
     "ci": ({"CI": "true"}, None, None),
 }
-AGENTS = {"CLAUDECODE": "claude-code", "CODEX_SANDBOX": "codex", "CURSOR_AGENT": "cursor", "GEMINI_CLI": "gemini-cli", "OPENCODE": "opencode"}
+AGENTS = {
+    "CLAUDECODE": "claude-code", "CODEX_SANDBOX": "codex", "CODEX_THREAD_ID": "codex", "CURSOR_AGENT": "cursor", "GEMINI_CLI": "gemini-cli",
+    "OPENCODE": "opencode", "AUGMENT_AGENT": "augment", "GOOSE_TERMINAL": "goose", "CLINE_ACTIVE": "cline",
+}  # fmt: skip
 
 
 def set_all(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> None:
@@ -33,17 +36,17 @@ def set_all(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> None:
 
 
 def test_every_row_has_its_test() -> None:
-    assert sorted(PROVIDERS) == sorted(provider.name for provider in environment.PROVIDERS)
-    assert AGENTS == environment.AGENTS
+    assert sorted(PROVIDERS) == sorted(provider.name for provider in providers.PROVIDERS)
+    assert {variable: name for variable, (name, _) in providers.AGENTS.items()} == AGENTS
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
 def test_provider_with_its_commit_and_job(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     variables, sha, job = PROVIDERS[name]
     set_all(monkeypatch, variables)
-    provider = environment.provider()
+    provider, facts = environment.provider(), environment.facts()
     assert provider
-    assert (provider.name, environment.first_set(provider.sha), environment.first_set(provider.job)) == (name, sha, job)
+    assert (provider.name, facts.get("sha"), facts.get("job")) == (name, sha, job)
     assert environment.commit_source() == "ci"
 
 
@@ -80,13 +83,24 @@ def test_agent(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
         ("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", True),
         ("00-00000000000000000000000000000000-b7ad6b7169203331-01", False),
         ("00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01", False),
+        ("ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", False),
+        ("00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01", False),
+        ("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331", False),
+        ("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0g", False),
         ("nonsense", False),
         ("", False),
     ],
 )
 def test_traceparent_stays_in_the_trace(header: str, kept: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRACEPARENT", header)
-    version, trace, span, flags = environment.traceparent().split("-")
+    place = environment.trace()
+    version, trace, span, flags = place.header.split("-")
     assert (version, len(trace), len(span), flags) == ("00", 32, 16, "01")
     assert (trace in header) is kept
     assert span not in header
+    assert place.context == {"trace_id": trace, "span_id": span} | ({"parent_span_id": "b7ad6b7169203331"} if kept else {})
+
+
+def test_a_trace_that_is_not_sampled_stays_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRACEPARENT", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00")
+    assert environment.trace().header.endswith("-00")

@@ -159,6 +159,20 @@ COMMANDS = {
     "unknown": ["associate-commit", "EVENT", "--commit", MISSING],
     "unknown and short": ["associate-commit", "EVENT", "--commit", MISSING[-9:]],
 }
+#: What asks more of git; some of it fails in some of these repositories.
+ASKING = {
+    "log": ["log", "--json"],
+    "log with lines": ["log"],
+    "blame": ["blame", "file"],
+    "range": ["query", "--commit", "HEAD~1..HEAD"],
+    "relink": ["commits", "relink"],
+    "hooks": ["git-hooks", "status"],
+    "print": ["git-hooks", "install", "--print"],
+    "doctor": ["doctor", "--commit", "HEAD"],
+    "post-commit": ["git-hooks", "fire", "post-commit"],
+    "post-rewrite": ["git-hooks", "fire", "post-rewrite", "amend"],
+    "post-merge": ["git-hooks", "fire", "post-merge", "0"],
+}
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["loose", "packed"])
@@ -173,6 +187,28 @@ def test_nothing_is_executed(laid: Trap, packed: bool, telemetry: Telemetry) -> 
         assert not laid.marker.exists(), name
     hashes = [row[0] for row in telemetry.sql("SELECT commit_hash FROM run_commits ORDER BY id")]
     assert hashes == [laid.git("rev-parse", "HEAD"), laid.git("rev-parse", "HEAD~1"), MISSING, MISSING[-9:]]
+    for name, command in ASKING.items():
+        telemetry(*command, cwd=laid.cwd, code=None)
+        assert not laid.marker.exists(), name
+
+
+@pytest.mark.parametrize("laid", ["textconv", "external_diff", "clean_filter", "signature"], indirect=True)
+def test_nothing_is_executed_to_compare_commits(laid: Trap, telemetry: Telemetry) -> None:
+    """relink and the lines of a log look at differences; the traps are sprung by those that are committed."""
+    laid.git("add", "--all", env={"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "filter.evil.clean", "GIT_CONFIG_VALUE_0": "cat"}, check=False)
+    laid.git("-c", "filter.evil.process=", "commit", "--quiet", "--all", "-m", "lost", check=False)
+    laid.git("commit", "--quiet", "--allow-empty", "-m", "lost")
+    event = telemetry.start("--no-git")
+    for revision in ("HEAD", "HEAD~1"):
+        telemetry("associate-commit", event, "--commit", revision, cwd=laid.cwd)
+    laid.git("reset", "--soft", "HEAD~2")
+    laid.git("commit", "--quiet", "--allow-empty", "-m", "again")
+    laid.marker.unlink(missing_ok=True)
+    rows = telemetry("commits", "relink", "--json", cwd=laid.cwd).json
+    assert rows
+    telemetry("log", cwd=laid.cwd)
+    telemetry("blame", "file", cwd=laid.cwd)
+    assert not laid.marker.exists()
 
 
 @pytest.mark.parametrize("laid", ["embedded_bare_repository"], indirect=True)

@@ -2,11 +2,14 @@
 
 import json
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from bases import NAMED, START, assert_sound, ids, started, waiting
 from support import Ran, Telemetry
+
+from telemetry_cli.store.migrate import CURRENT_VERSION
 
 PROCESSES = 32
 pytestmark = pytest.mark.heavy
@@ -39,9 +42,14 @@ def test_every_start_of_many_processes_is_found_once(telemetry: Telemetry) -> No
 
 
 def test_one_event_id_from_many_processes_is_one_run(telemetry: Telemetry) -> None:
-    calls = _each(telemetry, 5, "--event-id", "the-same", "-o", "json")
+    rounds = 20
+    calls = _each(telemetry, rounds, "--event-id", "the-same", "-o", "json")
     assert [ran for ran, _ in calls if ran.code] == []
-    assert sorted(json.loads(ran.out)["status"] for ran, _ in calls) == ["created"] + ["duplicate"] * (PROCESSES * 5 - 1)
+    became = Counter(json.loads(ran.out)["status"] for ran, _ in calls)
+    # On a busy machine some are buffered for a moment; the one that was first may be among them.
+    assert became["created"] + (became["buffered"] > 0) >= 1
+    assert became["created"] <= 1
+    assert sum(became.values()) == became["created"] + became["duplicate"] + became["buffered"] == PROCESSES * rounds
     assert telemetry.sql("SELECT event_id FROM agent_runs") == [("the-same",)]
 
 
@@ -50,7 +58,7 @@ def test_first_users_of_an_empty_base_do_not_get_in_each_others_way(telemetry: T
     calls = _each(telemetry, 1)
     assert [ran for ran, _ in calls if ran.code or "buffered" in ran.err] == []
     assert ids(telemetry) == sorted(started(ran) for ran, _ in calls)
-    assert telemetry.sql("SELECT count(*) FROM schema_migrations") == [(1,)]
+    assert telemetry.sql("SELECT max(version) FROM schema_migrations") == [(CURRENT_VERSION,)]
     assert len(list(telemetry.raw.glob("ops_*"))) == 1
 
 

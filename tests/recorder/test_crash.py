@@ -1,57 +1,15 @@
 """Killed anywhere: what was acknowledged is there after the next command, exactly once."""
 
-import re
 import shutil
-import subprocess
-from collections import Counter
 from pathlib import Path
 
 import pytest
 from bases import START, append, assert_sound, create, ids, journaled, segment, waiting
-from support import PROGRAM, Ran, Telemetry
+from support import Ran, Telemetry
+from tracing import Traced, needs_strace, todays
 
-needs_strace = pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
-#: Calls that change something, or take or make it durable. Killed at any other, the files are as before the next of these.
-CALLS = ("mkdir", "chmod", "fchmod", "fchown", "openat", "write", "pwrite64", "fdatasync", "fsync", "ftruncate", "unlink", "rename", "flock", "fcntl")
-_CALL = re.compile(r"^\d+ +(\w+)\(", re.MULTILINE)
 EVENT = "killed-run"
 START_IT = (*START, "--event-id", EVENT)
-
-
-class Traced:
-    """The program under strace, which sees only the calls that touch the base."""
-
-    def __init__(self, telemetry: Telemetry) -> None:
-        if subprocess.run(["strace", "-f", "true"], capture_output=True).returncode:
-            pytest.skip("strace may not trace here")
-        self.telemetry = telemetry
-        self.log = telemetry.home / "calls"
-
-    def __call__(self, argv: tuple[str, ...], *options: str, paths: bool = True) -> Ran:
-        filtered = [option for path in self._paths() for option in ("-P", str(path))] if paths else []
-        command = ["strace", "-f", "-qq", "-o", str(self.log), "-e", f"trace={','.join(CALLS)}", *filtered, *options, str(PROGRAM), *argv]
-        done = subprocess.run(command, env=self.telemetry.env, cwd=self.telemetry.cwd, capture_output=True, timeout=60)
-        return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
-
-    def _paths(self) -> list[Path]:
-        base, raw, database = self.telemetry.base, self.telemetry.raw, self.telemetry.database
-        segments = sorted(raw.glob("ops_*")) or [raw / f"ops_{day}.ndjson" for day in _todays()]
-        beside = [Path(f"{database}{suffix}") for suffix in ("", "-journal", ".lock")]
-        kept = [self.telemetry.buffer, *self.telemetry.buffer.glob("*"), base / "blobs"]
-        return [base, raw, raw / ".lock", *segments, database.parent, *beside, *kept]
-
-    def points(self, argv: tuple[str, ...]) -> list[tuple[str, int]]:
-        """Every (call, n) at which the command can be killed; strace counts each kind of call for itself."""
-        self(argv)
-        calls = Counter(_CALL.findall(self.log.read_text()))
-        return [(call, n) for call, count in calls.items() for n in range(1, count + 1)]
-
-
-def _todays() -> list[str]:
-    from datetime import UTC, datetime, timedelta
-
-    now = datetime.now(UTC)
-    return sorted({f"{moment:%Y%m%d}" for moment in (now, now + timedelta(minutes=1))})
 
 
 def _prepare_nothing(telemetry: Telemetry) -> None: ...
@@ -199,7 +157,7 @@ def test_a_killed_first_writer_leaves_no_obstacle(telemetry: Telemetry) -> None:
     """Folders, an empty lock file, an empty segment and an empty database: the most that can be there before the first byte."""
     for folder in (telemetry.base, telemetry.raw, telemetry.database.parent):
         folder.mkdir(mode=0o700)
-    for file in (telemetry.raw / ".lock", telemetry.raw / f"ops_{_todays()[0]}.ndjson", telemetry.database):
+    for file in (telemetry.raw / ".lock", telemetry.raw / f"ops_{todays()[0]}.ndjson", telemetry.database):
         file.touch(0o600)
     first = telemetry.start()
     assert ids(telemetry) == [first]

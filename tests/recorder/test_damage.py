@@ -20,22 +20,6 @@ def _damaged(telemetry: Telemetry) -> list[tuple[str, int]]:
 # Torn tails
 
 
-@pytest.mark.heavy
-@pytest.mark.parametrize("part", range(4))
-def test_every_cut_of_the_last_line_leaves_its_neighbours(telemetry: Telemetry, part: int) -> None:
-    """The next writer closes the torn line; it is counted as damaged unless nothing but its newline was missing."""
-    first, beginning = telemetry.start(), telemetry.home / "beginning"
-    shutil.copytree(telemetry.base, beginning)
-    for cut in range(1 + part, len(LONG), 4):
-        shutil.rmtree(telemetry.base)
-        shutil.copytree(beginning, telemetry.base)
-        append(telemetry, LONG[:cut])
-        telemetry(*START, "--event-id", "next")
-        whole = cut == len(LONG) - 1
-        assert [row[0] for row in telemetry.sql("SELECT event_id FROM agent_runs ORDER BY id")] == [first, *["torn"] * whole, "next"], cut
-        assert _damaged(telemetry) == ([] if whole else [("damaged", 70)]), cut
-
-
 @pytest.mark.parametrize(
     "tail", [b"\n", b"\n\n\n", b"garbage\n", b"{}\n", b'{"v":1,"op_id":"01\n', b"\0" * 40 + b"\n", b"x" * 63 + b"\n", b"y" * 5000 + b"\n", LONG[:-9] + b"\n"]
 )

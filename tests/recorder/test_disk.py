@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from bases import NAMED, START, append, assert_sound, create, ids, journaled, segment, waiting
+from bases import NAMED, START, append, assert_sound, create, ids, journaled, read_only, segment, waiting
 from support import PROGRAM, Ran, Telemetry
 
 from telemetry_cli.journal import decode
@@ -173,21 +173,9 @@ def test_a_disk_full_in_the_middle_of_a_life_loses_no_end(telemetry: Telemetry, 
     assert {run: telemetry.run(run)["status"] for run in runs} == {run: "running" if code else "success" for run, code in codes.items()}
 
 
-@contextmanager
-def _read_only(path: Path) -> Iterator[None]:
-    """The folder bind-mounted onto itself, read-only."""
-    if os.geteuid() or subprocess.run(["mount", "--bind", path, path], capture_output=True).returncode:
-        pytest.skip("a bind mount needs privileges")
-    try:
-        subprocess.run(["mount", "-o", "remount,bind,ro", path], check=True, capture_output=True)
-        yield
-    finally:
-        subprocess.run(["umount", "-l", path], check=True)
-
-
 def test_a_read_only_base_hands_the_record_back_and_can_be_read(telemetry: Telemetry) -> None:
     first = telemetry.start()
-    with _read_only(telemetry.base):
+    with read_only(telemetry.base):
         _assert_handed_back(telemetry(*START, code=None))
         assert ids(telemetry) == [first]
     assert ids(telemetry) == [first]
@@ -196,7 +184,7 @@ def test_a_read_only_base_hands_the_record_back_and_can_be_read(telemetry: Telem
 def test_a_read_only_base_says_what_waits(telemetry: Telemetry) -> None:
     first = telemetry.start()
     append(telemetry, create(1, "left-behind"))
-    with _read_only(telemetry.base):
+    with read_only(telemetry.base):
         ran = telemetry("query", "-o", "ids")
         assert ran.out.split() == [first]
         assert "1 record waits" in ran.err
@@ -205,7 +193,7 @@ def test_a_read_only_base_says_what_waits(telemetry: Telemetry) -> None:
 
 def test_a_read_only_database_folder_keeps_records_in_the_journal(telemetry: Telemetry) -> None:
     first = telemetry.start()
-    with _read_only(telemetry.database.parent):
+    with read_only(telemetry.database.parent):
         second = telemetry(*START)
         assert "buffered" in second.err
     assert ids(telemetry) == sorted([first, second.line])
@@ -226,7 +214,7 @@ def test_a_file_size_limit_loses_nothing(telemetry: Telemetry) -> None:
 
 def test_a_record_handed_back_can_be_brought_in_by_hand(telemetry: Telemetry) -> None:
     telemetry.start()
-    with _read_only(telemetry.base):
+    with read_only(telemetry.base):
         handed = next(line for line in telemetry("run", "start", *NAMED, code=75).err.splitlines(keepends=True) if line.startswith("{"))
     append(telemetry, handed.encode())
     event_id = json.loads(handed)["data"]["event_id"]

@@ -1,8 +1,9 @@
 """What a read says of records that it cannot contain, and `db rebuild`."""
 
 import shutil
+from pathlib import Path
 
-from bases import FLOCKED, held
+from bases import FLOCKED, held, ids
 from support import Telemetry
 
 
@@ -49,16 +50,32 @@ def test_rebuild_makes_a_damaged_database_again_and_keeps_the_old_one(telemetry:
 def test_rebuild_of_a_missing_database(telemetry: Telemetry) -> None:
     event_id = telemetry.start()
     telemetry.database.unlink()
-    assert telemetry("db", "rebuild", "--json").json == {"db_path": str(telemetry.database), "aside": None}
+    ran = telemetry("db", "rebuild", "--json")
+    assert ran.json == {"db_path": str(telemetry.database), "from": "the journal from its beginning", "aside": None, "damaged": 0}
     assert telemetry("query", "-o", "ids").line == event_id
+
+
+def test_rebuild_without_the_old_journal_begins_with_the_database_that_was_there(telemetry: Telemetry) -> None:
+    first = telemetry.start()
+    shutil.rmtree(telemetry.raw)
+    second = telemetry.start()
+    content = telemetry.database.read_bytes()
+    for _ in range(2):
+        ran = telemetry("db", "rebuild", "--json")
+        assert ids(telemetry) == sorted([first, second])
+        assert "the adopted database" in ran.json["from"]
+        if content:
+            assert Path(ran.json["aside"]).read_bytes() == content
+        content = b""
 
 
 def test_rebuild_does_not_touch_a_database_whose_journal_is_not_whole(telemetry: Telemetry) -> None:
     telemetry.start()
-    shutil.rmtree(telemetry.raw)
+    (telemetry.raw / "ops_29990101.ndjson").touch()
     telemetry.start()
+    min(telemetry.raw.glob("ops_*")).unlink()
     content = telemetry.database.read_bytes()
-    assert "does not go back to an empty beginning" in telemetry("db", "rebuild", code=1).err
+    assert "does not go back to its beginning" in telemetry("db", "rebuild", code=1).err
     assert telemetry.database.read_bytes() == content
     assert sorted(path.name for path in telemetry.database.parent.iterdir()) == ["telemetry.sqlite", "telemetry.sqlite.lock"]
 

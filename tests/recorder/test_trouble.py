@@ -5,7 +5,6 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -55,18 +54,6 @@ def test_one_deadline_covers_every_lock_that_a_write_waits_for(telemetry: Teleme
         before = time.monotonic()
         telemetry(*START, env={"TELEMETRY_LOCK_TIMEOUT": "0.6"})
         assert time.monotonic() - before < 0.6 + GRACE
-
-
-@pytest.mark.heavy
-def test_many_writers_before_a_locked_database_are_all_done_in_time(telemetry: Telemetry) -> None:
-    first = telemetry.start()
-    with held(EXCLUSIVE, telemetry.database), ThreadPoolExecutor(8) as pool:
-        before = time.monotonic()
-        written = list(pool.map(lambda _: _buffered_start(telemetry, TELEMETRY_LOCK_TIMEOUT="1"), range(8)))
-        # Eight interpreters start at once here, on however few processors.
-        assert time.monotonic() - before < 1 + GRACE + 8 * 0.1
-    assert ids(telemetry) == sorted([first, *written])
-    assert_sound(telemetry)
 
 
 def test_a_held_journal_lock_sends_records_to_the_buffer(telemetry: Telemetry) -> None:

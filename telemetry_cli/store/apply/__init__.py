@@ -19,12 +19,18 @@ _HANDLERS = {
     "run.end": ("runs", "end"),
     "run.event": ("runs", "event"),
     "commit.associate": ("commits", "associate"),
+    "hook.release": ("hooks", "release"),
+    "hook.point": ("hooks", "point"),
+    "hook.start": ("hook_runs", "start"),
+    "convention.deploy": ("conventions", "deploy"),
+    "commit.rewrite": ("commits", "rewrite"),
 }
 #: The same for operations whose content is a blob: they name it in `data["blob"]`, and their function takes its lines too.
 #: Seconds may go by in them, so no command on the fast path applies one.
-_LARGE: dict[str, tuple[str, str]] = {
-    "runs.import": ("imports", "runs"),
-}
+_LARGE = {"hook.finish": ("hook_runs", "finish"), "runs.import": ("imports", "runs")}
+
+#: Operations without a blob in which seconds may go by all the same.
+_SLOW = {"runs.prune": ("prune", "runs")}
 
 #: Where the lines of a blob come from: digest → lines. Raises `TelemetryError` when the blob is gone or damaged.
 Blobs = Callable[[str], Iterable[bytes]]
@@ -32,7 +38,7 @@ Blobs = Callable[[str], Iterable[bytes]]
 
 def is_large(kind: object) -> bool:
     """Tell whether an operation of this kind may take seconds to apply."""
-    return kind in _LARGE
+    return kind in _LARGE or kind in _SLOW
 
 
 def apply(db: sqlite3.Connection, operation: Data, line: bytes, blobs: Blobs) -> None:
@@ -42,7 +48,7 @@ def apply(db: sqlite3.Connection, operation: Data, line: bytes, blobs: Blobs) ->
     raised (`sqlite3.Error`), and so is a version or kind this program does not know (`JournalTrouble`).
     """
     op_id, kind = operation["op_id"], str(operation["op"])
-    if operation["v"] != OPERATION_VERSION or (kind not in _HANDLERS and kind not in _LARGE and kind != "journal.header"):
+    if operation["v"] != OPERATION_VERSION or kind not in (*_HANDLERS, *_SLOW, *_LARGE, "journal.header"):
         raise JournalTrouble(f"the journal holds an operation {kind!r} of version {operation['v']!r}, made by a newer telemetry", "Upgrade telemetry.")
     if db.execute("SELECT 1 FROM op_results WHERE op_id = ?", (op_id,)).fetchone():
         return
@@ -65,7 +71,7 @@ def _changed(db: sqlite3.Connection, operation: Data, kind: str, blobs: Blobs) -
     """Change the tables as the operation says, and return its result."""
     if kind == "journal.header":
         return {}
-    module, name = _HANDLERS.get(kind) or _LARGE[kind]
+    module, name = _HANDLERS.get(kind) or _SLOW.get(kind) or _LARGE[kind]
     function = getattr(__import__(f"{__name__}.{module}", fromlist=[name]), name)
     data: Data = operation["data"]  # type: ignore[assignment]
     result: Result = function(db, operation, data, blobs(str(data["blob"]))) if kind in _LARGE else function(db, operation, data)

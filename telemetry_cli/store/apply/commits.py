@@ -2,20 +2,47 @@
 
 import sqlite3
 
+from telemetry_cli.store import commits
+from telemetry_cli.store.apply import runs
 from telemetry_cli.store.apply.result import Data, Result, noted
 from telemetry_cli.store.runs import resolve
 
+_CARRIED = ("event_id", "role", "source", "author", "timestamp", "repo", "branch")
+
 
 def associate(db: sqlite3.Connection, operation: Data, data: Data) -> Result:
-    """A commit of a run, and with `children` of its descendants that have none."""
-    id_, event_id, run_id, note = resolve(db, str(data["run"]))
-    runs = [(id_, event_id), *(_descendants_without_commit(db, event_id, run_id) if data.get("children") else ())]
-    for run in runs:
+    """A commit of a run, and with `children` of its descendants that have none.
+
+    The run is named by `run`; or it is the one that was open where the commit was made, as `open` describes it.
+    """
+    found = resolve(db, str(data["run"])) if "run" in data else _open_run(db, operation, data)
+    if found is None:
+        return {"status": "unchanged", "event_id": None, "run_id": None, "commit_hash": data["commit_hash"]}
+    id_, event_id, run_id, note = found
+    associated = [(id_, event_id), *(_descendants_without_commit(db, event_id, run_id) if data.get("children") else ())]
+    for run in associated:
         _associate(db, operation, data, *run)
     result: Result = {"status": "success", "event_id": event_id, "run_id": run_id, "commit_hash": data["commit_hash"]}
     if data.get("children"):
-        result["children"] = [child for _, child in runs[1:]]
+        result["children"] = [child for _, child in associated[1:]]
     return noted(result, note)
+
+
+def _open_run(db: sqlite3.Connection, operation: Data, data: Data) -> tuple[int, str, str, str | None] | None:
+    """The newest run that is open in a repository; else the one that `otherwise` describes, which is made; else None.
+
+    `open` says where (git_dir, host), in which boot, since when a run without a process counts, and whose process was found `gone`.
+    """
+    wanted: Data = data["open"]  # type: ignore[assignment]
+    for row in commits.open_runs(db, str(wanted["git_dir"]), wanted.get("host")):  # type: ignore[arg-type]
+        if commits.is_open(row, wanted):
+            return row["id"], row["event_id"], row["run_id"], None  # type: ignore[return-value]
+    if "otherwise" not in data:
+        return None
+    run: Data = data["otherwise"]  # type: ignore[assignment]
+    runs.create(db, operation, run)
+    runs.end(db, operation, {"run": run["event_id"], "status": "success"})
+    return resolve(db, str(run["event_id"]))
 
 
 def _associate(db: sqlite3.Connection, operation: Data, data: Data, id_: int, event_id: str) -> None:
@@ -24,8 +51,7 @@ def _associate(db: sqlite3.Connection, operation: Data, data: Data, id_: int, ev
     newest = f"SELECT {','.join(entry)} FROM run_commits WHERE event_id = ? AND role = ? ORDER BY id DESC LIMIT 1"
     last = db.execute(newest, (event_id, data["role"])).fetchone()
     if last != tuple(entry.values()):
-        entry.update(event_id=event_id, associated_at=operation["at"], op_id=operation["op_id"])
-        db.execute(f"INSERT INTO run_commits ({','.join(entry)}) VALUES ({','.join('?' * len(entry))})", tuple(entry.values()))
+        _enter(db, operation, entry | {"event_id": event_id})
     if data["role"] != "produced":
         return
     commit = (data["commit_hash"], data["source"], data.get("author"), data.get("timestamp"))
@@ -35,6 +61,11 @@ def _associate(db: sqlite3.Connection, operation: Data, data: Data, id_: int, ev
         " AND (git_commit_hash, git_commit_source, git_commit_author, git_commit_timestamp, git_repo) IS NOT (?, ?, ?, ?, coalesce(git_repo, ?))",
         (*commit, data.get("repo"), operation["at"], id_, *commit, data.get("repo")),
     )
+
+
+def _enter(db: sqlite3.Connection, operation: Data, entry: Data) -> None:
+    row = {**entry, "associated_at": operation["at"], "op_id": operation["op_id"]}
+    db.execute(f"INSERT INTO run_commits ({','.join(row)}) VALUES ({','.join('?' * len(row))})", tuple(row.values()))
 
 
 def _descendants_without_commit(db: sqlite3.Connection, event_id: str, run_id: str) -> list[tuple[int, str]]:
@@ -47,3 +78,37 @@ def _descendants_without_commit(db: sqlite3.Connection, event_id: str, run_id: s
            SELECT id, event_id FROM agent_runs JOIN tree USING (event_id) WHERE event_id <> ? AND git_commit_hash IS NULL ORDER BY id""",
         (event_id, run_id, event_id),
     ).fetchall()
+
+
+def rewrite(db: sqlite3.Connection, operation: Data, data: Data) -> Result:
+    """Commits that took the place of others: every association of an old one is carried on to its new one.
+
+    `pairs` are [old, new] in git's order; `facts` what is known of a new one (author, timestamp). Said twice, it changes nothing.
+    """
+    pairs: list[list[str]] = data["pairs"]  # type: ignore[assignment]
+    facts: dict[str, dict[str, str]] = data["facts"]  # type: ignore[assignment]
+    carried = sum(_carry(db, operation, old, new, facts.get(new, {})) for old, new in pairs if old != new)
+    return {"status": "success", "pairs": len(pairs), "carried": carried}
+
+
+def _carry(db: sqlite3.Connection, operation: Data, old: str, new: str, facts: dict[str, str]) -> int:
+    """Carry the associations of one commit on; those that were carried to just this one before are done. Returns how many there were."""
+    rows = db.execute(
+        f"SELECT {','.join(_CARRIED)} FROM run_commits WHERE id IN"
+        " (SELECT max(id) FROM run_commits WHERE commit_hash = ? AND superseded_by IS NOT ? GROUP BY event_id, role) ORDER BY id",
+        (old, new),
+    ).fetchall()
+    db.execute("UPDATE run_commits SET superseded_by = ? WHERE commit_hash = ? AND superseded_by IS NOT ?", (new, old, new))
+    for row in rows:
+        entry: dict[str, object] = {**dict(zip(_CARRIED, row, strict=True)), "commit_hash": new}
+        # A rebase keeps the author; the time is the new commit's own, and null where it is not known.
+        entry |= {"author": facts.get("author", entry["author"]), "timestamp": facts.get("timestamp")}
+        there = (entry["event_id"], new, entry["role"])
+        if not db.execute("SELECT 1 FROM run_commits WHERE event_id = ? AND commit_hash = ? AND role = ? AND superseded_by IS NULL", there).fetchone():
+            _enter(db, operation, entry)
+        db.execute(
+            "UPDATE agent_runs SET git_commit_hash = ?, git_commit_author = ?, git_commit_timestamp = ?, updated_at = max(updated_at, ?)"
+            " WHERE event_id = ? AND git_commit_hash = ?",
+            (new, entry["author"], entry["timestamp"], operation["at"], entry["event_id"], old),
+        )
+    return len(rows)

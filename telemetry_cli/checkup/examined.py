@@ -1,0 +1,64 @@
+"""What all checks look at: the settings, and a private copy of the database, so that looking at it holds nobody up."""
+
+import os
+import shutil
+import tempfile
+import time
+
+from telemetry_cli.config import Config
+from telemetry_cli.errors import DatabaseTrouble, TelemetryError
+from telemetry_cli.store import maintenance
+
+
+class Examined:
+    """A base under examination. `copy` is where a copy of its database lies, None when there is none; `trouble` why it could not be copied."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.folder = ""
+        self.copy: str | None = None
+        self.trouble: TelemetryError | None = None
+        #: Whether the copy has our tables, and nothing is wrong with them: what asks them may do so.
+        self.is_sound = False
+
+    def __enter__(self) -> "Examined":
+        # Private (0700), and outside of the base, which is not changed.
+        self.folder = tempfile.mkdtemp(prefix="telemetry-doctor-")
+        try:
+            self._copy()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _copy(self) -> None:
+        path = self.config.db_path
+        try:
+            if not os.path.isfile(path) or os.path.islink(path) or not os.path.getsize(path):
+                return
+            if not os.access(path, os.R_OK):
+                raise DatabaseTrouble(f"{path} may not be read")
+            if _has_hot_journal(path):
+                raise DatabaseTrouble(
+                    f"a writer of {path} was killed, and its transaction has to be rolled back", "The next command does that: telemetry status"
+                )
+            copy = os.path.join(self.folder, "copy.sqlite")
+            maintenance.copy(path, copy, time.monotonic() + self.config.lock_timeout)
+            self.copy = copy
+        except TelemetryError as error:
+            self.trouble = error
+        except OSError as error:
+            self.trouble = DatabaseTrouble(f"{path} could not be read: {error.strerror}", "See to the permissions and the disk.")
+
+    def __exit__(self, *_: object) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _has_hot_journal(path: str) -> bool:
+    """Tell whether SQLite's rollback journal lies there with something in it."""
+    try:
+        with open(path + "-journal", "rb") as file:
+            # One that is done with is emptied, or its beginning is.
+            return file.read(1) not in (b"", b"\0")
+    except OSError:
+        return False

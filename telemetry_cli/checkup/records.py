@@ -1,0 +1,169 @@
+"""Checks of records: the database as SQLite sees it, its rows against the journal, what waits, what was refused, what never ended."""
+
+import os
+from collections.abc import Iterator
+from datetime import timedelta
+
+from telemetry_cli import backups, buffer, clock, journal, recovery
+from telemetry_cli.checkup.examined import Examined
+from telemetry_cli.checkup.finding import Finding, problem, warning
+from telemetry_cli.errors import DatabaseTrouble, TelemetryError
+from telemetry_cli.rules import shorten
+from telemetry_cli.store import compare, health, maintenance, registry
+from telemetry_cli.store.migrate import CURRENT_VERSION, FIRST_VERSION
+
+_REBUILD = "telemetry db rebuild"
+_MOST = 10
+_LONG = timedelta(days=1)
+
+
+def database(examined: Examined) -> Iterator[Finding]:
+    """It is there, can be read, has our schema, and SQLite finds nothing wrong with it."""
+    config, trouble = examined.config, examined.trouble
+    if trouble:
+        yield problem(trouble.message, config.db_path, trouble.hint or _REBUILD)
+        return
+    if examined.copy is None:
+        if journal.newest_end(config) != journal.START:
+            yield problem("there is a journal and no database", config.db_path, f"The next command makes it again; else: {_REBUILD}")
+        return
+    try:
+        version = maintenance.version_of(examined.copy)
+        faults = maintenance.faults(examined.copy, _MOST) if version >= FIRST_VERSION else maintenance.damage(examined.copy)
+    except DatabaseTrouble as error:
+        yield problem(error.message.replace(examined.copy, config.db_path), config.db_path, _REBUILD)
+        examined.copy = None
+        return
+    for fault in faults:
+        yield problem(f"integrity_check: {fault}", config.db_path, _REBUILD)
+    if version != CURRENT_VERSION:
+        newer = version > CURRENT_VERSION
+        finding = problem if newer else warning
+        yield finding(
+            f"schema version {version}; this telemetry knows {CURRENT_VERSION}", config.db_path, "Upgrade telemetry." if newer else "telemetry db migrate"
+        )
+    examined.is_sound = not faults and version == CURRENT_VERSION
+
+
+def settings(examined: Examined) -> Iterator[Finding]:
+    """The pragmas that a power cut asks for."""
+    if examined.config.synchronous != "EXTRA":
+        where = examined.config.values["db_synchronous"].source
+        yield warning("synchronous = FULL: after a power cut the database may have to be caught up with the journal again", where, "Leave it at EXTRA.")
+    if os.path.exists(examined.config.db_path + "-wal"):
+        yield warning("the database is in WAL mode, which the next write ends", examined.config.db_path, "Find out what else opens it.")
+
+
+def journal_lines(examined: Examined) -> Iterator[Finding]:
+    """Every line of the journal can be read, by its CRC."""
+    config = examined.config
+    for number, (place, line) in enumerate(
+        (place, line) for place, line in journal.read(config, journal.START, journal.newest_end(config)) if journal.is_damaged(line)
+    ):
+        if number == _MOST:
+            yield problem("more lines are damaged", config.raw_dir, "telemetry db backup")
+            return
+        where = f"{os.path.join(config.raw_dir, place[0])}, byte {place[1] - len(line)}"
+        yield problem(
+            f"a damaged line: {shorten(repr(line)[2:-1], 60)}",
+            where,
+            "What it did may stand in the database or a backup: telemetry db backup, and keep the old ones.",
+        )
+
+
+def rows(examined: Examined) -> Iterator[Finding]:
+    """The rows are what the journal's operations make of them."""
+    config, copy = examined.config, examined.copy
+    if copy is None or not examined.is_sound:
+        return
+    again = os.path.join(examined.folder, "again.sqlite")
+    try:
+        cursor = maintenance.cursor_of(copy)[1]
+        if cursor is None:
+            return
+        if not recovery.belongs(config, copy):
+            yield problem(f"the database does not belong to the journal in {config.raw_dir}", config.db_path, _REBUILD)
+            return
+        recovery.make_again(config, again, cursor)
+        for difference in compare.differences(copy, again):
+            yield problem(
+                f"{difference.table}: the row of {shorten(difference.name)} {difference.what}", config.db_path, f"{_REBUILD}, which keeps the old database"
+            )
+    except (TelemetryError, OSError) as error:
+        yield problem(f"the rows cannot be compared with the journal: {error}", config.raw_dir, getattr(error, "hint", "") or "See to the disk.")
+
+
+def waiting(examined: Examined) -> Iterator[Finding]:
+    """Records that are durable and not in the database yet."""
+    config = examined.config
+    left = buffer.waiting(config)
+    if left:
+        yield warning(f"{len(left)} {'record waits' if len(left) == 1 else 'records wait'} to go to the journal", config.buffer_dir, "telemetry db drain")
+    if examined.trouble:
+        # How far it came cannot be asked, and why has been said.
+        return
+    cursor = maintenance.cursor_of(examined.copy)[1] if examined.copy else None
+    position = (cursor[1], cursor[2]) if cursor else journal.START
+    number = journal.waiting_count(config, position) - len(left)
+    if number > 0:
+        yield warning(f"{number} {'record waits' if number == 1 else 'records wait'} to go to the database", config.raw_dir, "telemetry db drain")
+
+
+def rejected(examined: Examined) -> Iterator[Finding]:
+    """Operations that broke a rule when they were applied. Whoever waited for one was told; of a buffered one nobody was."""
+    if examined.copy is None or not examined.is_sound:
+        return
+    db = health.open_copy(examined.copy)
+    try:
+        found, number = health.rejected(db, _MOST)
+    finally:
+        db.close()
+    for row in found:
+        where = f"rejected_ops, op_id {row['op_id']}"
+        if row["kind"] != "damaged":
+            yield warning(f"{row['kind']} was refused: {row['message']}", where, "See that it was not meant; it is kept with all it said.")
+    if number > _MOST:
+        yield warning(f"{number} operations were refused in all", "rejected_ops", "telemetry sql 'SELECT * FROM rejected_ops'")
+
+
+def unended(examined: Examined) -> Iterator[Finding]:
+    """Runs that have been running for over a day."""
+    if examined.copy is None or not examined.is_sound:
+        return
+    db = health.open_copy(examined.copy)
+    try:
+        found = health.running_since(db, clock.stamp(clock.now() - _LONG))
+    finally:
+        db.close()
+    for row in found[:_MOST]:
+        yield warning(
+            f"running since {row['start_time']}", f"run {row['event_id']}", f"telemetry run end {row['event_id']} --status cancelled, or: telemetry run reap"
+        )
+    if len(found) > _MOST:
+        yield warning(f"{len(found)} runs have been running for over a day", "agent_runs", "telemetry run reap --older-than 1d")
+
+
+def copies(examined: Examined) -> Iterator[Finding]:
+    """Backups check out."""
+    for path in backups.kept(examined.config):
+        try:
+            maintenance.check(path)
+        except (TelemetryError, OSError) as error:
+            yield problem(f"a backup is damaged: {error}", path, "Delete it, and make another: telemetry db backup")
+    if backups.any_snapshot(examined.config) and not backups.snapshots(examined.config):
+        yield problem("the snapshot of the adopted database is damaged", examined.config.backups_dir, "Put a copy of it back, and: telemetry db backup")
+
+
+def live_pointers(examined: Examined) -> Iterator[Finding]:
+    """The live version of every hook is the release that its log ends with; raw SQL with foreign keys off may have named another."""
+    if not examined.is_sound or examined.copy is None:
+        return
+    db = health.open_copy(examined.copy)
+    try:
+        for forged in registry.forged_pointers(db):
+            live, logged = forged["live_version"], forged["logged_version"]
+            yield problem(
+                f"hook {forged['hook']}: version {live} is live, and no record made it so; the last move was to {logged}", examined.config.db_path, _REBUILD
+            )
+    finally:
+        db.close()

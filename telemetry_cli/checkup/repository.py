@@ -1,0 +1,19 @@
+"""Checks of the git repository around the working folder."""
+
+from collections.abc import Iterator
+
+from telemetry_cli.checkup.examined import Examined
+from telemetry_cli.checkup.finding import Finding, warning
+from telemetry_cli.errors import TelemetryError
+from telemetry_cli.githooks import HOOKS, places, state
+
+
+def git_hooks(_examined: Examined) -> Iterator[Finding]:
+    """The hooks that are installed here fire. Where there is no repository, or none is installed, there is nothing to say."""
+    try:
+        place = places.place(None)
+    except TelemetryError:
+        return
+    for found in state.states(place, HOOKS):
+        if found.through is not None and found.fires is False:
+            yield warning(f"git hook {found.hook}: {found.finding}", found.path, "telemetry git-hooks status; telemetry git-hooks install")

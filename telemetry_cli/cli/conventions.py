@@ -1,0 +1,45 @@
+"""`telemetry conventions …`"""
+
+from typing import Annotated
+
+from typer import Argument, Option
+
+from telemetry_cli.cli import options as o
+from telemetry_cli.cli.declare import command, group
+
+app = group("Which hooks apply to which job types, deployed in one step.")
+
+
+@command(app, "deploy", "conventions:deploy")
+def deploy(
+    file: Annotated[str, Argument(metavar="FILE", help="The convention, in TOML.")],
+    promote: Annotated[bool, Option("--promote", help="Make live what the file means, also after a rollback.")] = False,
+    allow_dirty: Annotated[bool, Option("--allow-dirty", help="Also from a work tree with uncommitted changes; recorded.")] = False,
+    dry_run: o.DryRun = False,
+) -> None:
+    """Deploy a convention with all its hooks, or nothing of it."""
+
+
+@command(app, "list", "conventions:list_")
+def list_(absolute: o.Absolute = False) -> None:
+    """List conventions."""
+
+
+@command(app, "show", "conventions:show")
+def show(slug: o.Slug) -> None:
+    """Show a convention and what is live of its hooks."""
+
+
+@command(app, "run", "conventions:run", shared=o.filters)
+def run(
+    slug: o.Slug,
+    retries: o.Retries = None,
+    max_memory: o.MaxMemory = None,
+    force: o.ForceRun = False,
+) -> None:
+    """Run every hook of a convention on its runs that match."""
+
+
+@command(app, "check", "conventions:check", shared=o.filters)
+def check(slug: o.Slug) -> None:
+    """List where its runs break the schema of a convention."""

@@ -1,0 +1,41 @@
+"""`telemetry git-hooks …`."""
+
+from typing import Annotated
+
+from typer import Argument, Option
+
+from telemetry_cli.cli import options as o
+from telemetry_cli.cli.declare import command, group
+
+app = group("Git hooks that associate commits with runs.")
+
+Hooks = Annotated[str | None, Option("--hooks", metavar="A,B,…", help="Of post-commit, post-rewrite, post-merge; default all.")]
+Repo = Annotated[str | None, Option("--repo", metavar="PATH", help="A folder of the repository; default here.")]
+
+
+@command(app, "install", "githooks:install")
+def install(
+    repo: Repo = None,
+    hooks: Hooks = None,
+    print_: Annotated[bool, Option("--print", help="Print the lines to add by hand, and install nothing.")] = False,
+    force: Annotated[bool, Option("--force", help="Also beside hooks that others manage; and make an edited hook anew.")] = False,
+) -> None:
+    """Install the hooks beside those that are there."""
+
+
+@command(app, "uninstall", "githooks:uninstall")
+def uninstall(repo: Repo = None, hooks: Hooks = None) -> None:
+    """Take the hooks away and put the earlier ones back."""
+
+
+@command(app, "status", "githooks:status")
+def status(repo: Repo = None, absolute: o.Absolute = False) -> None:
+    """Show which hooks are installed, and whether they fire."""
+
+
+@command(app, "fire", "fire:fire")
+def fire(
+    hook: Annotated[str | None, Argument(metavar="HOOK", help="post-commit, post-rewrite or post-merge.")] = None,
+    arguments: Annotated[list[str] | None, Argument(metavar="ARG…", help="What git gives the hook.")] = None,
+) -> None:
+    """What git calls: record, print nothing, exit 0 whatever happens."""

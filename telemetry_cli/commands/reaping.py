@@ -1,0 +1,87 @@
+"""Runs that say running though nobody runs them any more: `run reap`, and the truth when one is shown."""
+
+from collections.abc import Iterable, Iterator
+
+from telemetry_cli import clock, rules
+from telemetry_cli.commands.arguments import became
+from telemetry_cli.commands.result import WRITES, Record, Written, handler
+from telemetry_cli.config import Config
+from telemetry_cli.discover import environment, processes
+from telemetry_cli.errors import TelemetryError
+from telemetry_cli.hooks.reap import gone_hook_runs
+from telemetry_cli.reader import open_for_reading
+from telemetry_cli.recorder import record
+from telemetry_cli.store import runs
+from telemetry_cli.store.database import Connection, translated, translated_rows
+
+
+class Gone:
+    """Something that was begun and has nobody left to end it: what it is, why that is known, and the operation that ends it."""
+
+    def __init__(self, what: str, id_: str, reason: str, kind: str, data: dict[str, object]) -> None:
+        self.what = what
+        self.id = id_
+        self.reason = reason
+        self.kind = kind
+        self.data = data
+
+
+@handler(*WRITES, records=True)
+def reap(config: Config, output: str, *, older_than: str | None, dry_run: bool) -> Written:
+    """End what has nobody left to end it."""
+    moment = clock.now()
+    before = rules.instant("--older-than", older_than, moment) if older_than is not None else None
+    reading = open_for_reading(config)
+    notes = list(reading.notes)
+    reaped: list[Record] = []
+    for gone in list(_gone(config, reading.db, before)) if reading.db else ():
+        if not dry_run:
+            try:
+                notes += became(record(config, gone.kind, gone.data, clock.stamp(moment)))[1]
+            except TelemetryError as error:
+                notes.append(f"{gone.id}: {error.message}")
+                continue
+        reaped.append({"what": gone.what, "id": gone.id, "reason": gone.reason})
+    lines = [f"{'would end' if dry_run else 'ended'} {found['what']} {found['id']}: {found['reason']}" for found in reaped]
+    return Written({"reaped": reaped, "dry_run": dry_run}, "\n".join(lines) or "nothing to end", notes, multiline=True)
+
+
+def _gone(config: Config, db: Connection, before: str | None) -> Iterator[Gone]:
+    """Everything that can be known to be gone, one line for each kind of thing."""
+    yield from _gone_runs(_running(config, db), before)
+    for run in gone_hook_runs(config, db):
+        yield Gone("hook run", str(run["id"]), f"its process {run['pid']} is gone", "hook.finish", {"hook_run": run["id"], "status": "aborted", "blob": None})
+
+
+def _running(config: Config, db: Connection) -> Iterator[Record]:
+    filters = runs.Filters()
+    filters.any_of("status", ["running"])
+    return translated_rows(config.db_path, runs.select(db, filters, translated(config.db_path)))
+
+
+def _gone_runs(running: Iterable[Record], before: str | None) -> Iterator[Gone]:
+    for run in running:
+        alive = is_alive(run)
+        if alive is False:
+            reason = f"its process {run['pid']} is gone, and never said how it ended"
+        elif alive is None and before is not None and str(run["start_time"]) < before:
+            known = "no process of it is known" if run["pid"] is None else f"its process {run['pid']} cannot be seen from here"
+            reason = f"it never said how it ended, and {known}"
+        else:
+            continue
+        yield Gone("run", str(run["event_id"]), reason, "run.end", {"run": run["event_id"], "status": "failure", "error_summary": f"reaped: {reason}"})
+
+
+def is_alive(run: Record) -> bool | None:
+    """Tell whether the process that will end a run is there; None when none was recorded, or it cannot be told from this machine."""
+    if run["pid"] is None or run["host"] != environment.host():
+        return None
+    started, boot = run["process_started"], run["boot_id"]
+    return processes.is_alive(int(str(run["pid"])), str(started) if started else None, str(boot) if boot else None)
+
+
+def truth(run: Record) -> str | None:
+    """What must be said beside a run that says running though its process is gone."""
+    if run["status"] != "running" or is_alive(run) is not False:
+        return None
+    return f"{run['event_id']} says running, but its process {run['pid']} is gone; telemetry run reap ends it"

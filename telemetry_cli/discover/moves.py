@@ -1,0 +1,60 @@
+"""What git notes of its own doings: HEAD's reflog, and a rebase that is under way."""
+
+import os
+import stat
+
+from telemetry_cli.discover import git
+
+#: How much of the reflog is looked at, from its end.
+_NEWEST_MOVES = 64 * 1024
+_LARGEST_LIST = 16 << 20
+
+
+class Move:
+    """One line of HEAD's reflog: the SHA before and after, when (seconds since 1970), and git's words for it."""
+
+    def __init__(self, old: str, new: str, at: int, message: str) -> None:
+        self.old = old
+        self.new = new
+        self.at = at
+        self.message = message
+
+
+def is_rebasing(repository: git.Repository) -> bool:
+    """Tell whether a rebase (or `git am`) is under way in this work tree."""
+    return any(os.path.isdir(os.path.join(repository.git_dir, name)) for name in ("rebase-merge", "rebase-apply"))
+
+
+def rewritten_so_far(repository: git.Repository) -> str:
+    """The pairs `old new` that a rebase under way has noted for its post-rewrite hook; empty without one."""
+    for name in ("rebase-merge/rewritten-list", "rebase-apply/rewritten"):
+        pairs = git.plain_content(os.path.join(repository.git_dir, name), _LARGEST_LIST)
+        if pairs:
+            return pairs.decode("ascii", "replace")
+    return ""
+
+
+def head_moves(repository: git.Repository) -> list[Move]:
+    """The newest moves of HEAD by the reflog, oldest first; empty where none is kept."""
+    try:
+        descriptor = os.open(os.path.join(repository.git_dir, "logs", "HEAD"), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return []
+    try:
+        info = os.fstat(descriptor)
+        if not stat.S_ISREG(info.st_mode):
+            return []
+        content = os.pread(descriptor, _NEWEST_MOVES, max(0, info.st_size - _NEWEST_MOVES))
+    finally:
+        os.close(descriptor)
+    lines = content.decode(errors="replace").split("\n")
+    return [move for move in map(_move, lines if len(content) < _NEWEST_MOVES else lines[1:]) if move]
+
+
+def _move(line: str) -> Move | None:
+    """`old new Name <email> SECONDS ZONE<tab>message`."""
+    entry, _, message = line.partition("\t")
+    words = entry.split(" ")
+    if len(words) < 4 or not git.is_sha(words[0]) or not git.is_sha(words[1]) or not words[-2].isdigit():
+        return None
+    return Move(words[0], words[1], int(words[-2]), message)

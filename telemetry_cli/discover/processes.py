@@ -1,0 +1,79 @@
+"""Which process is meant by a number that will be given to another one day: its start and the boot that it belongs to."""
+
+import os
+import sys
+
+
+def identity(pid: int) -> tuple[str | None, str | None]:
+    """When a process started, and in which boot and process namespace; None for what the platform does not tell.
+
+    Linux: clock ticks since the boot, and the boot's id with the namespace's number: in two containers on one machine the same
+    number means two processes.
+    """
+    if sys.platform != "linux":
+        return _started_by_ps(pid), None
+    boot = _content("/proc/sys/kernel/random/boot_id").strip()
+    try:
+        namespace = f"/{os.stat('/proc/self/ns/pid').st_ino}"
+    except OSError:
+        namespace = ""
+    return _started(pid)[0], boot + namespace or None
+
+
+def is_alive(pid: int, process_started: str | None, boot_id: str | None) -> bool | None:
+    """Tell whether the process that was recorded on this machine still runs; None when that cannot be told from here."""
+    found_started, found_boot = identity(pid)
+    if boot_id and found_boot and boot_id != found_boot:
+        # After a reboot it is gone; in another container of the same boot nobody can see it from here.
+        return False if boot_id.partition("/")[0] != found_boot.partition("/")[0] else None
+    if process_started and found_started:
+        return process_started == found_started and _started(pid)[1] != "Z"
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return None
+    return None if process_started else True
+
+
+def parent(pid: int) -> int:
+    """The process that a process belongs to; 0 when there is no telling."""
+    fields = _fields(pid)
+    return int(fields[1]) if len(fields) > 1 else 0
+
+
+def _started(pid: int) -> tuple[str | None, str]:
+    """Field 22 of /proc/PID/stat, and the state."""
+    fields = _fields(pid)
+    return (fields[19], fields[0]) if len(fields) > 19 else (None, "")
+
+
+def _fields(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat from the third, the state, on. The second, the name, may hold spaces and brackets."""
+    return _content(f"/proc/{pid}/stat").rpartition(")")[2].split()
+
+
+def _content(path: str) -> str:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return ""
+    try:
+        return os.read(descriptor, 4096).decode(errors="replace")
+    except OSError:
+        return ""
+    finally:
+        os.close(descriptor)
+
+
+def _started_by_ps(pid: int) -> str | None:
+    import subprocess
+
+    command = ["ps", "-o", "lstart=", "-p", str(pid)]
+    try:
+        env = {"LC_ALL": "C", "PATH": "/bin:/usr/bin"}
+        done = subprocess.run(command, capture_output=True, text=True, timeout=1, check=False, env=env)  # noqa: S603 - a number is all that varies
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None

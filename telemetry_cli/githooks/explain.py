@@ -1,0 +1,102 @@
+"""Why a commit has a run, or none: what the ledger, the journal, the repository and the hooks' marks say together."""
+
+from telemetry_cli import clock, rules
+from telemetry_cli.config import Config
+from telemetry_cli.discover import git
+from telemetry_cli.errors import InvalidInput
+from telemetry_cli.githooks import fired, places, state
+from telemetry_cli.reader import pending, unchanged
+from telemetry_cli.store import commits
+from telemetry_cli.store.database import translated
+
+#: `commit_hash`, `runs` (as `log` tells them), `reason` (a word, to go by) and `explanation`; `advice` is what to do.
+Explanation = dict[str, object]
+
+
+def explain(config: Config, revision: str) -> Explanation:
+    """Why a commit has or has no run. Changes nothing, and applies nothing that waits. Raises `InvalidInput` for what is no commit."""
+    repository = git.find(None)
+    commit = git.look_up(repository, revision)[0] if repository and revision.strip() and revision.isprintable() else None
+    sha = commit.sha if commit else rules.commit_hash(revision)
+    if sha is None:
+        raise InvalidInput(
+            f"--commit: {rules.shorten(revision)!r} is no commit{' of the repository here' if repository else '; there is no repository here to ask'}"
+        )
+    for reason in (_by_ledger(config, sha), _by_journal(config, sha)):
+        if reason:
+            return reason
+    if repository is None or commit is None:
+        where = f"the repository around {repository.folder}" if repository else "there is no repository here, which"
+        return _reason(
+            sha,
+            "repository-unknown",
+            f"{where} does not know this commit" if repository else f"{where} could tell more of it",
+            "Ask in the repository where it was made.",
+        )
+    return _by_hooks(config, repository, commit)
+
+
+def _reason(sha: str, reason: str, explanation: str, advice: str = "", runs: list[dict[str, object]] | None = None) -> Explanation:
+    return {"commit_hash": sha, "runs": runs or [], "reason": reason, "explanation": explanation, "advice": advice}
+
+
+def _by_ledger(config: Config, sha: str) -> Explanation | None:
+    db = unchanged(config)
+    if db is None:
+        return None
+    with translated(config.db_path):
+        rows = commits.ledger(db, None, sha)
+        runs = commits.behind(db, {str(row["commit_hash"]) for row in rows})
+        rejected = commits.rejected(db, sha)
+    if rows:
+        last = rows[-1]
+        carried = f"; it was rewritten, and is {last['superseded_by']} now" if last["superseded_by"] else ""
+        found = [run for hash_ in runs for run in runs[hash_]]
+        return _reason(str(last["commit_hash"]), "associated", f"it was associated with {last['event_id']} at {last['associated_at']}{carried}", "", found)
+    if rejected:
+        return _reason(
+            sha, "rejected", f"its association was rejected: {rejected[-1]['message']}", "Name a run that exists: telemetry associate-commit RUN --commit SHA"
+        )
+    return None
+
+
+def _by_journal(config: Config, sha: str) -> Explanation | None:
+    for operation in pending(config):
+        data = operation.get("data")
+        if str(operation.get("op")).startswith("commit.") and sha in str(data):
+            return _reason(sha, "buffered", f"its association was recorded at {operation['at']} and waits to be applied", "Run: telemetry db drain")
+    return None
+
+
+def _by_hooks(config: Config, repository: git.Repository, commit: git.Commit) -> Explanation:
+    # A post-rewrite speaks of other commits, and a fast-forward leads to one that was made elsewhere.
+    told = [found for found in fired.firings(repository) if found.sha == commit.sha and found.hook != "post-rewrite" and found.outcome != fired.NOTHING]
+    firing = told[-1] if told else None
+    by_hand = f"By hand: telemetry associate-commit RUN --commit {commit.sha[:10]}"
+    if firing:
+        return _reason(commit.sha, *_by_firing(config, firing), by_hand)
+    place = places.place(repository.work_tree or repository.git_dir)
+    found = state.states(place, ("post-commit",))[0]
+    if found.through is None:
+        return _reason(
+            commit.sha, "hook-not-installed", f"no hook of telemetry's is installed in {place.folder}", f"Run: telemetry git-hooks install. {by_hand}"
+        )
+    made = clock.parse_stamp(str(commit.timestamp)).timestamp() if commit.timestamp else None
+    if made and found.installed_at and made < found.installed_at - 1:
+        return _reason(commit.sha, "hook-not-installed", "it was made before the hook was installed", by_hand)
+    where = "here, or was made elsewhere (another clone, a server, or a program that runs no hooks)"
+    return _reason(commit.sha, "not-fired", f"the hook is installed and did not fire for this commit {where}: {found.finding}", by_hand)
+
+
+def _by_firing(config: Config, firing: fired.Firing) -> tuple[str, str]:
+    at = f"{firing.hook} fired at {firing.at}"
+    if firing.outcome == fired.REBASING:
+        return "rewritten", f"{at}, during a rebase: the commits that it stands for had no run to carry on"
+    if firing.outcome == fired.FAILED:
+        return "not-recorded", f"{at}, and could not record: see to {config.base_dir}"
+    if firing.outcome in (fired.RECORDED, fired.BUFFERED):
+        return (
+            "no-run-open",
+            f"{at} and recorded, and when that was applied no run was open that was started in this repository (in another base folder, perhaps)",
+        )
+    return "no-run-open", f"{at}, and no run was open that was started in this repository on this machine, nor named by TELEMETRY_EVENT_ID"

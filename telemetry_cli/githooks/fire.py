@@ -1,0 +1,231 @@
+"""What a hook does when git calls it: associate the new commit with its run, carry associations on to rewritten commits.
+
+On the fast path, and never in the way: it waits at most `_SECONDS` for locks in all, and whatever is wrong, the worst that can
+happen is that nothing is recorded.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from telemetry_cli import clock, rules
+from telemetry_cli.config import Config
+from telemetry_cli.discover import environment, git, moves, processes
+from telemetry_cli.errors import TelemetryError
+from telemetry_cli.githooks import HOOKS
+from telemetry_cli.githooks.fired import BUFFERED, FAILED, NO_RUN, NOTHING, REBASING, RECORDED, Firing, leave
+from telemetry_cli.reader import glance
+from telemetry_cli.recorder import record
+from telemetry_cli.store import commits
+from telemetry_cli.store.database import translated
+from telemetry_cli.store.migrate import CURRENT_VERSION
+
+_SECONDS = 0.2
+#: Of these, what looking into the database may take.
+_GLANCE_SECONDS = 0.05
+#: How long a run that no process was recorded of counts as open.
+_OPEN_FOR = timedelta(hours=24)
+#: Seconds for reading what is known of the commits that a rebase made.
+_FACTS_SECONDS = 0.1
+_LARGEST_STDIN = 64 << 20
+#: How old a merge may be that no reflog tells from a fast-forward.
+_FRESH_SECONDS = 10
+
+
+class _Call:
+    """One call by git: the settings, the repository, the arguments, the moment, and until when a lock may be waited for."""
+
+    def __init__(self, config: Config, repository: git.Repository, arguments: Sequence[str]) -> None:
+        self.config = config
+        self.repository = repository
+        self.arguments = arguments
+        self.moment: datetime = clock.now()
+        self.at = clock.stamp(self.moment)
+        self._deadline = time.monotonic() + min(_SECONDS, config.lock_timeout)
+
+    def record(self, kind: str, data: dict[str, object]) -> str:
+        """Record an operation in the time that is left. Returns what became of it."""
+        self.config.lock_timeout = max(0.0, self._deadline - time.monotonic())
+        outcome = record(self.config, kind, {name: value for name, value in data.items() if value is not None}, self.at)
+        if outcome.buffered:
+            return BUFFERED
+        return FAILED if outcome.exit_code else NO_RUN if outcome.result.get("event_id", "") is None else RECORDED
+
+
+def fire(config: Config, hook: str, arguments: Sequence[str]) -> None:
+    """Do what a hook does, and leave its mark. Unknown hooks do nothing."""
+    act = _ACTS.get(hook)
+    repository = git.around_hook() if act else None
+    if act is None or repository is None:
+        return
+    call = _Call(config, repository, arguments)
+    commit = git.head(repository)
+    try:
+        outcome = act(call, commit) if commit else NOTHING
+    except (TelemetryError, OSError, ValueError):
+        outcome = FAILED
+    leave(repository, Firing(call.at, hook, commit.sha if commit else "", outcome))
+
+
+def _post_commit(call: _Call, commit: git.Commit) -> str:
+    # A rebase makes commits that it may yet drop or squash; its post-rewrite says in the end which took whose place.
+    return REBASING if moves.is_rebasing(call.repository) else _associate(call, commit)
+
+
+def _post_merge(call: _Call, commit: git.Commit) -> str:
+    if moves.is_rebasing(call.repository):
+        return REBASING
+    is_squash = call.arguments[:1] == ["1"]
+    return NOTHING if is_squash or not _is_merge_made_here(call, commit) else _associate(call, commit)
+
+
+def _is_merge_made_here(call: _Call, commit: git.Commit) -> bool:
+    """Tell a merge from a fast-forward, which may lead to a merge that somebody else made."""
+    if len(commit.parents) < 2:
+        return False
+    newest = moves.head_moves(call.repository)[-1:]
+    if newest and newest[0].new == commit.sha:
+        return not newest[0].message.endswith("Fast-forward")
+    return bool(commit.timestamp) and abs((call.moment - datetime.fromisoformat(str(commit.timestamp))).total_seconds()) < _FRESH_SECONDS
+
+
+# The run that a commit belongs to
+
+
+def _associate(call: _Call, commit: git.Commit) -> str:
+    run = _run(call, commit)
+    if run is None:
+        return NO_RUN
+    facts = git.facts(call.repository, commit, call.moment)
+    return call.record("commit.associate", {"role": "produced", "source": environment.commit_source(), **facts, **run})
+
+
+def _run(call: _Call, commit: git.Commit) -> dict[str, object] | None:
+    """How the operation says which run the commit belongs to; None when it belongs to none.
+
+    The environment's, else the one that is open here. Where the database cannot tell, because it is locked or more was recorded than
+    it holds, that is settled where the operation stands in the journal.
+    """
+    current = environment.current_run()
+    if current:
+        return {"run": rules.reference("TELEMETRY_EVENT_ID", current)}
+    wanted: dict[str, object] = {
+        "git_dir": git.storable(call.repository.git_dir),
+        "host": environment.host(),
+        "since": clock.stamp(call.moment - _OPEN_FOR),
+        "boot_id": processes.identity(os.getpid())[1],
+    }
+    is_certain, event_id = _open_run(call.config, wanted)
+    if event_id is not None:
+        return {"run": event_id}
+    if call.config.hooks_record == "always":
+        return {"open": wanted, "otherwise": _short_run(call, commit)}
+    return None if is_certain else {"open": wanted}
+
+
+def _open_run(config: Config, wanted: dict[str, object]) -> tuple[bool, str | None]:
+    """Whether the database can tell which run is open, and that run's event_id; adds to `wanted["gone"]` those whose process is."""
+    gone: list[str] = []
+    wanted["gone"] = gone
+    try:
+        db = glance(config, _GLANCE_SECONDS)
+        if db is None:
+            return False, None
+        with translated(config.db_path):
+            rows = commits.open_runs(db, str(wanted["git_dir"]), environment.host())
+    except (TelemetryError, OSError):
+        return False, None
+    for row in rows:
+        pid, started, boot = row["pid"], row["process_started"], row["boot_id"]
+        if isinstance(pid, int):
+            alive = processes.is_alive(pid, str(started) if started else None, str(boot) if boot else None)
+            # Where that cannot be told, it counts as one without a process.
+            if alive is False or (alive is None and str(row["start_time"]) < str(wanted["since"])):
+                gone.append(str(row["event_id"]))
+                continue
+        if commits.is_open(row, wanted):
+            return True, str(row["event_id"])
+    return True, None
+
+
+def _short_run(call: _Call, commit: git.Commit) -> dict[str, object]:
+    """The run that a commit makes of itself; the same one when the hook fires twice."""
+    provider = environment.provider()
+    agent = call.config.agent_name or (provider.name if provider else environment.agent()) or "git"
+    url, branch = git.remote(call.repository), git.branch(call.repository)
+    run = {
+        "schema_version": CURRENT_VERSION,
+        "event_id": f"commit-{commit.sha}",
+        "run_id": clock.new_run_id(call.moment, agent),
+        "agent_name": agent,
+        "job_type": "commit",
+        "status": "running",
+        "start_time": call.at,
+        "agent_owner": call.config.agent_owner,
+        "host": environment.host(),
+        "git_repo": url,
+        "git_branch": branch,
+        "git_run_tag": git.run_tag(call.repository, url, branch),
+        "git_dir": git.storable(call.repository.git_dir),
+    }
+    return {name: value for name, value in run.items() if value is not None}
+
+
+# Rewrites
+
+
+def _post_rewrite(call: _Call, _: git.Commit) -> str:
+    pairs = _pairs(_stdin()) or _pairs(_untold(call))
+    if not pairs or not _may_be_known(call.config, [old for old, _ in pairs]):
+        return NOTHING
+    return call.record("commit.rewrite", {"pairs": pairs, "facts": _facts(call, [new for _, new in pairs])})
+
+
+def _stdin() -> str:
+    """What git says on stdin: `old new[ more]` lines. A terminal says nothing that is meant for us."""
+    if sys.stdin is None or sys.stdin.isatty():
+        return ""
+    return sys.stdin.buffer.read(_LARGEST_STDIN).decode("ascii", "replace")
+
+
+def _pairs(text: str) -> list[list[str]]:
+    words = (line.split() for line in text.splitlines())
+    return [found[:2] for found in words if len(found) >= 2 and git.is_sha(found[0]) and git.is_sha(found[1]) and found[0] != found[1]]
+
+
+def _untold(call: _Call) -> str:
+    """The pairs where whoever runs us kept stdin to itself, as pre-commit does: a rebase notes them down, an amend stands in the reflog."""
+    noted = moves.rewritten_so_far(call.repository)
+    newest = moves.head_moves(call.repository)[-1:]
+    if noted or not newest or not newest[0].message.startswith("commit (amend)"):
+        return noted
+    return f"{newest[0].old} {newest[0].new}\n"
+
+
+def _may_be_known(config: Config, olds: list[str]) -> bool:
+    """Tell whether any of these commits may have a run; False when that is certain not to be."""
+    try:
+        db = glance(config, _GLANCE_SECONDS)
+        with translated(config.db_path):
+            return db is None or bool(commits.behind(db, olds))
+    except (TelemetryError, OSError):
+        return True
+
+
+def _facts(call: _Call, news: list[str]) -> dict[str, dict[str, object]]:
+    """Author and time of the new commits, as far as they can be read quickly."""
+    stop_at = time.monotonic() + _FACTS_SECONDS
+    facts: dict[str, dict[str, object]] = {}
+    for sha in dict.fromkeys(news):
+        commit = git.fresh(call.repository, sha)
+        if commit:
+            told = git.facts(call.repository, commit, call.moment, place=False)
+            facts[sha] = {name: told[name] for name in ("author", "timestamp") if told[name] is not None}
+        if time.monotonic() > stop_at:
+            break
+    return facts
+
+
+_ACTS = dict(zip(HOOKS, (_post_commit, _post_rewrite, _post_merge), strict=True))

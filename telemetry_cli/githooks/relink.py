@@ -1,0 +1,190 @@
+"""Find what took the place of commits where git reported nothing: a server's squash, a reset and a new commit.
+
+By the change it makes first (the patch id: a difference without places and blanks), then by its tree. A new commit may stand for one
+old commit, or for a whole line of them since it left the common history. What is not certain stays unlinked, and is said.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+
+from telemetry_cli.discover import history
+from telemetry_cli.discover.git import Repository, is_sha
+
+#: One finding: `commit_hash` (the new commit), `status` (linked or unlinked), `by` (patch or tree), `replaces` (old commits), `reason`.
+Finding = dict[str, object]
+
+_Graph = dict[str, list[str]]
+
+#: The name of the tree without entries, by the length of names: SHA-1, SHA-256. git knows it without its being stored.
+_EMPTY_TREES = {40: "4b825dc642cb6eb9a060e54bf8d69288fbee4904", 64: "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321"}
+
+
+def findings(repository: Repository, runs: dict[str, list[str]], linked: set[str], since: str | None, until: str) -> list[Finding]:
+    """What can be said of the commits in `since..until` that have no run; `runs` are the old commits' (SHA → event ids), `linked` has those with one."""
+    olds = _parents(repository, "".join(f"{sha}\n" for sha in runs) + f"^{until}\n") if runs else {}
+    lost = [sha for sha in runs if sha in olds]
+    # What a lost commit is built upon took no lost commit's place.
+    news = _parents(repository, f"{until}\n" + (f"^{since}\n" if since else "") + "".join(f"^{sha}\n" for sha in lost))
+    candidates = [sha for sha in news if sha not in linked and len(news[sha]) <= 1]
+    if not lost or not candidates:
+        return [_unlinked(sha, "nothing took its place") for sha in lost]
+    lines = {tip: _line(tip, olds) for tip in lost}
+    bases = {tip: _base(tip, olds) for tip in lost}
+    alone = [(f"{_parent(tip, olds)} {tip}", tip) for tip in lost if len(olds[tip]) <= 1]
+    whole = [(f"{base} {tip}", tip) for tip, base in bases.items()]
+    made = [(f"{_parent(new, news)} {new}", new) for new in candidates]
+    patches = _patches(repository, {question for question, _ in (*alone, *whole, *made)})
+    trees = _trees(repository, [*lost, *candidates, *(_parent(new, news) for new in candidates)])
+    matcher = _Matcher(runs, lines)
+    for question, tip in alone:
+        matcher.know("patch", patches.get(question), tip, [tip])
+    for question, tip in whole:
+        matcher.know("patch of all", patches.get(question), tip, lines[tip])
+    for tip in lost:
+        matcher.know("tree", trees.get(tip), tip, lines[tip])
+    said = [
+        matcher.match(new, {"patch": (patch := patches.get(question)), "patch of all": patch, "tree": _changed_tree(trees, new, _parent(new, news))})
+        for question, new in made
+    ]
+    return _settled([finding for finding in said if finding], lost)
+
+
+def _changed_tree(trees: dict[str, str], new: str, parent: str) -> str | None:
+    """A commit's tree, unless it is its parent's: a commit that changes nothing stands for none."""
+    return trees.get(new) if trees.get(new) != trees.get(parent) else None
+
+
+class _Matcher:
+    """What is known of the old commits, and which new commit fits."""
+
+    def __init__(self, runs: dict[str, list[str]], lines: dict[str, list[str]]) -> None:
+        self._runs = runs
+        self._lines = lines
+        self._known: dict[tuple[str, str], dict[str, list[str]]] = {}
+
+    def know(self, kind: str, key: str | None, tip: str, replaced: list[str]) -> None:
+        """An old commit, or the line that it ends, has this patch or tree."""
+        if key:
+            self._known.setdefault((kind, key), {})[tip] = [sha for sha in replaced if sha in self._runs]
+
+    def match(self, new: str, keys: dict[str, str | None]) -> Finding | None:
+        """The first kind of likeness that any old commit has with the new one settles it."""
+        for kind, key in keys.items():
+            found = self._known.get((kind, key), {}) if key else {}
+            # A line that goes on beyond another one says the same and more.
+            tips = [tip for tip in found if kind == "patch" or not any(tip in self._lines[other] for other in found if other != tip)]
+            if not tips:
+                continue
+            if len({tuple(sorted({run for sha in found[tip] for run in self._runs[sha]})) for tip in tips}) > 1:
+                return _unlinked(new, f"ambiguous: {', '.join(tip[:10] for tip in sorted(tips))} are like it and belong to different runs")
+            replaced = list(dict.fromkeys(sha for tip in tips for sha in found[tip]))
+            return {"commit_hash": new, "status": "linked", "by": kind.split()[0], "replaces": replaced, "reason": None}
+        return None
+
+
+def _settled(said: list[Finding], lost: list[str]) -> list[Finding]:
+    """An old commit that several new ones would take the place of is not linked; those that nothing took the place of are said too."""
+    takers: dict[str, list[str]] = {}
+    for finding in said:
+        for old in _replaced(finding):
+            takers.setdefault(old, []).append(str(finding["commit_hash"]))
+    settled = []
+    for finding in said:
+        rivals = sorted({taker for old in _replaced(finding) for taker in takers[old] if taker != finding["commit_hash"]})
+        if rivals and finding["status"] == "linked":
+            named = ", ".join(rival[:10] for rival in rivals)
+            settled.append(_unlinked(str(finding["commit_hash"]), f"ambiguous: {named} would take the same commit's place"))
+        else:
+            settled.append(finding)
+    return settled + [_unlinked(old, "nothing took its place") for old in lost if old not in takers]
+
+
+def _replaced(finding: Finding) -> list[str]:
+    replaces = finding["replaces"]
+    assert isinstance(replaces, list)
+    return replaces
+
+
+def _unlinked(sha: str, reason: str) -> Finding:
+    return {"commit_hash": sha, "status": "unlinked", "by": None, "replaces": [], "reason": reason}
+
+
+# What git says
+
+
+def known(repository: Repository, shas: Iterable[str]) -> set[str]:
+    """Those of the SHAs that the repository has as commits."""
+    question = "".join(f"{sha}\n" for sha in shas if is_sha(sha)).encode()
+    lines = history.parts(history.stream(repository, "cat-file", "--batch-check=%(objectname) %(objecttype)", question=question), b"\n")
+    return {line.split()[0].decode() for line in lines if line.endswith(b" commit")}
+
+
+def _parents(repository: Repository, question: str) -> _Graph:
+    lines = history.parts(history.stream(repository, "rev-list", "--topo-order", "--reverse", "--parents", "--stdin", question=question.encode()), b"\n")
+    words = (line.decode("ascii").split() for line in lines if line)
+    return {sha: parents for sha, *parents in words}
+
+
+def _line(tip: str, olds: _Graph) -> list[str]:
+    """An old commit and all that it is built upon outside the new history."""
+    found: dict[str, None] = {}
+    todo = [tip]
+    while todo:
+        sha = todo.pop()
+        if sha in olds and sha not in found:
+            found[sha] = None
+            todo += olds[sha]
+    return list(found)
+
+
+def _base(tip: str, olds: _Graph) -> str:
+    """Where the first-parent line of an old commit left the new history; the empty tree when they have none in common."""
+    sha = tip
+    while sha in olds:
+        sha = _parent(sha, olds)
+    return sha
+
+
+def _parent(sha: str, graph: _Graph) -> str:
+    """A commit's first parent; of a root, the empty tree."""
+    return graph[sha][0] if graph[sha] else _EMPTY_TREES[len(sha)]
+
+
+def _trees(repository: Repository, shas: list[str]) -> dict[str, str]:
+    question = "".join(f"{sha}^{{tree}}\n" for sha in shas).encode()
+    lines = history.parts(history.stream(repository, "cat-file", "--batch-check=%(objectname)", question=question), b"\n")
+    return {sha: line.decode("ascii", "replace") for sha, line in zip(shas, lines, strict=False) if line and not line.endswith(b" missing")}
+
+
+def _patches(repository: Repository, questions: set[str]) -> dict[str, str]:
+    """`base tip` → the patch id of their difference; those without a difference have none.
+
+    `git patch-id` names one commit per patch, and a difference between two that are no neighbours has none: so it is summed here.
+    """
+    trees = _trees(repository, list(dict.fromkeys(sha for question in questions for sha in question.split())))
+    # diff-tree takes pairs of trees only; several questions may come to the same pair.
+    asked: dict[str, list[str]] = {}
+    for question in questions:
+        base, tip = question.split()
+        if base in trees and tip in trees and trees[base] != trees[tip]:
+            asked.setdefault(f"{trees[base]} {trees[tip]}", []).append(question)
+    options = ("-r", "-p", "--full-index", "--no-color", "--no-renames", "--src-prefix=a/", "--dst-prefix=b/", "--ignore-submodules=none")
+    pieces = history.stream(repository, "diff-tree", "--stdin", *options, *history.NO_PROGRAMS, question="".join(f"{pair}\n" for pair in asked).encode())
+    return {question: patch for pair, patch in _summed(pieces, asked) for question in asked[pair]}
+
+
+def _summed(pieces: Iterator[bytes], asked: dict[str, list[str]]) -> Iterator[tuple[str, str]]:
+    pair, digest, index = "", hashlib.sha1(usedforsecurity=False), b""
+    for line in history.parts(pieces, b"\n"):
+        named = line.decode("ascii", "replace") if len(line) in (81, 129) else ""
+        if named in asked:
+            if pair:
+                yield pair, digest.hexdigest()
+            pair, digest = named, hashlib.sha1(usedforsecurity=False)
+        elif line.startswith(b"index "):
+            index = line
+        elif line and not line.startswith(b"@@"):
+            # Of what is no text only the objects tell what it is.
+            digest.update(b"".join((index + line if line.startswith(b"Binary files ") else line).split()) + b"\n")
+    if pair:
+        yield pair, digest.hexdigest()

@@ -1,0 +1,104 @@
+"""The text of a hook: what `install` writes, how it is known again, and the lines for hooks that others manage."""
+
+import hashlib
+import shlex
+
+#: Added to the name of the hook that stood there before.
+EARLIER = ".before-telemetry"
+_SIGN = "# telemetry git hook "
+_SIGN_BYTES = _SIGN.encode()
+#: The hooks that git tells something on stdin.
+_TOLD = ("post-rewrite",)
+
+_HEAD = """\
+# Records what comes of a run. Made by `telemetry git-hooks install`; `telemetry git-hooks uninstall` takes it away again.
+"""
+_FIND = """\
+telemetry={program}
+[ -x "$telemetry" ] || telemetry=$(command -v telemetry) || exit {code}
+"""
+_FIRE = """\
+{told}"$telemetry"{options} git-hooks fire {hook} "$@" >/dev/null 2>&1 || :
+exit {code}
+"""
+_CHAIN = """\
+here=${{0%/*}}
+[ "$here" != "$0" ] || here=.
+earlier=$here/{hook}{suffix}
+code=0
+"""
+#: git passes over a hook that is not executable; husky runs any, by `sh -e`.
+_RUN = """\
+[ ! -x "$earlier" ] || {told}"$earlier" "$@" || code=$?
+"""
+_RUN_BY_SHELL = """\
+[ ! -f "$earlier" ] || {told}sh -e "$earlier" "$@" || code=$?
+"""
+#: Both need it. The letter keeps the line ends that a substitution would cut off.
+_KEEP = """\
+told=$(cat; printf x)
+told=${told%x}
+"""
+_TELL = 'printf %s "$told" 2>/dev/null | '
+
+
+def script(hook: str, program: str, options: tuple[str, ...] = (), *, chained: bool = False, by_shell: bool = False) -> str:
+    """A hook that fires; with `chained`, the one that stood there before runs first, and its exit code is the hook's."""
+    told = _TELL if chained and hook in _TOLD else ""
+    given = "".join(" " + shlex.quote(option) for option in options)
+    code = '"$code"' if chained else "0"
+    body = _HEAD
+    if chained:
+        body += _CHAIN.format(hook=hook, suffix=EARLIER) + (_KEEP if told else "") + (_RUN_BY_SHELL if by_shell else _RUN).format(told=told)
+    body += _FIND.format(program=shlex.quote(program), code=code)
+    body += _FIRE.format(told=told, options=given, hook=hook, code=code)
+    return f"#!/bin/sh\n{_SIGN}{_digest(body)}\n{body}"
+
+
+def _digest(body: str) -> str:
+    return hashlib.sha256(body.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def is_ours(content: bytes) -> bool:
+    """Tell whether a hook was made by `script`, edited since or not."""
+    return content.startswith(b"#!/bin/sh\n" + _SIGN_BYTES)
+
+
+def is_untouched(content: bytes) -> bool:
+    """Tell whether a hook of ours is as it was made."""
+    sign, _, body = content.removeprefix(b"#!/bin/sh\n").partition(b"\n")
+    return is_ours(content) and sign == _SIGN_BYTES + hashlib.sha256(body).hexdigest()[:16].encode()
+
+
+def fires(content: bytes, hook: str) -> bool:
+    """Tell whether a hook or a manager's config, of whoever's making, calls us for this hook."""
+    return f"git-hooks fire {hook}".encode() in content
+
+
+def snippet(manager: str, hooks: tuple[str, ...]) -> str:
+    """The lines to add by hand where hooks are managed by `lefthook` or `pre-commit`, or (anything else) by scripts."""
+    if manager == "lefthook":
+        return "".join(_LEFTHOOK.format(hook=hook, more=_LEFTHOOK_MORE.get(hook, "")) for hook in hooks)
+    if manager == "pre-commit":
+        types = " ".join(f"--hook-type {hook}" for hook in hooks)
+        return "repos:\n  - repo: local\n    hooks:\n" + "".join(_PRE_COMMIT.format(hook=hook) for hook in hooks) + f"# and then: pre-commit install {types}\n"
+    return "".join(f"# in {hook}, before anything else that reads stdin:\n" * (hook in _TOLD) + _PLAIN.format(hook=hook) for hook in hooks)
+
+
+_PLAIN = 'telemetry git-hooks fire {hook} "$@" >/dev/null 2>&1 || :\n'
+_LEFTHOOK = """\
+{hook}:
+  commands:
+    telemetry:
+      run: telemetry git-hooks fire {hook} {{0}}
+{more}"""
+_LEFTHOOK_MORE = {"post-rewrite": "      use_stdin: true\n"}
+_PRE_COMMIT = """\
+      - id: telemetry-{hook}
+        name: telemetry {hook}
+        entry: telemetry git-hooks fire {hook}
+        language: system
+        always_run: true
+        pass_filenames: false
+        stages: [{hook}]
+"""

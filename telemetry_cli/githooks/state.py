@@ -1,0 +1,84 @@
+"""Whether hooks fire: the marks they left, held against what HEAD's reflog says should have made them fire."""
+
+import os
+
+from telemetry_cli.discover import moves
+from telemetry_cli.githooks import fired, places, script
+from telemetry_cli.githooks.install import is_runnable
+
+#: Hook → how git's words for a move of HEAD begin that makes it fire.
+_OCCASIONS = {"post-commit": ("commit",), "post-rewrite": ("commit (amend)", "rebase (finish)", "rebase finished"), "post-merge": ("merge ", "pull:", "pull ")}
+#: The reflog knows whole seconds, and a hook fires after the move.
+_SLACK_SECONDS = 2
+
+
+class State:
+    """One hook: `through` what it is called (`file`, a manager's config, or None), whether it `fires` (None: no occasion yet), and why not."""
+
+    def __init__(self, hook: str, path: str, through: str | None, earlier: str | None) -> None:
+        self.hook = hook
+        self.path = path
+        self.through = through
+        self.earlier = earlier
+        self.installed_at: float | None = None
+        self.last: fired.Firing | None = None
+        self.fires: bool | None = False
+        self.finding = ""
+
+
+def states(place: places.Place, hooks: tuple[str, ...]) -> list[State]:
+    """What is known of each hook."""
+    firings = fired.firings(place.repository)
+    reflog = moves.head_moves(place.repository)
+    return [_state(place, hook, firings, reflog) for hook in hooks]
+
+
+def _state(place: places.Place, hook: str, firings: list[fired.Firing], reflog: list[moves.Move]) -> State:
+    path = place.path(hook)
+    there = places.content(path)
+    through = _through(place, hook, there)
+    state = State(hook, path, through, path + script.EARLIER if os.path.lexists(path + script.EARLIER) else None)
+    if through == "file":
+        state.installed_at = os.stat(path).st_mtime
+    state.last = next((firing for firing in reversed(firings) if firing.hook == hook), None)
+    occasion = next((move.at for move in reversed(reflog) if move.message.startswith(_OCCASIONS[hook]) and (hook != "post-merge" or _is_merge(move))), None)
+    state.fires = _fires(state, occasion)
+    state.finding = _finding(place, state, there)
+    return state
+
+
+def _is_merge(move: moves.Move) -> bool:
+    """Tell a merge from what else a pull may do."""
+    return ": Fast-forward" in move.message or "Merge made" in move.message
+
+
+def _through(place: places.Place, hook: str, there: bytes | None) -> str | None:
+    if there is not None and script.fires(there, hook):
+        return "file"
+    return place.manager if place.manager_fires(hook) else None
+
+
+def _fires(state: State, occasion: float | None) -> bool | None:
+    """A mark newer than the last occasion is proof that it fires; an occasion without a mark, that it does not."""
+    if state.through is None and not os.path.exists(state.path):
+        return False
+    installed = state.installed_at or 0.0
+    if state.last and state.last.seconds >= max(installed, occasion or 0.0) - _SLACK_SECONDS:
+        return True
+    if state.through is None or (occasion is not None and occasion > installed + _SLACK_SECONDS):
+        return False
+    return None
+
+
+def _finding(place: places.Place, state: State, there: bytes | None) -> str:
+    if state.fires:
+        return "fires"
+    if state.through is None:
+        return "not installed; run: telemetry git-hooks install" + ("" if place.takes_files else ", which says what to add to the hooks that others manage")
+    if state.through == "file" and not place.by_shell and not is_runnable(state.path):
+        return f"does not fire: the file is not executable; run: chmod +x {state.path}"
+    if state.fires is None:
+        return "installed; nothing has happened yet that makes it fire"
+    if there is not None and script.is_ours(there) and not script.is_untouched(there):
+        return "does not fire: the file was edited; run: telemetry git-hooks install --force"
+    return "does not fire: it was installed when git should have called it, and left no mark (is telemetry still there, its config right, not disabled?)"

@@ -1,0 +1,173 @@
+"""One attempt at a hook: its streams read, its memory and time watched, everything that it started ended with it."""
+
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+from telemetry_cli.hooks import guardian
+from telemetry_cli.hooks.logs import Log
+from telemetry_cli.hooks.memory import MemoryWatch
+from telemetry_cli.hooks.rows import Rows
+
+_PIECE = 1 << 18
+#: Seconds in which pipes must run dry once everything that the hook started has been killed.
+_DRY_SECONDS = 2.0
+#: Signals by which somebody ends a program; by any other it has crashed.
+_ENDED_BY_OTHERS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+
+
+class Stopped(Exception):
+    """A signal told telemetry to stop; `number` is which."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+class Attempt:
+    """What is executed, and what became of it: `exit_code` (negative for a signal), `failure` (a failure kind or None), `log`."""
+
+    def __init__(self, command: list[str], env: dict[str, str], stdin: str, work: str, memory: int, seconds: float) -> None:
+        self.command = command
+        self.env = env
+        self.stdin = stdin
+        self.work = work
+        self.memory = memory
+        self.seconds = seconds
+        self.log = Log()
+        self.exit_code = 0
+        self.failure: str | None = None
+        self.group = 0
+        self._peak = 0
+        self._status: int | None = None
+
+    def run(self, rows: Rows, beat: Callable[[], None]) -> None:
+        """Execute it to its end; `beat` is called between pieces of output. On any exception the hook is killed first."""
+        begun = time.monotonic()
+        guarded = _Guarded(self)
+        try:
+            self._follow(guarded, rows, begun + self.seconds, beat)
+        finally:
+            if guarded.leave() and self.group:
+                _kill_group(self.group)
+        self._judge()
+
+    def _follow(self, guarded: "_Guarded", rows: Rows, deadline: float, beat: Callable[[], None]) -> None:
+        watch = MemoryWatch(guarded.pid, self.memory)
+        takers = {guarded.stdout: rows.take, guarded.stderr: self.log.take, guarded.status: self._take_status}
+        open_ends = set(takers)
+        with selectors.DefaultSelector() as selector:
+            for end in takers:
+                selector.register(end, selectors.EVENT_READ)
+            while open_ends:
+                left = deadline - time.monotonic()
+                for key, _ in selector.select(max(0.0, min(left, watch.pause))):
+                    piece = os.read(key.fd, _PIECE)
+                    takers[key.fd](piece)
+                    if not piece:
+                        selector.unregister(key.fd)
+                        open_ends.discard(key.fd)
+                beat()
+                if guarded.told:
+                    if time.monotonic() > deadline:
+                        return
+                elif guarded.status not in open_ends or self._is_over(watch, deadline):
+                    # However it came to that (its guardian may have been killed): what it leaves behind must not keep its streams open.
+                    guarded.kill()
+                    deadline = time.monotonic() + _DRY_SECONDS
+                if self._status is not None and open_ends == {guarded.status}:
+                    return
+
+    def _is_over(self, watch: MemoryWatch, deadline: float) -> bool:
+        """Tell whether the hook has ended, or has to; `failure` says why it has to."""
+        if self._status is None:
+            self.failure = "timeout" if time.monotonic() > deadline else "oom" if watch.is_over() else None
+        return self._status is not None or self.failure is not None
+
+    def _take_status(self, piece: bytes) -> None:
+        """`P pid` and `X wait-status peak-KiB`, each whole: they are far shorter than what a pipe takes at once."""
+        for line in piece.decode().splitlines():
+            if line.startswith("P "):
+                self.group = int(line[2:])
+            elif line.startswith("X "):
+                _, status, peak = line.split()
+                self._status, self._peak = int(status), int(peak) * 1024
+
+    def _judge(self) -> None:
+        # Without a word from the guardian, somebody has killed it, and the hook with it.
+        self.exit_code = os.waitstatus_to_exitcode(self._status) if self._status is not None else -signal.SIGKILL
+        if self.failure or not self.exit_code:
+            return
+        if self._peak > self.memory:
+            self.failure = "oom"  # the kernel counted what passed between two looks
+        elif self.exit_code < 0:
+            self.failure = "killed" if -self.exit_code in _ENDED_BY_OTHERS else "crash"
+
+
+def _kill_group(group: int) -> None:
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except OSError:
+        pass
+
+
+class _Guarded:
+    """The guardian's process and our ends of the pipes: `stdout` and `stderr` of the hook, `status` of the guardian."""
+
+    def __init__(self, attempt: Attempt) -> None:
+        self.told = False
+        control_in, self._control = os.pipe()
+        self.status, status_out = os.pipe()
+        limit = str(attempt.memory * 2)
+        argv = [sys.executable, "-I", "-S", guardian.__file__, str(control_in), str(status_out), limit, attempt.work, *attempt.command]
+        try:
+            with open(attempt.stdin, "rb") as stdin:
+                self._process = subprocess.Popen(  # noqa: S603 - a program that somebody released is what is to be executed
+                    argv,
+                    stdin=stdin,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    env=attempt.env,
+                    pass_fds=(control_in, status_out),
+                    start_new_session=True,
+                )
+        except BaseException:
+            os.close(self._control)
+            os.close(self.status)
+            raise
+        finally:
+            os.close(control_in)
+            os.close(status_out)
+        assert self._process.stdout and self._process.stderr
+        self.pid = self._process.pid
+        self.stdout, self.stderr = self._process.stdout.fileno(), self._process.stderr.fileno()
+
+    def kill(self) -> None:
+        """Kill the hook and everything that it started."""
+        self.told = True
+        self._tell(b"k")
+
+    def leave(self) -> int:
+        """Kill what is left, and wait for the guardian to go. Returns its exit code: not 0 when somebody killed it."""
+        self._tell(b"q")
+        os.close(self._control)
+        try:
+            self._process.wait(_DRY_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        for stream in (self._process.stdout, self._process.stderr):
+            if stream:
+                stream.close()
+        os.close(self.status)
+        return self._process.returncode
+
+    def _tell(self, word: bytes) -> None:
+        try:
+            os.write(self._control, word)
+        except OSError:
+            pass

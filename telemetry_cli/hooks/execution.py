@@ -1,0 +1,237 @@
+"""A hook run: begun in the journal, its attempts executed, finished in the journal with rows and logs. No lock is held meanwhile."""
+
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from types import FrameType, TracebackType
+
+from telemetry_cli import blobs, rules
+from telemetry_cli.clock import new_op_id, now, stamp
+from telemetry_cli.config import Config
+from telemetry_cli.hooks import artifact, documents, process
+from telemetry_cli.hooks.attempt import Attempt, Stopped
+from telemetry_cli.hooks.contract import Contract
+from telemetry_cli.hooks.rows import Rows
+from telemetry_cli.hooks.subjects import Subjects
+from telemetry_cli.recorder import record
+
+DEFAULT_RETRIES, _MAX_MEMORY = 3, 4 << 30
+_BLOCK = 1 << 20
+
+
+class Options:
+    """How hooks are to be run: `retries` and `max_memory` (bytes, None for 4 GiB) bound the attempts; `run_key`, `forced` and `convention` are recorded."""
+
+    def __init__(self, *, retries: int, max_memory: int | None, run_key: str | None = None, forced: bool = False, convention: str | None = None) -> None:
+        self.retries = retries
+        self.max_memory = max_memory
+        self.run_key = run_key
+        self.forced = forced
+        self.convention = convention
+
+
+class stoppable:  # noqa: N801 - reads as a clause: `with stoppable():`
+    """Turns SIGINT and SIGTERM into `Stopped` where `interruptible` allows it; elsewhere they wait."""
+
+    def __init__(self) -> None:
+        self._caught = 0
+        self._open = False
+        self._before: dict[int, object] = {}
+
+    def __enter__(self) -> "stoppable":
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._told)
+        return self
+
+    def __exit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+    def _told(self, number: int, _frame: FrameType | None) -> None:
+        self._caught = self._caught or number
+        if self._open:
+            self._open = False
+            raise Stopped(number)
+
+    def check(self) -> None:
+        """Raises `Stopped` when a signal has come."""
+        if self._caught:
+            raise Stopped(self._caught)
+
+    def interruptible(self, act: Callable[[], None]) -> None:
+        """Do what may be broken off at any point. Raises `Stopped`."""
+        self._open = True
+        try:
+            self.check()
+            act()
+        finally:
+            self._open = False
+
+
+class Result:
+    """A hook run: its `id`; `data`, what was recorded of it; `standing`, `existing` or `skipped` where an earlier one stands for it.
+
+    `buffered` says why the record waits, where it does.
+    """
+
+    def __init__(self, id_: str, data: dict[str, object], standing: str | None = None, buffered: str | None = None) -> None:
+        self.id = id_
+        self.data = data
+        self.standing = standing
+        self.buffered = buffered
+
+
+def work_folder() -> str:
+    """A private folder for inputs, artifacts and rows, which the guardian removes when telemetry is killed."""
+    return tempfile.mkdtemp(prefix="telemetry-hooks-")
+
+
+def execute(
+    config: Config, release: dict[str, object], subjects: Subjects, options: Options, folder: str, stop: stoppable, beat: Callable[[int], None]
+) -> Result:
+    """Run one release on the subjects. `beat` hears how many rows there are so far.
+
+    Raises `Conflict` when the run key stands for something else. After a signal the run says `aborted`, and `stop` raises next.
+    """
+    id_ = new_op_id()
+    work = os.path.join(folder, id_)
+    os.mkdir(work, 0o700)
+    try:
+        # First, so that of an artifact that is gone or damaged nothing is recorded.
+        command = artifact.unpack(config, release, work)
+        return _recorded(config, _Run(config, release, subjects, options, folder, work, command), id_, stop, beat)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _recorded(config: Config, run: "_Run", id_: str, stop: stoppable, beat: Callable[[int], None]) -> Result:
+    begun = run.plan(id_)
+    started_at = stamp(now())
+    outcome = record(config, "hook.start", begun, started_at, patient=True)
+    outcome.check()
+    if outcome.result.get("status") in ("existing", "skipped"):
+        return Result(str(outcome.result["id"]), begun, standing=str(outcome.result["status"]))
+    clock = time.monotonic()
+    try:
+        run.attempt_all(stop, beat)
+        status = run.status
+    except Stopped:
+        status = "aborted"
+    except BaseException:
+        record(config, "hook.finish", {"hook_run": id_, "status": "aborted", "blob": None}, max(stamp(now()), started_at))
+        raise
+    finished = run.facts(status) | {"hook_run": id_, "status": status, "duration_ms": round((time.monotonic() - clock) * 1000)}
+    finished |= {"logs": run.kept_logs(), "blob": run.kept_rows() if status == "passed" else None}
+    outcome = record(config, "hook.finish", finished, ended_at := max(stamp(now()), started_at))
+    outcome.check()
+    known = begun | finished | {"id": id_, "started_at": started_at, "finished_at": ended_at}
+    return Result(id_, known, buffered=outcome.buffered.message if outcome.buffered else None)
+
+
+class _Run:
+    """The attempts of one hook run."""
+
+    def __init__(self, config: Config, release: dict[str, object], subjects: Subjects, options: Options, folder: str, work: str, command: list[str]) -> None:
+        self.config = config
+        self.release = release
+        self.subjects = subjects
+        self.options = options
+        self.folder = folder
+        self.command = command
+        self.attempts: list[Attempt] = []
+        self.oom_retries = 0
+        self.rows: Rows | None = None
+        limits = release["limits"]
+        assert isinstance(limits, dict)
+        self.memory, self.seconds = int(limits["memory"]), limits["timeout_ms"] / 1000
+        self.contract = documents.parse(Contract, f"the contract of {release['hook']}", release["contract"])
+        self._spool = os.path.join(work, "rows")
+
+    def plan(self, id_: str) -> dict[str, object]:
+        """What is recorded of the run before anything is executed."""
+        options, release = self.options, self.release
+        return {
+            "hook_run": id_,
+            "hook": release["hook"],
+            "version": release["version"],
+            "input_digest": self.subjects.digest,
+            "subjects": self.subjects.count,
+            "run_key": options.run_key,
+            "forced": options.forced,
+            "convention": options.convention,
+            **process.identity(),
+        }
+
+    @property
+    def status(self) -> str:
+        """What the last attempt makes of the run."""
+        last = self.attempts[-1]
+        if last.failure:
+            return "errored"
+        if last.exit_code:
+            return "failed"
+        return "rejected" if self.rows and self.rows.mismatch_count else "passed"
+
+    def attempt_all(self, stop: stoppable, beat: Callable[[int], None]) -> None:
+        """Attempt it until it has ended by itself, or may not be retried. Raises `Stopped`."""
+        memory = self.memory
+        while True:
+            attempt = Attempt(self.command, self._env(memory), self.subjects.path, self.folder, memory, self.seconds)
+            self.attempts.append(attempt)
+            with open(self._spool, "wb") as file:
+                rows = self.rows = Rows(self.contract, self.subjects, file)
+                stop.interruptible(lambda attempt=attempt, rows=rows: attempt.run(rows, lambda: beat(rows.count)))  # type: ignore[misc]
+                if not attempt.failure and not attempt.exit_code:
+                    rows.end()
+            if attempt.failure not in ("oom", "timeout") or len(self.attempts) > self.options.retries:
+                return
+            if attempt.failure == "oom":
+                doubled = min(memory * 2, self.options.max_memory or _MAX_MEMORY)
+                if doubled <= memory:
+                    return
+                memory = doubled
+                self.oom_retries += 1
+
+    def _env(self, memory: int) -> dict[str, str]:
+        own = {
+            "TELEMETRY_HOOK_CONFIG": rules.encode(self.release["config"]),
+            "TELEMETRY_HOOK_MEMORY": str(memory),
+            # A hook that calls telemetry itself reaches the same records.
+            "TELEMETRY_BASE_DIR": self.config.base_dir,
+            "TELEMETRY_DB_PATH": self.config.db_path,
+        }
+        return {**os.environ, **own}
+
+    def facts(self, status: str) -> dict[str, object]:
+        """What is recorded of the run besides its rows and logs."""
+        last = self.attempts[-1] if self.attempts else None
+        rows = self.rows if status in ("passed", "rejected") else None
+        return {
+            "failure_kind": last.failure if last and status == "errored" else None,
+            "exit_code": last.exit_code if last and status != "aborted" else None,
+            "attempts": len(self.attempts),
+            "oom_retries": self.oom_retries,
+            "oom_evidence": "watched" if any(attempt.failure == "oom" for attempt in self.attempts) else None,
+            "rows": rows.count if rows and status == "passed" else 0,
+            "mismatch_count": rows.mismatch_count if rows else 0,
+            "mismatches": rows.mismatches if rows else [],
+        }
+
+    def kept_logs(self) -> list[dict[str, object]]:
+        """The log of each attempt, kept as a blob."""
+        return [
+            {"attempt": number, "digest": blobs.put(self.config, [attempt.log.content()]), "bytes": attempt.log.written}
+            for number, attempt in enumerate(self.attempts, 1)
+        ]
+
+    def kept_rows(self) -> str:
+        """The rows, kept as a blob."""
+        return blobs.put(self.config, self._pieces())
+
+    def _pieces(self) -> Iterator[bytes]:
+        with open(self._spool, "rb") as file:
+            while piece := file.read(_BLOCK):
+                yield piece

@@ -1,0 +1,31 @@
+"""Hook runs whose telemetry was killed: nobody was left to write how they ended."""
+
+from telemetry_cli.clock import now, stamp
+from telemetry_cli.config import Config
+from telemetry_cli.errors import Conflict
+from telemetry_cli.hooks.process import is_gone
+from telemetry_cli.recorder import record
+from telemetry_cli.store import hook_runs
+from telemetry_cli.store.database import Connection, translated
+
+
+def gone_hook_runs(config: Config, db: Connection) -> list[dict[str, object]]:
+    """The hook runs that say `running` though the process that carried them, on this host, has ended; oldest first.
+
+    The hook itself is gone too: its guardian has seen to that.
+    """
+    with translated(config.db_path):
+        return [run for run in hook_runs.running(db) if is_gone(run)]
+
+
+def close_gone_hook_runs(config: Config, db: Connection) -> list[dict[str, object]]:
+    """Record each of `gone_hook_runs` as aborted. Returns those that were closed; what another process closed meanwhile is not among them."""
+    closed = []
+    for run in gone_hook_runs(config, db):
+        data = {"hook_run": run["id"], "status": "aborted", "blob": None}
+        try:
+            record(config, "hook.finish", data, stamp(now())).check()
+        except Conflict:
+            continue
+        closed.append(run)
+    return closed

@@ -1,0 +1,74 @@
+"""What a release is made of: options and files in, the data of a `hook.release` operation out."""
+
+import os
+
+from telemetry_cli import rules
+from telemetry_cli.config import Config
+from telemetry_cli.errors import InvalidInput
+from telemetry_cli.hooks import artifact, source
+from telemetry_cli.hooks.contract import Contract
+
+DEFAULT_MEMORY, DEFAULT_TIMEOUT = "512m", "300s"
+#: A config goes through an environment variable and arguments through argv, which the system bounds.
+_LONGEST_CONFIG = 100 * 1024
+_LONGEST_ARGUMENTS = 100 * 1024
+_LONGEST_SOURCE_REF = 4096
+
+
+class Draft:
+    """A release that has been checked, before anything of it is kept. `where` is how messages name its parts, such as `--`.
+
+    Raises `InvalidInput`.
+    """
+
+    def __init__(
+        self,
+        hook: str,
+        path: str,
+        *,
+        where: str = "--",
+        arguments: list[str] | None = None,
+        contract: Contract | None = None,
+        config: dict[str, object] | None = None,
+        memory: str | None = None,
+        timeout: str | None = None,
+        source_ref: str | None = None,
+        allow_dirty: bool = False,
+        message: str | None = None,
+    ) -> None:
+        self.path = path
+        self._name = f"{where}script"
+        if len(rules.encode(config or {}).encode()) > _LONGEST_CONFIG:
+            raise InvalidInput(f"{where}config: the JSON is larger than {_LONGEST_CONFIG} bytes; keep what is large in the artifact")
+        if sum(len(rules.text(f"{where}args", argument).encode()) + 1 for argument in arguments or ()) > _LONGEST_ARGUMENTS:
+            raise InvalidInput(f"{where}args: longer than {_LONGEST_ARGUMENTS} bytes; keep what is large in the artifact")
+        limits = {
+            "memory": rules.size(f"{where}memory", memory if memory is not None else DEFAULT_MEMORY),
+            "timeout_ms": max(1, round(1000 * rules.duration(f"{where}timeout", timeout if timeout is not None else DEFAULT_TIMEOUT))),
+        }
+        self.data: dict[str, object] = {
+            "hook": hook,
+            "kind": artifact.check(self._name, path),
+            "argv": arguments or [],
+            "config": config or {},
+            "limits": limits,
+        }
+        if contract is not None:
+            self.data |= {"contract": contract.plain(), "contract_digest": contract.digest}
+        if message is not None:
+            self.data["message"] = rules.text(f"{where}message", message)
+        dirty = False
+        if source_ref is None:
+            source_ref, dirty = source.reference(os.path.basename(path.rstrip("/")), path, allow_dirty=allow_dirty)
+        self.data |= {"source_ref": _source_ref(f"{where}source_ref" if where != "--" else "--source-ref", source_ref), "dirty": dirty}
+
+    def finished(self, config: Config | None) -> dict[str, object]:
+        """The operation's data; with a config the artifact is kept as blobs, without one only looked at."""
+        data = self.data | {"artifact": artifact.take(config, self._name, self.path)}
+        return data | {"digest": artifact.digest(data)}
+
+
+def _source_ref(name: str, value: str) -> str:
+    if not value.strip() or len(value) > _LONGEST_SOURCE_REF:
+        raise InvalidInput(f"{name}: {rules.shorten(value)!r} is not accepted; give 1 to {_LONGEST_SOURCE_REF} characters, not only white space")
+    return rules.text(name, value)

@@ -1,0 +1,107 @@
+"""What a hook is given: one JSON object per line, each with the `id` of its subject, in a file of our own."""
+
+import json
+import os
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from hashlib import blake2b, sha256
+from typing import BinaryIO
+
+from telemetry_cli import rules
+from telemetry_cli.errors import InvalidInput
+
+_MOST_MISTAKES = 20
+
+
+class Subjects:
+    """The input of a hook run: `path` holds its lines, `digest` is their SHA-256, `count` how many there are.
+
+    Which ids there are is kept as 8 bytes each (a keyed hash: no hook can aim at another's), so that a million take 8 MB.
+    """
+
+    def __init__(self, path: str, lines: Iterable[tuple[str, bytes]]) -> None:
+        self.path = path
+        self._key = os.urandom(16)
+        digest, hashes = sha256(), array("Q")
+        with open(path, "wb") as file, open(path + ".ids", "w", encoding="utf-8") as ids:
+            for id_, line in lines:
+                digest.update(line)
+                file.write(line)
+                ids.write(json.dumps(id_) + "\n")
+                hashes.append(self._hash(id_))
+        self.digest = digest.hexdigest()
+        self.count = len(hashes)
+        self._hashes = array("Q", sorted(hashes))
+        if any(self._hashes[place] == self._hashes[place - 1] for place in range(1, self.count)):
+            raise InvalidInput(f"--input: the id {rules.shorten(self._twice())!r} comes twice; give each subject once")
+
+    def _hash(self, id_: str) -> int:
+        return int.from_bytes(blake2b(id_.encode(errors="surrogatepass"), digest_size=8, key=self._key).digest(), "big")
+
+    def _twice(self) -> str:
+        seen: set[str] = set()
+        return next((id_ for id_ in self.ids() if id_ in seen or seen.add(id_)), "")  # type: ignore[func-returns-value]
+
+    def ids(self) -> Iterator[str]:
+        """Every id, in the order of the lines."""
+        with open(self.path + ".ids", encoding="utf-8") as file:
+            yield from map(json.loads, file)
+
+    def place(self, id_: str) -> int:
+        """The number of a subject, from 0; -1 for what is none."""
+        found = self._hash(id_)
+        place = bisect_left(self._hashes, found)
+        return place if place < self.count and self._hashes[place] == found else -1
+
+
+def subject_id(value: object) -> str | None:
+    """The id of a record or row as text, or None when it is none: text or an integer, 1 to 200 characters."""
+    if type(value) is int:
+        value = str(value) if abs(value) <= rules.LARGEST_INTEGER else ""
+    return value if isinstance(value, str) and 1 <= len(value) <= 200 and "\0" not in value else None
+
+
+def of_runs(runs: Iterable[dict[str, object]]) -> Iterator[tuple[str, bytes]]:
+    """Runs as a hook is given them: as `query -o jsonl` prints them, with the event_id as `id`."""
+    for run in runs:
+        id_ = str(run["event_id"])
+        yield id_, json.dumps(run | {"id": id_}).encode() + b"\n"
+
+
+def of_records(name: str, file: BinaryIO) -> Iterator[tuple[str, bytes]]:
+    """The records of a file, as they stand there. Raises `InvalidInput` that lists the lines that are none."""
+    mistakes: list[str] = []
+    for number, line in enumerate(iter(lambda: file.readline(rules.LARGEST_DOCUMENT + 1), b""), 1):
+        if not line.strip():
+            continue
+        id_, mistake = _record(line)
+        if id_ is not None and not mistakes:
+            yield id_, line.rstrip(b"\r\n") + b"\n"
+        elif id_ is None:
+            mistakes.append(f"line {number}: {mistake}")
+        if len(mistakes) > _MOST_MISTAKES or len(line) > rules.LARGEST_DOCUMENT:
+            break
+    if mistakes:
+        listed = mistakes[:_MOST_MISTAKES] + (["…"] if len(mistakes) > _MOST_MISTAKES else [])
+        raise InvalidInput(f"{name}: " + (listed[0] if len(listed) == 1 else "".join(f"\n  {mistake}" for mistake in listed)))
+
+
+def _record(line: bytes) -> tuple[str | None, str]:
+    """The id of a record; or None, and what is wrong with the line."""
+    if len(line) > rules.LARGEST_DOCUMENT:
+        return None, f"longer than {rules.LARGEST_DOCUMENT} bytes"
+    try:
+        record = json.loads(line.decode(), parse_constant=_no_json)
+    except RecursionError:
+        return None, "nested too deep"
+    except ValueError as error:
+        return None, f"not valid JSON: {error}"
+    if not isinstance(record, dict):
+        return None, "not a JSON object"
+    id_ = subject_id(record.get("id"))
+    return id_, "" if id_ is not None else "has no id; give it an `id` of 1 to 200 characters"
+
+
+def _no_json(word: str) -> object:
+    raise ValueError(f"{word} is not a JSON number")

@@ -1,0 +1,288 @@
+"""Databases made again: from the journal and what it begins with, or from a backup and the journal since.
+
+The new one is made beside the old, checked, and swapped in; the old one is put aside, never deleted.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+
+from telemetry_cli import adoption, backups, journal
+from telemetry_cli.blobs import is_digest
+from telemetry_cli.clock import new_op_id, now, stamp
+from telemetry_cli.config import Config
+from telemetry_cli.errors import Conflict, DatabaseTrouble, InvalidInput, JournalTrouble, TelemetryError
+from telemetry_cli.files import make_folder, sync_folder
+from telemetry_cli.locks import Lock
+from telemetry_cli.recorder import BATCH, apply_behind, believable_cursor
+from telemetry_cli.store import maintenance, progress
+from telemetry_cli.store.database import check_place, commit, ensure_schema, open_writer, translated
+from telemetry_cli.store.migrate import FIRST_VERSION
+
+
+class Made:
+    """A database that was made again: what it was made `from`, where the old one is kept, how many journal lines could not be read."""
+
+    def __init__(self, origin: str, aside: str | None, damaged: int) -> None:
+        self.origin = origin
+        self.aside = aside
+        self.damaged = damaged
+
+
+def rebuild(config: Config, aside: str = "aside") -> Made:
+    """Make the database again, and swap it in when it checks out. The old one is put aside under its name, a dot, and `aside`.
+
+    Raises `DatabaseTrouble` or `LockTimeout`, and then nothing has changed.
+    """
+    check_place(config.db_path, config.owns_db_folder)
+    if not journal.segments(config):
+        raise DatabaseTrouble(f"there is no journal in {config.raw_dir} to make a database from")
+    make_folder(os.path.dirname(config.db_path), may_be_link=not config.owns_db_folder)
+    with Lock(config.db_path + ".lock", time.monotonic() + config.lock_timeout):
+        fresh = config.db_path + ".rebuild"
+        if journal.genesis(config) == journal.UNRECORDED and not backups.any_snapshot(config) and _is_orphan(config):
+            # Its own journal is gone, and this one began beside it: it is what this one begins with.
+            backups.keep_snapshot(config, config.db_path, time.monotonic() + config.lock_timeout)
+        try:
+            origin = make_again(config, fresh)
+            return _swapped_in(config, fresh, origin, aside)
+        finally:
+            maintenance.remove(fresh)
+
+
+def make_again(config: Config, fresh: str, until: progress.Cursor | None = None) -> str:
+    """Make a database at `fresh` of all that there is, or of all up to a cursor. Returns what it was made from, in words.
+
+    Raises `DatabaseTrouble` with what stood in the way of each beginning.
+    """
+    troubles = []
+    for path, origin in _beginnings(config):
+        maintenance.remove(fresh)
+        try:
+            _begin_with(config, fresh, path)
+            while _apply_some(config, fresh, until):
+                pass
+        except JournalTrouble:
+            raise
+        except (DatabaseTrouble, OSError) as trouble:
+            troubles.append(f"{origin}: {trouble}")
+            continue
+        return origin
+    raise DatabaseTrouble(
+        "; ".join(troubles) or f"the journal in {config.raw_dir} does not go back to its beginning, and there is no backup of what came before",
+        f"Put a backup of the database into {config.backups_dir}, or give it to: telemetry db restore FILE",
+    )
+
+
+def replay(config: Config, path: str, until: journal.Position) -> None:
+    """Make a database at `path` from the journal's beginning up to a position, and check it. Raises `DatabaseTrouble` or `LockTimeout`."""
+    maintenance.remove(path)
+    while _apply_some(config, path, ("", *until, "")):
+        pass
+    maintenance.check(path)
+
+
+def position_of(config: Config, path: str) -> journal.Position:
+    """How far the journal has been applied to the database at `path`. Raises `DatabaseTrouble` when they do not belong together."""
+    cursor = maintenance.cursor_of(path)[1]
+    if cursor is None or not belongs(config, path):
+        raise DatabaseTrouble(f"{path} does not belong to the journal in {config.raw_dir}")
+    return cursor[1], cursor[2]
+
+
+def _beginnings(config: Config) -> Iterator[tuple[str | None, str]]:
+    """What a database can be made from, the best first: (a database, or None for an empty one; in words).
+
+    The journal from its beginning is best, for nothing but its CRCs tells that no bit of it has changed. Where a line of it is damaged,
+    a backup may still hold what that line did.
+    """
+    genesis = list(_genesis(config))
+    copies = [(path, f"the backup {path}") for path in backups.kept(config) if _is_good(config, path)]
+    yield from [*copies, *genesis] if genesis and copies and _has_damage(config) else [*genesis, *copies]
+
+
+def _genesis(config: Config) -> Iterator[tuple[str | None, str]]:
+    genesis = journal.genesis(config)
+    if genesis == journal.PRUNED:
+        return
+    adopted = backups.snapshots(config)
+    if genesis is None and not backups.any_snapshot(config):
+        yield None, "the journal from its beginning"
+    # The newest is what the journal was applied to: it may be adopted again, if its migration was cut off and it was written to since.
+    yield from ((path, f"the adopted database {path} and the journal") for path in adopted)
+
+
+def _is_orphan(config: Config) -> bool:
+    """Tell whether the database is sound, and of a journal that is gone."""
+    try:
+        if not os.path.getsize(config.db_path) or maintenance.faults(config.db_path, 1):
+            return False
+        cursor = maintenance.cursor_of(config.db_path)[1]
+    except (DatabaseTrouble, OSError):
+        return False
+    return cursor is not None and cursor[0] != journal.journal_id(config, journal.segments(config))
+
+
+def _is_good(config: Config, path: str) -> bool:
+    """Tell whether a backup checks out, and belongs to the journal as it is now."""
+    try:
+        maintenance.check(path)
+        return belongs(config, path)
+    except (TelemetryError, OSError):
+        return False
+
+
+def belongs(config: Config, path: str) -> bool:
+    """Tell whether the database at `path` was made from this journal, and from nothing that the journal has lost."""
+    cursor = maintenance.cursor_of(path)[1]
+    if cursor is None:
+        return False
+    known, segment, offset, crc = cursor
+    if known != journal.journal_id(config, journal.segments(config)):
+        return False
+    return not offset or journal.fingerprint(journal.ending(config, (segment, offset))) == crc
+
+
+def _has_damage(config: Config) -> bool:
+    return any(journal.is_damaged(line) for _, line in journal.read(config, journal.START, journal.newest_end(config)))
+
+
+def _begin_with(config: Config, fresh: str, path: str | None) -> None:
+    """Put the database that it begins with at `fresh`, in our schema and with a cursor in this journal."""
+    if path is None:
+        return
+    maintenance.copy(path, fresh, time.monotonic() + config.lock_timeout)
+    version, cursor = maintenance.cursor_of(fresh)
+    if version < FIRST_VERSION:
+        adoption.migrate_copy(config, fresh)
+    elif cursor and not belongs(config, path):
+        maintenance.forget_journal(fresh)
+
+
+def _apply_some(config: Config, path: str, until: progress.Cursor | None) -> bool:
+    """Apply a batch of the journal to the database at `path`. Tells whether there is more.
+
+    Each batch may wait anew: a long rebuild must not fail because an appender holds the journal for a moment.
+    """
+    deadline = time.monotonic() + config.lock_timeout
+    db = open_writer(path, config.synchronous, deadline)
+    try:
+        ensure_schema(db, path, stamp(now()))
+        with translated(path):
+            end = (until[1], until[2]) if until else None
+            behind, trouble = apply_behind(config, db, believable_cursor(config, db), deadline, BATCH, None, end)
+            commit(db, deadline)
+    finally:
+        db.close()
+    if trouble:
+        raise trouble
+    return behind
+
+
+def _swapped_in(config: Config, fresh: str, origin: str, aside: str) -> Made:
+    maintenance.check(fresh)
+    damaged = maintenance.count_damaged(fresh)
+    return Made(origin, maintenance.swap_in(fresh, config.db_path, f"{config.db_path}.{aside}-{new_op_id()[:12]}"), damaged)
+
+
+# What a backup makes unnecessary
+
+#: Operations whose blob has done its work once they are applied; other blobs are named by rows too.
+_ONLY_APPLIED = frozenset(("runs.import",))
+
+
+class Discarded:
+    """What of the journal was deleted, since every backup that is kept has it: segments and blobs, and their bytes."""
+
+    def __init__(self) -> None:
+        self.segments = 0
+        self.blobs = 0
+        self.bytes = 0
+
+
+def discard_journal(config: Config) -> Discarded:
+    """Delete the segments, and the blobs only they name, that lie wholly before the cursor of the oldest good backup.
+
+    Without a good backup nothing is deleted. The oldest goes first: killed in between, what is left is still the journal's end.
+    """
+    discarded = Discarded()
+    with Lock(config.db_path + ".lock", time.monotonic() + config.lock_timeout):
+        cursors = [maintenance.cursor_of(path)[1] for path in backups.kept(config) if _is_good(config, path)]
+        oldest = min((cursor[1] for cursor in cursors if cursor), default="")
+        names = journal.segments(config)
+        gone = [name for name in names if name < oldest]
+        if not gone:
+            return discarded
+        needed = blobs_of(config, names[len(gone)], names[-1])
+        unneeded = blobs_of(config, gone[0], gone[-1]) - needed
+        for path in [*(os.path.join(config.raw_dir, name) for name in gone), *(os.path.join(config.blobs_dir, digest) for digest in sorted(unneeded))]:
+            try:
+                size = os.lstat(path).st_size
+                os.unlink(path)
+            except FileNotFoundError:
+                continue
+            discarded.bytes += size
+        discarded.segments, discarded.blobs = len(gone), len(unneeded)
+        sync_folder(config.raw_dir)
+    return discarded
+
+
+def blobs_of(config: Config, first: str, last: str) -> set[str]:
+    """The blobs that the operations of these segments name and nothing else does."""
+    end = (last, os.stat(os.path.join(config.raw_dir, last)).st_size)
+    found = set()
+    for _, line in journal.read(config, (first, 0), end):
+        operation = journal.decode(line) if b'"blob"' in line else None
+        data = operation["data"] if operation and operation["op"] in _ONLY_APPLIED else None
+        if isinstance(data, dict) and is_digest(str(data.get("blob"))):
+            found.add(str(data["blob"]))
+    return found
+
+
+# Restore
+
+
+def restore(config: Config, source: str) -> Made:
+    """Put the backup at `source` in place, and apply the journal since. Where there is no journal any more, one begins with it.
+
+    Raises `InvalidInput`, `Conflict` for a backup of another base, `DatabaseTrouble` or `LockTimeout`; then nothing has changed.
+    """
+    if not os.path.isfile(source):
+        raise InvalidInput(f"FROM: there is no file {source}", f"Backups are in {config.backups_dir}")
+    check_place(config.db_path, config.owns_db_folder)
+    make_folder(config.base_dir, may_be_link=True)
+    make_folder(os.path.dirname(config.db_path), may_be_link=not config.owns_db_folder)
+    with Lock(config.db_path + ".lock", time.monotonic() + config.lock_timeout):
+        fresh = config.db_path + ".restore"
+        maintenance.remove(fresh)
+        try:
+            maintenance.copy(source, fresh, time.monotonic() + config.lock_timeout)
+            _settle(config, source, fresh)
+            while _apply_some(config, fresh, None):
+                pass
+            return _swapped_in(config, fresh, source, "aside")
+        finally:
+            maintenance.remove(fresh)
+
+
+def _settle(config: Config, source: str, fresh: str) -> None:
+    """Make the copy of a backup one that this journal can be applied to."""
+    version, cursor = maintenance.cursor_of(fresh)
+    found = maintenance.faults(fresh, 1) if version >= FIRST_VERSION else maintenance.damage(fresh)
+    if found:
+        raise DatabaseTrouble(f"{source} is damaged: {found[0]}", f"Take another backup; they are in {config.backups_dir}")
+    if version >= FIRST_VERSION and belongs(config, fresh):
+        return
+    genesis = journal.genesis(config)
+    is_adopted = version < FIRST_VERSION and os.path.realpath(source) in map(os.path.realpath, backups.snapshots(config))
+    if not is_adopted:
+        if journal.segments(config) and genesis != journal.UNRECORDED:
+            raise Conflict(
+                f"{source} is not a backup of this base: it does not belong to the journal in {config.raw_dir}", "Name the base it was made of: --base-dir."
+            )
+        digest = backups.keep_snapshot(config, source, time.monotonic() + config.lock_timeout)
+        journal.begin(config, stamp(now()), time.monotonic() + config.lock_timeout, digest)
+    if version < FIRST_VERSION:
+        adoption.migrate_copy(config, fresh)
+    elif cursor:
+        maintenance.forget_journal(fresh)

@@ -1,0 +1,78 @@
+"""Operations on hook runs: begun, and finished once with rows and logs."""
+
+import sqlite3
+from collections.abc import Iterable
+from itertools import islice
+
+from telemetry_cli.errors import Conflict, NotFound
+from telemetry_cli.rules import encode
+from telemetry_cli.store import hook_runs, registry
+from telemetry_cli.store.apply.result import Data, Result
+from telemetry_cli.store.features import GIVEN
+
+_STARTED = ("hook", "version", "run_key", "convention", "input_digest", "subjects", "host", "pid", "process_started", "boot_id")
+_FINISHED = ("status", "failure_kind", "exit_code", "duration_ms", "attempts", "oom_retries", "oom_evidence", "rows", "mismatch_count")
+_BATCH = 1000
+#: KiB of pages that a large number of rows may keep in memory, so that their indexes are not written again and again.
+_CACHE_KIB = 64 * 1024
+
+
+def start(db: sqlite3.Connection, operation: Data, data: Data) -> Result:
+    """A hook run that begins; unless its key stands for one already, or a passed one has done the same: `status` tells which."""
+    registry.release(db, str(data["hook"]), int(str(data["version"])))
+    existing = hook_runs.standing_for(db, data)
+    if existing:
+        return existing
+    row = {name: data.get(name) for name in _STARTED}
+    row |= {"id": data["hook_run"], "status": "running", "forced": int(bool(data.get("forced"))), "started_at": operation["at"]}
+    row |= {"actor": operation["actor"], "op_id": operation["op_id"]}
+    db.execute(f"INSERT INTO hook_runs ({','.join(row)}) VALUES ({','.join('?' * len(row))})", tuple(row.values()))
+    return {"status": "running", "id": data["hook_run"]}
+
+
+def finish(db: sqlite3.Connection, operation: Data, data: Data, lines: Iterable[bytes]) -> Result:
+    """The end of a hook run, with its logs and, where it passed, its rows: each line an `id` and its `values`, or a subject that was `given`."""
+    id_ = str(data["hook_run"])
+    run = db.execute("SELECT hook, status, started_at FROM hook_runs WHERE id = ?", (id_,)).fetchone()
+    if run is None:
+        raise NotFound(f"Hook run not found: {id_}")
+    if run[1] != "running":
+        raise Conflict(f"the hook run {id_} has finished already ({run[1]})")
+    row = {name: data[name] for name in _FINISHED if name in data}
+    row |= {"mismatches": encode(data.get("mismatches", [])), "finished_at": max(str(operation["at"]), run[2]), "finish_op_id": operation["op_id"]}
+    db.execute(f"UPDATE hook_runs SET {', '.join(f'{name} = ?' for name in row)} WHERE id = ?", (*row.values(), id_))
+    for log in data.get("logs", []):  # type: ignore[attr-defined]
+        db.execute("INSERT INTO hook_logs (hook_run, attempt, digest, bytes) VALUES (?, ?, ?, ?)", (id_, log["attempt"], log["digest"], log["bytes"]))
+    if data["status"] == "passed":
+        _add_rows(db, run[0], id_, lines)
+    return {"status": data["status"], "id": id_}
+
+
+def _add_rows(db: sqlite3.Connection, hook: str, hook_run: str, lines: Iterable[bytes]) -> None:
+    """The rows of a run; older ones of the same hook about the subjects that it was given are superseded."""
+    db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+    older = db.execute("SELECT 1 FROM features WHERE hook = ? AND superseded_by IS NULL LIMIT 1", (hook,)).fetchone()
+    rest = iter(lines)
+    while batch := list(islice(rest, _BATCH)):
+        # Many rows to a statement: one with a trigger that may abort it costs more to begin than to do.
+        db.execute(
+            "INSERT INTO features (hook, subject_id, hook_run, \"values\") SELECT ?1, value->>'$.id', ?2, value->'$.values' FROM json_each(?3)",
+            (hook, hook_run, _array(line for line in batch if not line.startswith(GIVEN.encode()))),
+        )
+        if older:
+            db.execute(
+                "UPDATE features SET superseded_by = ?2 WHERE hook = ?1 AND superseded_by IS NULL"
+                " AND subject_id IN (SELECT value->>'$.given' FROM json_each(?3))",
+                (hook, hook_run, _array(line for line in batch if line.startswith(GIVEN.encode()))),
+            )
+    if older:
+        db.execute(
+            "UPDATE features SET superseded_by = ?2 WHERE hook = ?1 AND superseded_by IS NULL AND hook_run <> ?2"
+            " AND subject_id IN (SELECT subject_id FROM features WHERE hook_run = ?2)",
+            (hook, hook_run),
+        )
+
+
+def _array(lines: Iterable[bytes]) -> str:
+    """JSON lines as one JSON array."""
+    return f"[{b','.join(lines).decode()}]"

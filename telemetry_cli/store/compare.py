@@ -1,0 +1,53 @@
+"""Two databases that should be the same: one as it is, and one made again from the journal."""
+
+import sqlite3
+from collections.abc import Iterator
+
+from telemetry_cli.store.database import translated
+
+#: What is not made from operations alone: how far each came, what was said of each, and where the words are.
+_NOT_COMPARED = ("journal_cursor", "op_results", "rejected_ops", "schema_migrations")
+_MOST = 10
+
+
+class Difference:
+    """A row that is not the same: its table, its name (event_id, or the key), and what is wrong with it."""
+
+    def __init__(self, table: str, name: str, what: str) -> None:
+        self.table = table
+        self.name = name
+        self.what = what
+
+
+def differences(path: str, again: str) -> list[Difference]:
+    """What differs between the database at `path` and the one made `again`: at most ten rows of each table.
+
+    Raises `DatabaseTrouble`.
+    """
+    with translated(path):
+        db = sqlite3.connect(path, isolation_level=None)
+        try:
+            db.execute("ATTACH ? AS again", (again,))
+            return [difference for table in _tables(db) for difference in _of_table(db, table)]
+        finally:
+            db.close()
+
+
+def _tables(db: sqlite3.Connection) -> list[str]:
+    found = db.execute("SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name")
+    return [name for (name,) in found.fetchall() if name not in _NOT_COMPARED]
+
+
+def _of_table(db: sqlite3.Connection, table: str) -> Iterator[Difference]:
+    columns = db.execute(f"PRAGMA main.table_info({table})").fetchall()
+    names = [column[1] for column in columns]
+    key = [column[1] for column in sorted(columns, key=lambda column: column[5]) if column[5]]
+    name = "event_id" if "event_id" in names else key[0]
+    is_same = " AND ".join(f'ours."{column}" IS made."{column}"' for column in names)
+    joined = " AND ".join(f'ours."{column}" IS made."{column}"' for column in key)
+    for changed in db.execute(f'SELECT ours."{name}" FROM main.{table} AS ours JOIN again.{table} AS made ON {joined} WHERE NOT ({is_same}) LIMIT {_MOST}'):
+        yield Difference(table, str(changed[0]), "is not what the journal says")
+    for one, other, what in (("main", "again", "is not in the journal"), ("again", "main", "is missing")):
+        query = f'SELECT ours."{name}" FROM {one}.{table} AS ours WHERE NOT EXISTS (SELECT 1 FROM {other}.{table} AS made WHERE {joined}) LIMIT {_MOST}'
+        for only in db.execute(query):
+            yield Difference(table, str(only[0]), what)

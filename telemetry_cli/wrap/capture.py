@@ -1,0 +1,99 @@
+"""stderr on its way: passed on as it comes, its end kept."""
+
+import os
+from _thread import allocate_lock, start_new_thread
+from collections.abc import Callable
+from select import POLLIN, POLLOUT, poll
+
+_STDERR = 2
+_BLOCK = 1 << 16
+#: What a pipe can hold at most; so much may have been written by the time that the command ended.
+_LARGEST_PIPE = 1 << 20
+#: More than the tail is kept until it is cleaned: a secret must not lose its beginning to the cut.
+SLACK = 8192
+_LOOK_SECONDS = 0.05
+
+
+class Capture:
+    """A pipe for a command's stderr: what comes is written to our own stderr at once, and the last bytes of it are kept.
+
+    Memory: the tail and some blocks, however much comes.
+    """
+
+    def __init__(self, tail: int) -> None:
+        self._most = tail + SLACK
+        self._source, self.sink = os.pipe()
+        self._waking, self._wake = os.pipe()
+        self._kept: list[bytes] = []
+        self._size = 0
+        self._done = allocate_lock()
+
+    def begin(self) -> None:
+        """Pass on what comes, in a thread. The command holds the other end by now."""
+        os.close(self.sink)
+        self._done.acquire()
+        start_new_thread(self._relay, ())
+
+    def finish(self, give_up: Callable[[], bool]) -> bytes:
+        """What was kept, once all that the command wrote is passed on, or `give_up` says so: whoever reads it may not read on.
+
+        Other processes may hold the pipe still: nobody waits for them, and they find it closed.
+        """
+        os.write(self._wake, b"!")
+        while not self._done.acquire(True, _LOOK_SECONDS) and not give_up():
+            pass
+        return b"".join(self._kept)[-self._most :]
+
+    def _relay(self) -> None:
+        try:
+            self._pass_on()
+        except OSError:
+            pass  # Nobody reads our stderr any more: the command is to find that out as it would without us.
+        finally:
+            os.close(self._source)
+            self._done.release()
+
+    def _pass_on(self) -> None:
+        waiting = poll()
+        waiting.register(self._source, POLLIN)
+        waiting.register(self._waking, POLLIN)
+        while self._waking not in dict(waiting.poll()):
+            block = os.read(self._source, _BLOCK)
+            if not block:
+                return
+            self._take(block)
+        os.set_blocking(self._source, False)
+        left = _LARGEST_PIPE
+        while left > 0:
+            try:
+                block = os.read(self._source, _BLOCK)
+            except BlockingIOError:
+                return
+            if not block:
+                return
+            self._take(block)
+            left -= len(block)
+
+    def _take(self, block: bytes) -> None:
+        self._kept.append(block)
+        self._size += len(block)
+        while self._size - len(self._kept[0]) >= self._most:
+            self._size -= len(self._kept.pop(0))
+        view = memoryview(block)
+        while view:
+            try:
+                view = view[os.write(_STDERR, view) :]
+            except BlockingIOError:
+                ready = poll()
+                ready.register(_STDERR, POLLOUT)
+                ready.poll()
+
+
+def tail(text: str, most: int) -> str:
+    """The last `most` bytes of a cleaned text, from the beginning of a line where there is one in reach."""
+    encoded = text.encode()
+    if len(encoded) <= most:
+        return text
+    cut = encoded[len(encoded) - most :].decode(errors="ignore")
+    first, newline, rest = cut.partition("\n")
+    return rest if newline and len(first) < most // 2 else cut

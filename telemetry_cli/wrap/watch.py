@@ -1,0 +1,193 @@
+"""Watch a command until it ends: signals passed on, a time limit kept, what it used measured."""
+
+import os
+import sys
+import time
+from _signal import (  # type: ignore[import-not-found] # the built-in module has no type stubs; `signal` has, and imports enum
+    ITIMER_REAL,
+    SIGALRM,
+    SIGCHLD,
+    SIGCONT,
+    SIGHUP,
+    SIGINT,
+    SIGKILL,
+    SIGQUIT,
+    SIGSTOP,
+    SIGTERM,
+    SIGTSTP,
+    SIGTTIN,
+    SIGTTOU,
+    SIGWINCH,
+    setitimer,
+    sigpending,
+    sigwait,
+    valid_signals,
+)
+from collections.abc import Sequence
+
+from telemetry_cli.wrap.capture import Capture
+from telemetry_cli.wrap.family import Family
+from telemetry_cli.wrap.spawn import Signals, has_terminal, spawn
+
+#: Seconds between the request to end and the end, on --timeout.
+GRACE_SECONDS = 5.0
+_LOOK_SECONDS = 0.02
+#: ru_maxrss counts kilobytes, on macOS bytes.
+_MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
+_STOPS = (SIGTSTP, SIGTTIN, SIGTTOU)
+#: What a terminal sends to the whole group, and so to the command too.
+_FROM_KEYS = (SIGINT, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU, SIGWINCH, SIGHUP, SIGCONT)
+#: What ends most programs; SIGHUP tells some to read their settings again.
+_REQUESTS = (SIGINT, SIGTERM)
+_TO_GIVE_UP = (*_REQUESTS, SIGHUP, SIGQUIT)
+#: A timer may come a little early, by a clock that is not ours.
+_EARLY_SECONDS = 0.05
+
+
+class Ending:
+    """How a command ended: `code` as a shell returns it, `signal` if one ended it, what it used (seconds, bytes), its last stderr.
+
+    `timed_out`: at the time limit. `cancelled`: the signal by which we were told to end before it did.
+    """
+
+    def __init__(self, code: int, signal: int | None, used: Sequence[float], tail: bytes, *, timed_out: bool, cancelled: int | None) -> None:
+        self.code = code
+        self.signal = signal
+        self.wall, self.user, self.system, self.peak = used
+        self.tail = tail
+        self.timed_out = timed_out
+        self.cancelled = cancelled
+
+
+def run(command: list[bytes], env: dict[bytes, bytes], signals: Signals, timeout: float | None, tail: int | None, mark: bytes | None) -> Ending:
+    """Run a command to its end. `tail`: keep so many bytes of its stderr; `mark`: what its environment tells it by.
+
+    Raises `NotStarted`.
+    """
+    own_group = not has_terminal()
+    capture = _captured(tail) if tail is not None else None
+    begun = time.monotonic()
+    child = spawn(command, env, signals, capture.sink if capture else None, own_group=own_group)
+    if capture:
+        capture.begin()
+    watch = _Watch(child, Family(child, mark, own_group=own_group), shares_terminal=not own_group)
+    watch.until_end(begun + timeout if timeout is not None else None)
+    wall = time.monotonic() - begun
+    watch.end_the_rest()
+    kept = capture.finish(lambda: not sigpending().isdisjoint(_TO_GIVE_UP)) if capture else b""
+    code = os.waitstatus_to_exitcode(watch.status)
+    used = (wall, *watch.used)
+    return Ending(128 - code if code < 0 else code, -code if code < 0 else None, used, kept, timed_out=watch.timed_out, cancelled=watch.cancelled(code))
+
+
+def _captured(tail: int) -> Capture | None:
+    """A capture, or none where there are no descriptors left for one: the command matters more."""
+    try:
+        return Capture(tail)
+    except OSError:
+        return None
+
+
+class _Watch:
+    """What is known of a command that runs; `status` as wait(2) gives it, `used`: seconds of user and system time, bytes of memory."""
+
+    def __init__(self, child: int, family: Family, *, shares_terminal: bool) -> None:
+        self._child = child
+        self._family = family
+        self._shares_terminal = shares_terminal
+        self._asked_to_stop = False
+        self._told: int | None = None
+        self._heard: int | None = None
+        self.timed_out = False
+        self.status = 0
+        self.used = (0.0, 0.0, 0)
+
+    def until_end(self, deadline: float | None) -> None:
+        """Take one signal after the other until the command has ended."""
+        deadlines = [deadline, deadline + GRACE_SECONDS] if deadline is not None else []
+        while not self._has_ended():
+            if deadlines:
+                left = deadlines[0] - time.monotonic()
+                if left <= 0:
+                    self._out_of_time(is_first=deadlines.pop(0) == deadline)
+                    continue
+                setitimer(ITIMER_REAL, left)
+            number, sender = _next_signal()
+            if number == SIGALRM and deadlines and (sender == _SYSTEM or (sender is None and time.monotonic() > deadlines[0] - _EARLY_SECONDS)):
+                continue
+            if number != SIGCHLD:
+                self._take(number, sender)
+
+    def _has_ended(self) -> bool:
+        """Collect whoever has ended: the command, and, as the first process of a container, what else is left to us."""
+        while True:
+            try:
+                pid, status, usage = os.wait4(-1, os.WNOHANG | os.WUNTRACED)
+            except ChildProcessError:
+                return True
+            if not pid:
+                return False
+            if pid != self._child:
+                continue
+            if not os.WIFSTOPPED(status):
+                self.status, self.used = status, (usage.ru_utime, usage.ru_stime, usage.ru_maxrss * _MAXRSS_UNIT)
+                return True
+            self._stopped(os.WSTOPSIG(status))
+
+    def _take(self, number: int, sender: int | None) -> None:
+        """Pass a signal on, unless it has reached the command without us, or comes from there."""
+        typed = self._shares_terminal and (sender == _SYSTEM or (sender is None and number in _FROM_KEYS))
+        if number in _REQUESTS and not typed:
+            self._told = number
+        elif number in _TO_GIVE_UP:
+            self._heard = number
+        if number in (*_STOPS, SIGCONT):
+            self._asked_to_stop = number != SIGCONT
+        if not typed and not (sender and self._shares_terminal and self._family.holds(sender)):
+            self._family.send(number)
+
+    def _stopped(self, number: int) -> None:
+        """The command was stopped by a key, or because it wanted to use the terminal from behind: whoever waits for us must see that.
+
+        Stopped otherwise, it may go on without us being told: we stay awake for that.
+        """
+        if number in _STOPS and (self._shares_terminal or self._asked_to_stop):
+            self._asked_to_stop = False
+            os.kill(os.getpid(), SIGSTOP)
+            self._family.send(SIGCONT)
+
+    def _out_of_time(self, *, is_first: bool) -> None:
+        self.timed_out = True
+        self._family.send_all(SIGTERM if is_first else SIGKILL)
+
+    def end_the_rest(self) -> None:
+        """After a time limit or a request to end, nothing of the command stays behind."""
+        if not self.timed_out and self._told is None:
+            return
+        if self._shares_terminal and not self.timed_out:
+            self._family.send_all(self._told or SIGTERM)  # So far only the command itself has had it.
+        deadline = time.monotonic() + GRACE_SECONDS
+        while self._family.is_left() and time.monotonic() < deadline:
+            self._has_ended()
+            time.sleep(_LOOK_SECONDS)
+        self._family.send_all(SIGKILL)
+
+    def cancelled(self, code: int) -> int | None:
+        """The signal by which we were told to end; one from the keyboard, or SIGHUP, only where the command did not end well after all."""
+        return self._told or (self._heard if code else None)
+
+
+#: The sender of a signal that no process sent.
+_SYSTEM = 0
+#: The sender of a signal that came from a process which cannot be seen from here.
+_OUTSIDE = -1
+
+
+def _next_signal() -> tuple[int, int | None]:
+    """Wait for a signal: its number and its sender; None where the platform does not tell."""
+    try:
+        from _signal import sigwaitinfo
+    except ImportError:
+        return sigwait(valid_signals()), None
+    found = sigwaitinfo(valid_signals())
+    return found.si_signo, (found.si_pid or _OUTSIDE) if found.si_code <= 0 else _SYSTEM

@@ -1,0 +1,49 @@
+"""What must hold of a base after whatever happened to a command: looked at in this process, for there are thousands of bases to look at."""
+
+import sqlite3
+from pathlib import Path
+
+from bases import AT, is_free
+
+from telemetry_cli import recorder
+from telemetry_cli.config import Config
+from telemetry_cli.store.migrate import CURRENT_VERSION
+
+#: A question that gives one value, and the answers that are right.
+Fact = tuple[str, tuple[object, ...]]
+
+
+def wrong_after(base: Path, facts: list[Fact]) -> str:
+    """Record another run, as the next command would, and return what is wrong then; empty when nothing is."""
+    config = Config(base_dir=str(base))
+    next_run = {
+        "schema_version": CURRENT_VERSION,
+        "event_id": "next",
+        "run_id": "next",
+        "agent_name": "a",
+        "job_type": "j",
+        "status": "running",
+        "start_time": AT,
+    }
+    outcome = recorder.record(config, "run.create", next_run, AT)
+    # On a busy machine a backlog may be more than a command on the fast path applies.
+    trouble = recorder.catch_up(config) if outcome.buffered else None
+    if trouble:
+        return f"the next record is buffered: {trouble}"
+    for lock in (base / "raw" / ".lock", Path(f"{config.db_path}.lock")):
+        if not is_free(lock):
+            return f"{lock} is held"
+    db = sqlite3.connect(config.db_path)
+    try:
+        found = db.execute("PRAGMA integrity_check").fetchone()[0]
+        if found != "ok":
+            return f"integrity_check: {found}"
+        for query, answers in [*facts, ("SELECT count(*) FROM agent_runs WHERE event_id = 'next'", (1,))]:
+            answer = db.execute(query).fetchone()[0]
+            if answer not in answers:
+                return f"{query}: {answer!r}, not one of {answers!r}"
+    except sqlite3.DatabaseError as error:
+        return str(error)
+    finally:
+        db.close()
+    return ""

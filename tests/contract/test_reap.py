@@ -1,0 +1,143 @@
+"""`telemetry run reap`: runs that say running though nobody runs them, and the truth when one is shown."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+import pytest
+from support import Telemetry
+
+GONE = "its process"
+
+
+@pytest.fixture
+def killed(telemetry: Telemetry) -> Telemetry:
+    """A run whose process was killed, as `killed`."""
+    process = telemetry.popen(
+        "run", "exec", "--no-git", "--event-id", "killed", "--", "sh", "-c", "echo ready; sleep 60", stdout=subprocess.PIPE, start_new_session=True
+    )
+    assert process.stdout
+    process.stdout.readline()
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    return telemetry
+
+
+def reaped(telemetry: Telemetry, *options: str) -> list[str]:
+    found: list[dict[str, Any]] = telemetry("run", "reap", *options, "-o", "json").json["reaped"]
+    return [str(one["id"]) for one in found]
+
+
+def test_a_run_whose_process_is_gone_is_ended(killed: Telemetry) -> None:
+    assert GONE in killed("run", "show", "killed").err
+    assert GONE in killed("status").err
+    ran = killed("run", "reap")
+    assert (ran.line.startswith("ended run killed: its process"), ran.err) == (True, "")
+    run = killed.run("killed")
+    assert (run["status"], run["end_time"] is not None) == ("failure", True)
+    assert str(run["error_summary"]).startswith("reaped: its process")
+    assert killed("run", "show", "killed").err == ""
+    assert killed("run", "reap").line == "nothing to end"
+
+
+def test_a_dry_run_changes_nothing(killed: Telemetry) -> None:
+    before = killed.files()
+    assert killed("run", "reap", "--dry-run").line.startswith("would end run killed: its process")
+    assert reaped(killed, "--dry-run") == ["killed"]
+    assert killed.files() == before
+
+
+def test_a_live_one_is_left_alone(telemetry: Telemetry) -> None:
+    with telemetry.popen(
+        "run", "exec", "--no-git", "--event-id", "live", "--", "sh", "-c", "echo ready; read line", stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout
+        process.stdout.readline()
+        assert reaped(telemetry, "--older-than", "0s") == []
+        assert telemetry("run", "show", "live").err == ""
+        process.communicate(b"\n")
+    assert telemetry.run("live")["status"] == "success"
+
+
+def test_runs_without_a_process_only_by_age(telemetry: Telemetry) -> None:
+    telemetry.start("--event-id", "old", "--start-time", "3h")
+    telemetry.start("--event-id", "new")
+    telemetry.start("--event-id", "ended", "--start-time", "3h")
+    telemetry("run", "end", "ended")
+    assert telemetry("run", "show", "old").err == ""
+    assert reaped(telemetry) == []
+    assert reaped(telemetry, "--older-than", "2h") == ["old"]
+    assert [telemetry.run(event)["status"] for event in ("old", "new", "ended")] == ["failure", "running", "success"]
+
+
+@pytest.mark.parametrize("age", ["", "soon", "-1h", "2"])
+def test_an_age_that_is_none(age: str, telemetry: Telemetry) -> None:
+    assert "--older-than" in telemetry("run", "reap", "--older-than", age, code=2).err
+
+
+def test_another_machines_runs_are_left_alone(killed: Telemetry) -> None:
+    killed("run", "update", "killed", "--host", "elsewhere")
+    assert (reaped(killed), killed("run", "show", "killed").err) == ([], "")
+    time.sleep(1.1)
+    assert reaped(killed, "--older-than", "1s") == ["killed"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="boots and process starts by /proc")
+@pytest.mark.parametrize(
+    ("identity", "gone"),
+    [
+        ({}, False),
+        ({"process_started": "1"}, True),
+        ({"boot_id": "earlier/1"}, True),
+        ({"pid": 2**22 + 1}, True),
+        ({"boot_id": None, "process_started": None}, False),
+    ],
+    ids=["itself", "number-reused", "rebooted", "no-such-process", "number-alone"],
+)
+def test_a_process_is_meant_by_its_number_start_and_boot(identity: dict[str, object], gone: bool, telemetry: Telemetry) -> None:
+    """The recorded process is this test's own, one thing about it changed."""
+    from telemetry_cli.discover import processes
+
+    telemetry.start()
+    started, boot = processes.identity(os.getpid())
+    data = {"pid": os.getpid(), "process_started": started, "boot_id": boot} | identity
+    named = {
+        "event_id": "E",
+        "run_id": "R",
+        "agent_name": "a",
+        "job_type": "j",
+        "status": "running",
+        "start_time": "2026-01-01T00:00:00.000Z",
+        "host": os.uname().nodename,
+    }
+    telemetry.append("run.create", "2026-01-01T00:00:00.000Z", **named, **{name: value for name, value in data.items() if value is not None})
+    assert reaped(telemetry) == (["E"] if gone else [])
+
+
+def test_ended_meanwhile_it_keeps_its_end(killed: Telemetry) -> None:
+    killed("run", "end", "killed", "--status", "partial")
+    assert reaped(killed) == []
+    assert killed.run("killed")["status"] == "partial"
+
+
+def test_many_are_ended(telemetry: Telemetry) -> None:
+    telemetry.start("--event-id", "last")
+    for number in range(40):
+        data = {"event_id": f"run-{number}", "run_id": "R", "agent_name": "a", "job_type": "j", "status": "running", "start_time": "2026-01-01T00:00:00.000Z"}
+        telemetry.append("run.create", "2026-01-01T00:00:00.000Z", **data)
+    assert len(reaped(telemetry, "--older-than", "1h")) == 40
+    assert json.loads(telemetry("query", "--status", "running", "--json").out)[0]["event_id"] == "last"
+
+
+def test_disabled_it_does_nothing(killed: Telemetry) -> None:
+    assert killed("run", "reap", env={"TELEMETRY_DISABLED": "1"}).out == ""
+    assert killed.run("killed")["status"] == "running"
+
+
+def test_without_a_base_there_is_nothing_to_end(telemetry: Telemetry) -> None:
+    assert telemetry("run", "reap").line == "nothing to end"
+    assert not telemetry.base.exists()

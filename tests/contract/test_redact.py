@@ -1,0 +1,202 @@
+"""`telemetry redact`: secrets in what was stored before, found and taken out, and nothing lost on the way."""
+
+import re
+import shutil
+import sqlite3
+import subprocess
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bases import append, assert_sound, create, ids, journal_lines, operation
+from support import PROGRAM, Telemetry
+
+from telemetry_cli.journal import decode, encode
+
+TOKEN = "ghp_" + "a1B2" * 9
+PASSWORD = "pr3ci0us"
+
+
+@pytest.fixture
+def stained(telemetry: Telemetry) -> Telemetry:
+    """A base of an earlier time: secrets in the journal, the database, a backup, the buffer, a blob and a damaged line."""
+    telemetry.start("--event-id", "clean")
+    append(telemetry, create(1, "one", input_summary=f"use {TOKEN} now", metrics={"password": PASSWORD, "n": 1}))
+    append(telemetry, encode(operation("run.end", 2, run="one", status="failure", error_details=f"TOKEN={PASSWORD}\nnext")))
+    append(telemetry, encode(operation("run.event", 3, run="one", event_type="step", payload=[f"https://u:{PASSWORD}@h/x"])))
+    telemetry("query")
+    (telemetry.base / "backups").mkdir(mode=0o700)
+    shutil.copy(telemetry.database, telemetry.base / "backups" / "first.sqlite")
+    append(telemetry, create(5, "three", item_name=TOKEN))
+    append(telemetry, b'{"v":1,"damaged":"' + TOKEN.encode() + b'"}\n')
+    telemetry("query")
+    telemetry.buffer.mkdir(mode=0o700)
+    (telemetry.buffer / f"{6:032x}.ndjson").write_bytes(create(6, "four", product=f"password={PASSWORD}"))
+    return telemetry
+
+
+def hits(telemetry: Telemetry) -> list[str]:
+    needles = (TOKEN.encode(), PASSWORD.encode())
+    return sorted(
+        str(path.relative_to(telemetry.base)) for path in telemetry.base.rglob("*") if path.is_file() and any(needle in path.read_bytes() for needle in needles)
+    )
+
+
+def scanned(telemetry: Telemetry) -> set[tuple[str, str]]:
+    found: list[dict[str, Any]] = telemetry("redact", "--scan", "--json", code=None).json["findings"]
+    return {(one["where"], one["rule"]) for one in found}
+
+
+def rows(path: Path) -> list[Any]:
+    """What a database says, besides what was written while it was made."""
+    db = sqlite3.connect(path)
+    try:
+        return [db.execute(f"SELECT * FROM {table} ORDER BY 1").fetchall() for table in ("agent_runs", "run_events", "run_commits", "op_results")]
+    finally:
+        db.close()
+
+
+def test_scan_says_where_and_changes_nothing(stained: Telemetry) -> None:
+    before = stained.files()
+    ran = stained("redact", "--scan", code=1)
+    assert stained.files() == before
+    assert (TOKEN in ran.out + ran.err, PASSWORD in ran.out + ran.err) == (False, False)
+    assert scanned(stained) >= {(where, "github") for where in ("journal", "database", "backup")} | {("buffer", "assignment"), ("journal", "named")}
+
+
+def test_fix_takes_everything_out(stained: Telemetry) -> None:
+    assert len(hits(stained)) == 4
+    ran = stained("redact", "--fix")
+    assert (hits(stained), scanned(stained), TOKEN in ran.out) == ([], set(), False)
+    assert ids(stained) == ["clean", "four", "one", "three"]
+    run = stained.run("one")
+    assert (run["input_summary"], run["metrics_json"], run["error_details"]) == (
+        "use [redacted] now",
+        {"password": "[redacted]", "n": 1},
+        "TOKEN=[redacted]\nnext",
+    )
+    assert run["events"][0]["payload_json"] == ["https://[redacted]@h/x"]
+    assert stained.run("four")["product"] == "password=[redacted]"
+    assert_sound(stained)
+    assert sorted(path.name for path in stained.base.rglob("*") if path.is_file()) == sorted(
+        [".lock", "first.sqlite", "telemetry.sqlite", "telemetry.sqlite.lock", *(path.name for path in stained.raw.glob("ops_*"))]
+    )
+    assert stained("redact", "--scan").line == "found: no secrets"
+    assert stained("redact", "--fix").line == "taken out: no secrets"
+
+
+def test_a_rebuild_agrees_with_the_database_and_new_runs_go_on(stained: Telemetry) -> None:
+    stained("redact", "--fix")
+    fixed = rows(stained.database)
+    stained.start("--event-id", "later")
+    stained("db", "rebuild")
+    assert rows(stained.database)[0][: len(fixed[0])] == fixed[0]
+    assert "later" in ids(stained)
+
+
+def test_the_backup_goes_on_from_where_it_stood(stained: Telemetry) -> None:
+    stained("redact", "--fix")
+    backup = stained.base / "backups" / "first.sqlite"
+    assert {row[1] for row in rows(backup)[0]} == {"clean", "one"}
+    stained("query")
+    after = rows(stained.database)[0]
+    shutil.copy(backup, stained.database)
+    assert ids(stained) == ["clean", "four", "one", "three"]
+    assert rows(stained.database)[0] == after
+
+
+def test_every_line_of_the_journal_is_whole_but_the_damaged_one(stained: Telemetry) -> None:
+    before = [decode(line) for line in journal_lines(stained)]
+    stained("redact", "--fix")
+    after = [decode(line) for line in journal_lines(stained)]
+    assert [found is None for found in before] == [found is None for found in after][: len(before)]
+    assert [found["op_id"] for found in before if found] == [found["op_id"] for found in after if found][: len([found for found in before if found])]
+
+
+def test_a_blob_gets_another_digest(stained: Telemetry) -> None:
+    content = f'{{"note": "{TOKEN}"}}\nplain\n'.encode()
+    digest = sha256(content).hexdigest()
+    (stained.base / "blobs").mkdir(mode=0o700)
+    (stained.base / "blobs" / digest).write_bytes(content)
+    append(stained, encode(operation("run.event", 9, run="one", event_type="with-blob", blob=digest)))
+    stained("query")
+    stained("redact", "--fix")
+    (kept,) = (stained.base / "blobs").iterdir()
+    assert kept.read_bytes() == b'{"note":"[redacted]"}\nplain\n'
+    assert kept.name == sha256(kept.read_bytes()).hexdigest()
+    assert [found["data"]["blob"] for found in map(decode, journal_lines(stained)) if found and "blob" in found["data"]] == [kept.name]  # type: ignore[index,operator]
+
+
+def test_a_blob_that_no_operation_names_is_left_and_told(stained: Telemetry) -> None:
+    content = f"echo {TOKEN}\n".encode()
+    (stained.base / "blobs").mkdir(mode=0o700)
+    (stained.base / "blobs" / sha256(content).hexdigest()).write_bytes(content)
+    left = stained("redact", "--fix", "--json", code=1).json["left"]
+    assert [(one["where"], one["rule"]) for one in left] == [("blob", "github")]
+
+
+def test_what_was_put_aside_is_told(stained: Telemetry) -> None:
+    shutil.copy(stained.database, f"{stained.database}.aside-1")
+    ran = stained("redact", "--fix", code=1)
+    assert ("aside" in ran.out, "delete it" in ran.err) == (True, True)
+
+
+def test_a_journal_that_does_not_go_back_to_the_beginning_is_left_alone(stained: Telemetry) -> None:
+    segment = min(stained.raw.glob("ops_*"))
+    lines = segment.read_bytes().splitlines(keepends=True)
+    header = decode(lines[0])
+    assert header
+    segment.write_bytes(
+        encode({**{name: value for name, value in header.items() if name != "v"}, "data": {"journal_id": header["data"]["journal_id"], "genesis": "0" * 64}})
+        + b"".join(lines[1:])
+    )  # type: ignore[index]
+    before = stained.files()
+    stained("redact", "--fix", code=1)
+    assert stained.files() == before
+
+
+@pytest.mark.parametrize("argv", [(), ("--scan", "--fix")])
+def test_one_of_the_two_is_needed(argv: tuple[str, ...], telemetry: Telemetry) -> None:
+    assert "--scan" in telemetry("redact", *argv, code=2).err
+
+
+def test_without_a_base_there_is_nothing(telemetry: Telemetry) -> None:
+    assert telemetry("redact", "--scan").line == "found: no secrets"
+    assert telemetry("redact", "--fix").line == "taken out: no secrets"
+    assert not telemetry.base.exists()
+
+
+CALLS = ("openat", "write", "fsync", "fdatasync", "rename", "unlink", "mkdir", "rmdir", "pwrite64", "ftruncate")
+
+
+@pytest.mark.heavy
+@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
+def test_killed_at_any_call_it_loses_nothing_and_can_be_run_again(stained: Telemetry) -> None:
+    if subprocess.run(["strace", "-f", "true"], capture_output=True).returncode:
+        pytest.skip("strace may not trace here")
+    beginning, log = stained.home / "beginning", stained.home / "calls"
+    shutil.copytree(stained.base, beginning)
+    expected = sorted(["clean", "one", "three", "four"])
+
+    def fix(*options: str) -> int:
+        command = ["strace", "-f", "-qq", "-o", str(log), "-e", f"trace={','.join(CALLS)}", *options, str(PROGRAM), "redact", "--fix"]
+        return subprocess.run(command, env=stained.env, cwd=stained.cwd, capture_output=True, timeout=120).returncode
+
+    assert fix() == 0
+    base = str(stained.base)
+    calls = [line for line in log.read_text().splitlines() if base in line or not line.partition(" ")[2].lstrip().startswith("openat")]
+    counts = {call: len(re.findall(rf"^\d+ +{call}\(", "\n".join(calls), re.MULTILINE)) for call in CALLS}
+    points = [(call, n) for call, count in counts.items() for n in range(1, count + 1)]
+    every = max(1, len(points) // 40)
+    killed = 0
+    for call, n in points[::every]:
+        shutil.rmtree(stained.base)
+        shutil.copytree(beginning, stained.base)
+        killed += fix("-e", f"inject={call}:signal=SIGKILL:when={n}") != 0
+        new = stained.start("--event-id", "new")
+        assert new == "new"
+        stained("redact", "--fix")
+        assert (hits(stained), ids(stained)) == ([], sorted([*expected, "new"])), (call, n)
+        assert_sound(stained)
+    assert killed > 10

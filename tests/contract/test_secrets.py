@@ -1,0 +1,145 @@
+"""Secrets never get anywhere: by grep over everything that is kept, and over what is said (promise 22)."""
+
+import json
+import sys
+
+import pytest
+from support import Git, Ran, Telemetry
+from test_secret_shapes import JWT, filled
+
+#: Twenty shapes: the secret's telling part, and the text it stands in.
+SECRETS = {
+    "aws": ("AKIA" + filled(16, "QRSTUVWX234567AB"), "{}"), "aws-secret": (filled(40), "AWS_SECRET_ACCESS_KEY={}"), "github": ("ghp_" + filled(36), "{}"),
+    "github-pat": ("github_pat_" + filled(60), "{}"), "gitlab": ("glpat-" + filled(20), "{}"), "slack": ("xoxb-123456789012-" + filled(24), "{}"), "stripe": ("sk_live_" + filled(24), "{}"),
+    "google": ("AIza" + filled(35), "{}"), "npm": ("npm_" + filled(36), "{}"), "pypi": ("pypi-AgEI" + filled(60), "{}"), "model": ("sk-ant-api03-" + filled(60), "{}"), "jwt": (JWT, "{}"),
+    "url": ("s3cr3tpassw0rd", "postgres://ada:{}@db/x"), "url-token": ("tok3n0123456789", "https://{}@example.org/r.git"), "query": ("sig0123456789", "https://example.org/?sig={}"),
+    "option": ("0ptionpassw0rd", "tool --password {}"), "assignment": ("assignedpassw0rd", "TOKEN={}"), "header": ("header0123456789", "Authorization: Bearer {}"),
+    "private-key": (filled(64), "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----"), "sendgrid": ("SG." + filled(22) + "." + filled(43), "{}"),
+}  # fmt: skip
+
+
+def leaks(telemetry: Telemetry, secret: str, *ran: Ran) -> list[str]:
+    """Where a secret is found: files below the base, and what was said."""
+    needle = secret.encode()
+    found = [str(path) for path in telemetry.base.rglob("*") if path.is_file() and needle in path.read_bytes()]
+    return found + [f"stderr: {one.err}" for one in ran if secret in one.err]
+
+
+#: All in one text, and some at a time, so that none is found only because of another.
+NAMES = list(SECRETS)
+ALL_AND_SOME = [pytest.param(NAMES, id="all"), *(pytest.param(NAMES[n::5], id=f"some{n}", marks=pytest.mark.heavy) for n in range(5))]
+
+
+@pytest.mark.parametrize("names", ALL_AND_SOME)
+def test_no_secret_is_written_or_said(names: list[str], telemetry: Telemetry) -> None:
+    secrets = [SECRETS[name][0] for name in names]
+    text = "\n".join(shape.format(secret) for secret, shape in map(SECRETS.__getitem__, names))
+    document = json.dumps({"note": text, "deep": [{"x": text}]})
+    ran = [
+        telemetry(
+            "run", "start", "--agent-name", "a", "--job-type", "j", "--event-id", "E", "--input-summary", text, "--context", document, "--source-ref", text
+        ),
+        telemetry("run", "event", "step", "--run", "E", "--payload", document, "-m", f"k={text}"),
+        telemetry("run", "update", "E", "--item-name", text, "--git-branch", text),
+        telemetry("run", "end", "E", "--status", "failure", "--error-summary", text, "--error-details", f"before\n{text}\nafter", "--metrics", document),
+        telemetry("associate-commit", "E", "--commit", "abcdef1", "--no-git", "--author", text),
+        telemetry("run", "exec", "--no-git", "--", sys.executable, "-c", "import sys; sys.exit(3)", text, code=3),
+        telemetry("run", "exec", "--no-git", "--no-capture", "--", "sh", "-c", 'exit 3 # "$1"', "x", text, code=3),
+    ]
+    output = telemetry(
+        "run",
+        "exec",
+        "--no-git",
+        "--",
+        sys.executable,
+        "-c",
+        "import os, sys; sys.stderr.write(os.environ['SHOWN']); sys.exit(3)",
+        env={"SHOWN": f"failed\n{text}\n"},
+        code=3,
+    )
+    assert all(secret in output.err for secret in secrets), "the command's own stderr is its own"
+    assert "[redacted]" in telemetry.run("@last")["error_details"]
+    assert [leak for secret in secrets for leak in leaks(telemetry, secret, *ran)] == []
+    shown = [telemetry(*reads).out for reads in (("run", "show", "E", "--json"), ("query", "--json"), ("query", "-o", "csv"), ("run", "events", "E", "--json"))]
+    assert [secret for secret in secrets for out in shown if secret in out] == []
+
+
+@pytest.mark.parametrize("names", ALL_AND_SOME)
+def test_no_secret_waits_in_the_buffer_or_is_said_with_an_error(names: list[str], telemetry: Telemetry) -> None:
+    secrets = [SECRETS[name][0] for name in names]
+    text = "\n".join(shape.format(secret) for secret, shape in map(SECRETS.__getitem__, names))
+    telemetry.base.mkdir()
+    (telemetry.base / "raw").write_text("in the way")
+    ran = telemetry("run", "start", "--agent-name", "a", "--job-type", "j", "--input-summary", text, code=None)
+    said = [
+        telemetry("run", "start", "--agent-name", "a", "--job-type", "j", "--status", text, code=2),
+        telemetry("run", "update", "E", "--items-failed", text, code=2),
+    ]
+    nowhere = telemetry("run", "start", "--agent-name", "a", "--job-type", "j", "--input-summary", text, env={"TELEMETRY_BASE_DIR": "/dev/null/x"}, code=75)
+    assert [leak for secret in secrets for leak in leaks(telemetry, secret, ran, nowhere, *said)] == []
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        ("run", "start", "--agent-name", "a", "--job-type", "j", "--event-id"),
+        ("run", "end"),
+        ("run", "event", "x", "--run"),
+        ("run", "start", "--agent-name", "a", "--job-type", "j", "--parent"),
+    ],
+)
+def test_an_id_that_is_a_secret_is_refused_without_saying_it(option: tuple[str, ...], telemetry: Telemetry) -> None:
+    telemetry.start()
+    before = telemetry.files()
+    secret = "ghp_" + filled(36)
+    ran = telemetry(*option, secret, code=2)
+    assert (leaks(telemetry, secret, ran), telemetry.files()) == ([], before)
+
+
+def test_secrets_of_the_environment_are_known_by_their_values(telemetry: Telemetry) -> None:
+    env = {"DEPLOY_TOKEN": "a0b1c2d3e4f5", "DB_PASSWORD": "correct-horse-battery-staple"}
+    ran = telemetry("run", "exec", "--no-git", "--", "sh", "-c", 'echo "using $DEPLOY_TOKEN and $DB_PASSWORD" >&2; exit 1', env=env, code=1)
+    assert all(value in ran.err for value in env.values())
+    assert telemetry.run("@last")["error_details"] == "using [redacted] and [redacted]\n"
+    assert [leaks(telemetry, value) for value in env.values()] == [[], []]
+
+
+def test_what_ci_providers_say_is_cleaned_too(telemetry: Telemetry) -> None:
+    env = {
+        "JENKINS_URL": "https://ci/",
+        "JOB_NAME": "shop",
+        "GIT_URL": "https://ada:s3cr3tpw@example.org/r.git",
+        "BUILD_URL": "https://ci/?token=t0k3nt0k3n",
+        "GIT_BRANCH": "TOKEN=abc9abc9",
+    }
+    telemetry("run", "start", "--no-git", env=env)
+    assert [leaks(telemetry, secret) for secret in ("s3cr3tpw", "t0k3nt0k3n", "abc9abc9")] == [[], [], []]
+    assert telemetry.run("@last")["git_repo"] == "https://example.org/r.git"
+
+
+def test_a_remote_in_a_repository(telemetry: Telemetry) -> None:
+    git = Git(telemetry.cwd, telemetry.home)
+    git("init", "--quiet", "--initial-branch=main")
+    git("remote", "add", "origin", "https://ada:s3cr3tpw@example.org/r.git")
+    git.commit()
+    telemetry("run", "exec", "--", "true")
+    telemetry("associate-commit", "@last")
+    assert leaks(telemetry, "s3cr3tpw") == []
+
+
+def test_own_rules_of_the_config_file(telemetry: Telemetry) -> None:
+    (telemetry.home / ".config" / "telemetry").mkdir(parents=True)
+    (telemetry.home / ".config" / "telemetry" / "config.toml").write_text("[redact]\nticket = 'TCK-[0-9]{4,}'\n")
+    ran = telemetry("run", "start", "--agent-name", "a", "--job-type", "j", "--event-id", "E", "--input-summary", "see TCK-12345")
+    said = telemetry("run", "end", "TCK-99999", code=3)
+    assert (telemetry.run("E")["input_summary"], leaks(telemetry, "TCK-12345", ran), "TCK-99999" in said.err) == ("see [redacted]", [], False)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"), [("[redact]\nmine = '('", "mine"), ("[redact]\nmine = 1", "redact"), ("redact = 'x'", "redact"), ("[redact]\nmine = ''", "redact")]
+)
+def test_a_rule_of_ones_own_that_is_none_is_named_and_nothing_is_written(text: str, says: str, telemetry: Telemetry) -> None:
+    (telemetry.home / ".config" / "telemetry").mkdir(parents=True)
+    (telemetry.home / ".config" / "telemetry" / "config.toml").write_text(text)
+    assert says in telemetry("run", "start", "--agent-name", "a", "--job-type", "j", code=2).err
+    assert not list(telemetry.base.rglob("ops_*"))

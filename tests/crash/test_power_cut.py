@@ -1,0 +1,144 @@
+"""Power cuts at every point of every kind of write: what was acknowledged is there after the next command, once.
+
+The commands run under strace as installed; the images of the disk are brought up in this process, thousands of them.
+`TELEMETRY_TESTS_LONG=1` makes twenty times as many.
+"""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import platforms
+import power
+import pytest
+from aftermath import Fact, wrong_after
+from bases import NAMED, START
+from support import PROGRAM, Telemetry
+from tracing import needs_strace
+
+pytestmark = [pytest.mark.heavy, needs_strace]
+
+IMAGES = 2000 * (20 if os.environ.get("TELEMETRY_TESTS_LONG") else 1)
+
+#: A command, and what is asked of the database: its answer before, and after the command was acknowledged.
+Seen = Callable[[str, object], None]
+Step = tuple[tuple[str, ...], str, object, object]
+
+
+def _runs(name: str) -> str:
+    return f"SELECT count(*) FROM agent_runs WHERE event_id = '{name}'"
+
+
+def _nothing(telemetry: Telemetry) -> None: ...
+
+
+def _parent(telemetry: Telemetry) -> None:
+    for name in ("run-1", "run-2"):
+        telemetry(*START, "--event-id", name)
+
+
+def _old_runs(telemetry: Telemetry) -> None:
+    for name in ("old-1", "old-2"):
+        telemetry("run", "start", *NAMED, "--event-id", name, "--no-git", "--start-time", "2025-01-01T00:00:00Z", "--status", "success")
+
+
+def _platform(telemetry: Telemetry) -> None:
+    platforms.make(telemetry.database, 6)
+
+
+STARTS: list[Step] = [((*START, "--event-id", name), _runs(name), 0, 1) for name in ("first-run", "second-run")]
+KINDS: dict[str, tuple[Callable[[Telemetry], None], list[Step]]] = {
+    "first use": (_nothing, STARTS),
+    "start": (_parent, STARTS),
+    "end": (_parent, [(("run", "end", name), f"SELECT status FROM agent_runs WHERE event_id = '{name}'", "running", "success") for name in ("run-1", "run-2")]),
+    "update": (_parent, [(("run", "update", "run-1", "--product", "p"), "SELECT product FROM agent_runs WHERE event_id = 'run-1'", None, "p")]),
+    "event": (
+        _parent,
+        [(("run", "event", name, "--run", "run-1"), f"SELECT count(*) FROM run_events WHERE event_type = '{name}'", 0, 1) for name in ("a", "b")],
+    ),
+    "associate": (_parent, [(("associate-commit", "run-1", "--commit", "abcdef1", "--no-git"), "SELECT count(*) FROM run_commits", 0, 1)]),
+    "prune": (_old_runs, [(("db", "prune", "--older-than", "1d"), "SELECT count(*) FROM agent_runs WHERE event_id LIKE 'old-%'", 2, 0)]),
+    "migration": (_platform, STARTS),
+}
+
+
+@pytest.fixture
+def memory() -> Iterator[Path]:
+    """A folder that is not on a disk, where there is one."""
+    folder = Path(tempfile.mkdtemp(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None))
+    yield folder
+    shutil.rmtree(folder)
+
+
+def _traced(telemetry: Telemetry, steps: list[Step]) -> tuple[power.Disk, list[int]]:
+    """Run the commands under strace. Returns their effects, and how many there were when each was acknowledged."""
+    telemetry.base.mkdir(mode=0o700, exist_ok=True)
+    disk, acknowledged = power.Disk(telemetry.base), []
+    log = telemetry.home / "trace"
+    for argv, *_ in steps:
+        done = subprocess.run(["strace", *power.OPTIONS, "-o", str(log), str(PROGRAM), *argv], env=telemetry.env, cwd=telemetry.cwd, capture_output=True)
+        if done.returncode:
+            pytest.skip(f"strace may not trace here: {done.stderr.decode()}")
+        assert b"buffered" not in done.stderr
+        disk.read(log)
+        acknowledged.append(len(disk.effects))
+    assert len(disk.effects) > 20
+    return disk, acknowledged
+
+
+def _write(folder: Path, base: str, files: dict[str, bytes], folders: set[str]) -> Path:
+    image = folder / "image"
+    shutil.rmtree(image, ignore_errors=True)
+    for path in sorted(folders):
+        (image / os.path.relpath(path, base)).mkdir(parents=True, mode=0o700, exist_ok=True)
+    for path, content in files.items():
+        place = image / os.path.relpath(path, base)
+        place.write_bytes(content)
+        place.chmod(0o600)
+    return image
+
+
+def _failures(disk: power.Disk, acknowledged: list[int], steps: list[Step], folder: Path, always: list[Fact], *, flushes: bool) -> Iterator[str]:
+    seen: set[int] = set()
+    for number, (cut, files, folders) in enumerate(disk.images(IMAGES, seed=7, flushes=flushes)):
+        done = sum(cut >= place for place in acknowledged)
+        image = hash((done, frozenset(files.items()), frozenset(folders)))
+        if image in seen:
+            continue
+        seen.add(image)
+        facts = [(query, (after,) if step < done else (before, after)) for step, (_, query, before, after) in enumerate(steps)]
+        wrong = wrong_after(_write(folder, disk.base, files, folders), [*always, *facts])
+        if wrong:
+            yield f"image {number}, after {cut} of {len(disk.effects)} effects: {wrong}"
+
+
+def _always(kind: str) -> list[Fact]:
+    if kind == "migration":
+        return [("SELECT count(*) FROM agent_runs WHERE op_id = 'legacy'", (3,)), ("SELECT count(*) FROM run_events", (4,))]
+    return [] if kind in ("first use", "prune") else [("SELECT count(*) FROM agent_runs WHERE event_id IN ('run-1', 'run-2')", (2,))]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_power_cut_loses_nothing_that_was_acknowledged(
+    kind: str, telemetry: Telemetry, memory: Path, monkeypatch: pytest.MonkeyPatch, record_property: Seen
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(telemetry.home))
+    prepare, steps = KINDS[kind]
+    prepare(telemetry)
+    disk, acknowledged = _traced(telemetry, steps)
+    assert list(_failures(disk, acknowledged, steps, memory, _always(kind), flushes=True)) == []
+    record_property("seen", f"{IMAGES} images over {len(disk.effects)} effects, 0 lost")
+
+
+def test_without_the_flushes_it_would(telemetry: Telemetry, memory: Path, monkeypatch: pytest.MonkeyPatch, record_property: Seen) -> None:
+    """The control: the same images of a disk to which a flush means nothing must show losses, or the rig sees none."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(telemetry.home))
+    prepare, steps = KINDS["start"]
+    prepare(telemetry)
+    disk, acknowledged = _traced(telemetry, steps)
+    lost = len(list(_failures(disk, acknowledged, steps, memory, _always("start"), flushes=False)))
+    assert lost
+    record_property("seen", f"{lost} different images of {IMAGES} with losses, as there must be")

@@ -1,0 +1,286 @@
+"""Install, uninstall, status: beside whatever stands there, byte for byte back, and proof that a hook fires."""
+
+import os
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+from support import PROGRAM, Git, Telemetry
+
+Repository = Git
+HOOKS = ("post-commit", "post-rewrite", "post-merge")
+#: A hook that notes its arguments and stdin, and ends with 7.
+NOTING = '#!/bin/sh\n{ echo "$(basename "$0") $*"; cat; } >>"$(git rev-parse --git-common-dir)/noted"\nexit 7\n'
+
+
+def folder(repo: Repository) -> Path:
+    return repo.path / ".git" / "hooks"
+
+
+def noted(repo: Repository) -> list[str]:
+    path = repo.path / ".git" / "noted"
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def snapshot(path: Path) -> dict[str, tuple[int, bytes | str]]:
+    """Every name in a folder with its mode and content."""
+    return {
+        name: (stat.S_IMODE(os.lstat(path / name).st_mode), os.readlink(path / name) if (path / name).is_symlink() else (path / name).read_bytes())
+        for name in os.listdir(path)
+    }
+
+
+def statuses(telemetry: Telemetry, repo: Repository, *options: str) -> dict[str, dict[str, object]]:
+    return {row["hook"]: row for row in telemetry("git-hooks", "status", "--json", *options, cwd=repo.path).json}
+
+
+def test_twice_changes_nothing_and_uninstall_leaves_nothing(bare_repository: object, telemetry: Telemetry) -> None:
+    repo = bare_repository()
+    before = snapshot(folder(repo))
+    done = telemetry("git-hooks", "install", "--json", cwd=repo.path).json
+    assert (done["status"], [row["hook"] for row in done["hooks"]]) == ("installed", list(HOOKS))
+    installed = snapshot(folder(repo))
+    assert {name: installed[name][0] for name in HOOKS} == dict.fromkeys(HOOKS, 0o755)
+    again = telemetry("git-hooks", "install", "--json", cwd=repo.path).json
+    assert (again["status"], snapshot(folder(repo))) == ("unchanged", installed)
+    assert telemetry("git-hooks", "uninstall", "--json", cwd=repo.path).json["status"] == "uninstalled"
+    assert snapshot(folder(repo)) == before
+    assert telemetry("git-hooks", "uninstall", "--json", cwd=repo.path).json["status"] == "unchanged"
+
+
+def test_only_some(bare_repository: object, telemetry: Telemetry) -> None:
+    repo = bare_repository()
+    telemetry("git-hooks", "install", "--hooks", "post-commit", "--repo", str(repo.path))
+    assert {name for name in os.listdir(folder(repo)) if not name.endswith(".sample")} == {"post-commit"}
+    assert "'pre-commit' is not one of" in telemetry("git-hooks", "install", "--hooks", "pre-commit", cwd=repo.path, code=2).err
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o700, 0o644])
+def test_an_earlier_hook_runs_first_and_comes_back(mode: int, bare_repository: object, telemetry: Telemetry) -> None:
+    repo = bare_repository()
+    for hook in HOOKS:
+        repo.hook(hook, NOTING, mode=mode)
+    before = snapshot(folder(repo))
+    telemetry("git-hooks", "install", cwd=repo.path)
+    telemetry("git-hooks", "install", cwd=repo.path)
+    telemetry.start("--event-id", "run", cwd=repo.path)
+    old = repo.change()
+    repo("commit", "--quiet", "--amend", "-m", "better")
+    assert repo.runs_of(old) == repo.runs_of("HEAD") == ["run"]
+    new = repo("rev-parse", "HEAD")
+    said = ["post-commit.before-telemetry ", "post-commit.before-telemetry ", "post-rewrite.before-telemetry amend", f"{old} {new}"]
+    # git passes over a hook that is not executable, and so do we.
+    assert noted(repo) == (said if mode & 0o100 else [])
+    telemetry("git-hooks", "uninstall", cwd=repo.path)
+    assert snapshot(folder(repo)) == before
+
+
+def test_its_exit_code_is_ours(bare_repository: object, telemetry: Telemetry) -> None:
+    repo = bare_repository()
+    repo.hook("post-rewrite", NOTING)
+    repo.change()
+    telemetry("git-hooks", "install", cwd=repo.path)
+    for removed in (False, True):
+        env = repo.env | ({"PATH": "/usr/bin:/bin"} if removed else {})
+        if removed:
+            text = (folder(repo) / "post-rewrite").read_text().replace(str(PROGRAM), "/nowhere/telemetry")
+            (folder(repo) / "post-rewrite").write_text(text)
+        done = subprocess.run([folder(repo) / "post-rewrite", "amend"], cwd=repo.path, env=env, input="a\n\nb", capture_output=True, text=True)
+        assert (done.returncode, done.stdout, done.stderr) == (7, "", "")
+        assert noted(repo)[-4:] == ["post-rewrite.before-telemetry amend", "a", "", "b"]
+
+
+@pytest.mark.parametrize("script", ["#!/bin/sh\nexit 3\n", "#!/bin/sh\nexec <&-\nexit 3\n"])
+def test_one_that_does_not_listen_hinders_nothing(script: str, bare_repository: object, telemetry: Telemetry) -> None:
+    repo = bare_repository()
+    repo.hook("post-rewrite", script)
+    telemetry("git-hooks", "install", cwd=repo.path)
+    telemetry.start("--event-id", "run", cwd=repo.path)
+    old = repo.change()
+    telemetry("run", "end", "run")
+    pairs = "".join(f"{number:040x} {number + 1:040x}\n" for number in range(20_000)) + f"{old} {'b' * 40}\n"
+    done = subprocess.run([folder(repo) / "post-rewrite", "rebase"], cwd=repo.path, env=repo.env, input=pairs, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (3, "", "")
+    assert telemetry("query", "--commit", "b" * 40, "-o", "ids").line == "run"
+
+
+def test_an_earlier_hook_that_is_a_link(bare_repository: object, telemetry: Telemetry) -> None:
+    repo = bare_repository()
+    repo.hook("shared", NOTING, "scripts")
+    (folder(repo) / "post-commit").symlink_to("../../scripts/shared")
+    before = snapshot(folder(repo))
+    telemetry("git-hooks", "install", cwd=repo.path)
+    repo.change()
+    assert noted(repo) == ["post-commit.before-telemetry "]
+    telemetry("git-hooks", "uninstall", cwd=repo.path)
+    assert snapshot(folder(repo)) == before
+    assert (repo.path / "scripts/shared").read_text() == NOTING
+
+
+def test_a_hook_that_calls_us_already_is_left_alone(bare_repository: object, telemetry: Telemetry) -> None:
+    repo = bare_repository()
+    snippet = telemetry("git-hooks", "install", "--print", "--hooks", "post-commit", cwd=repo.path).out
+    path = repo.hook("post-commit", f"#!/bin/sh\n{snippet}")
+    done = telemetry("git-hooks", "install", "--json", cwd=repo.path).json
+    assert [row["status"] for row in done["hooks"]] == ["unchanged", "installed", "installed"]
+    assert path.read_text() == f"#!/bin/sh\n{snippet}"
+    telemetry.start("--event-id", "run", cwd=repo.path)
+    repo.change()
+    assert repo.runs_of("HEAD") == ["run"]
+    assert statuses(telemetry, repo)["post-commit"]["fires"] is True
+
+
+def test_print_installs_nothing(bare_repository: object, telemetry: Telemetry) -> None:
+    repo = bare_repository()
+    before = snapshot(folder(repo))
+    out = telemetry("git-hooks", "install", "--print", cwd=repo.path).out
+    assert [f"git-hooks fire {hook}" in out for hook in HOOKS] == [True] * 3
+    assert snapshot(folder(repo)) == before
+
+
+def test_an_edited_hook_is_nobodys_to_overwrite(repo: Repository, telemetry: Telemetry) -> None:
+    path = folder(repo) / "post-merge"
+    path.write_text(path.read_text() + "echo mine\n")
+    before = snapshot(folder(repo))
+    for command in ("install", "uninstall"):
+        assert "edited by hand" in telemetry("git-hooks", command, cwd=repo.path, code=4).err
+        assert snapshot(folder(repo)) == before
+    telemetry("git-hooks", "install", "--force", cwd=repo.path)
+    assert "echo mine" not in path.read_text()
+
+
+def test_two_earlier_hooks_are_one_too_many(repo: Repository, telemetry: Telemetry) -> None:
+    repo.hook("post-commit", "#!/bin/sh\n")
+    repo.hook("post-commit.before-telemetry", "#!/bin/sh\necho older\n")
+    before = snapshot(folder(repo))
+    assert "in the way" in telemetry("git-hooks", "install", cwd=repo.path, code=4).err
+    assert snapshot(folder(repo)) == before
+
+
+def test_global_options_are_kept(bare_repository: object, telemetry: Telemetry, tmp_path: Path) -> None:
+    repo = bare_repository()
+    base = tmp_path / "another base's place"
+    telemetry("--base-dir", str(base), "git-hooks", "install", cwd=repo.path)
+    telemetry("--base-dir", str(base), "run", "start", "--agent-name", "a", "--job-type", "j", "--event-id", "there", cwd=repo.path)
+    sha = repo.change()
+    assert telemetry("--base-dir", str(base), "query", "--commit", sha, "-o", "ids").line == "there"
+    assert not telemetry.base.exists()
+
+
+def test_a_linked_work_tree_shares_the_hooks(bare_repository: object, telemetry: Telemetry, tmp_path: Path) -> None:
+    repo = bare_repository()
+    repo.change()
+    repo("worktree", "add", "--quiet", str(tmp_path / "side"))
+    telemetry("git-hooks", "install", cwd=tmp_path / "side")
+    assert (folder(repo) / "post-commit").is_file()
+    telemetry.start("--event-id", "side", cwd=tmp_path / "side")
+    side = type(repo)(tmp_path / "side", telemetry)
+    side.change()
+    assert side.runs_of("HEAD") == ["side"]
+    assert statuses(telemetry, side)["post-commit"]["fires"] is True
+
+
+@pytest.mark.parametrize("where", [".githooks", "tools/git hooks"])
+def test_hooks_path_inside_the_repository(where: str, bare_repository: object, telemetry: Telemetry) -> None:
+    repo = bare_repository()
+    repo("config", "core.hooksPath", where)
+    telemetry("git-hooks", "install", cwd=repo.path)
+    assert (repo.path / where / "post-commit").is_file()
+    telemetry.start("--event-id", "run", cwd=repo.path)
+    repo.change()
+    assert repo.runs_of("HEAD") == ["run"]
+
+
+def test_hooks_path_outside_the_repository(bare_repository: object, telemetry: Telemetry, tmp_path: Path) -> None:
+    repo = bare_repository()
+    outside = tmp_path / "shared hooks"
+    outside.mkdir()
+    repo("config", "core.hooksPath", str(outside))
+    ran = telemetry("git-hooks", "install", cwd=repo.path, code=4)
+    assert "core.hooksPath" in ran.err
+    assert "git-hooks fire post-commit" in ran.out
+    assert list(outside.iterdir()) == []
+    assert telemetry("git-hooks", "install", "--json", cwd=repo.path, code=4).json["status"] == "refused"
+    # Following the advice works, and is seen to.
+    (outside / "post-commit").write_text("#!/bin/sh\n" + telemetry("git-hooks", "install", "--print", "--hooks", "post-commit", cwd=repo.path).out)
+    (outside / "post-commit").chmod(0o755)
+    telemetry.start("--event-id", "run", cwd=repo.path)
+    repo.change()
+    assert repo.runs_of("HEAD") == ["run"]
+    assert statuses(telemetry, repo)["post-commit"]["fires"] is True
+
+
+def test_a_link_that_leads_out(bare_repository: object, telemetry: Telemetry, tmp_path: Path) -> None:
+    repo = bare_repository()
+    outside = tmp_path / "outside"
+    shutil.move(folder(repo), outside)
+    folder(repo).symlink_to(outside)
+    before = snapshot(outside)
+    telemetry("git-hooks", "install", cwd=repo.path, code=4)
+    assert snapshot(outside) == before
+
+
+@pytest.mark.parametrize("command", ["install", "uninstall", "status"])
+def test_where_there_is_no_repository(command: str, telemetry: Telemetry, make_git: object) -> None:
+    assert "no git repository" in telemetry("git-hooks", command, code=2).err
+    assert "is no folder" in telemetry("git-hooks", command, "--repo", "nowhere", code=2).err
+    bare = make_git("bare", "--bare")
+    assert "bare repository" in telemetry("git-hooks", command, "--repo", str(bare.path), code=2).err
+
+
+# Status
+
+
+def test_status_proves_that_a_hook_fires(bare_repository: object, telemetry: Telemetry) -> None:
+    repo = bare_repository()
+    assert {row["fires"] for row in statuses(telemetry, repo).values()} == {False}
+    telemetry("git-hooks", "install", cwd=repo.path)
+    assert [(row["installed"], row["fires"], row["last_fired"]) for row in statuses(telemetry, repo).values()] == [(True, None, None)] * 3
+    now = {"GIT_COMMITTER_DATE": "", "GIT_AUTHOR_DATE": ""}
+    repo.change(env=now)
+    found = statuses(telemetry, repo)
+    assert [found[hook]["fires"] for hook in HOOKS] == [True, None, None]
+    assert found["post-commit"]["last_fired"] is not None
+    assert "fires" in telemetry("git-hooks", "status", cwd=repo.path).out
+
+
+def test_a_hook_that_was_taken_away_fires_no_more(repo: Repository, telemetry: Telemetry) -> None:
+    repo.change()
+    assert statuses(telemetry, repo)["post-commit"]["fires"] is True
+    telemetry("git-hooks", "uninstall", cwd=repo.path)
+    assert [(row["installed"], row["fires"]) for row in statuses(telemetry, repo).values()] == [(False, False)] * 3
+
+
+@pytest.mark.parametrize("trouble", ["not executable", "gone", "elsewhere"])
+def test_status_proves_that_a_hook_does_not_fire(trouble: str, repo: Repository, telemetry: Telemetry) -> None:
+    path = folder(repo) / "post-commit"
+    if trouble == "not executable":
+        path.chmod(0o644)
+    elif trouble == "gone":
+        path.write_text(path.read_text().replace(str(PROGRAM), "/nowhere/telemetry"))
+    else:
+        repo("config", "core.hooksPath", "elsewhere")
+    os.utime(path, (path.stat().st_mtime - 60,) * 2)
+    repo.change(env={"GIT_COMMITTER_DATE": "", "GIT_AUTHOR_DATE": "", "PATH": "/usr/bin:/bin"})
+    found = statuses(telemetry, repo)["post-commit"]
+    assert found["fires"] is False, found
+    assert found["installed"] is (trouble != "elsewhere")
+
+
+def test_the_mark_stays_small_and_follows_no_link(repo: Repository, telemetry: Telemetry, tmp_path: Path) -> None:
+    repo.change()
+    marks = repo.path / ".git/telemetry"
+    (marks / "fired").write_text("2026-01-01T00:00:00.000Z\tpost-commit\tabc\tno-run\n" * 30_000)
+    repo.change()
+    repo.change()
+    assert sum(path.stat().st_size for path in marks.iterdir()) < 2 << 20
+    assert statuses(telemetry, repo)["post-commit"]["last_fired"] > "2026-02"
+    shutil.rmtree(marks)
+    victim = tmp_path / "victim"
+    victim.write_text("mine\n")
+    marks.mkdir()
+    (marks / "fired").symlink_to(victim)
+    repo.change()
+    assert victim.read_text() == "mine\n"

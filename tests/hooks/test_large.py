@@ -1,0 +1,41 @@
+"""A million rows from one hook: bounded memory, and no writer waits longer than its deadline."""
+
+import os
+import subprocess
+import time
+
+import pytest
+from hooking import Hooks
+
+pytestmark = pytest.mark.heavy
+
+ROWS = 1_000_000
+BODY = r"""
+for line in sys.stdin:
+    sys.stdout.write('{"id": "%s", "score": 0.5, "note": "as good as it gets"}\n' % json.loads(line)["id"])
+"""
+
+
+def test_a_million_rows(hooks: Hooks) -> None:
+    records = hooks.folder / "records"
+    with records.open("w") as file:
+        file.writelines(f'{{"id": "subject-{number:08}"}}\n' for number in range(ROWS))
+    hooks.release("large", BODY, "--timeout", "10m")
+    env = {"TELEMETRY_LOCK_TIMEOUT": "2"}
+    process = hooks.telemetry.popen("hooks", "run", "large", "--input", str(records), stdout=subprocess.DEVNULL, env=env)
+    longest, writes = 0.0, 0
+    while not os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+        begun = time.monotonic()
+        hooks.telemetry.start("--no-git", env=env)
+        longest, writes = max(longest, time.monotonic() - begun), writes + 1
+        time.sleep(0.05)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    assert usage.ru_maxrss < 300 * 1024
+    # The deadline, and what starting a process takes on a busy machine.
+    assert writes > 10 and longest < 2 + 3
+    assert hooks.telemetry("query", "--count").line == str(writes)
+    (run,) = hooks.runs()
+    assert (run["status"], run["rows"]) == ("passed", ROWS)
+    assert hooks.telemetry.sql("SELECT count(*), count(superseded_by) FROM features") == [(ROWS, 0)]

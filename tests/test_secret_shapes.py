@@ -1,0 +1,270 @@
+"""Every rule for secrets takes out what it is for, and nothing of what only looks like it."""
+
+import json
+import string
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from telemetry_cli.errors import InvalidInput
+from telemetry_cli.redact import REDACTED, Redactor, is_secret_name, refuse_secret
+from telemetry_cli.rules import LONGEST_ERROR_DETAILS
+from telemetry_cli.secret_shapes import RULES
+
+LETTERS = string.ascii_letters + string.digits
+
+
+def filled(length: int, alphabet: str = LETTERS) -> str:
+    """Some text that has the shape of a secret."""
+    return "".join(alphabet[(7 * n + 3) % len(alphabet)] for n in range(length))
+
+
+HEX = "0123456789abcdef"
+UPPER = string.ascii_uppercase + "234567"
+JWT = f"eyJ{filled(20)}.eyJ{filled(30)}.{filled(43)}"
+KEY = "-----BEGIN {0}PRIVATE KEY-----\nMIIE{1}\n{1}\n-----END {0}PRIVATE KEY-----"
+
+#: Rule → texts that hold a secret in `«»`.
+HELD: dict[str, list[str]] = {
+    "private-key": ["key: «" + KEY.format("RSA ", filled(64)) + "» end", "«" + KEY.format("", filled(64)) + "»", "«-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl»"],
+    "private-key-end": ["«" + filled(64) + "\n»-----END EC PRIVATE KEY-----"],
+    "age-key": ["«AGE-SECRET-KEY-1" + filled(58, UPPER) + "»"],
+    "aws-access-key": ["id «AKIA" + filled(16, UPPER) + "» x", "«ASIA" + filled(16, UPPER) + "»"],
+    "google-api-key": ["«AIza" + filled(35) + "»"],
+    "google-oauth": ["«ya29." + filled(40) + "»", "«GOCSPX-" + filled(28) + "»"],
+    "azure-secret": ["«abc8Q~" + filled(34) + "»"],
+    "azure-sas": ["https://a.blob.core.windows.net/c?sv=2020&sig=«" + filled(44) + "»"],
+    "digitalocean": ["«dop_v1_" + filled(64, HEX) + "»"],
+    "databricks": ["«dapi" + filled(32, HEX) + "»"],
+    "hashicorp": ["«hvs." + filled(30) + "»", "«" + filled(14) + ".atlasv1." + filled(60) + "»"],
+    "github": [f"«{kind}_{filled(36)}»" for kind in ("ghp", "gho", "ghu", "ghs", "ghr")] + ["«github_pat_" + filled(60) + "»"],
+    "gitlab": ["«glpat-" + filled(20) + "»", "«gldt-" + filled(20) + "»", "«glcbt-64_" + filled(20) + "»"],
+    "atlassian": ["«ATATT3xFfGF0" + filled(80) + "»", "«ATBB" + filled(32) + "»"],
+    "npm": ["//registry.example.org/:_auth «npm_" + filled(36) + "»"],
+    "pypi": ["«pypi-AgEIcHlwaS5vcmc" + filled(60) + "»"],
+    "rubygems": ["«rubygems_" + filled(48, HEX) + "»"],
+    "docker": ["«dckr_pat_" + filled(27) + "»"],
+    "buildkite": ["«bkua_" + filled(40, HEX) + "»"],
+    "circleci": ["«CCIPAT_" + filled(22) + "_" + filled(40, HEX) + "»"],
+    "slack": ["«xoxb-" + "1234567890-1234567890-" + filled(24) + "»", "«xapp-1-" + filled(40, UPPER) + "»"],
+    "slack-webhook": ["https://hooks.slack.com/services/«T0000000/B0000000/" + filled(24) + "»"],
+    "discord-webhook": ["https://discord.com/api/webhooks/123456789012345678/«" + filled(68) + "»"],
+    "stripe": ["«sk_live_" + filled(24) + "»", "«rk_test_" + filled(24) + "»", "«whsec_" + filled(32) + "»"],
+    "model-key": ["«sk-ant-api03-" + filled(60) + "»", "«sk-proj-" + filled(40) + "»", "«sk-" + filled(48) + "»"],
+    "huggingface": ["«hf_" + filled(34) + "»"],
+    "sendgrid": ["«SG." + filled(22) + "." + filled(43) + "»"],
+    "twilio": ["«SK" + filled(32, HEX) + "»"],
+    "mailgun": ["«key-" + filled(32, HEX) + "»"],
+    "telegram": ["bot«123456789:AA" + filled(33) + "»"],
+    "shopify": ["«shpat_" + filled(32, HEX) + "»"],
+    "linear": ["«lin_api_" + filled(40) + "»"],
+    "grafana": ["«glsa_" + filled(32) + "_" + filled(8, HEX) + "»"],
+    "new-relic": ["«NRAK-" + filled(27, UPPER) + "»"],
+    "sentry": ["«sntrys_" + filled(60) + "»"],
+    "planetscale": ["«pscale_tkn_" + filled(43) + "»"],
+    "tailscale": ["«tskey-auth-" + filled(17) + "-" + filled(20) + "»"],
+    "postman": ["«PMAK-" + filled(24, HEX) + "-" + filled(34, HEX) + "»"],
+    "notion": ["«ntn_" + filled(46) + "»"],
+    "supabase": ["«sbp_" + filled(40, HEX) + "»"],
+    "jwt": [f"x «{JWT}» y"],
+    "url-credentials": ["postgres://«ada:s3cr3t»@db:5432/x", "https://«user:p@ss»@example.org/r.git", "redis://«:s3cr3t»@cache", "ssh://«git:pw»@example.org/x", "amqps://«a:b%40»@q/v"],
+    "url-token": ["https://«abcdef012345»@example.org/r.git", "git clone http://«tok»@host/x"],
+    "url-query": ["https://example.org/x?key=«abcdef0123»&y=1", "https://s3/x?X-Amz-Signature=«abcdef0123456789»", "https://m/x?a=1&sig=«abcdefgh»"],
+    "authorization": ["Authorization: Bearer «abc»", "curl -H 'authorization: Basic «dXNlcjpw»'", '"Authorization": "token «abcd»"', "Proxy-Authorization=«s3cr3tvalue»"],
+    "bearer": ["bearer «abcdef0123456789»"],
+    "cookie": ["Cookie: «session=abcdef; x=y»", "set-cookie: «id=a3fWa»"],
+    "assignment": [
+        "TOKEN=«x»", "DB_PASSWORD=«hunter2» make", "export API_KEY=\"«a b»\"", "aws_secret_access_key=«abc/def+ghi»", "?access_token=«abc»&x=1", "clientSecret='«x y»'",
+        "--password=«x»", "-Dtoken=«x»", "PGPASSWORD=«a,b»", "SECRET_KEY=«x»", "Server=s;Password=«x»;Database=d", 'api-key=\\"«x»\\"', "passphrase=«x»", "AccountKey=«abc==»;",
+    ],
+    "assignment-spaced": ["password = «hunter2!»", 'client_secret = "«x y»"', "api_key   =   'v«»'".replace("v«»", "«v»")],
+    "json-pair": ['{"password": "«x»"}', "{'api_key': '«x y»'}", '{\\"token\\": \\"«x»\\"}', '{"clientSecret":"«x»"}'],
+    "password-line": ["password: «swordfish»", "DB_PASSWD: «x!yz»"],
+    "secret-line": ["api_key: «abc123def»", "  token: «a1b2c3d4e5»"],
+    "option": ["mysql --password «x» -h db", "tool --token '«x y»'".replace("«x y»'", "«x»'"), "tool --api-key «abc»", "java -password «x»", "--client-secret «x»"],
+    "curl-user": ["curl -u ada:«s3cr3t» https://example.org", "curl -s --user 'ada:«s3cr3t»' https://x", "wget --user=ada:«x»"],
+    "short-option": ["sshpass -p «x» ssh host", "sshpass -p«x» ssh", "mysql -u root -p«x» db", "redis-cli -a «x» ping", "docker login -u me -p «x» r"],
+    "netrc": ["machine h login ada password «x»"],
+}  # fmt: skip
+
+#: What must stay as it is, to the byte.
+HARMLESS = [
+    "", "make test", "pytest -q tests/test_token.py::test_token", "0123456789abcdef0123456789abcdef01234567", "sha256:" + filled(64, HEX), "550e8400-e29b-41d4-a716-446655440000",
+    "20261120T141516Z-shell-0a1b2c3d", "https://github.com/acme/shop.git", "git@github.com:acme/shop.git", "ssh://git@github.com/acme/shop", "https://example.org/a@b/c?page=2&keyboard=us",
+    "http://localhost:8080/x", "see http://[::1]:8080/ or ada@example.org", "max_tokens=100", "tokens: 4096", "{\"tokens\": 12, \"token_count\": \"3\"}", "prompt_tokens=5 completion_tokens=7",
+    "use --token to authenticate", "the option --password is required", "--password was not given", "Enter password:", "password: required", "invalid token: identifier", "Unexpected token: }",
+    "SyntaxError: Unexpected token < in JSON at position 0", "TOKEN=$TOKEN", "TOKEN=${TOKEN}", "token: ${{ secrets.GITHUB_TOKEN }}", "password=<your password>", "PASSWORD=***", "secret=None",
+    "token = tokenizer.next()", "key=value", "primary_key=id", "sort_key: name", "keyword=x", "monkey=banana", "turkey: 12345678", "secretary: Ada", "passwords are checked", "tokenize=fast",
+    "bearer of bad news", "Bearer authentication is used", "sk-fading-circle", "task-1234567890123456789012345678901234567890-x", "risk-assessment", "disk-usage", "npm_config_registry", "npm_lifecycle_event",
+    "docker run -u 1000:1000 image", "docker run -p 8080:80 image", "mkdir -p a/b", "ssh -p 22 host", "mysql -h db", "curl -o file:x https://example.org", "curl -u ada https://example.org", "hf_hub", "xoxo", "eyJ",
+    "AKIA", "AKIDEXAMPLE", "asian", "SG.1", "dapi", "shpat_", "key-value", "cookie: true", "cookies.txt", "Set-Cookie", "the cookie jar", "authorization: none", "authorization = required", "authorization failed",
+    "-----BEGIN PUBLIC KEY-----\nMIIB\n-----END PUBLIC KEY-----", "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 ada@host", "PRIVATE KEY", "error: missing credential",
+    "pad_token", "FAILED tests/test_auth.py::test_password[wrong] - assert 401 == 200", "E   KeyError: 'api_key'", "TypeError: login() missing 1 required positional argument: 'password'", "10:AA", "12:AAB",
+    "passed=5 failed=0", "compass: north", "pwd", "cd $(pwd)", "echo $PWD", "/home/ada/.ssh/id_rsa", "--keyring x", "--key file.pem", "--max-tokens 100", "--tokenizer fast", "git commit -m 'Rotate the token'",
+    "Secret santa", "2026-11-20T14:15:16.789Z", "feature/password-reset", "v1.2.3-rc.1+build.5", "user@host:~/x$", "wss://example.org/socket", "a:b@c", "C:\\Users\\ada", "PWD=/home/ada OLDPWD=/tmp", "pwd: /srv/x", '{"pwd": "/x", "PWD": "~/y"}', "Error: authorization: permission denied for ada", "cookie: not set here", "file:///home/ada", "GPG_KEY_ID", "100%",
+]  # fmt: skip
+
+
+def test_every_rule_has_its_test() -> None:
+    assert sorted(HELD) == sorted(name for name, _, _ in RULES)
+
+
+@pytest.mark.parametrize(("rule", "text"), [(rule, text) for rule, texts in HELD.items() for text in texts])
+def test_a_secret_is_taken_out(rule: str, text: str) -> None:
+    before, _, rest = text.partition("«")
+    secret, _, after = rest.partition("»")
+    redactor = Redactor({}, {})
+    cleaned = redactor.text(before + secret + after)
+    assert cleaned == before + REDACTED + after
+    assert Redactor({}, {}).text(cleaned) == cleaned
+
+
+@pytest.mark.parametrize(("rule", "text"), [(rule, text) for rule, texts in HELD.items() for text in texts])
+def test_a_rule_takes_it_out_alone(rule: str, text: str) -> None:
+    """Not only because another rule happens to do so."""
+    pattern = next(pattern for name, _, pattern in RULES if name == rule)
+    plain = text.replace("«", "").replace("»", "")
+    assert REDACTED in Redactor({rule: pattern}, {})._substituted(rule, pattern, plain)
+
+
+@pytest.mark.parametrize(("rule", "text"), [(rule, text) for rule, texts in HELD.items() for text in texts])
+def test_json_with_a_secret_is_suspect(rule: str, text: str) -> None:
+    plain = text.replace("«", "").replace("»", "")
+    assert Redactor({}, {}).suspects(json.dumps({"a": [plain]}).encode())
+
+
+@pytest.mark.parametrize("text", HARMLESS)
+def test_what_only_looks_like_a_secret_stays(text: str) -> None:
+    redactor = Redactor({}, {})
+    assert redactor.text(text) == text
+    assert redactor.found == {}
+
+
+@given(st.text(max_size=300))
+def test_cleaning_twice_is_cleaning_once(text: str) -> None:
+    once = Redactor({}, {}).text(text)
+    assert Redactor({}, {}).text(once) == once
+
+
+@given(st.lists(st.sampled_from([text.replace("«", "").replace("»", "") for texts in HELD.values() for text in texts] + HARMLESS[1:]), max_size=5))
+def test_cleaning_several_twice_is_cleaning_once(texts: list[str]) -> None:
+    once = Redactor({}, {}).text("\n".join(texts))
+    assert Redactor({}, {}).text(once) == once
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        "password",
+        "token=",
+        "a.",
+        "://",
+        "-----BEGIN PRIVATE KEY-----",
+        "eyJ",
+        "curl -u ",
+        '="',
+        "key: ",
+        "Authorization: ",
+        "x:y@",
+        "A" * 50,
+        " --token",
+        "sk-",
+        "mysql ",
+    ],
+)
+def test_odd_texts_take_no_long_time(block: str) -> None:
+    text = block * (LONGEST_ERROR_DETAILS // len(block))
+    begun = time.process_time()
+    Redactor({}, {}).text(text)
+    assert time.process_time() - begun < 3
+
+
+# JSON, command lines, the environment, own rules
+
+
+@pytest.mark.parametrize(
+    ("value", "cleaned"),
+    [
+        ({"api_key": "x", "tokens": 4, "n": {"clientSecret": "y"}}, {"api_key": REDACTED, "tokens": 4, "n": {"clientSecret": REDACTED}}),
+        ({"password": ""}, {"password": ""}),
+        ({"PWD": "/home/ada", "DB_PWD": "x1"}, {"PWD": "/home/ada", "DB_PWD": REDACTED}),
+        ({"password": None, "token": True, "secret": 5}, {"password": None, "token": True, "secret": 5}),
+        ({"token": "$TOKEN", "pad_token": "<pad>"}, {"token": "$TOKEN", "pad_token": "<pad>"}),
+        (["mysql", "--password", "to", "-h", "db"], ["mysql", "--password", REDACTED, "-h", "db"]),
+        (["tool", "--password=x", "y"], ["tool", f"--password={REDACTED}", "y"]),
+        (["tool", "--password", "--verbose"], ["tool", "--password", "--verbose"]),
+        (["curl", "-u", "ada:x y", "https://h"], ["curl", "-u", f"ada:{REDACTED} y", "https://h"]),
+        (["sh", "-c", "curl -u ada:x https://h"], ["sh", "-c", f"curl -u ada:{REDACTED} https://h"]),
+        (["mysql", "-px", "db"], ["mysql", f"-p{REDACTED}", "db"]),
+        ([1, None, {"a": ["--token", "t"]}], [1, None, {"a": ["--token", REDACTED]}]),
+        ("TOKEN=x", f"TOKEN={REDACTED}"),
+        ({"ghp_" + filled(36): 1}, {REDACTED: 1}),
+        (5, 5),
+    ],
+)
+def test_json(value: object, cleaned: object) -> None:
+    assert Redactor({}, {}).value(value) == cleaned
+
+
+def test_ids_and_digests_of_an_operation_stay() -> None:
+    data = {"event_id": "TOKEN=x", "run": "TOKEN=x", "commit_hash": filled(40, HEX), "blob": filled(64, HEX), "product": "TOKEN=x"}
+    assert Redactor({}, {}).operation(data) == {**data, "product": f"TOKEN={REDACTED}"}
+
+
+def test_a_longer_text_stays_within_its_bounds() -> None:
+    data = {"agent_name": "pwd=a " * 33, "run_id": "pwd=a " * 42, "error_details": "pwd=a\n" * 10922}
+    cleaned = Redactor({}, {}).operation(data)
+    assert (len(str(cleaned["agent_name"])), len(str(cleaned["run_id"]))) == (200, 255)
+    assert len(str(cleaned["error_details"]).encode()) <= LONGEST_ERROR_DETAILS
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "hidden"),
+    [
+        ("DEPLOY_TOKEN", "a1b2c3d4", True), ("DB_PASSWORD", "correct-horse-battery-staple", True), ("API_KEY", "x1y2z3w4v5", True), ("clientSecret", "q9q9q9q9", True),
+        ("DEPLOY_TOKEN", "short1", False), ("API_TOKEN", "production", False), ("GPG_KEY", "a1b2c3d4e5f6", False), ("TOKEN_FILE", "a1b2c3d4e5", False), ("SECRET", "/run/secrets/x1", False), ("HOME_DIR", "a1b2c3d4", False),
+    ],
+)  # fmt: skip
+def test_values_of_secret_variables_are_taken_out_wherever_they_stand(name: str, value: str, hidden: bool) -> None:
+    redactor = Redactor({}, {name: value})
+    assert redactor.text(f"it is {value}, then") == (f"it is {REDACTED}, then" if hidden else f"it is {value}, then")
+    assert redactor.suspects(f'{{"a": "{value}"}}'.encode()) or not hidden
+
+
+def test_own_rules() -> None:
+    redactor = Redactor({"ticket": r"TCK-(?P<secret>\d+)", "word": "xyzzy"}, {})
+    assert redactor.text("TCK-123 xyzzy TCK-") == f"TCK-{REDACTED} {REDACTED} TCK-"
+    assert redactor.found == {"ticket": 1, "word": 1}
+    assert redactor.suspects(b"{}")
+
+
+@pytest.mark.parametrize("pattern", ["(", "[", "*", "(?P<secret>"])
+def test_an_own_rule_that_is_none(pattern: str) -> None:
+    with pytest.raises(InvalidInput, match="mine"):
+        Redactor({"mine": pattern}, {}).text("x")
+
+
+def test_an_own_rule_that_matches_nothing_at_all_changes_nothing() -> None:
+    assert Redactor({"mine": "x*"}, {}).text("abc") == "abc"
+
+
+@pytest.mark.parametrize(
+    "name", ["password", "DB_PASSWORD", "githubToken", "api-key", "API_KEY", "client.secret", "aws_secret_access_key", "credentials", "Authorization"]
+)
+def test_names_of_secrets(name: str) -> None:
+    assert is_secret_name(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["tokens", "key", "public_key", "keyboard", "secretary", "passenger", "token_count", "next_token", "eos_token", "password_file", ""]
+)
+def test_names_of_none(name: str) -> None:
+    assert not is_secret_name(name)
+
+
+def test_an_id_that_looks_like_a_secret_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="--event-id"):
+        refuse_secret("--event-id", "ghp_" + filled(36))
+    assert refuse_secret("--event-id", "github-165-1-build") == "github-165-1-build"

@@ -1,0 +1,311 @@
+"""Signals to `run exec` reach the command once, and whatever comes, the run has its end and the exit code is the command's."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support import Telemetry
+
+EXEC = ("run", "exec", "--no-git")
+linux = pytest.mark.skipif(sys.platform != "linux", reason="by /proc")
+
+#: Writes down each signal that it gets, in a file of its own process id, and ends with 7 at SIGTERM or SIGINT.
+RECORDER = """
+import os, signal, sys, time
+def note(number, frame):
+    with open(sys.argv[1], "a") as file:
+        file.write(f"{number}\\n")
+    if number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        time.sleep(0.3)
+        sys.exit(7)
+for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD}:
+    signal.signal(number, note)
+print("ready", flush=True)
+while True:
+    signal.pause()
+"""
+
+
+class Wrapped:
+    """A command under `run exec`, in a session of its own without a terminal."""
+
+    def __init__(self, telemetry: Telemetry, *argv: str) -> None:
+        self.telemetry = telemetry
+        self.process = telemetry.popen(*argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+
+    def ready(self, *lines: bytes) -> list[bytes]:
+        """Wait for a line of the command."""
+        assert self.process.stdout
+        return [self.process.stdout.readline() for _ in lines or (b"ready",)]
+
+    def send(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def code(self) -> int:
+        return self.process.wait(30)
+
+    def run(self) -> dict[str, object]:
+        return self.telemetry.run("@last")
+
+
+@pytest.fixture
+def wrapped(telemetry: Telemetry) -> Callable[..., Wrapped]:
+    made: list[Wrapped] = []
+
+    def make(*argv: str) -> Wrapped:
+        made.append(Wrapped(telemetry, *argv))
+        return made[-1]
+
+    yield make  # type: ignore[misc]
+    for one in made:
+        if one.process.poll() is None:
+            one.process.kill()
+        one.process.communicate()
+
+
+def received(path: Path) -> list[int]:
+    return [int(line) for line in path.read_text().split()] if path.exists() else []
+
+
+def eventually(tells: Callable[[], object], seconds: float = 10) -> None:
+    end = time.monotonic() + seconds
+    while not tells():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.02)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+PASSED_ON = [
+    "SIGUSR1",
+    "SIGUSR2",
+    "SIGALRM",
+    "SIGWINCH",
+    "SIGQUIT",
+    "SIGCONT",
+    "SIGURG",
+    "SIGIO",
+    "SIGPROF",
+    "SIGVTALRM",
+    "SIGXCPU",
+    "SIGPIPE",
+    "SIGSEGV",
+    "SIGRTMIN",
+    "SIGRTMAX",
+]
+
+
+@linux
+def test_every_signal_is_passed_on_once(wrapped: Callable[..., Wrapped], tmp_path: Path) -> None:
+    one = wrapped(*EXEC, "--", sys.executable, "-c", RECORDER, str(tmp_path / "got"))
+    one.ready()
+    for name in PASSED_ON:
+        number = int(getattr(signal, name))
+        one.send(number)
+        eventually(lambda number=number: number in received(tmp_path / "got"))  # type: ignore[misc]
+    one.send(signal.SIGTERM)
+    assert one.code() == 7
+    assert received(tmp_path / "got") == [*(int(getattr(signal, name)) for name in PASSED_ON), signal.SIGTERM]
+
+
+@pytest.mark.parametrize(("name", "status"), [("SIGTERM", "cancelled"), ("SIGINT", "cancelled"), ("SIGHUP", "cancelled")])
+def test_a_request_to_end_is_the_commands_to_answer(name: str, status: str, wrapped: Callable[..., Wrapped], tmp_path: Path) -> None:
+    one = wrapped(*EXEC, "--", sys.executable, "-c", RECORDER, str(tmp_path / "got"))
+    one.ready()
+    one.send(signal.Signals[name])
+    assert (one.code(), received(tmp_path / "got")) == (7, [signal.Signals[name]])
+    run = one.run()
+    assert (run["status"], run["error_summary"]) == (status, f"cancelled by {name}, exit code 7")
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP"])
+def test_a_command_that_does_not_answer_dies_of_it(name: str, wrapped: Callable[..., Wrapped]) -> None:
+    one = wrapped(*EXEC, "--", "sh", "-c", "echo ready; exec sleep 60")
+    one.ready()
+    one.send(signal.Signals[name])
+    assert one.code() == 128 + signal.Signals[name]
+    assert one.run()["status"] == "cancelled"
+
+
+def test_a_graceful_end_at_sigterm_is_cancelled_and_keeps_its_code(wrapped: Callable[..., Wrapped]) -> None:
+    one = wrapped(*EXEC, "--", "sh", "-c", "trap 'exit 0' TERM; echo ready; while :; do sleep 0.05; done")
+    one.ready()
+    one.send(signal.SIGTERM)
+    assert (one.code(), one.run()["status"]) == (0, "cancelled")
+
+
+def test_a_command_that_reads_its_settings_again_at_sighup_is_no_cancelled_one(wrapped: Callable[..., Wrapped]) -> None:
+    one = wrapped(*EXEC, "--", "sh", "-c", "trap 'echo again; exit 0' HUP; echo ready; while :; do sleep 0.05; done")
+    one.ready()
+    one.send(signal.SIGHUP)
+    assert (one.ready(), one.code(), one.run()["status"]) == ([b"again\n"], 0, "success")
+
+
+def test_a_signal_before_the_command_begins_reaches_it(telemetry: Telemetry) -> None:
+    """At any moment of our start: either nothing is recorded, or the run has its end."""
+    telemetry.start("--event-id", "first")
+    telemetry("run", "end", "first")
+    pick = random.Random(7)
+    for _ in range(60):
+        process = telemetry.popen(*EXEC, "--", "sleep", "60", start_new_session=True, stderr=subprocess.DEVNULL)
+        time.sleep(pick.uniform(0, 0.09))
+        process.send_signal(pick.choice((signal.SIGTERM, signal.SIGINT, signal.SIGHUP)))
+        assert process.wait(30) in (-15, -2, -1, 1, 130, 143, 129)
+    found = telemetry("query", "--limit", "0", "-o", "json").json
+    assert [run for run in found if run["status"] == "running"] == []
+    assert {run["status"] for run in found} <= {"success", "cancelled"}
+    assert len(found) > 5
+
+
+@linux
+def test_stopped_and_continued_with_the_command(wrapped: Callable[..., Wrapped]) -> None:
+    one = wrapped(*EXEC, "--", "sh", "-c", "echo $$; exec sleep 60")
+    (pid,) = map(int, one.ready())
+
+    def state(process: int) -> str:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+
+    one.send(signal.SIGTSTP)
+    eventually(lambda: (state(pid), state(one.process.pid)) == ("T", "T"))
+    one.send(signal.SIGCONT)
+    eventually(lambda: "T" not in (state(pid), state(one.process.pid)))
+    one.send(signal.SIGTERM)
+    assert one.code() == 143
+
+
+# Time limits and what is left behind
+
+
+@pytest.mark.parametrize(
+    ("command", "code"), [("exec sleep 60", 143), ("trap '' TERM; while :; do sleep 0.1; done", 137), ("trap 'exit 3' TERM; while :; do sleep 0.05; done", 3)]
+)
+def test_a_time_limit(command: str, code: int, wrapped: Callable[..., Wrapped]) -> None:
+    begun = time.monotonic()
+    one = wrapped(*EXEC, "--timeout", "300ms", "--", "sh", "-c", command)
+    assert one.code() == code
+    assert (time.monotonic() - begun < 4) is (code != 137)
+    run = one.run()
+    assert (run["status"], "timed out after 300ms" in str(run["error_summary"])) == ("timeout", True)
+
+
+def test_a_command_within_its_limit_is_left_alone(telemetry: Telemetry) -> None:
+    telemetry(*EXEC, "--timeout", "60s", "--", "sh", "-c", "exit 3", code=3)
+    assert telemetry.run("@last")["status"] == "failure"
+
+
+@linux
+@pytest.mark.parametrize("how", ["--timeout", "SIGTERM"])
+@pytest.mark.parametrize("child", ["sleep 61 &", "(sleep 61 &)", "trap '' TERM; (while :; do sleep 0.2; done) &"], ids=["child", "orphan", "stubborn"])
+def test_nothing_is_left_of_the_group(child: str, how: str, wrapped: Callable[..., Wrapped]) -> None:
+    limit = ("--timeout", "600ms") if how == "--timeout" else ()
+    one = wrapped(*EXEC, *limit, "--", "sh", "-c", f"{child}\ntrap 'exit 4' TERM; echo ready $$; while :; do sleep 0.05; done")
+    group = int(one.ready()[0].split()[1])
+    members = [int(pid) for pid in subprocess.run(["pgrep", "-g", str(group)], capture_output=True, text=True).stdout.split()]
+    assert len(members) >= 2
+    if how == "SIGTERM":
+        one.send(signal.SIGTERM)
+    assert one.code() == 4
+    assert [pid for pid in members if is_alive(pid)] == []
+
+
+@linux
+def test_killed_it_takes_the_command_along_and_the_run_is_reaped(wrapped: Callable[..., Wrapped], telemetry: Telemetry) -> None:
+    one = wrapped(*EXEC, "--", "sh", "-c", "echo $$; exec sleep 60")
+    (pid,) = map(int, one.ready())
+    one.send(signal.SIGKILL)
+    assert one.code() == -signal.SIGKILL
+    eventually(lambda: not is_alive(pid))
+    assert "is gone" in telemetry("run", "show", "@last").err
+    telemetry("run", "reap")
+    assert one.run()["status"] == "failure"
+
+
+# At random
+
+
+TREE = r"""
+import os, random, signal, sys, time
+# A tree of processes: some end at signals, some do not; the root counts what it gets and ends as it is told.
+deep = int(sys.argv[1])
+if deep:
+    for _ in range(2):
+        if not os.fork():
+            os.execv(sys.executable, [sys.executable, "-S", "-c", os.environ["TREE"], str(deep - 1)])
+if os.environ["STUBBORN"] == "1":
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(11))
+sys.stdout.write("ready\n")
+sys.stdout.flush()
+end = time.monotonic() + float(os.environ["SECONDS"])
+while time.monotonic() < end:
+    time.sleep(0.02)
+sys.exit(5)
+"""
+ANY = ["SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGQUIT", "SIGALRM", "SIGCONT", "SIGWINCH", "SIGCHLD", "SIGPIPE", "SIGURG", "SIGTSTP", "SIGSTOP"]
+
+
+@linux
+@pytest.mark.heavy
+def test_two_hundred_random_signals_leave_no_run_without_an_end_and_no_wrong_exit_code(telemetry: Telemetry) -> None:
+    """To the wrapper, to the command, and to what it started. How the command ended is told by the record, and where a shell stood
+    between and lived to see it, by what that wrote down.
+    """
+    telemetry.start("--event-id", "first")
+    telemetry("run", "end", "first")
+    pick = random.Random(20261120)
+    sent = trial = 0
+    codes = set()
+    while sent < 200:
+        trial += 1
+        event, witness = f"trial-{trial}", telemetry.home / f"witness-{trial}"
+        env = {"TREE": TREE, "STUBBORN": str(pick.randrange(2)), "SECONDS": "1.2"}
+        # A shell between us writes down what became of the command, and ends as it did.
+        observe = f"'{sys.executable}' -S -c \"$TREE\" 2; code=$?; echo $code > '{witness}'; exit $code"
+        argv = ("--", "sh", "-c", observe) if trial % 2 else ("--", sys.executable, "-S", "-c", TREE, "2")
+        process = telemetry.popen(*EXEC, "--event-id", event, *argv, env=env, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        assert process.stdout
+        process.stdout.readline()
+        for _ in range(pick.randrange(1, 6)):
+            targets = [process.pid, *_descendants(process.pid)]
+            number = signal.Signals[pick.choice(ANY)]
+            # Whoever stops our own wrapper for good has to let it go on again.
+            target = pick.choice(targets)
+            try:
+                os.kill(target, number)
+                sent += 1
+                if number in (signal.SIGTSTP, signal.SIGSTOP):
+                    time.sleep(0.02)
+                    for each in {target, process.pid}:
+                        os.kill(each, signal.SIGCONT)
+            except ProcessLookupError:
+                pass
+            time.sleep(pick.uniform(0, 0.1))
+        code = process.wait(60)
+        process.stdout.close()
+        run = telemetry.run(event)
+        metrics = run["metrics_json"]
+        told = metrics.get("process.exit.code", None) if "process.exit.code" in metrics else 128 + signal.Signals[metrics["process.exit.signal"]]
+        assert (code, run["status"] != "running", run["end_time"] is not None) == (told, True, True), (trial, run)
+        if witness.exists():
+            assert int(witness.read_text()) == code, (trial, run)
+        codes.add(code)
+    assert telemetry("query", "--status", "running", "--count").line == "0"
+    assert len(codes) > 2, codes
+
+
+def _descendants(pid: int) -> list[int]:
+    found: list[int] = []
+    for child in subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True).stdout.split():
+        found += [int(child), *_descendants(int(child))]
+    return found

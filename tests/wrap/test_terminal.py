@@ -1,0 +1,197 @@
+"""`run exec` at a terminal: keys, job control, window size and interactivity are the command's, as if we were not there."""
+
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from support import PROGRAM, Telemetry
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="signals with their senders are known on Linux")
+EXEC = f"'{PROGRAM}' run exec --no-git --"
+
+
+#: Takes its stdin for the terminal that controls it, and becomes another program.
+CONTROLLED = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execvp(sys.argv[1], sys.argv[1:])"
+
+
+class Terminal:
+    """A terminal with an interactive shell, which has job control."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self.master, slave = pty.openpty()
+        self._seen = ""
+        self.shell = subprocess.Popen(
+            [sys.executable, "-S", "-c", CONTROLLED, "bash", "--norc", "--noprofile", "-i"],
+            env=telemetry.env | {"PS1": "$ ", "TERM": "dumb"},
+            cwd=telemetry.cwd,
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
+        )
+        os.close(slave)
+
+    def type(self, text: str) -> None:
+        os.write(self.master, text.encode())
+
+    def wait_for(self, pattern: str, seconds: float = 20) -> str:
+        """Read until the pattern has come; returns all that has come since the last time."""
+        end = time.monotonic() + seconds
+        while not (match := re.search(pattern, self._seen)):
+            ready, _, _ = select.select([self.master], [], [], max(0, end - time.monotonic()))
+            assert ready, f"{pattern!r} did not come: {self._seen!r}"
+            self._seen += os.read(self.master, 4096).decode(errors="replace")
+        seen, self._seen = self._seen[: match.end()], self._seen[match.end() :]
+        return seen
+
+    def close(self) -> None:
+        self.shell.kill()
+        self.shell.wait()
+        os.close(self.master)
+
+
+@pytest.fixture
+def terminal(telemetry: Telemetry) -> Iterator[Callable[[], Terminal]]:
+    made: list[Terminal] = []
+
+    def make() -> Terminal:
+        made.append(Terminal(telemetry))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+COUNTING = (
+    "import signal, sys, time; got = []; "
+    "signal.signal(signal.{name}, lambda *_: got.append(1)); print('rea' + 'dy', flush=True); end = time.monotonic() + 1.5\n"
+    "while time.monotonic() < end: time.sleep(0.05)\n"
+    "print('got', len(got), 'end'); sys.exit(9)"
+)
+
+
+@pytest.mark.parametrize(("name", "key"), [("SIGINT", "\x03"), ("SIGQUIT", "\x1c")])
+def test_a_key_reaches_the_command_once(name: str, key: str, terminal: Callable[[], Terminal], telemetry: Telemetry) -> None:
+    (telemetry.cwd / "count.py").write_text(COUNTING.format(name=name))
+    one = terminal()
+    one.type(f"{EXEC} '{sys.executable}' count.py; echo code $?\n")
+    one.wait_for("ready")
+    one.type(key)
+    assert "got 1 end" in one.wait_for(r"code 9")
+    assert telemetry.run("@last")["status"] == "cancelled"
+
+
+def test_ctrl_c_ends_the_command(terminal: Callable[[], Terminal], telemetry: Telemetry) -> None:
+    one = terminal()
+    one.type(f"{EXEC} sh -c 'echo rea\"\"dy; exec sleep 60'\n")
+    one.wait_for("ready")
+    one.type("\x03")
+    one.wait_for(r"\^C.*\$ ")
+    one.type("echo code $?\n")
+    one.wait_for("code 130")
+    assert telemetry.run("@last")["status"] == "cancelled"
+
+
+def test_ctrl_c_that_the_command_survives_is_no_cancelled_run(terminal: Callable[[], Terminal], telemetry: Telemetry) -> None:
+    one = terminal()
+    one.type(f'{EXEC} sh -c \'trap "exit 0" INT; echo rea""dy; while :; do sleep 0.05; done\'; echo code $?\n')
+    one.wait_for("ready")
+    one.type("\x03")
+    one.wait_for("code 0")
+    assert telemetry.run("@last")["status"] == "success"
+
+
+def test_ctrl_z_and_fg(terminal: Callable[[], Terminal], telemetry: Telemetry) -> None:
+    one = terminal()
+    one.type(f"{EXEC} sh -c 'echo rea\"\"dy; exec cat'\n")
+    one.wait_for("ready")
+    for number in range(2):
+        one.type(f"line {number}\n")
+        one.wait_for(rf"line {number}\r\nline {number}")
+        one.type("\x1a")
+        one.wait_for(r"Stopped(.|\n)*\$ ")
+        one.type("fg\n")
+        one.wait_for(r"fg\r\n[^\n]*exec[^\n]*\n")
+    one.type("last\n")
+    one.wait_for(r"last\r\nlast\r\n")
+    one.type("\x04")
+    one.wait_for(r"\$ ")
+    assert telemetry.run("@last")["status"] == "success"
+
+
+def test_in_the_background_it_waits_for_the_terminal(terminal: Callable[[], Terminal], telemetry: Telemetry) -> None:
+    one = terminal()
+    one.type(f"{EXEC} cat &\n")
+    one.wait_for(r"\[1\] \d+")
+    one.type("sleep 1; jobs\n")
+    one.wait_for(r"Stopped(.|\n)*\$ ")
+    one.type("fg\n")
+    one.wait_for(r"fg\r\n[^\n]*exec[^\n]*\n")
+    one.type("hello\n")
+    one.wait_for(r"hello\r\nhello")
+    one.type("\x04")
+    one.wait_for(r"\$ ")
+    assert telemetry.run("@last")["status"] == "success"
+
+
+def test_the_command_is_interactive_and_has_the_window(terminal: Callable[[], Terminal], telemetry: Telemetry) -> None:
+    code = "import os, sys; print(*(os.isatty(n) for n in range(3)), os.get_terminal_size(), os.tcgetpgrp(0) == os.getpgrp(), flush=True); sys.exit(3)"
+    (telemetry.cwd / "look.py").write_text(code)
+    one = terminal()
+    fcntl.ioctl(one.master, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 121, 0, 0))
+    one.type(f"{EXEC} '{sys.executable}' look.py; echo code $?\n")
+    assert "True True True os.terminal_size(columns=121, lines=33) True" in one.wait_for("code 3")
+    assert telemetry.run("@last")["error_details"] is None
+
+
+def test_a_new_window_size_reaches_the_command_once(terminal: Callable[[], Terminal], telemetry: Telemetry) -> None:
+    (telemetry.cwd / "count.py").write_text(COUNTING.format(name="SIGWINCH"))
+    one = terminal()
+    one.type(f"{EXEC} '{sys.executable}' count.py; echo code $?\n")
+    one.wait_for("ready")
+    fcntl.ioctl(one.master, termios.TIOCSWINSZ, struct.pack("HHHH", 20, 90, 0, 0))
+    assert "got 1 end" in one.wait_for("code 9")
+
+
+def test_a_signal_from_another_process_reaches_the_command_once(terminal: Callable[[], Terminal], telemetry: Telemetry) -> None:
+    (telemetry.cwd / "count.py").write_text(COUNTING.format(name="SIGTERM"))
+    one = terminal()
+    one.type(f"{EXEC} '{sys.executable}' count.py; echo code $?\n")
+    one.wait_for("ready")
+    (pid,) = subprocess.run(["pgrep", "-P", str(one.shell.pid)], capture_output=True, text=True).stdout.split()
+    os.kill(int(pid), signal.SIGTERM)
+    assert "got 1 end" in one.wait_for("code 9")
+    assert telemetry.run("@last")["status"] == "cancelled"
+
+
+def test_a_time_limit_ends_the_tree_and_spares_the_pipeline(terminal: Callable[[], Terminal], telemetry: Telemetry) -> None:
+    one = terminal()
+    command = f"'{PROGRAM}' run exec --no-git --timeout 700ms -- sh -c 'sleep 77 & (sleep 77 &); sleep 77'"
+    one.type(f"{command} | {{ cat; echo spa''red; }}; echo code ${{PIPESTATUS[0]}}\n")
+    one.wait_for("spared")
+    one.wait_for("code 143")
+    assert subprocess.run(["pgrep", "-fx", "sleep 77"], capture_output=True).stdout == b""
+
+
+def test_a_terminal_that_closes_ends_it(terminal: Callable[[], Terminal], telemetry: Telemetry) -> None:
+    one = terminal()
+    one.type(f"{EXEC} sh -c 'echo rea\"\"dy; exec sleep 60'\n")
+    one.wait_for("ready")
+    os.close(one.master)
+    one.master = os.open(os.devnull, os.O_RDONLY)
+    end = time.monotonic() + 20
+    while (run := telemetry.run("@last"))["status"] == "running":
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    assert (run["status"], run["metrics_json"]["process.exit.signal"]) == ("cancelled", "SIGHUP")

@@ -76,11 +76,14 @@ class TelemetryClient:
         """
         return self._guarded(lambda: self._prepared(agent_name, job_type, trigger_type, fields)[2]()[1], "")
 
-    def _prepared(self, agent_name: str, job_type: str, trigger_type: str | None, given: dict[str, object]) -> tuple[str, str, Callable[[], tuple[str, str]]]:
+    def _prepared(
+        self, agent_name: str, job_type: str, trigger_type: str | None, given: dict[str, object], *, ends_here: bool = False
+    ) -> tuple[str, str, Callable[[], tuple[str, str]]]:
         """A run that keeps every rule: its event_id, its run_id, and what records it and returns both as they are recorded."""
         config, moment = self._settings(), clock.now()
         named = {"agent_name": agent_name, "job_type": job_type, "trigger_type": trigger_type, **given}
-        data = fields.started(config, moment, named, parent=tracking.current_run(), discover_git=self._discover_git and not config.disabled)
+        discover_git = self._discover_git and not config.disabled
+        data = fields.started(config, moment, named, parent=tracking.current_run(), discover_git=discover_git, ends_here=ends_here)
         event_id, run_id = str(data["event_id"]), str(data["run_id"])
         self._know(run_id, event_id)
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from telemetry_cli import clock, rules
 from telemetry_cli.config import Config
-from telemetry_cli.discover import environment, git
+from telemetry_cli.discover import environment, git, processes
 from telemetry_cli.errors import InvalidInput
 from telemetry_cli.redact import remote_without_credentials
 from telemetry_cli.store.migrate import CURRENT_VERSION
@@ -19,8 +19,11 @@ _ALIASES = {"metrics_json": "metrics", "context_json": "context", "parent_run_id
 _TIMES = ("start_time", "end_time")
 
 
-def started(config: Config, moment: datetime, fields: Mapping[str, object], *, parent: str | None, discover_git: bool) -> Data:
-    """The data of a `run.create`: what is given, and what is known of the place it is given in; null values count as not given."""
+def started(config: Config, moment: datetime, fields: Mapping[str, object], *, parent: str | None, discover_git: bool, ends_here: bool) -> Data:
+    """The data of a `run.create`: what is given, and what is known of the place it is given in; null values count as not given.
+
+    With `ends_here` this process is the one that will end the run: should it die before, `run reap` can tell.
+    """
     given = {name: value for name, value in fields.items() if value is not None}
     data = changed(moment, {name: value for name, value in given.items() if name not in ("event_id", "run_id")})
     for name in ("agent_name", "job_type"):
@@ -35,6 +38,10 @@ def started(config: Config, moment: datetime, fields: Mapping[str, object], *, p
     enclosing = parent or environment.current_run()
     if enclosing and enclosing != data["event_id"]:
         data.setdefault("parent", rules.reference("parent", enclosing))
+    if ends_here:
+        pid = os.getpid()
+        process_started, boot_id = processes.identity(pid)
+        data |= {"pid": pid, "process_started": process_started, "boot_id": boot_id}
     if discover_git:
         data = {**git.surroundings(data.get("git_branch")), **data}
     return {name: value for name, value in data.items() if value is not None}

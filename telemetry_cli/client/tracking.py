@@ -59,7 +59,7 @@ class RunContext:
 
     def _begin(self, agent_name: str, job_type: str, trigger_type: str, fields: dict[str, object]) -> None:
         def prepare() -> Callable[[], tuple[str, str]]:
-            self.event_id, self.run_id, write = self._client._prepared(agent_name, job_type, trigger_type, dict(fields))
+            self.event_id, self.run_id, write = self._client._prepared(agent_name, job_type, trigger_type, dict(fields), ends_here=True)
             return write
 
         write = self._client._guarded(prepare, None)

@@ -144,6 +144,14 @@ def test_ctrl_c_ends_the_run_as_cancelled(telemetry: Telemetry, tmp_path: Path) 
     assert telemetry.run("@last")["status"] == "cancelled"
 
 
+def test_a_tracked_run_whose_process_was_killed_can_be_reaped(telemetry: Telemetry) -> None:
+    code = "import os, sys\nfrom telemetry_cli import TelemetryClient\nwith TelemetryClient(sys.argv[1]).track_run('a', 'j'):\n    os.kill(os.getpid(), 9)"
+    assert subprocess.run([sys.executable, "-c", code, str(telemetry.base)], env=telemetry.env).returncode == -9
+    assert telemetry.run("@last")["status"] == "running"
+    telemetry("run", "reap")
+    assert telemetry.run("@last")["status"] == "failure"
+
+
 # Nowhere to write
 
 

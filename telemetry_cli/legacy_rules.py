@@ -162,13 +162,14 @@ def _times(row: Mapping[str, object], misfits: Row) -> Row:
 
 
 def _status(value: object, made: Row, misfits: Row) -> str:
-    """A canonical status. Where there is none, a run with an end has failed to say that it went well."""
+    """A canonical status, as a migration makes it: none at all is a run that goes on, or of which only the end is known."""
+    if value is None or not str(value).strip():
+        return "partial" if "end_time" in made else "running"
     try:
         return rules.status("status", str(value).strip())
     except InvalidInput:
-        if value is not None:
-            misfits["status"] = value
-        return "failure" if "end_time" in made else "running"
+        misfits["status"] = value
+        return "partial"
 
 
 def _number(name: str, value: object, misfits: Row) -> int:

@@ -97,7 +97,7 @@ def test_every_version_of_the_platform(version: int, telemetry: Telemetry, tmp_p
         "r-3",
         "unknown",
         "unknown",
-        "running",
+        "partial",
         "1970-01-01T00:00:00.000Z",
     )
     assert {name: third["context_json"]["extra"][name] for name in ("run_id", "status", "start_time")} == {

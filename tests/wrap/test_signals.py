@@ -272,7 +272,7 @@ def test_two_hundred_random_signals_leave_no_run_without_an_end_and_no_wrong_exi
     while sent < 200:
         trial += 1
         event, witness = f"trial-{trial}", telemetry.home / f"witness-{trial}"
-        env = {"TREE": TREE, "STUBBORN": str(pick.randrange(2)), "SECONDS": "1.2"}
+        env = {"TREE": TREE, "STUBBORN": str(pick.randrange(2)), "SECONDS": "0.8"}
         # A shell between us writes down what became of the command, and ends as it did.
         observe = f"'{sys.executable}' -S -c \"$TREE\" 2; code=$?; echo $code > '{witness}'; exit $code"
         argv = ("--", "sh", "-c", observe) if trial % 2 else ("--", sys.executable, "-S", "-c", TREE, "2")

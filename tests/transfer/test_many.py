@@ -32,6 +32,7 @@ def generated(count: int) -> Iterator[dict[str, Any]]:
         ended = draw.random() < 0.9
         sha = f"{draw.getrandbits(160):040x}" if draw.random() < 0.3 else None
         ids.append(str(uuid.UUID(int=draw.getrandbits(128), version=4)))
+        payloads: list[object] = [[], {"n": number}, "text"]
         yield {
             "event_id": ids[-1],
             "run_id": f"run {number // 2}",
@@ -53,7 +54,7 @@ def generated(count: int) -> Iterator[dict[str, Any]]:
             "context_json": {"attempt": number % 4} if number % 5 else {},
             "parent_run_id": draw.choice(ids) if number % 4 == 1 and ids[-1] != ids[0] else None,
             "pid": number if number % 7 == 0 else None,
-            "events": [{"event_type": "step", "timestamp": moment, "payload_json": payload} for payload in ([], {"n": number}, "text")[: number % 4]],
+            "events": [{"event_type": "step", "timestamp": moment, "payload_json": payload} for payload in payloads[: number % 4]],
             "commits": [{"commit_hash": sha, "role": "produced", "source": "ci", "author": "Ada", "associated_at": later}] if sha else [],
         }
 

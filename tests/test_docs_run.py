@@ -123,7 +123,8 @@ def _runs(telemetry: Telemetry, *options: object) -> list[dict[str, object]]:
 @pytest.mark.parametrize("page", ["exec.md", "ci.md"])
 def test_a_page_runs(page: str, shell: Shell) -> None:
     """Its shell examples, one after the other; what it shows of an answer is there; a config file is put in its place."""
-    script, answers = [], []
+    script: list[str] = []
+    answers: list[str] = []
     for language, code in BLOCK.findall((DOCS / page).read_text(encoding="utf-8")):
         if language == "toml":
             script.append(f'mkdir -p "$HOME/.config/telemetry"\ncat > "$HOME/.config/telemetry/config.toml" <<\'END\'\n{code}END')

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import git as gitpython
 import pytest
@@ -168,7 +169,8 @@ def test_one_git_process_and_one_question(argv: list[str], history: tuple[Git, l
 def test_blame(history: tuple[Git, list[str]], telemetry: Telemetry) -> None:
     git, shas = history
     rows = telemetry("blame", "file", "--json", cwd=git.path).json
-    told = [(entry[0].hexsha, text) for entry in gitpython.Repo(git.path).blame("HEAD", "file") for text in entry[1]]  # type: ignore[union-attr,index]
+    blamed: Any = gitpython.Repo(git.path).blame("HEAD", "file")
+    told = [(entry[0].hexsha, text) for entry in blamed for text in entry[1]]
     assert [(row["commit_hash"], row["text"]) for row in rows] == told
     assert rows[0] == {"line": 1, "text": "1", "commit_hash": shas[0], "event_id": "one", "agent_name": "agent-one", "source": "llm"}
     assert rows[1] == {"line": 2, "text": "zwei", "commit_hash": shas[2], "event_id": "three", "agent_name": "agent-three", "source": "llm"}

@@ -122,11 +122,11 @@ def test_a_command_killed_loses_nothing(telemetry: Telemetry, command: str, reco
     argv = tuple(str(telemetry.home / "saved.sqlite") if word == "SAVED" else word for word in words)
 
     def facts(acknowledged: bool) -> list[Fact]:
-        changed: list[Fact] = {
+        changed: dict[str, list[Fact]] = {
             "prune": [("SELECT count(*) FROM agent_runs WHERE event_id = 'old'", (0,) if acknowledged else (0, 1))],
             "update": [("SELECT product FROM agent_runs WHERE event_id = 'run-1'", ("p",) if acknowledged else (None, "p"))],
-        }.get(command, [])
-        return [RUNS, *changed]
+        }
+        return [RUNS, *changed.get(command, [])]
 
     def whole_backups() -> str:
         for path in (telemetry.base / "backups").glob("*.sqlite"):

@@ -4,12 +4,14 @@ import os
 import shutil
 import stat
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from repositories import Bare, Repository
 from support import PROGRAM, Git, Telemetry
 
-Repository = Git
 HOOKS = ("post-commit", "post-rewrite", "post-merge")
 #: A hook that notes its arguments and stdin, and ends with 7.
 NOTING = '#!/bin/sh\n{ echo "$(basename "$0") $*"; cat; } >>"$(git rev-parse --git-common-dir)/noted"\nexit 7\n'
@@ -32,11 +34,11 @@ def snapshot(path: Path) -> dict[str, tuple[int, bytes | str]]:
     }
 
 
-def statuses(telemetry: Telemetry, repo: Repository, *options: str) -> dict[str, dict[str, object]]:
+def statuses(telemetry: Telemetry, repo: Repository, *options: str) -> dict[str, dict[str, Any]]:
     return {row["hook"]: row for row in telemetry("git-hooks", "status", "--json", *options, cwd=repo.path).json}
 
 
-def test_twice_changes_nothing_and_uninstall_leaves_nothing(bare_repository: object, telemetry: Telemetry) -> None:
+def test_twice_changes_nothing_and_uninstall_leaves_nothing(bare_repository: Bare, telemetry: Telemetry) -> None:
     repo = bare_repository()
     before = snapshot(folder(repo))
     done = telemetry("git-hooks", "install", "--json", cwd=repo.path).json
@@ -50,7 +52,7 @@ def test_twice_changes_nothing_and_uninstall_leaves_nothing(bare_repository: obj
     assert telemetry("git-hooks", "uninstall", "--json", cwd=repo.path).json["status"] == "unchanged"
 
 
-def test_only_some(bare_repository: object, telemetry: Telemetry) -> None:
+def test_only_some(bare_repository: Bare, telemetry: Telemetry) -> None:
     repo = bare_repository()
     telemetry("git-hooks", "install", "--hooks", "post-commit", "--repo", str(repo.path))
     assert {name for name in os.listdir(folder(repo)) if not name.endswith(".sample")} == {"post-commit"}
@@ -58,7 +60,7 @@ def test_only_some(bare_repository: object, telemetry: Telemetry) -> None:
 
 
 @pytest.mark.parametrize("mode", [0o755, 0o700, 0o644])
-def test_an_earlier_hook_runs_first_and_comes_back(mode: int, bare_repository: object, telemetry: Telemetry) -> None:
+def test_an_earlier_hook_runs_first_and_comes_back(mode: int, bare_repository: Bare, telemetry: Telemetry) -> None:
     repo = bare_repository()
     for hook in HOOKS:
         repo.hook(hook, NOTING, mode=mode)
@@ -77,7 +79,7 @@ def test_an_earlier_hook_runs_first_and_comes_back(mode: int, bare_repository: o
     assert snapshot(folder(repo)) == before
 
 
-def test_its_exit_code_is_ours(bare_repository: object, telemetry: Telemetry) -> None:
+def test_its_exit_code_is_ours(bare_repository: Bare, telemetry: Telemetry) -> None:
     repo = bare_repository()
     repo.hook("post-rewrite", NOTING)
     repo.change()
@@ -93,7 +95,7 @@ def test_its_exit_code_is_ours(bare_repository: object, telemetry: Telemetry) ->
 
 
 @pytest.mark.parametrize("script", ["#!/bin/sh\nexit 3\n", "#!/bin/sh\nexec <&-\nexit 3\n"])
-def test_one_that_does_not_listen_hinders_nothing(script: str, bare_repository: object, telemetry: Telemetry) -> None:
+def test_one_that_does_not_listen_hinders_nothing(script: str, bare_repository: Bare, telemetry: Telemetry) -> None:
     repo = bare_repository()
     repo.hook("post-rewrite", script)
     telemetry("git-hooks", "install", cwd=repo.path)
@@ -106,7 +108,7 @@ def test_one_that_does_not_listen_hinders_nothing(script: str, bare_repository: 
     assert telemetry("query", "--commit", "b" * 40, "-o", "ids").line == "run"
 
 
-def test_an_earlier_hook_that_is_a_link(bare_repository: object, telemetry: Telemetry) -> None:
+def test_an_earlier_hook_that_is_a_link(bare_repository: Bare, telemetry: Telemetry) -> None:
     repo = bare_repository()
     repo.hook("shared", NOTING, "scripts")
     (folder(repo) / "post-commit").symlink_to("../../scripts/shared")
@@ -119,7 +121,7 @@ def test_an_earlier_hook_that_is_a_link(bare_repository: object, telemetry: Tele
     assert (repo.path / "scripts/shared").read_text() == NOTING
 
 
-def test_a_hook_that_calls_us_already_is_left_alone(bare_repository: object, telemetry: Telemetry) -> None:
+def test_a_hook_that_calls_us_already_is_left_alone(bare_repository: Bare, telemetry: Telemetry) -> None:
     repo = bare_repository()
     snippet = telemetry("git-hooks", "install", "--print", "--hooks", "post-commit", cwd=repo.path).out
     path = repo.hook("post-commit", f"#!/bin/sh\n{snippet}")
@@ -132,7 +134,7 @@ def test_a_hook_that_calls_us_already_is_left_alone(bare_repository: object, tel
     assert statuses(telemetry, repo)["post-commit"]["fires"] is True
 
 
-def test_print_installs_nothing(bare_repository: object, telemetry: Telemetry) -> None:
+def test_print_installs_nothing(bare_repository: Bare, telemetry: Telemetry) -> None:
     repo = bare_repository()
     before = snapshot(folder(repo))
     out = telemetry("git-hooks", "install", "--print", cwd=repo.path).out
@@ -159,7 +161,7 @@ def test_two_earlier_hooks_are_one_too_many(repo: Repository, telemetry: Telemet
     assert snapshot(folder(repo)) == before
 
 
-def test_global_options_are_kept(bare_repository: object, telemetry: Telemetry, tmp_path: Path) -> None:
+def test_global_options_are_kept(bare_repository: Bare, telemetry: Telemetry, tmp_path: Path) -> None:
     repo = bare_repository()
     base = tmp_path / "another base's place"
     telemetry("--base-dir", str(base), "git-hooks", "install", cwd=repo.path)
@@ -169,7 +171,7 @@ def test_global_options_are_kept(bare_repository: object, telemetry: Telemetry, 
     assert not telemetry.base.exists()
 
 
-def test_a_linked_work_tree_shares_the_hooks(bare_repository: object, telemetry: Telemetry, tmp_path: Path) -> None:
+def test_a_linked_work_tree_shares_the_hooks(bare_repository: Bare, telemetry: Telemetry, tmp_path: Path) -> None:
     repo = bare_repository()
     repo.change()
     repo("worktree", "add", "--quiet", str(tmp_path / "side"))
@@ -183,7 +185,7 @@ def test_a_linked_work_tree_shares_the_hooks(bare_repository: object, telemetry:
 
 
 @pytest.mark.parametrize("where", [".githooks", "tools/git hooks"])
-def test_hooks_path_inside_the_repository(where: str, bare_repository: object, telemetry: Telemetry) -> None:
+def test_hooks_path_inside_the_repository(where: str, bare_repository: Bare, telemetry: Telemetry) -> None:
     repo = bare_repository()
     repo("config", "core.hooksPath", where)
     telemetry("git-hooks", "install", cwd=repo.path)
@@ -193,7 +195,7 @@ def test_hooks_path_inside_the_repository(where: str, bare_repository: object, t
     assert repo.runs_of("HEAD") == ["run"]
 
 
-def test_hooks_path_outside_the_repository(bare_repository: object, telemetry: Telemetry, tmp_path: Path) -> None:
+def test_hooks_path_outside_the_repository(bare_repository: Bare, telemetry: Telemetry, tmp_path: Path) -> None:
     repo = bare_repository()
     outside = tmp_path / "shared hooks"
     outside.mkdir()
@@ -212,7 +214,7 @@ def test_hooks_path_outside_the_repository(bare_repository: object, telemetry: T
     assert statuses(telemetry, repo)["post-commit"]["fires"] is True
 
 
-def test_a_link_that_leads_out(bare_repository: object, telemetry: Telemetry, tmp_path: Path) -> None:
+def test_a_link_that_leads_out(bare_repository: Bare, telemetry: Telemetry, tmp_path: Path) -> None:
     repo = bare_repository()
     outside = tmp_path / "outside"
     shutil.move(folder(repo), outside)
@@ -223,7 +225,7 @@ def test_a_link_that_leads_out(bare_repository: object, telemetry: Telemetry, tm
 
 
 @pytest.mark.parametrize("command", ["install", "uninstall", "status"])
-def test_where_there_is_no_repository(command: str, telemetry: Telemetry, make_git: object) -> None:
+def test_where_there_is_no_repository(command: str, telemetry: Telemetry, make_git: Callable[..., Git]) -> None:
     assert "no git repository" in telemetry("git-hooks", command, code=2).err
     assert "is no folder" in telemetry("git-hooks", command, "--repo", "nowhere", code=2).err
     bare = make_git("bare", "--bare")
@@ -233,7 +235,7 @@ def test_where_there_is_no_repository(command: str, telemetry: Telemetry, make_g
 # Status
 
 
-def test_status_proves_that_a_hook_fires(bare_repository: object, telemetry: Telemetry) -> None:
+def test_status_proves_that_a_hook_fires(bare_repository: Bare, telemetry: Telemetry) -> None:
     repo = bare_repository()
     assert {row["fires"] for row in statuses(telemetry, repo).values()} == {False}
     telemetry("git-hooks", "install", cwd=repo.path)

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support import Git, Telemetry
+from repositories import Bare, Repository
+from support import Telemetry
 
-Repository = Git
 Get = Callable[..., Path]
 
 
@@ -75,7 +75,7 @@ def records(repo: Repository, telemetry: Telemetry) -> None:
 
 
 @pytest.fixture
-def begun(bare_repository: Callable[..., Repository]) -> Repository:
+def begun(bare_repository: Bare) -> Repository:
     repo = bare_repository()
     repo.change("README")
     return repo

@@ -7,11 +7,10 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from support import Git, Telemetry
+from repositories import Bare, Repository
+from support import Telemetry
 
 from telemetry_cli import clock
-
-Repository = Git
 
 
 def config(telemetry: Telemetry, text: str) -> None:
@@ -46,7 +45,7 @@ def test_the_environment_names_the_run(repo: Repository, telemetry: Telemetry) -
     assert datetime.fromisoformat(run["git_commit_timestamp"]) == datetime.fromisoformat(repo("log", "-1", "--format=%cI"))
 
 
-def test_the_newest_open_run_of_this_repository(repo: Repository, telemetry: Telemetry, bare_repository: object) -> None:
+def test_the_newest_open_run_of_this_repository(repo: Repository, telemetry: Telemetry, bare_repository: Bare) -> None:
     other = bare_repository("other")
     telemetry.start("--event-id", "older", cwd=repo.path)
     telemetry.start("--event-id", "newer", cwd=repo.path)
@@ -88,7 +87,8 @@ def test_a_run_whose_process_lives_counts_however_old(repo: Repository, telemetr
 def test_a_run_whose_process_is_gone_does_not(gone: str, repo: Repository, telemetry: Telemetry) -> None:
     ended = subprocess.Popen(["true"])
     ended.wait()
-    process = own_process() | {"pid": {"pid": ended.pid}, "start": {"process_started": "1"}, "boot": {"boot_id": "another"}}[gone]
+    changes: dict[str, dict[str, object]] = {"pid": {"pid": ended.pid}, "start": {"process_started": "1"}, "boot": {"boot_id": "another"}}
+    process = own_process() | changes[gone]
     telemetry.start("--event-id", "first", "--no-git")
     started(telemetry, repo, "gone", "2027-01-01T00:00:00.000Z", **process)
     telemetry("db", "drain")
@@ -151,7 +151,7 @@ def test_a_linked_work_tree_has_runs_of_its_own(repo: Repository, telemetry: Tel
     assert telemetry.run("side")["git_branch"] == "side"
 
 
-def test_a_repository_apart_from_its_work_tree(repo: Repository, telemetry: Telemetry, tmp_path: Path, bare_repository: object) -> None:
+def test_a_repository_apart_from_its_work_tree(repo: Repository, telemetry: Telemetry, tmp_path: Path, bare_repository: Bare) -> None:
     """As people keep their dot files: `git --git-dir … --work-tree …`; the work tree may even lie in another repository."""
     around = bare_repository("around")
     (around.path / "home").mkdir()

@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import Git, Telemetry
-
-Repository = Git
+from repositories import Repository
+from support import Telemetry
 
 
 def start(repo: Repository, telemetry: Telemetry, name: str) -> None:

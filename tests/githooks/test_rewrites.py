@@ -3,9 +3,8 @@
 import subprocess
 
 import pytest
-from support import PROGRAM, Git, Telemetry
-
-Repository = Git
+from repositories import Repository
+from support import PROGRAM, Telemetry
 
 
 def start(repo: Repository, telemetry: Telemetry, name: str) -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 from bases import EXCLUSIVE, FLOCKED, held, ids
-from support import PROGRAM, Git, Telemetry
+from repositories import Bare, Repository
+from support import PROGRAM, Telemetry
 
-Repository = Git
 #: Trouble → what it does; returns what has to be undone, if anything, before the record is looked for.
 TROUBLES: dict[str, Callable[[Telemetry, Repository, ExitStack], None]] = {}
 
@@ -176,7 +176,7 @@ def test_fire_never_says_or_fails_anything(argv: list[str], env: dict[str, str],
         config.write_text("= = [[\n")
         env = {"XDG_CONFIG_HOME": str(telemetry.home / "broken")}
     for cwd in (repo.path, telemetry.home):
-        words = [PROGRAM, "git-hooks", "fire", *map(os.fsencode, argv)]
+        words: list[Path | str | bytes] = [PROGRAM, "git-hooks", "fire", *map(os.fsencode, argv)]
         done = subprocess.run(words, cwd=cwd, env=repo.env | env, input=b"x y\n", capture_output=True, timeout=60)
         assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
@@ -225,7 +225,7 @@ def test_a_journal_that_nobody_drained(repo: Repository, telemetry: Telemetry) -
     assert telemetry("query", "--commit", sha, "-o", "ids").line == "run"
 
 
-def test_32_commits_at_once(telemetry: Telemetry, bare_repository: object) -> None:
+def test_32_commits_at_once(telemetry: Telemetry, bare_repository: Bare) -> None:
     repos = [bare_repository(f"repo{number}") for number in range(8)]
     for number, repo in enumerate(repos):
         telemetry("git-hooks", "install", cwd=repo.path)

@@ -5,9 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from support import Git, Telemetry
-
-Repository = Git
+from repositories import Repository
+from support import Telemetry
 
 
 class Book:

@@ -32,7 +32,7 @@ def test_another_contract_is_a_conflict_and_the_same_one_is_fine(hooks: Hooks) -
     ran = hooks.release("score", SCORE % 2, contract=OTHER, code=4)
     assert "fixed for life" in ran.err
     assert hooks.tables() == before
-    turned = {"columns": ONE["columns"][::-1]}  # type: ignore[index]
+    turned = {"columns": ONE["columns"][::-1]}
     assert hooks.release("score", SCORE % 2, contract=turned)["version"] == 2
     without = [word for word in hooks.argv("score", SCORE % 3) if word != "--contract" and not word.endswith("contract.json")]
     assert hooks.telemetry(*without).json["version"] == 3

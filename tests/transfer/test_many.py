@@ -33,6 +33,7 @@ def generated(count: int) -> Iterator[dict[str, Any]]:
         ended = draw.random() < 0.9
         sha = f"{draw.getrandbits(160):040x}" if draw.random() < 0.3 else None
         ids.append(str(uuid.UUID(int=draw.getrandbits(128), version=4)))
+        payloads: list[object] = [[], {"n": number}, "text"]
         yield {
             "event_id": ids[-1],
             "run_id": f"run {number // 2}",

@@ -1,5 +1,6 @@
 """What `run exec` keeps of stderr, and what it measures."""
 
+import io
 import os
 import re
 import subprocess
@@ -111,7 +112,7 @@ def test_stderr_whose_reader_has_gone_ends_the_command_as_ever(telemetry: Teleme
 def test_a_slow_reader_of_stderr_gets_everything(telemetry: Telemetry) -> None:
     code = "import os; os.write(2, b'x' * 1_000_000)"
     with telemetry.popen(*EXEC, "--", sys.executable, "-c", code, stderr=subprocess.PIPE) as process:
-        assert process.stderr
+        assert isinstance(process.stderr, io.BufferedReader)
         size = 0
         while block := process.stderr.read1(65536):
             size += len(block)

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -55,14 +55,14 @@ class Wrapped:
 
 
 @pytest.fixture
-def wrapped(telemetry: Telemetry) -> Callable[..., Wrapped]:
+def wrapped(telemetry: Telemetry) -> Iterator[Callable[..., Wrapped]]:
     made: list[Wrapped] = []
 
     def make(*argv: str) -> Wrapped:
         made.append(Wrapped(telemetry, *argv))
         return made[-1]
 
-    yield make  # type: ignore[misc]
+    yield make
     for one in made:
         if one.process.poll() is None:
             one.process.kill()

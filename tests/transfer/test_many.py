@@ -24,7 +24,6 @@ RUNS = 100_000
 def generated(count: int) -> Iterator[dict[str, Any]]:
     """Runs of every kind, with events, commits, parents and context, the same ones each time."""
     draw = random.Random(count)
-    payloads: list[Any] = [[], {"n": count}, "text"]
     texts = [None, "plain", "Ünïcödé ☃", 'quotes " and \\ and \n', "=formula", "x" * 300]
     ids: list[str] = []
     for number in range(count):

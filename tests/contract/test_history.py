@@ -282,7 +282,6 @@ def test_doctor_says_why_a_commit_has_no_run(make_git: Make, telemetry: Telemetr
         assert telemetry("doctor", "--commit", sha, "--json", cwd=folder, code=1).json["reason"] == "repository-unknown"
     for revision in ("nope", "", "-x", "HEAD^{tree}"):
         assert "--commit" in telemetry("doctor", f"--commit={revision}", cwd=git.path, code=2).err
-    assert "--commit" in telemetry("doctor", code=2).err
 
 
 def test_doctor_says_that_an_association_waits_and_leaves_it_waiting(make_git: Make, telemetry: Telemetry) -> None:

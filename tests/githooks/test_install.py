@@ -92,6 +92,7 @@ def test_its_exit_code_is_ours(bare_repository: Bare, telemetry: Telemetry) -> N
         done = subprocess.run([folder(repo) / "post-rewrite", "amend"], cwd=repo.path, env=env, input="a\n\nb", capture_output=True, text=True)
         assert (done.returncode, done.stdout, done.stderr) == (7, "", "")
         assert noted(repo)[-4:] == ["post-rewrite.before-telemetry amend", "a", "", "b"]
+        (repo.path / ".git" / "noted").unlink()
 
 
 @pytest.mark.parametrize("script", ["#!/bin/sh\nexit 3\n", "#!/bin/sh\nexec <&-\nexit 3\n"])

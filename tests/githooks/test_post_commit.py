@@ -11,6 +11,7 @@ from repositories import Bare, Repository
 from support import Telemetry
 
 from telemetry_cli import clock
+from telemetry_cli.discover import processes
 
 
 def config(telemetry: Telemetry, text: str) -> None:
@@ -21,8 +22,8 @@ def config(telemetry: Telemetry, text: str) -> None:
 
 def own_process() -> dict[str, object]:
     """The identity of this process, as a run records it."""
-    stat = Path(f"/proc/{os.getpid()}/stat").read_text().rpartition(")")[2].split()
-    return {"pid": os.getpid(), "process_started": stat[19], "boot_id": Path("/proc/sys/kernel/random/boot_id").read_text().strip()}
+    started, boot = processes.identity(os.getpid())
+    return {"pid": os.getpid(), "process_started": started, "boot_id": boot}
 
 
 def open_run(repo: Repository, event_id: str, start_time: str) -> dict[str, object]:

@@ -28,7 +28,7 @@ def db_drain(output: o.Output = None, json: o.Json = False) -> None:
     """Apply every durable record that is not in the database yet."""
 
 
-@command(db, "migrate", "db:migrate")
+@command(db, "migrate", "upkeep:migrate")
 def db_migrate(output: o.Output = None, json: o.Json = False) -> None:
     """Bring a database of an older schema up to date; a copy of it is kept.
 
@@ -36,7 +36,7 @@ def db_migrate(output: o.Output = None, json: o.Json = False) -> None:
     """
 
 
-@command(db, "backup", "db:backup")
+@command(db, "backup", "upkeep:backup")
 def db_backup(
     to: Annotated[str | None, Argument(metavar="TO", help="A new file, or a folder; default backups/ in the base folder.")] = None,
     output: o.Output = None,
@@ -45,7 +45,7 @@ def db_backup(
     """Make a verified copy of the database."""
 
 
-@command(db, "restore", "db:restore")
+@command(db, "restore", "upkeep:restore")
 def db_restore(
     backup: Annotated[str, Argument(metavar="FROM", help="A backup.")],
     output: o.Output = None,
@@ -58,7 +58,7 @@ def db_restore(
     """
 
 
-@command(db, "rebuild", "db:rebuild")
+@command(db, "rebuild", "upkeep:rebuild")
 def db_rebuild(output: o.Output = None, json: o.Json = False) -> None:
     """Make the database again from the journal; the old one is put aside.
 
@@ -66,7 +66,7 @@ def db_rebuild(output: o.Output = None, json: o.Json = False) -> None:
     """
 
 
-@command(db, "prune", "db:prune")
+@command(db, "prune", "upkeep:prune")
 def db_prune(
     older_than: Annotated[
         str | None, Option("--older-than", metavar="TIME", help="Runs that started before: an age such as 90d, or a time; default retention.days.")
@@ -81,7 +81,7 @@ def db_prune(
     """
 
 
-@command(db, "vacuum", "db:vacuum")
+@command(db, "vacuum", "upkeep:vacuum")
 def db_vacuum(output: o.Output = None, json: o.Json = False) -> None:
     """Give unused space in the database back to the file system."""
 

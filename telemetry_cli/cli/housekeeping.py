@@ -28,7 +28,7 @@ def db_drain() -> None:
     """Apply every durable record that is not in the database yet."""
 
 
-@command(db, "migrate", "db:migrate")
+@command(db, "migrate", "upkeep:migrate")
 def db_migrate() -> None:
     """Bring a database of an older schema up to date; a copy of it is kept.
 
@@ -36,14 +36,14 @@ def db_migrate() -> None:
     """
 
 
-@command(db, "backup", "db:backup")
+@command(db, "backup", "upkeep:backup")
 def db_backup(
     to: Annotated[str | None, Argument(metavar="TO", help="A new file, or a folder; default backups/ in the base folder.")] = None,
 ) -> None:
     """Make a verified copy of the database."""
 
 
-@command(db, "restore", "db:restore")
+@command(db, "restore", "upkeep:restore")
 def db_restore(
     backup: Annotated[str, Argument(metavar="FROM", help="A backup.")],
 ) -> None:
@@ -54,7 +54,7 @@ def db_restore(
     """
 
 
-@command(db, "rebuild", "db:rebuild")
+@command(db, "rebuild", "upkeep:rebuild")
 def db_rebuild() -> None:
     """Make the database again from the journal; the old one is put aside.
 
@@ -62,7 +62,7 @@ def db_rebuild() -> None:
     """
 
 
-@command(db, "prune", "db:prune")
+@command(db, "prune", "upkeep:prune")
 def db_prune(
     older_than: Annotated[
         str | None, Option("--older-than", metavar="TIME", help="Runs that started before: an age such as 90d, or a time; default retention.days.")
@@ -75,7 +75,7 @@ def db_prune(
     """
 
 
-@command(db, "vacuum", "db:vacuum")
+@command(db, "vacuum", "upkeep:vacuum")
 def db_vacuum() -> None:
     """Give unused space in the database back to the file system."""
 

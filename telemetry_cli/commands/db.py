@@ -1,18 +1,9 @@
-"""The database as a thing: db path, drain, migrate, backup, restore, rebuild, prune, vacuum."""
+"""The database as a thing: db path, db drain."""
 
-import os
-import time
-
-from telemetry_cli import backups, clock, recorder, recovery, rules
-from telemetry_cli.commands.arguments import became
+from telemetry_cli import recorder
 from telemetry_cli.commands.result import WRITES, Written, handler
 from telemetry_cli.config import Config
-from telemetry_cli.errors import InvalidInput, NotFound
-from telemetry_cli.locks import Lock
-from telemetry_cli.reader import open_for_reading, waiting
-from telemetry_cli.store import maintenance, prunable
-from telemetry_cli.store.database import check_place, translated
-from telemetry_cli.store.migrate import CURRENT_VERSION
+from telemetry_cli.reader import waiting
 
 
 @handler(*WRITES)
@@ -32,108 +23,3 @@ def drain(config: Config, output: str) -> Written:
     if trouble:
         return Written(data, f"{applied} applied, {left} waiting", list(filter(None, (trouble.message, trouble.hint))), code=trouble.exit_code)
     return Written(data, f"{applied} applied")
-
-
-@handler(*WRITES)
-def migrate(config: Config, output: str) -> Written:
-    """Bring an older database to the current schema; what was there before is kept."""
-    check_place(config.db_path, config.owns_db_folder)
-    if not _is_there(config):
-        raise NotFound(f"there is no database at {config.db_path}", "The first record makes one.")
-    before = maintenance.version_of(config.db_path)
-    known = set(backups.snapshots(config))
-    reading = open_for_reading(config)
-    kept = next((path for path in backups.snapshots(config) if path not in known), None)
-    data: dict[str, object] = {"from": before, "to": CURRENT_VERSION, "db_path": config.db_path, "backup": kept}
-    notes = [*reading.notes, *([f"the old database is kept as {kept}"] if kept else [])]
-    return Written(data, f"migrated from version {before} to {CURRENT_VERSION}" if before != CURRENT_VERSION else f"already at version {before}", notes)
-
-
-def _is_there(config: Config) -> bool:
-    try:
-        return os.path.getsize(config.db_path) > 0
-    except OSError:
-        return False
-
-
-@handler(*WRITES)
-def backup(config: Config, output: str, *, to: str | None) -> Written:
-    """A verified copy of the database with its cursor: everything since can be applied to it again."""
-    target = os.path.abspath(rules.text("TO", to)) if to is not None else None
-    reading = open_for_reading(config)
-    if reading.db is None:
-        raise NotFound(f"there is no database at {config.db_path} to back up", "The first record makes one.")
-    reading.db.close()
-    made = backups.make(config, clock.stamp(clock.now()), target)
-    return Written({"backup": made, "bytes": os.path.getsize(made)}, made, reading.notes)
-
-
-@handler(*WRITES)
-def restore(config: Config, output: str, *, backup: str) -> Written:
-    """Put a backup in place and apply the journal since."""
-    made = recovery.restore(config, os.path.abspath(rules.text("FROM", backup)))
-    return _made(config, made, f"restored {config.db_path}")
-
-
-@handler(*WRITES)
-def rebuild(config: Config, output: str) -> Written:
-    """Make the database again from the journal, or from a backup and the journal since."""
-    return _made(config, recovery.rebuild(config), f"rebuilt {config.db_path}")
-
-
-def _made(config: Config, made: recovery.Made, line: str) -> Written:
-    notes = [f"made from {made.origin}"]
-    if made.aside:
-        notes.append(f"the old database is kept as {made.aside}")
-    if made.damaged:
-        notes.append(f"{made.damaged} journal lines could not be read; they are kept in rejected_ops. See: telemetry doctor")
-    return Written({"db_path": config.db_path, "from": made.origin, "aside": made.aside, "damaged": made.damaged}, line, notes)
-
-
-@handler(*WRITES)
-def prune(config: Config, output: str, *, older_than: str | None, dry_run: bool) -> Written:
-    """Delete the runs that started before a time and run no more, with all that is about them."""
-    moment = clock.now()
-    if older_than is not None:
-        before = rules.filter_instant("--older-than", older_than, moment)
-    elif config.retention_days is not None:
-        before = rules.filter_instant("retention.days", f"{config.retention_days}d", moment)
-    else:
-        raise InvalidInput(
-            "--older-than: no time is given, and retention.days is not set", "Give an age such as 90d, or set days under [retention] in the config."
-        )
-    if dry_run:
-        reading = open_for_reading(config)
-        counts: dict[str, object] = {"runs": 0, "events": 0, "commits": 0}
-        if reading.db:
-            with translated(config.db_path):
-                counts = prunable.counts(reading.db, before)
-        return Written({"status": "dry-run", "before": before, **counts}, _said("would be pruned", counts, before), reading.notes)
-    outcome = recorder.record(config, "runs.prune", {"before": before}, clock.stamp(moment))
-    result, notes = became(outcome, before=before, runs=None, events=None, commits=None)
-    if result["status"] == "buffered":
-        return Written(result, "buffered", notes)
-    discarded = recovery.discard_journal(config)
-    result |= {"segments": discarded.segments, "blobs": discarded.blobs, "bytes": discarded.bytes}
-    if discarded.segments:
-        notes.append(f"{discarded.segments} journal segments that every good backup covers were deleted ({discarded.bytes} bytes)")
-    return Written(result, _said("pruned", result, before), notes)
-
-
-def _said(what: str, counts: dict[str, object], before: str) -> str:
-    return f"{counts['runs']} runs from before {before} {what}, with {counts['events']} events and {counts['commits']} commits"
-
-
-@handler(*WRITES)
-def vacuum(config: Config, output: str) -> Written:
-    """Give the space that deleted rows left back to the file system."""
-    reading = open_for_reading(config)
-    if reading.db is None:
-        raise NotFound(f"there is no database at {config.db_path}", "The first record makes one.")
-    reading.db.close()
-    before = os.path.getsize(config.db_path)
-    deadline = time.monotonic() + config.lock_timeout
-    with Lock(config.db_path + ".lock", deadline):
-        maintenance.vacuum(config.db_path, deadline)
-    after = os.path.getsize(config.db_path)
-    return Written({"db_path": config.db_path, "bytes_before": before, "bytes_after": after}, f"{before} bytes before, {after} after", reading.notes)

@@ -122,6 +122,7 @@ def test_restoring_an_old_backup_replays_what_came_after(telemetry: Telemetry) -
     backup = telemetry("db", "backup").line
     append(telemetry, *(create(number, f"later-{number}") for number in range(100)))
     telemetry("run", "end", first)
+    telemetry("db", "drain")
     before = contents(telemetry)
     ran = telemetry("db", "restore", backup, "--json")
     assert contents(telemetry) == before

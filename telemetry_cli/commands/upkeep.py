@@ -102,7 +102,8 @@ def prune(config: Config, output: str, *, older_than: str | None, dry_run: bool)
 
 
 def _said(what: str, counts: dict[str, object], before: str) -> str:
-    return f"{counts['runs']} runs from before {before} {what}, with {counts['events']} events and {counts['commits']} commits"
+    beside = ", ".join(f"{counts[name]} {name}" for name in ("events", "commits", "features"))
+    return f"runs from before {before} {what}: {counts['runs']}, with {beside}"
 
 
 @handler(*WRITES)

@@ -36,6 +36,12 @@ class Ran:
         return f"exit {self.code}\n--- stdout\n{self.out}\n--- stderr\n{self.err}"
 
 
+#: Runs a command from a small process and writes its peak memory in KiB to a file: a process counts as its own what the one that started
+#: it had in memory.
+_MEASURING = "import os, sys; pid = os.posix_spawn(sys.argv[2], sys.argv[2:], os.environ); _, status, usage = os.wait4(pid, 0); "
+_MEASURING += "open(sys.argv[1], 'w').write(str(usage.ru_maxrss // (1024 if sys.platform == 'darwin' else 1))); sys.exit(os.waitstatus_to_exitcode(status))"
+
+
 class Telemetry:
     """The installed program with a base folder and an environment of its own; calling it runs it.
 
@@ -83,6 +89,10 @@ class Telemetry:
         """Start the program and leave it running."""
         return subprocess.Popen([str(PROGRAM), *argv], env=self.env | (env or {}), cwd=cwd or self.cwd, **options)
 
+    def measured(self, *argv: str, env: dict[str, str] | None = None, **options: Any) -> "Measured":
+        """Start the program, to ask for its peak memory when it has ended."""
+        return Measured(self.home / f"peak{os.urandom(4).hex()}", [str(PROGRAM), *argv], env=self.env | (env or {}), cwd=self.cwd, **options)
+
     def start(self, *options: str, env: dict[str, str] | None = None, cwd: Path | None = None) -> str:
         """Start a run named `tester`/`job` (unless told otherwise) and return its event_id."""
         named = [*([] if "--agent-name" in options else ["--agent-name", "tester"]), *([] if "--job-type" in options else ["--job-type", "job"])]
@@ -117,6 +127,19 @@ class Telemetry:
             return db.execute(query, values).fetchall()
         finally:
             db.close()
+
+
+class Measured:
+    """A process whose peak memory is told when it has ended."""
+
+    def __init__(self, report: Path, argv: list[str], **options: Any) -> None:
+        self.report = report
+        self.process = subprocess.Popen([sys.executable, "-IS", "-c", _MEASURING, str(report), *argv], **options)
+
+    def ended(self) -> tuple[int, int]:
+        """Its exit code, and its peak resident memory in KiB."""
+        code = self.process.wait(timeout=600)
+        return code, int(self.report.read_text())
 
 
 class Git:

@@ -1,12 +1,11 @@
 """Large databases: memory does not grow with the answer, and a slow reader delays no writer."""
 
-import os
 import sqlite3
 import subprocess
 import time
 
 import pytest
-from support import PROGRAM, Telemetry
+from support import Telemetry
 
 pytestmark = pytest.mark.heavy
 
@@ -31,12 +30,9 @@ def filled(telemetry: Telemetry, runs: int) -> Telemetry:
 
 
 def peak_kib(telemetry: Telemetry, *argv: str) -> int:
-    with open(os.devnull, "wb") as nowhere:
-        process = subprocess.Popen([str(PROGRAM), *argv], env=telemetry.env, cwd=telemetry.cwd, stdout=nowhere)
-        _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0
-    return usage.ru_maxrss
+    code, kib = telemetry.measured(*argv, stdout=subprocess.DEVNULL).ended()
+    assert code == 0
+    return kib
 
 
 @pytest.mark.parametrize("options", [("-o", "json"), ("-o", "csv"), ("-o", "ids"), ("-o", "table"), ("-o", "jsonl", "--sort", "duration_ms")], ids=" ".join)

@@ -77,7 +77,7 @@ def _entry(command: Any) -> tuple[str, ...]:
         if name == "help":
             continue
         if parameter.param_type_name == "argument":
-            kind = "VALUE" if parameter.nargs == 1 else "MANY" if command.allow_interspersed_args else "REST"
+            kind = "VALUE" if parameter.nargs == 1 else "MANY" if command.context_settings.get("allow_interspersed_args", True) else "REST"
             positionals.append(f"({name!r}, {parameter.required}, {kind}), ")
         else:
             kind = "FLAG" if getattr(parameter, "is_flag", False) else "MANY" if parameter.multiple else "VALUE"

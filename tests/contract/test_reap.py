@@ -18,7 +18,7 @@ GONE = "its process"
 def killed(telemetry: Telemetry) -> Telemetry:
     """A run whose process was killed, as `killed`."""
     process = telemetry.popen(
-        "run", "exec", "--no-git", "--event-id", "killed", "--", "sh", "-c", "echo ready; sleep 60", stdout=subprocess.PIPE, start_new_session=True
+        "run", "exec", "--no-git", "--event-id", "killed", "--", "sh", "-c", "echo ready; exec sleep 60", stdout=subprocess.PIPE, start_new_session=True
     )
     assert process.stdout
     process.stdout.readline()

@@ -197,7 +197,7 @@ def test_nothing_is_executed_to_compare_commits(laid: Trap, telemetry: Telemetry
     """relink and the lines of a log look at differences; the traps are sprung by those that are committed."""
     laid.git("add", "--all", env={"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "filter.evil.clean", "GIT_CONFIG_VALUE_0": "cat"}, check=False)
     laid.git("-c", "filter.evil.process=", "commit", "--quiet", "--all", "-m", "lost", check=False)
-    laid.git("commit", "--quiet", "--allow-empty", "-m", "lost")
+    laid.git("-c", "filter.evil.process=", "-c", "filter.evil.clean=cat", "commit", "--quiet", "--allow-empty", "-m", "lost")
     event = telemetry.start("--no-git")
     for revision in ("HEAD", "HEAD~1"):
         telemetry("associate-commit", event, "--commit", revision, cwd=laid.cwd)

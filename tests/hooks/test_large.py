@@ -1,6 +1,5 @@
 """A million rows from one hook: bounded memory, and no writer waits longer than its deadline."""
 
-import os
 import subprocess
 import time
 
@@ -22,17 +21,16 @@ def test_a_million_rows(hooks: Hooks) -> None:
         file.writelines(f'{{"id": "subject-{number:08}"}}\n' for number in range(ROWS))
     hooks.release("large", BODY, "--timeout", "10m")
     env = {"TELEMETRY_LOCK_TIMEOUT": "2"}
-    process = hooks.telemetry.popen("hooks", "run", "large", "--input", str(records), stdout=subprocess.DEVNULL, env=env)
+    large = hooks.telemetry.measured("hooks", "run", "large", "--input", str(records), stdout=subprocess.DEVNULL, env=env)
     longest, writes = 0.0, 0
-    while not os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+    while large.process.poll() is None:
         begun = time.monotonic()
         hooks.telemetry.start("--no-git", env=env)
         longest, writes = max(longest, time.monotonic() - begun), writes + 1
         time.sleep(0.05)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0
-    assert usage.ru_maxrss < 300 * 1024
+    code, kib = large.ended()
+    assert code == 0
+    assert kib < 300 * 1024
     # The deadline, and what starting a process takes on a busy machine.
     assert writes > 10 and longest < 2 + 3
     assert hooks.telemetry("query", "--count").line == str(writes)

@@ -1,6 +1,5 @@
 """Memory, time, retries, output: what a hook may use, and what is said of one that uses more."""
 
-import os
 import subprocess
 from pathlib import Path
 
@@ -76,10 +75,7 @@ def peak(hooks: Hooks, *argv: str, stdin: bytes = b'{"id": "a"}\n') -> tuple[int
     """(exit code, peak resident KiB of telemetry itself)."""
     records = hooks.folder / "records"
     records.write_bytes(stdin)
-    process = hooks.telemetry.popen("hooks", "run", *argv, "--input", str(records), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    return process.returncode, usage.ru_maxrss
+    return hooks.telemetry.measured("hooks", "run", *argv, "--input", str(records), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).ended()
 
 
 @pytest.mark.parametrize(

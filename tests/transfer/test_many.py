@@ -1,7 +1,6 @@
 """Imports and exports of many runs: nothing is lost on the way, memory stays flat, others get their turn, and a kill costs nothing."""
 
 import json
-import os
 import random
 import signal
 import subprocess
@@ -114,11 +113,9 @@ def without_operations(path: Path) -> int:
 
 
 def peak_kib(telemetry: Telemetry, *argv: str) -> int:
-    process = subprocess.Popen([str(PROGRAM), *argv], env=telemetry.env, cwd=telemetry.cwd, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0
-    return usage.ru_maxrss
+    code, kib = telemetry.measured(*argv, stdout=subprocess.DEVNULL).ended()
+    assert code == 0
+    return kib
 
 
 @pytest.mark.parametrize("options", [(), ("--atomic",)], ids=["in parts", "atomic"])

@@ -261,6 +261,40 @@ def test_newer_rows_supersede_older_ones_of_the_subjects_that_were_given(three: 
     assert [row["values"]["score"] for row in three.telemetry.run("run-1")["features"]] == [2]
 
 
+def test_a_run_that_finishes_late_does_not_supersede_one_begun_later(three: Hooks) -> None:  # requirement 25
+    begun, go = three.folder / "begun", three.folder / "go"
+    three.release("score", SLOW.format(str(begun), str(go)) + SCORE % 1)
+    late = three.telemetry.popen("hooks", "run", "score")
+    wait_for(begun.exists)
+    three.release("score", SCORE % 2)
+    second = three.run("score", "--run", "run-1")["id"]
+    # Its silence about a subject that it was given counts too.
+    three.release("score", "")
+    third = three.run("score", "--run", "run-2")["id"]
+    go.touch()
+    assert late.wait(20) == 0
+    assert {row["subject_id"]: row["values"]["score"] for row in three.rows("score")} == {"run-1": 2, "run-3": 1}
+    history = three.rows("score", "--history")
+    assert sorted((row["subject_id"], row["values"]["score"], row["superseded_by"] or "") for row in history) == [
+        ("run-1", 1, second), ("run-1", 2, ""), ("run-2", 1, third), ("run-3", 1, "")
+    ]  # fmt: skip
+    three.telemetry("db", "rebuild")
+    assert three.rows("score", "--history") == history
+
+
+@pytest.mark.parametrize("newer", [SCORE % 2, ""], ids=["rows", "silence"])
+def test_a_run_overtaken_by_another_release_stands_for_none(three: Hooks, newer: str) -> None:  # requirement 25
+    three.release("score", SCORE % 1)
+    first = three.run("score")["id"]
+    three.release("score", newer)
+    three.run("score", "--run", "run-2")
+    three.telemetry("hooks", "rollback", "score")
+    again = three.run("score")
+    assert (again["status"], again["existing"]) == ("passed", False) and again["id"] != first
+    assert {row["subject_id"]: row["values"]["score"] for row in three.rows("score")} == {"run-1": 1, "run-2": 1, "run-3": 1}
+    assert three.run("score")["status"] == "skipped"
+
+
 def test_rows_of_another_hook_are_left_alone(three: Hooks) -> None:
     three.release("score", SCORE % 1)
     three.release("other", SCORE % 2)

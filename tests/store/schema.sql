@@ -39,6 +39,13 @@ WHEN OLD.status <> 'running' OR NEW.id IS NOT OLD.id OR NEW.hook IS NOT OLD.hook
 BEGIN SELECT RAISE(ABORT, 'a hook run that has finished never changes'); END;
 CREATE TRIGGER hook_runs_stay BEFORE DELETE ON hook_runs
 BEGIN SELECT RAISE(ABORT, 'a hook run is not deleted'); END;
+CREATE TRIGGER hook_silences_are_added BEFORE INSERT ON hook_silences
+WHEN EXISTS (SELECT 1 FROM hook_silences WHERE hook_run = NEW.hook_run AND subject_id = NEW.subject_id)
+BEGIN SELECT RAISE(ABORT, 'what a hook run was given is not replaced'); END;
+CREATE TRIGGER hook_silences_never_change BEFORE UPDATE ON hook_silences
+BEGIN SELECT RAISE(ABORT, 'what a hook run was given never changes'); END;
+CREATE TRIGGER hook_silences_stay BEFORE DELETE ON hook_silences WHEN EXISTS (SELECT 1 FROM agent_runs WHERE event_id = OLD.subject_id)
+BEGIN SELECT RAISE(ABORT, 'what a hook run was given stays as long as the run that it is about'); END;
 CREATE TRIGGER hooks_keep_their_contract BEFORE UPDATE ON hooks
 WHEN NEW.name IS NOT OLD.name OR NEW.contract IS NOT OLD.contract OR NEW.contract_digest IS NOT OLD.contract_digest OR NEW.created_at IS NOT OLD.created_at
     OR NEW.op_id IS NOT OLD.op_id
@@ -193,6 +200,11 @@ CREATE TABLE hook_runs (
     CHECK ((status = 'running') = (finished_at IS NULL)),
     CHECK ((failure_kind IS NOT NULL) = (status = 'errored')),
     FOREIGN KEY (hook, version) REFERENCES hook_releases (hook, version)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE hook_silences (
+    hook_run TEXT NOT NULL REFERENCES hook_runs (id),
+    subject_id TEXT NOT NULL,
+    PRIMARY KEY (hook_run, subject_id)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE hooks (
     name TEXT NOT NULL PRIMARY KEY

@@ -15,6 +15,19 @@ _FINISHED = ("status", "failure_kind", "exit_code", "duration_ms", "attempts", "
 _BATCH = 1000
 #: KiB of pages that a large number of rows may keep in memory, so that their indexes are not written again and again.
 _CACHE_KIB = 64 * 1024
+#: The other passed runs of the hook ?1 than ?2.
+_OTHERS = "hook = ?1 AND id <> ?2 AND status = 'passed'"
+_SUPERSEDE_OLDER = f"""UPDATE features SET superseded_by = ?2
+    WHERE hook = ?1 AND superseded_by IS NULL
+      AND hook_run IN (SELECT id FROM hook_runs WHERE {_OTHERS} AND (started_at, id) < (?3, ?2))
+      AND subject_id IN (SELECT subject_id FROM features WHERE hook_run = ?2 UNION ALL SELECT subject_id FROM hook_silences WHERE hook_run = ?2)"""
+#: The first of the later runs that was given the subject of a row of ?2, if any.
+_FIRST_LATER = f"""(SELECT later.id FROM hook_runs AS later
+    WHERE {_OTHERS} AND (started_at, later.id) > (?3, ?2)
+      AND (EXISTS (SELECT 1 FROM features AS said WHERE said.subject_id = features.subject_id AND said.hook = ?1 AND said.hook_run = later.id)
+        OR EXISTS (SELECT 1 FROM hook_silences WHERE hook_run = later.id AND subject_id = features.subject_id))
+    ORDER BY started_at, later.id LIMIT 1)"""
+_SUPERSEDE_OWN = f"UPDATE features SET superseded_by = {_FIRST_LATER} WHERE hook_run = ?2 AND {_FIRST_LATER} IS NOT NULL"
 
 
 def start(db: sqlite3.Connection, operation: Data, data: Data) -> Result:
@@ -44,14 +57,14 @@ def finish(db: sqlite3.Connection, operation: Data, data: Data, lines: Iterable[
     for log in data.get("logs", []):  # type: ignore[attr-defined]
         db.execute("INSERT INTO hook_logs (hook_run, attempt, digest, bytes) VALUES (?, ?, ?, ?)", (id_, log["attempt"], log["digest"], log["bytes"]))
     if data["status"] == "passed":
-        _add_rows(db, run[0], id_, lines)
+        _add_rows(db, run[0], id_, run[2], lines)
     return {"status": data["status"], "id": id_}
 
 
-def _add_rows(db: sqlite3.Connection, hook: str, hook_run: str, lines: Iterable[bytes]) -> None:
-    """The rows of a run; older ones of the same hook about the subjects that it was given are superseded."""
+def _add_rows(db: sqlite3.Connection, hook: str, hook_run: str, started_at: str, lines: Iterable[bytes]) -> None:
+    """The rows of a run. Those of passed runs of the hook begun before it, about the subjects that it was given, are superseded;
+    and its own are by the first such run begun after it, which may well have finished before it."""
     db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-    older = db.execute("SELECT 1 FROM features WHERE hook = ? AND superseded_by IS NULL LIMIT 1", (hook,)).fetchone()
     rest = iter(lines)
     while batch := list(islice(rest, _BATCH)):
         # Many rows to a statement: one with a trigger that may abort it costs more to begin than to do.
@@ -59,18 +72,14 @@ def _add_rows(db: sqlite3.Connection, hook: str, hook_run: str, lines: Iterable[
             "INSERT INTO features (hook, subject_id, hook_run, \"values\") SELECT ?1, value->>'$.id', ?2, value->'$.values' FROM json_each(?3)",
             (hook, hook_run, _array(line for line in batch if not line.startswith(GIVEN.encode()))),
         )
-        if older:
-            db.execute(
-                "UPDATE features SET superseded_by = ?2 WHERE hook = ?1 AND superseded_by IS NULL"
-                " AND subject_id IN (SELECT value->>'$.given' FROM json_each(?3))",
-                (hook, hook_run, _array(line for line in batch if line.startswith(GIVEN.encode()))),
-            )
-    if older:
         db.execute(
-            "UPDATE features SET superseded_by = ?2 WHERE hook = ?1 AND superseded_by IS NULL AND hook_run <> ?2"
-            " AND subject_id IN (SELECT subject_id FROM features WHERE hook_run = ?2)",
-            (hook, hook_run),
+            "INSERT INTO hook_silences (hook_run, subject_id) SELECT ?1, value->>'$.given' FROM json_each(?2)",
+            (hook_run, _array(line for line in batch if line.startswith(GIVEN.encode()))),
         )
+    begun = (hook, hook_run, started_at)
+    for compare, supersede in (("<", _SUPERSEDE_OLDER), (">", _SUPERSEDE_OWN)):
+        if db.execute(f"SELECT 1 FROM hook_runs WHERE {_OTHERS} AND (started_at, id) {compare} (?3, ?2) LIMIT 1", begun).fetchone():
+            db.execute(supersede, begun)
 
 
 def _array(lines: Iterable[bytes]) -> str:

@@ -21,5 +21,6 @@ def runs(db: sqlite3.Connection, _operation: Data, data: Data) -> Result:
     db.execute(f"DELETE FROM agent_runs WHERE {prunable.WHERE}", (before,))
     # Not before: a feature row stays as long as the run that it is about.
     db.execute("DELETE FROM features WHERE subject_id IN (SELECT event_id FROM pruned)")
+    db.execute("DELETE FROM hook_silences WHERE subject_id IN (SELECT event_id FROM pruned)")
     db.execute("DROP TABLE pruned")
     return {"status": "pruned", "before": before, **counts}

@@ -150,7 +150,8 @@ BEGIN SELECT RAISE(ABORT, 'a log never changes'); END;
 CREATE TRIGGER hook_logs_stay BEFORE DELETE ON hook_logs
 BEGIN SELECT RAISE(ABORT, 'a log never changes'); END;
 
--- Feature rows: what a hook run said about a subject. superseded_by is the later run of the hook that was given the subject too.
+-- Feature rows: what a hook run said about a subject. superseded_by is a run of the hook, begun later,
+-- that was given the subject too.
 CREATE TABLE features (
     row_id INTEGER PRIMARY KEY,
     hook TEXT NOT NULL,
@@ -178,6 +179,21 @@ BEGIN SELECT RAISE(ABORT, 'of a feature row only superseded_by is set, once'); E
 -- A row goes only after the run that it is about: pruning takes both.
 CREATE TRIGGER features_stay BEFORE DELETE ON features WHEN EXISTS (SELECT 1 FROM agent_runs WHERE event_id = OLD.subject_id)
 BEGIN SELECT RAISE(ABORT, 'a feature row stays as long as the run that it is about'); END;
+
+-- The subjects that a passed run was given and said nothing about: its silence supersedes older rows, and rows of runs begun before it.
+CREATE TABLE hook_silences (
+    hook_run TEXT NOT NULL REFERENCES hook_runs (id),
+    subject_id TEXT NOT NULL,
+    PRIMARY KEY (hook_run, subject_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER hook_silences_are_added BEFORE INSERT ON hook_silences
+WHEN EXISTS (SELECT 1 FROM hook_silences WHERE hook_run = NEW.hook_run AND subject_id = NEW.subject_id)
+BEGIN SELECT RAISE(ABORT, 'what a hook run was given is not replaced'); END;
+CREATE TRIGGER hook_silences_never_change BEFORE UPDATE ON hook_silences
+BEGIN SELECT RAISE(ABORT, 'what a hook run was given never changes'); END;
+CREATE TRIGGER hook_silences_stay BEFORE DELETE ON hook_silences WHEN EXISTS (SELECT 1 FROM agent_runs WHERE event_id = OLD.subject_id)
+BEGIN SELECT RAISE(ABORT, 'what a hook run was given stays as long as the run that it is about'); END;
 
 -- Conventions, by slug: which hooks apply to which job types, as the file last deployed says.
 CREATE TABLE conventions (

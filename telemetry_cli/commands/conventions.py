@@ -104,7 +104,7 @@ def run(
     with translated(config.db_path):
         releases = registry.releases_to_run(db, names)
     how = hook_execution.options(retries, max_memory, force=force, convention=str(found["slug"]))
-    return hook_execution.executed(reading, db, releases, subjects.of_runs(hook_execution.matching(reading, db, narrowed)), how)
+    return hook_execution.executed(reading, db, releases, "runs", subjects.of_runs(hook_execution.matching(reading, db, narrowed)), how)
 
 
 @handler(*READS)

@@ -77,7 +77,7 @@ def run(
         if input_ is not None
         else subjects.of_runs(_one(reading, run) if run else matching(reading, db, narrowed))
     )
-    return executed(reading, db, releases, lines, how)
+    return executed(reading, db, releases, "runs" if input_ is None else "records", lines, how)
 
 
 def _check_memory(releases: Iterable[Record], most: int) -> None:
@@ -115,8 +115,10 @@ def matching(reading: Reading, db: Connection, narrowed: Narrowing) -> Iterator[
         yield presented(row, reading.config.url_styles)
 
 
-def executed(reading: Reading, db: Connection, releases: Sequence[Record], lines: Iterable[tuple[str, bytes]], how: execution.Options) -> Card:
-    """Run releases on the same subjects, one after another. Nothing is open or locked while one runs.
+def executed(
+    reading: Reading, db: Connection, releases: Sequence[Record], kind: str, lines: Iterable[tuple[str, bytes]], how: execution.Options
+) -> Card:
+    """Run releases on the same subjects (`kind`: `runs` or `records`), one after another. Nothing is open or locked while one runs.
 
     Raises before anything is executed when a run key stands for something else.
     """
@@ -127,7 +129,7 @@ def executed(reading: Reading, db: Connection, releases: Sequence[Record], lines
     found: list[Record] = []
     code = 0
     try:
-        given = Subjects(os.path.join(folder, "input"), lines)
+        given = Subjects(kind, os.path.join(folder, "input"), lines)
         if reading.db:
             notes += [f"{row['hook']}: the hook run {row['id']} was killed; it is aborted now" for row in close_gone_hook_runs(config, reading.db)]
         with translated(config.db_path):

@@ -157,6 +157,7 @@ class _Run:
             "hook_run": id_,
             "hook": release["hook"],
             "version": release["version"],
+            "input_kind": self.subjects.kind,
             "input_digest": self.subjects.digest,
             "subjects": self.subjects.count,
             "run_key": options.run_key,

@@ -15,12 +15,13 @@ _MOST_MISTAKES = 20
 
 
 class Subjects:
-    """The input of a hook run: `path` holds its lines, `digest` is their SHA-256, `count` how many there are.
+    """The input of a hook run: `kind` is `runs` or `records`, `path` holds its lines, `digest` is their SHA-256, `count` how many there are.
 
     Which ids there are is kept as 8 bytes each (a keyed hash: no hook can aim at another's), so that a million take 8 MB.
     """
 
-    def __init__(self, path: str, lines: Iterable[tuple[str, bytes]]) -> None:
+    def __init__(self, kind: str, path: str, lines: Iterable[tuple[str, bytes]]) -> None:
+        self.kind = kind
         self.path = path
         self._key = os.urandom(16)
         digest, hashes = sha256(), array("Q")

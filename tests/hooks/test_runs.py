@@ -295,6 +295,16 @@ def test_a_run_overtaken_by_another_release_stands_for_none(three: Hooks, newer:
     assert three.run("score")["status"] == "skipped"
 
 
+def test_pruned_runs_take_their_rows_along_and_records_of_the_same_id_keep_theirs(hooks: Hooks) -> None:
+    hooks.telemetry.start("--event-id", "old", "--start-time", "2020-01-01T00:00:00Z", "--no-git")
+    hooks.telemetry("run", "end", "old")
+    hooks.release("score", SCORE % 1)
+    hooks.run("score")
+    record = hooks.run("score", "--input", "-", stdin='{"id": "old"}')["id"]
+    assert hooks.telemetry("db", "prune", "--older-than", "30d", "--json").json["features"] == 1
+    assert [row["hook_run"] for row in hooks.rows("score", "--history")] == [record]
+
+
 def test_rows_of_another_hook_are_left_alone(three: Hooks) -> None:
     three.release("score", SCORE % 1)
     three.release("other", SCORE % 2)

@@ -10,7 +10,7 @@ from telemetry_cli.store import hook_runs, registry
 from telemetry_cli.store.apply.result import Data, Result
 from telemetry_cli.store.features import GIVEN
 
-_STARTED = ("hook", "version", "run_key", "convention", "input_digest", "subjects", "host", "pid", "process_started", "boot_id")
+_STARTED = ("hook", "version", "run_key", "convention", "input_kind", "input_digest", "subjects", "host", "pid", "process_started", "boot_id")
 _FINISHED = ("status", "failure_kind", "exit_code", "duration_ms", "attempts", "oom_retries", "oom_evidence", "rows", "mismatch_count")
 _BATCH = 1000
 #: KiB of pages that a large number of rows may keep in memory, so that their indexes are not written again and again.
@@ -51,13 +51,14 @@ def finish(db: sqlite3.Connection, operation: Data, data: Data, lines: Iterable[
         raise NotFound(f"Hook run not found: {id_}")
     if run[1] != "running":
         raise Conflict(f"the hook run {id_} has finished already ({run[1]})")
+    if data["status"] == "passed":
+        # While it runs: none is added to a run that has finished.
+        _add_rows(db, run[0], id_, run[2], lines)
     row = {name: data[name] for name in _FINISHED if name in data}
     row |= {"mismatches": encode(data.get("mismatches", [])), "finished_at": max(str(operation["at"]), run[2]), "finish_op_id": operation["op_id"]}
     db.execute(f"UPDATE hook_runs SET {', '.join(f'{name} = ?' for name in row)} WHERE id = ?", (*row.values(), id_))
     for log in data.get("logs", []):  # type: ignore[attr-defined]
         db.execute("INSERT INTO hook_logs (hook_run, attempt, digest, bytes) VALUES (?, ?, ?, ?)", (id_, log["attempt"], log["digest"], log["bytes"]))
-    if data["status"] == "passed":
-        _add_rows(db, run[0], id_, run[2], lines)
     return {"status": data["status"], "id": id_}
 
 

@@ -88,6 +88,7 @@ def test_records_of_a_file_are_subjects_too(hooks: Hooks, tmp_path: Path) -> Non
     [
         ('{"id": "a"}\n{"no": "id"}\n[]\nx\n{"id": ""}\n{"id": null}\n{"id": true}', [f"line {number}" for number in range(2, 8)]),
         ('{"id": "a"}\n{"id": "b"}\n{"id": "a"}', ["'a' comes twice"]), ('{"id": "a", "x": NaN}', ["NaN"]), (b'{"id": "\xff"}', ["line 1"]),
+        *((f'{{"id": "a"}}\n{{"id": "{id_}"}}', ["line 2", "id"]) for id_ in ("\\ud800", "a\\u001b[1m", "a\\nb", " \\u00a0", "\\u0085", "\\u2028x")),
     ],
 )  # fmt: skip
 def test_records_that_are_none_are_listed_and_nothing_is_run(hooks: Hooks, records: str | bytes, said: list[str]) -> None:

@@ -12,7 +12,7 @@ from telemetry_cli.commands.filters import Narrowing, narrowing
 from telemetry_cli.commands.result import ONE, Card, Record, handler
 from telemetry_cli.commands.rows import presented
 from telemetry_cli.config import Config
-from telemetry_cli.errors import InvalidInput
+from telemetry_cli.errors import InvalidInput, NotDurable, TelemetryError
 from telemetry_cli.hooks import execution, subjects
 from telemetry_cli.hooks.attempt import Stopped
 from telemetry_cli.hooks.progress import Shown
@@ -127,7 +127,7 @@ def executed(
         _check_memory(releases, how.max_memory)
     folder = execution.work_folder()
     found: list[Record] = []
-    code = 0
+    code = worst = 0
     try:
         given = Subjects(kind, os.path.join(folder, "input"), lines)
         if reading.db:
@@ -136,21 +136,34 @@ def executed(
             for release in releases:
                 key = {"hook": release["hook"], "version": release["version"], "input_digest": given.digest, "run_key": how.run_key, "forced": how.forced}
                 hook_runs.standing_for(db, key)
+        prepared = [execution.prepare(config, release, given, how, folder) for release in releases]
         db.close()
         with Shown(len(releases), given.count) as shown, execution.stoppable() as stop:
             try:
-                for release in releases:
+                for one in prepared:
                     stop.check()
-                    shown.next(str(release["hook"]))
-                    result = execution.execute(config, release, given, how, folder, stop, shown.beat)
-                    found.append(_told(config, result, notes))
+                    shown.next(str(one.release["hook"]))
+                    try:
+                        found.append(_told(config, execution.execute(one, stop, shown.beat), notes))
+                    except (TelemetryError, OSError) as error:
+                        # Its siblings are as good as they were.
+                        worst = max(worst, _failed(str(one.release["hook"]), error, notes))
                 stop.check()
             except Stopped as stopped:
                 code = 128 + stopped.number
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    worst = max((_CODES.get(str(row["status"]), 0) for row in found), default=0)
+    worst = max(worst, *(_CODES.get(str(row["status"]), 0) for row in found), 0)
     return Card("executed", {"hook_runs": found}, notes, code=max(code, 0 if config.never_fail else worst))
+
+
+def _failed(hook: str, error: TelemetryError | OSError, notes: list[str]) -> int:
+    """Say why a hook could not be run to its end, or its end not be recorded. Returns the exit code of it."""
+    if isinstance(error, OSError):
+        notes.append(f"{hook}: {error.filename or 'a file'}: {error.strerror or error}")
+        return TelemetryError.exit_code
+    notes.append(" ".join(part for part in (f"{hook}: {error.message}", error.hint, error.record if isinstance(error, NotDurable) else "") if part))
+    return error.exit_code
 
 
 def _told(config: Config, result: execution.Result, notes: list[str]) -> Record:

@@ -89,25 +89,26 @@ def work_folder() -> str:
     return tempfile.mkdtemp(prefix="telemetry-hooks-")
 
 
-def execute(
-    config: Config, release: dict[str, object], subjects: Subjects, options: Options, folder: str, stop: stoppable, beat: Callable[[int], None]
-) -> Result:
+def prepare(config: Config, release: dict[str, object], subjects: Subjects, options: Options, folder: str) -> "Run":
+    """Everything that may refuse a run before it begins; nothing is recorded. Raises when the release's stored copy is gone or damaged."""
+    id_ = new_op_id()
+    work = os.path.join(folder, id_)
+    os.mkdir(work, 0o700)
+    return Run(config, id_, release, subjects, options, folder, work, artifact.unpack(config, release, work))
+
+
+def execute(run: "Run", stop: stoppable, beat: Callable[[int], None]) -> Result:
     """Run one release on the subjects. `beat` hears how many rows there are so far.
 
     Raises `Conflict` when the run key stands for something else. After a signal the run says `aborted`, and `stop` raises next.
     """
-    id_ = new_op_id()
-    work = os.path.join(folder, id_)
-    os.mkdir(work, 0o700)
     try:
-        # First, so that of an artifact that is gone or damaged nothing is recorded.
-        command = artifact.unpack(config, release, work)
-        return _recorded(config, _Run(config, release, subjects, options, folder, work, command), id_, stop, beat)
+        return _recorded(run.config, run, run.id, stop, beat)
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        shutil.rmtree(run.work, ignore_errors=True)
 
 
-def _recorded(config: Config, run: "_Run", id_: str, stop: stoppable, beat: Callable[[int], None]) -> Result:
+def _recorded(config: Config, run: "Run", id_: str, stop: stoppable, beat: Callable[[int], None]) -> Result:
     begun = run.plan(id_)
     started_at = stamp(now())
     outcome = record(config, "hook.start", begun, started_at, patient=True)
@@ -131,11 +132,15 @@ def _recorded(config: Config, run: "_Run", id_: str, stop: stoppable, beat: Call
     return Result(id_, known, buffered=outcome.buffered.message if outcome.buffered else None)
 
 
-class _Run:
-    """The attempts of one hook run."""
+class Run:
+    """One hook run: prepared, and its attempts."""
 
-    def __init__(self, config: Config, release: dict[str, object], subjects: Subjects, options: Options, folder: str, work: str, command: list[str]) -> None:
+    def __init__(
+        self, config: Config, id_: str, release: dict[str, object], subjects: Subjects, options: Options, folder: str, work: str, command: list[str]
+    ) -> None:
         self.config = config
+        self.id = id_
+        self.work = work
         self.release = release
         self.subjects = subjects
         self.options = options

@@ -181,6 +181,25 @@ def test_a_hook_reaches_the_records_that_telemetry_was_called_with(three: Hooks,
     assert three.telemetry(*other, "hooks", "logs", run).line == str(tmp_path / "other" / "db" / "telemetry.sqlite")
 
 
+def test_what_cannot_start_is_found_before_anything_runs(three: Hooks) -> None:  # requirement 19
+    three.release("first", SCORE % 1)
+    three.release("second", SCORE % 2)
+    (three.telemetry.base / "blobs" / three.show("second")["artifact"]["sha256"]).unlink()
+    ran = three.telemetry("hooks", "run", "first", "second", code=None)
+    assert ran.code not in (0, 1) and three.runs() == []
+
+
+def test_a_hook_that_cannot_begin_does_not_lose_its_siblings(three: Hooks) -> None:  # requirement 19
+    # While the first runs, another process takes the key of the second for other input.
+    argv = [PROGRAM, "hooks", "run", "second", "--run", "run-1", "--run-key", "k"]
+    three.release("first", f"import subprocess\nsubprocess.run({list(map(str, argv))!r}, check=True, stdout=2)\n" + SCORE % 1)
+    three.release("second", SCORE % 2)
+    three.release("third", SCORE % 3)
+    ran = three.telemetry("hooks", "run", "first", "second", "third", "--run-key", "k", "-o", "json", code=4)
+    assert [(run["hook"], run["status"]) for run in ran.json["hook_runs"]] == [("first", "passed"), ("third", "passed")]
+    assert "second: --run-key" in ran.err
+
+
 # Skipped, keyed
 
 

@@ -181,7 +181,7 @@ def _told(config: Config, result: execution.Result, notes: list[str]) -> Record:
         row["status"] = "skipped"
         notes.append(f"{row['hook']}: skipped, for {row['hook']}@{row['version']} has passed on the same input ({row['id']}); --force runs it again")
     elif result.standing:
-        notes.append(f"{row['hook']}: --run-key {row['run_key']} stands for the hook run {row['id']} already")
+        notes.append(f"{row['hook']}: --run-key {result.data['run_key']} stands for the hook run {row['id']} already")
     elif row["status"] != "passed":
         kind = f" ({row['failure_kind']})" if row["failure_kind"] else ""
         where = f"; what it wrote to stderr: telemetry hooks logs {row['id']}" if row["has_logs"] else ""

@@ -18,6 +18,9 @@ _PAGE = 500
 _SHORTEST_PREFIX = 4
 _MOST_CANDIDATES = 10
 
+#: The run that a key stands for: its own, or the one that stood for it when it was given.
+_KEYED = """SELECT id, input_digest FROM hook_runs WHERE hook = ?1 AND run_key = ?2 AND status IN ('running', 'passed', 'rejected')
+    UNION ALL SELECT id, input_digest FROM hook_run_keys AS key JOIN hook_runs ON id = key.hook_run WHERE key.hook = ?1 AND key.run_key = ?2"""
 #: Whether another release of the hook ?1 than ?2 has passed on a subject of the run ?3, in a run begun after it, at ?4.
 _OVERTAKEN = """WITH later AS MATERIALIZED (
         SELECT id FROM hook_runs WHERE hook = ?1 AND version <> ?2 AND status = 'passed' AND (started_at, id) > (?4, ?3)
@@ -76,9 +79,7 @@ def standing_for(db: sqlite3.Connection, data: Mapping[str, object]) -> Row | No
     """
     hook, key, forced = data["hook"], data.get("run_key"), data.get("forced")
     if key is not None:
-        known = db.execute(
-            "SELECT id, input_digest FROM hook_runs WHERE hook = ? AND run_key = ? AND status IN ('running', 'passed', 'rejected')", (hook, key)
-        ).fetchone()
+        known = db.execute(_KEYED, (hook, key)).fetchone()
         if known and (forced or known[1] != data["input_digest"]):
             why = "--force cannot run it again" if forced else "that was on other input"
             raise Conflict(f"--run-key: {key} stands for the hook run {known[0]} of {hook} already, and {why}", "Give another key, or none.")

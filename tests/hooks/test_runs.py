@@ -236,6 +236,20 @@ def test_the_same_run_key_is_the_same_run(three: Hooks) -> None:  # requirement 
     assert len(three.runs()) == 2
 
 
+def test_a_key_of_a_run_that_was_skipped_stands_for_what_stood_for_it(three: Hooks) -> None:  # requirement 21
+    three.release("score", SCORE % 1)
+    first = three.run("score")["id"]
+    assert three.run("score", "--run-key", "k")["status"] == "skipped"
+    before = three.tables()
+    for options in (("--force",), ("--run", "run-1")):
+        assert "k stands for" in three.telemetry("hooks", "run", "score", "--run-key", "k", *options, code=4).err
+    again = three.run("score", "--run-key", "k")
+    assert (again["id"], again["existing"], again["status"]) == (first, True, "passed")
+    assert three.tables() == before
+    three.telemetry("db", "rebuild")
+    assert three.tables() == before
+
+
 def test_sixteen_runs_at_once_with_one_key_are_one(three: Hooks) -> None:  # requirement 21
     three.release("score", "time.sleep(0.5)\n" + SCORE % 1)
     ran = in_parallel(three.telemetry, [["hooks", "run", "score", "--run-key", "k", "-o", "json"]] * 16)

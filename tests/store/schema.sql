@@ -31,6 +31,13 @@ CREATE TRIGGER hook_releases_never_change BEFORE UPDATE ON hook_releases
 BEGIN SELECT RAISE(ABORT, 'a release is immutable'); END;
 CREATE TRIGGER hook_releases_stay BEFORE DELETE ON hook_releases
 BEGIN SELECT RAISE(ABORT, 'a release is immutable'); END;
+CREATE TRIGGER hook_run_keys_are_added BEFORE INSERT ON hook_run_keys
+WHEN EXISTS (SELECT 1 FROM hook_run_keys WHERE hook = NEW.hook AND run_key = NEW.run_key)
+BEGIN SELECT RAISE(ABORT, 'what a run key stands for is not replaced'); END;
+CREATE TRIGGER hook_run_keys_never_change BEFORE UPDATE ON hook_run_keys
+BEGIN SELECT RAISE(ABORT, 'what a run key stands for never changes'); END;
+CREATE TRIGGER hook_run_keys_stay BEFORE DELETE ON hook_run_keys
+BEGIN SELECT RAISE(ABORT, 'what a run key stands for never changes'); END;
 CREATE TRIGGER hook_runs_are_added BEFORE INSERT ON hook_runs
 WHEN EXISTS (SELECT 1 FROM hook_runs WHERE id = NEW.id) OR EXISTS (
     SELECT 1 FROM hook_runs WHERE hook = NEW.hook AND run_key = NEW.run_key AND run_key IS NOT NULL AND status IN ('running', 'passed', 'rejected')
@@ -173,6 +180,13 @@ CREATE TABLE hook_releases (
     released_at TEXT NOT NULL CHECK (released_at GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]T[0-9][0-9]:[0-9][0-9]:[0-9][0-9].[0-9][0-9][0-9]Z'),
     op_id TEXT NOT NULL,
     PRIMARY KEY (hook, version)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE hook_run_keys (
+    hook TEXT NOT NULL REFERENCES hooks (name),
+    run_key TEXT NOT NULL CHECK (length(run_key) BETWEEN 1 AND 200),
+    hook_run TEXT NOT NULL REFERENCES hook_runs (id),
+    op_id TEXT NOT NULL,
+    PRIMARY KEY (hook, run_key)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE hook_runs (
     id TEXT NOT NULL PRIMARY KEY CHECK (length(id) = 32 AND id NOT GLOB '*[^0-9a-f]*'),

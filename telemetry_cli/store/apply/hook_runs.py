@@ -35,6 +35,9 @@ def start(db: sqlite3.Connection, operation: Data, data: Data) -> Result:
     registry.release(db, str(data["hook"]), int(str(data["version"])))
     existing = hook_runs.standing_for(db, data)
     if existing:
+        if existing["status"] == "skipped" and data.get("run_key") is not None:
+            keyed = (data["hook"], data["run_key"], existing["id"], operation["op_id"])
+            db.execute("INSERT INTO hook_run_keys (hook, run_key, hook_run, op_id) VALUES (?, ?, ?, ?)", keyed)
         return existing
     row = {name: data.get(name) for name in _STARTED}
     row |= {"id": data["hook_run"], "status": "running", "forced": int(bool(data.get("forced"))), "started_at": operation["at"]}

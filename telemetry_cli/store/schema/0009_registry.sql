@@ -134,6 +134,23 @@ BEGIN SELECT RAISE(ABORT, 'a hook run that has finished never changes'); END;
 CREATE TRIGGER hook_runs_stay BEFORE DELETE ON hook_runs
 BEGIN SELECT RAISE(ABORT, 'a hook run is not deleted'); END;
 
+-- Keys of runs that were not begun, because a passed one stands for them: the key stands for that one from then on.
+CREATE TABLE hook_run_keys (
+    hook TEXT NOT NULL REFERENCES hooks (name),
+    run_key TEXT NOT NULL CHECK (length(run_key) BETWEEN 1 AND 200),
+    hook_run TEXT NOT NULL REFERENCES hook_runs (id),
+    op_id TEXT NOT NULL,
+    PRIMARY KEY (hook, run_key)
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER hook_run_keys_are_added BEFORE INSERT ON hook_run_keys
+WHEN EXISTS (SELECT 1 FROM hook_run_keys WHERE hook = NEW.hook AND run_key = NEW.run_key)
+BEGIN SELECT RAISE(ABORT, 'what a run key stands for is not replaced'); END;
+CREATE TRIGGER hook_run_keys_never_change BEFORE UPDATE ON hook_run_keys
+BEGIN SELECT RAISE(ABORT, 'what a run key stands for never changes'); END;
+CREATE TRIGGER hook_run_keys_stay BEFORE DELETE ON hook_run_keys
+BEGIN SELECT RAISE(ABORT, 'what a run key stands for never changes'); END;
+
 -- What a hook wrote to stderr, attempt by attempt: the SHA-256 of the blob that holds it (bounded), and how much it wrote.
 CREATE TABLE hook_logs (
     hook_run TEXT NOT NULL REFERENCES hook_runs (id),

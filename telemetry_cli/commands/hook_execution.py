@@ -19,6 +19,7 @@ from telemetry_cli.hooks.progress import Shown
 from telemetry_cli.hooks.reap import close_gone_hook_runs
 from telemetry_cli.hooks.subjects import Subjects
 from telemetry_cli.reader import Reading, open_for_reading
+from telemetry_cli.redact import Redactor
 from telemetry_cli.store import hook_runs, registry, runs
 from telemetry_cli.store.database import Connection, open_empty, translated, translated_rows
 
@@ -73,7 +74,7 @@ def run(
     with translated(config.db_path):
         releases = registry.releases_to_run(db, wanted, version)
     lines = (
-        subjects.of_records("--input", _file(input_))
+        subjects.of_records("--input", _file(input_), Redactor(config.redact_rules))
         if input_ is not None
         else subjects.of_runs(_one(reading, run) if run else matching(reading, db, narrowed))
     )

@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from telemetry_cli import rules
 from telemetry_cli.errors import InvalidInput
+from telemetry_cli.redact import Redactor
 
 _MOST_MISTAKES = 20
 #: Control characters, ends of lines, and halves of characters, which JSON can spell.
@@ -74,13 +75,15 @@ def of_runs(runs: Iterable[dict[str, object]]) -> Iterator[tuple[str, bytes]]:
         yield id_, json.dumps(run | {"id": id_}).encode() + b"\n"
 
 
-def of_records(name: str, file: BinaryIO) -> Iterator[tuple[str, bytes]]:
-    """The records of a file, as they stand there. Raises `InvalidInput` that lists the lines that are none."""
+def of_records(name: str, file: BinaryIO, redactor: Redactor) -> Iterator[tuple[str, bytes]]:
+    """The records of a file, as they stand there. Raises `InvalidInput` that lists the lines that are none, or whose ids look like secrets."""
     mistakes: list[str] = []
     for number, line in enumerate(iter(lambda: file.readline(rules.LARGEST_DOCUMENT + 1), b""), 1):
         if not line.strip():
             continue
         id_, mistake = _record(line)
+        if id_ is not None and redactor.suspects(line) and redactor.text(id_) != id_:
+            id_, mistake = None, "its id looks like a secret, and ids are stored as they stand; give another one"
         if id_ is not None and not mistakes:
             yield id_, line.rstrip(b"\r\n") + b"\n"
         elif id_ is None:

@@ -98,6 +98,14 @@ def test_records_that_are_none_are_listed_and_nothing_is_run(hooks: Hooks, recor
     assert hooks.runs() == []
 
 
+def test_ids_that_look_like_secrets_are_refused_by_their_lines(hooks: Hooks) -> None:
+    hooks.release("score", SCORE % 1)
+    records = '{"id": "a"}\n{"id": "ghp_' + "a1B2" * 9 + '"}\n{"id": "ghp_' + "c3D4" * 9 + '"}\n{"id": "hunter2hunter2"}\n'
+    ran = hooks.telemetry("hooks", "run", "score", "--input", "-", stdin=records, code=2, env={"DEPLOY_PASSWORD": "hunter2hunter2"})
+    assert all(f"line {number}: its id looks like a secret" in ran.err for number in (2, 3, 4)) and "ghp_" not in ran.err
+    assert hooks.runs() == []
+
+
 def test_the_stored_copy_is_executed_never_the_path(hooks: Hooks) -> None:
     hooks.release("score", "import shutil\n" + SCORE % 1)
     for path in hooks.folder.glob("*.py"):

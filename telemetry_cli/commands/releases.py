@@ -11,6 +11,7 @@ from telemetry_cli.hooks import contract as contracts
 from telemetry_cli.hooks.releases import Draft
 from telemetry_cli.reader import open_for_reading
 from telemetry_cli.recorder import record
+from telemetry_cli.redact import Redactor
 from telemetry_cli.store import registry
 from telemetry_cli.store.database import open_empty, translated
 
@@ -55,11 +56,12 @@ def release(
         message=message,
     )
     moves = {"promote": "never" if no_promote else "new", "if_live": live}
+    data = draft.looked_at(Redactor(config.redact_rules)) | moves
     if dry_run:
         reading = open_for_reading(config)
         with translated(config.db_path):
-            return _released(*planned(registry.planned_release(reading.db or open_empty(), draft.finished(None) | moves)[0], reading.notes), would=True)
-    data = draft.finished(config) | moves
+            return _released(*planned(registry.planned_release(reading.db or open_empty(), data)[0], reading.notes), would=True)
+    data = draft.kept(config) | moves
     outcome = record(config, "hook.release", data, clock.stamp(moment), patient=True)
     return _released(*became(outcome, hook=name, version=None, digest=data["digest"], created=None, live=None, source_ref=data["source_ref"]))
 

@@ -6,6 +6,7 @@ from telemetry_cli import clock, rules
 from telemetry_cli.commands import hook_execution
 from telemetry_cli.commands.arguments import became, planned
 from telemetry_cli.commands.filters import Narrowing, narrowing
+from telemetry_cli.commands.releases import check_first
 from telemetry_cli.commands.result import ONE, READS, WRITES, Card, Listing, Record, Written, handler
 from telemetry_cli.config import Config
 from telemetry_cli.errors import InvalidInput
@@ -31,6 +32,7 @@ def deploy(config: Config, output: str, *, file: str, promote: bool, allow_dirty
         with translated(config.db_path):
             result, notes = planned(conventions.planned(reading.db or open_empty(), data), reading.notes)
     else:
+        check_first(config, lambda db: conventions.planned(db, data))
         data = deployment.kept(config)
         result, notes = became(
             record(config, "convention.deploy", data, clock.stamp(moment), patient=True), slug=data["slug"], created=None, changed=None, hooks=None

@@ -198,6 +198,23 @@ def test_a_release_that_holds_what_looks_like_a_secret_is_refused_whole(hooks: H
     assert not hooks.telemetry.base.exists() or not any(path.is_file() for path in hooks.telemetry.base.rglob("*"))
 
 
+def test_what_is_refused_stores_nothing(hooks: Hooks) -> None:  # requirement 2
+    script = ("--script", str(hooks.program("new.py", SCORE % 7)), "--source-ref", "x")
+    assert "--contract" in hooks.telemetry("hooks", "release", "score", *script, code=2).err
+    assert not hooks.telemetry.base.exists() or not any(path.is_file() for path in hooks.telemetry.base.rglob("*"))
+    hooks.release("score", SCORE % 1)
+    before = hooks.telemetry.files()
+    other = str(hooks.contract(OTHER, "other.json"))
+    hooks.telemetry("hooks", "release", "score", *script, "--contract", other, code=4)
+    convention = hooks.folder / "all.toml"
+    convention.write_text(
+        'title = "All"\ndescription = "d"\njob_types = ["t"]\n'
+        f'[[hooks]]\nname = "score"\nscript = "new.py"\nsource_ref = "x"\ncontract = "{other}"\n'
+    )
+    hooks.telemetry("conventions", "deploy", str(convention), code=4)
+    assert hooks.telemetry.files() == before
+
+
 def test_no_verb_edits_a_release(hooks: Hooks) -> None:  # requirement 4
     hooks.release("score", SCORE % 1, "--message", "first")
     before = hooks.tables()["hook_releases"]

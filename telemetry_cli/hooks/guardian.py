@@ -2,8 +2,8 @@
 
     python -I -S guardian.py CONTROL STATUS DATA_LIMIT WORK COMMAND [ARG…]
 
-It starts the command in a process group of its own, says `P pid` on the descriptor STATUS and, when the command has ended,
-`X wait-status peak-KiB`. On the descriptor CONTROL it hears `k` (kill what the command has started) and `q` (kill it and go). Where
+It starts the command in a process group of its own, says `P pid` on the descriptor STATUS once it executes and, when the command has ended,
+`X wait-status`. On the descriptor CONTROL it hears `k` (kill what the command has started) and `q` (kill it and go). Where
 that closes without a word, telemetry has died: then the folder WORK is removed too. It adopts what the command leaves behind
 (Linux), so daemons are found as well. It imports the standard library alone, for it is started for every attempt.
 """
@@ -46,14 +46,18 @@ def main() -> int:
     signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    executed, executing = os.pipe()
     child = os.fork()
     if not child:
         _become(command, int(data_limit))
+    os.close(executing)
     try:
         os.setpgid(child, child)  # whichever of the two comes first
     except OSError:
         pass
     _let_go_of_streams()
+    # It ends when the command is executed: until then the child is a copy of this process, whose memory is not the hook's.
+    os.read(executed, 1)
     _say(status_end, f"P {child}\n")
     poll = select.poll()
     poll.register(control_end, select.POLLIN | select.POLLHUP)
@@ -123,13 +127,13 @@ def _reap(child: int, status_end: int) -> None:
     """Take leave of every process that has ended, and tell of the command."""
     while True:
         try:
-            pid, status, usage = os.wait4(-1, os.WNOHANG)
+            pid, status = os.waitpid(-1, os.WNOHANG)
         except ChildProcessError:
             return
         if not pid:
             return
         if pid == child:
-            _say(status_end, f"X {status} {usage.ru_maxrss if sys.platform == 'linux' else usage.ru_maxrss // 1024}\n")
+            _say(status_end, f"X {status}\n")
 
 
 def kill_all(child: int) -> None:

@@ -63,6 +63,18 @@ def test_what_is_said_of_an_end(hooks: Hooks, body: str, status: str, kind: str 
     assert (run["status"], run["failure_kind"], run["exit_code"], run["attempts"]) == (status, kind, exit_code, 1)
 
 
+def test_a_plain_failure_with_little_memory_is_no_want_of_it(hooks: Hooks) -> None:  # requirement 20
+    path = hooks.folder / "small.sh"
+    path.write_text("#!/bin/sh\nexit 1\n")
+    path.chmod(0o755)
+    release = ["hooks", "release", "small", "--script", str(path), "--contract", str(hooks.contract()), "--source-ref", "x", "--memory"]
+    for size in ("1m", "15m"):
+        assert "16m" in hooks.telemetry(*release, size, code=2).err
+    hooks.telemetry(*release, "16m")
+    run = hooks.run("small", "--input", "-", stdin='{"id": "a"}', code=1)
+    assert (run["status"], run["failure_kind"], run["attempts"], run["oom_evidence"]) == ("failed", None, 1, None)
+
+
 def test_a_limit_below_the_release_s_own_is_refused(hooks: Hooks) -> None:
     hooks.release("score", SCORE % 1)
     assert "--max-memory" in hooks.telemetry("hooks", "run", "score", "--max-memory", "256m", code=2).err

@@ -13,7 +13,7 @@ from telemetry_cli.commands.result import ONE, Card, Record, handler
 from telemetry_cli.commands.rows import presented
 from telemetry_cli.config import Config
 from telemetry_cli.errors import InvalidInput, NotDurable, TelemetryError
-from telemetry_cli.hooks import execution, subjects
+from telemetry_cli.hooks import execution, subjects, work
 from telemetry_cli.hooks.attempt import Stopped
 from telemetry_cli.hooks.progress import Shown
 from telemetry_cli.hooks.reap import close_gone_hook_runs
@@ -126,21 +126,14 @@ def executed(
     config, notes = reading.config, reading.notes
     if how.max_memory is not None:
         _check_memory(releases, how.max_memory)
-    folder = execution.work_folder()
     found: list[Record] = []
     code = worst = 0
-    try:
-        given = Subjects(kind, os.path.join(folder, "input"), lines)
-        if reading.db:
-            notes += [f"{row['hook']}: the hook run {row['id']} was killed; it is aborted now" for row in close_gone_hook_runs(config, reading.db)]
-        with translated(config.db_path):
-            for release in releases:
-                key = {"hook": release["hook"], "version": release["version"], "input_digest": given.digest, "run_key": how.run_key, "forced": how.forced}
-                hook_runs.standing_for(db, key)
-        prepared = [execution.prepare(config, release, given, how, folder) for release in releases]
-        db.close()
-        with Shown(len(releases), given.count) as shown, execution.stoppable() as stop:
-            try:
+    with execution.stoppable() as stop:
+        folder = work.make()
+        try:
+            given = stop.interruptible(lambda: Subjects(kind, os.path.join(folder, "input"), lines))
+            prepared = _prepared(reading, db, releases, given, how, folder, stop)
+            with Shown(len(releases), given.count) as shown:
                 for one in prepared:
                     stop.check()
                     shown.next(str(one.release["hook"]))
@@ -149,13 +142,28 @@ def executed(
                     except (TelemetryError, OSError) as error:
                         # Its siblings are as good as they were.
                         worst = max(worst, _failed(str(one.release["hook"]), error, notes))
-                stop.check()
-            except Stopped as stopped:
-                code = 128 + stopped.number
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+            stop.check()
+        except Stopped as stopped:
+            code = 128 + stopped.number
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
     worst = max(worst, *(_CODES.get(str(row["status"]), 0) for row in found), 0)
     return Card("executed", {"hook_runs": found}, notes, code=max(code, 0 if config.never_fail else worst))
+
+
+def _prepared(
+    reading: Reading, db: Connection, releases: Sequence[Record], given: Subjects, how: execution.Options, folder: str, stop: execution.stoppable
+) -> list[execution.Run]:
+    """All that may refuse any of the runs, before the first one begins. Closes the database."""
+    config = reading.config
+    if reading.db:
+        reading.notes += [f"{row['hook']}: the hook run {row['id']} was killed; it is aborted now" for row in close_gone_hook_runs(config, reading.db)]
+    with translated(config.db_path):
+        for release in releases:
+            key = {"hook": release["hook"], "version": release["version"], "input_digest": given.digest, "run_key": how.run_key, "forced": how.forced}
+            hook_runs.standing_for(db, key)
+    db.close()
+    return stop.interruptible(lambda: [execution.prepare(config, release, given, how, folder) for release in releases])
 
 
 def _failed(hook: str, error: TelemetryError | OSError, notes: list[str]) -> int:

@@ -3,10 +3,10 @@
 import os
 import shutil
 import signal
-import tempfile
 import time
 from collections.abc import Callable
 from types import FrameType, TracebackType
+from typing import TypeVar
 
 from telemetry_cli import blobs, rules
 from telemetry_cli.clock import new_op_id, now, stamp
@@ -18,6 +18,8 @@ from telemetry_cli.hooks.rows import Rows
 from telemetry_cli.hooks.subjects import Subjects
 from telemetry_cli.recorder import record
 from telemetry_cli.redact_lines import redacted
+
+_Done = TypeVar("_Done")
 
 DEFAULT_RETRIES, _MAX_MEMORY = 3, 4 << 30
 
@@ -61,12 +63,12 @@ class stoppable:  # noqa: N801 - reads as a clause: `with stoppable():`
         if self._caught:
             raise Stopped(self._caught)
 
-    def interruptible(self, act: Callable[[], None]) -> None:
+    def interruptible(self, act: Callable[[], _Done]) -> _Done:
         """Do what may be broken off at any point. Raises `Stopped`."""
         self._open = True
         try:
             self.check()
-            act()
+            return act()
         finally:
             self._open = False
 
@@ -82,11 +84,6 @@ class Result:
         self.data = data
         self.standing = standing
         self.buffered = buffered
-
-
-def work_folder() -> str:
-    """A private folder for inputs, artifacts and rows, which the guardian removes when telemetry is killed."""
-    return tempfile.mkdtemp(prefix="telemetry-hooks-")
 
 
 def prepare(config: Config, release: dict[str, object], subjects: Subjects, options: Options, folder: str) -> "Run":

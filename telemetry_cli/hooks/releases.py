@@ -90,7 +90,7 @@ def refuse_secrets(redactor: Redactor, name: str, value: object) -> None:
     cleaned = redactor.value(value)
     if cleaned != value:
         place = _place(name, value, cleaned)
-        raise InvalidInput(f"{place} looks like a secret, which is never stored; pass it by environment")
+        raise InvalidInput(f"{place!r} looks like a secret, which is never stored; pass it by environment")
 
 
 def _place(name: str, value: object, cleaned: object) -> str:

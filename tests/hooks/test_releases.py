@@ -184,11 +184,11 @@ def test_the_database_itself_refuses_to_touch_a_release_or_what_has_happened(thr
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--config", '{"db": {"password": "correct-horse"}}'), "--config.db.password looks like a secret"),
-        (("--config", '{"urls": ["x", "https://me:hunter2x@host/p"]}'), "--config.urls.2 looks like a secret"),
-        (("--message", "with ghp_" + "a1B2" * 9), "--message looks like a secret"),
-        (("--", "--token", "correct-horse"), "--args.2 looks like a secret"),
-        (("--config", '{"k": "its hunter2hunter2"}'), "--config.k looks like a secret"),
+        (("--config", '{"db": {"password": "correct-horse"}}'), "'--config.db.password' looks like a secret"),
+        (("--config", '{"urls": ["x", "https://me:hunter2x@host/p"]}'), "'--config.urls.2' looks like a secret"),
+        (("--message", "with ghp_" + "a1B2" * 9), "'--message' looks like a secret"),
+        (("--", "--token", "correct-horse"), "'--args.2' looks like a secret"),
+        (("--config", '{"k": "its hunter2hunter2"}'), "'--config.k' looks like a secret"),
     ],
 )
 def test_a_release_that_holds_what_looks_like_a_secret_is_refused_whole(hooks: Hooks, options: tuple[str, ...], said: str) -> None:

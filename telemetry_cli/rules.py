@@ -156,6 +156,8 @@ def hook_name(name: str, value: str) -> str:
 def hook_release(name: str, value: str) -> tuple[str, int | None]:
     """`NAME` or `NAME@N` as (hook, version or None)."""
     hook, at, number = value.partition("@")
+    if at and not number:
+        raise InvalidInput(f"{name}: {shorten(value)!r} names no version behind the '@'; give NAME or NAME@N, such as {shorten(hook)}@1")
     return hook_name(name, hook), version(name, number) if at else None
 
 

@@ -19,6 +19,7 @@ from telemetry_cli.hooks.progress import Shown
 from telemetry_cli.hooks.reap import close_gone_hook_runs
 from telemetry_cli.hooks.subjects import Subjects
 from telemetry_cli.reader import Reading, open_for_reading
+from telemetry_cli.recorder import actor
 from telemetry_cli.redact import Redactor
 from telemetry_cli.store import hook_runs, registry, runs
 from telemetry_cli.store.database import Connection, open_empty, translated, translated_rows
@@ -181,7 +182,8 @@ def _told(config: Config, result: execution.Result, notes: list[str]) -> Record:
         notes.append(f"buffered: {result.buffered}; the hook run {result.id} is durable and will be applied by a later command")
         logs = result.data["logs"]
         assert isinstance(logs, list)
-        row = {name: result.data.get(name) for name in (*hook_runs.COLUMNS, "mismatches")} | {"has_logs": any(log["bytes"] for log in logs)}
+        known = result.data | {"has_logs": any(log["bytes"] for log in logs), "actor": actor()}
+        row = {name: known.get(name) for name in (*hook_runs.COLUMNS, "mismatches")}
     else:
         reading = open_for_reading(config)
         with translated(config.db_path):

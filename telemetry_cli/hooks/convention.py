@@ -129,7 +129,9 @@ class Deployment:
     def _data(self, drafts: list[dict[str, object]]) -> dict[str, object]:
         convention, schema = self._convention, self._convention.schema_
         releases = [draft | {"promote": "always" if self._promote else "new", "reason": f"convention {self._slug}"} for draft in drafts]
-        fields = {"id": schema.id, "version": str(schema.version), "fields": [field.model_dump() for field in schema.fields]} if schema else None
+        # The same for every order of the fields.
+        ordered = [field.model_dump() for field in sorted(schema.fields, key=lambda field: field.name)] if schema else []
+        fields = {"id": schema.id, "version": str(schema.version), "fields": ordered} if schema else None
         document: dict[str, object] = {
             "title": rules.text("title", convention.title),
             "description": rules.text("description", convention.description),

@@ -65,6 +65,8 @@ class Draft:
         dirty = False
         if source_ref is None:
             source_ref, dirty = source.reference(os.path.basename(path.rstrip("/")), path, allow_dirty=allow_dirty)
+        elif allow_dirty:
+            dirty = source.is_dirty(path)
         self.data |= {"source_ref": _source_ref(f"{where}source_ref" if where != "--" else "--source-ref", source_ref), "dirty": dirty}
 
     def looked_at(self, redactor: Redactor) -> dict[str, object]:

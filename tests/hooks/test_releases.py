@@ -260,12 +260,21 @@ def test_a_dirty_tree_is_refused_unless_it_is_allowed_and_recorded(hooks: Hooks,
     assert "dirty" in hooks.telemetry(*argv, code=2).err
     assert hooks.telemetry(*argv, "--allow-dirty").json["version"] == 2
     assert hooks.show("score")["dirty"] is True
+    script.write_text(script.read_text() + "# once more\n")
+    assert hooks.telemetry(*argv, "--allow-dirty", "--source-ref", "wiki/score").json["version"] == 3
+    assert hooks.show("score")["dirty"] is True
 
 
 def test_outside_git_the_source_must_be_told(hooks: Hooks) -> None:
     argv = [word for word in hooks.argv("score", SCORE % 1) if word not in ("--source-ref", "tests")]
     assert "--source-ref" in hooks.telemetry(*argv, code=2).err
     assert hooks.telemetry(*argv, "--source-ref", "wiki/42").json["source_ref"] == "wiki/42"
+
+
+def test_what_names_nothing_is_refused(hooks: Hooks) -> None:
+    hooks.release("score", SCORE % 1)
+    assert "names no version" in hooks.telemetry("hooks", "show", "score@", code=2).err
+    assert "HOOK_RUN" in hooks.telemetry("hooks", "logs", "", code=2).err
 
 
 # Dry run, buffered

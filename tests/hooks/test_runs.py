@@ -1,6 +1,8 @@
 """Hook runs: which release runs, on what, and what is recorded of it."""
 
 import itertools
+import json
+import sqlite3
 import subprocess
 import time
 from pathlib import Path
@@ -206,6 +208,23 @@ def test_a_hook_that_cannot_begin_does_not_lose_its_siblings(three: Hooks) -> No
     ran = three.telemetry("hooks", "run", "first", "second", "third", "--run-key", "k", "-o", "json", code=4)
     assert [(run["hook"], run["status"]) for run in ran.json["hook_runs"]] == [("first", "passed"), ("third", "passed")]
     assert "second: --run-key" in ran.err
+
+
+def test_a_buffered_run_says_who_and_what(three: Hooks) -> None:
+    body, begun, go = slow(three)
+    three.release("score", body)
+    env = {"TELEMETRY_LOCK_TIMEOUT": "0.5"}
+    with three.telemetry.popen("hooks", "run", "score", "-o", "json", env=env, stdout=subprocess.PIPE) as process:
+        wait_for(begun.exists)
+        db = sqlite3.connect(three.telemetry.database, isolation_level=None)
+        db.execute("BEGIN EXCLUSIVE")
+        go.touch()
+        out = process.communicate(timeout=60)[0]
+        db.execute("ROLLBACK")
+        db.close()
+    (told,) = json.loads(out)["hook_runs"]
+    (stored,) = three.runs("score")
+    assert {name: told[name] for name in stored} == stored
 
 
 # Skipped, keyed

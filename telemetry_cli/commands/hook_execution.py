@@ -117,9 +117,7 @@ def matching(reading: Reading, db: Connection, narrowed: Narrowing) -> Iterator[
         yield presented(row, reading.config.url_styles)
 
 
-def executed(
-    reading: Reading, db: Connection, releases: Sequence[Record], kind: str, lines: Iterable[tuple[str, bytes]], how: execution.Options
-) -> Card:
+def executed(reading: Reading, db: Connection, releases: Sequence[Record], kind: str, lines: Iterable[tuple[str, bytes]], how: execution.Options) -> Card:
     """Run releases on the same subjects (`kind`: `runs` or `records`), one after another. Nothing is open or locked while one runs.
 
     Raises before anything is executed when a run key stands for something else.

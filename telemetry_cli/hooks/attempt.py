@@ -42,6 +42,8 @@ class Attempt:
         self.exit_code = 0
         self.failure: str | None = None
         self.group = 0
+        self.was_watched = False
+        self._peak = 0
         self._status: int | None = None
 
     def run(self, rows: Rows, beat: Callable[[], None]) -> None:
@@ -88,18 +90,23 @@ class Attempt:
         return self._status is not None or self.failure is not None
 
     def _take_status(self, piece: bytes) -> None:
-        """`P pid` once the command is executed and `X wait-status`, each whole: they are far shorter than what a pipe takes at once."""
+        """`P pid` once the command is executed and `X wait-status peak-KiB`, each whole: they are far shorter than what a pipe takes at once."""
         for line in piece.decode().splitlines():
             if line.startswith("P "):
                 self.group = int(line[2:])
             elif line.startswith("X "):
-                self._status = int(line[2:])
+                _, status, peak = line.split()
+                self._status, self._peak = int(status), int(peak) * 1024
 
     def _judge(self) -> None:
         # Without a word from the guardian, somebody has killed it, and the hook with it.
         self.exit_code = os.waitstatus_to_exitcode(self._status) if self._status is not None else -signal.SIGKILL
-        # Only what the watch saw is out of memory; of a peak nobody can tell whose it was.
-        if not self.failure and self.exit_code < 0:
+        self.was_watched = self.failure == "oom"
+        if self.failure or not self.exit_code:
+            return
+        if self._peak > self.memory:
+            self.failure = "oom"  # the kernel counted what passed between two looks
+        elif self.exit_code < 0:
             self.failure = "killed" if -self.exit_code in _ENDED_BY_OTHERS else "crash"
 
 

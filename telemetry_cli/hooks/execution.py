@@ -208,6 +208,11 @@ class Run:
         }
         return {**os.environ, **own}
 
+    def _evidence(self) -> str | None:
+        """How it is known that memory ran out: `watched`, or `counted` by the kernel between two looks."""
+        found = [attempt.was_watched for attempt in self.attempts if attempt.failure == "oom"]
+        return ("watched" if any(found) else "counted") if found else None
+
     def facts(self, status: str) -> dict[str, object]:
         """What is recorded of the run besides its rows and logs."""
         last = self.attempts[-1] if self.attempts else None
@@ -217,7 +222,7 @@ class Run:
             "exit_code": last.exit_code if last and status != "aborted" else None,
             "attempts": len(self.attempts),
             "oom_retries": self.oom_retries,
-            "oom_evidence": "watched" if any(attempt.failure == "oom" for attempt in self.attempts) else None,
+            "oom_evidence": self._evidence(),
             "rows": rows.count if rows and status == "passed" else 0,
             "mismatch_count": rows.mismatch_count if rows else 0,
             "mismatches": rows.mismatches if rows else [],

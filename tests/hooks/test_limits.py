@@ -13,7 +13,7 @@ TAKE = "hold = []\nfor number in range({}):\n    hold.append(bytearray(b'x') * (
 
 def test_memory_is_doubled_and_the_count_is_the_real_one_on_success(hooks: Hooks) -> None:  # requirement 20
     run = hooks.tried(TAKE.format(100) + SCORE % 1, limits=("--memory", "48m"))
-    assert (run["status"], run["attempts"], run["oom_retries"], run["oom_evidence"]) == ("passed", 3, 2, "watched")
+    assert (run["status"], run["attempts"], run["oom_retries"], run["oom_evidence"] in ("watched", "counted")) == ("passed", 3, 2, True)
     assert hooks.show("tried")["limits"]["memory"] == 48 << 20
     assert hooks.runs("tried")[0]["oom_retries"] == 2
 

@@ -208,8 +208,7 @@ def test_what_is_refused_stores_nothing(hooks: Hooks) -> None:  # requirement 2
     hooks.telemetry("hooks", "release", "score", *script, "--contract", other, code=4)
     convention = hooks.folder / "all.toml"
     convention.write_text(
-        'title = "All"\ndescription = "d"\njob_types = ["t"]\n'
-        f'[[hooks]]\nname = "score"\nscript = "new.py"\nsource_ref = "x"\ncontract = "{other}"\n'
+        f'title = "All"\ndescription = "d"\njob_types = ["t"]\n[[hooks]]\nname = "score"\nscript = "new.py"\nsource_ref = "x"\ncontract = "{other}"\n'
     )
     hooks.telemetry("conventions", "deploy", str(convention), code=4)
     assert hooks.telemetry.files() == before

@@ -12,7 +12,19 @@ from telemetry_cli.store import registry
 from telemetry_cli.store.apply import apply
 from telemetry_cli.store.migrate import apply_schema
 
-TABLES = ("hooks", "hook_releases", "hook_pointer_log", "hook_runs", "hook_logs", "features", "hook_silences", "hook_run_keys", "conventions", "run_schemas", "rejected_ops")
+TABLES = (
+    "hooks",
+    "hook_releases",
+    "hook_pointer_log",
+    "hook_runs",
+    "hook_logs",
+    "features",
+    "hook_silences",
+    "hook_run_keys",
+    "conventions",
+    "run_schemas",
+    "rejected_ops",
+)
 ROWS = {
     "good": [b'{"id":"a","values":{"x":1}}\n', b'{"given":"b"}\n'],
     "more": [b'{"id":"a","values":{"x":2}}\n', b'{"id":"a","values":{"x":3}}\n', b'{"id":"b","values":{"x":"\\u00e9"}}\n'],

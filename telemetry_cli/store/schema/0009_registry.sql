@@ -93,7 +93,7 @@ CREATE TABLE hook_runs (
     duration_ms INTEGER CHECK (duration_ms >= 0),
     attempts INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0),
     oom_retries INTEGER NOT NULL DEFAULT 0 CHECK (oom_retries >= 0),
-    oom_evidence TEXT CHECK (oom_evidence IN ('watched')),
+    oom_evidence TEXT CHECK (oom_evidence IN ('watched', 'counted')),
     run_key TEXT CHECK (length(run_key) BETWEEN 1 AND 200),
     forced INTEGER NOT NULL CHECK (forced IN (0, 1)),
     convention TEXT, -- the slug of the convention it was run for

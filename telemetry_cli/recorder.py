@@ -52,7 +52,7 @@ class Outcome:
 
 def operation(kind: str, data: dict[str, object], at: str) -> Operation:
     """An operation as the journal holds it, with an id of its own. Writing it twice has one effect."""
-    return {"op_id": new_op_id(), "op": kind, "at": at, "actor": _actor(), "data": data}
+    return {"op_id": new_op_id(), "op": kind, "at": at, "actor": actor(), "data": data}
 
 
 def record(config: Config, kind: str, data: dict[str, object], at: str, *, patient: bool = False) -> Outcome:
@@ -115,7 +115,8 @@ def _append(config: Config, op_id: str, line: bytes, at: str, deadline: float) -
         return journal.append(config, op_id, line, at, deadline, unrecorded=True)
 
 
-def _actor() -> str:
+def actor() -> str:
+    """Who records: USER@HOST, in ASCII."""
     user = os.environ.get("USER") or os.environ.get("LOGNAME") or str(os.getuid())
     return f"{user}@{os.uname().nodename}".encode("ascii", "backslashreplace").decode()
 

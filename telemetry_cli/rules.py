@@ -156,6 +156,8 @@ def hook_name(name: str, value: str) -> str:
 def hook_release(name: str, value: str) -> tuple[str, int | None]:
     """`NAME` or `NAME@N` as (hook, version or None)."""
     hook, at, number = value.partition("@")
+    if at and not number:
+        raise InvalidInput(f"{name}: {shorten(value)!r} names no version behind the '@'; give NAME or NAME@N, such as {shorten(hook)}@1")
     return hook_name(name, hook), version(name, number) if at else None
 
 
@@ -221,17 +223,17 @@ def duration(name: str, value: str) -> float:
 
 _SIZES = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 #: Less memory than this starts no interpreter; more than this is a slip of the pen.
-_LEAST_MEMORY, _MOST_MEMORY = 1 << 20, 1 << 44
+_LEAST_MEMORY, _MOST_MEMORY = 1 << 24, 1 << 44
 
 
 def size(name: str, value: str) -> int:
-    """Bytes from a whole number with a unit (powers of 1024): `512m`, `4g`, from 1m to 16t."""
+    """Bytes from a whole number with a unit (powers of 1024): `512m`, `4g`, from 16m to 16t."""
     amount, unit = value[:-1], value[-1:].lower()
     if unit in _SIZES and amount.isascii() and amount.isdigit() and len(amount) <= 14:
         found = int(amount) * _SIZES[unit]
         if _LEAST_MEMORY <= found <= _MOST_MEMORY:
             return found
-    raise InvalidInput(f"{name}: {shorten(value)!r} is not accepted; give a size from 1m to 16t, such as 512m or 4g")
+    raise InvalidInput(f"{name}: {shorten(value)!r} is not accepted; give a size from 16m to 16t, such as 512m or 4g")
 
 
 # Times

@@ -84,7 +84,18 @@ class Hooks:
 
     def tables(self) -> dict[str, list[tuple[Any, ...]]]:
         """Everything that the registry holds: what a refused command must leave as it was."""
-        names = ("hooks", "hook_releases", "hook_pointer_log", "hook_runs", "hook_logs", "features", "conventions", "run_schemas")
+        names = (
+            "hooks",
+            "hook_releases",
+            "hook_pointer_log",
+            "hook_runs",
+            "hook_logs",
+            "features",
+            "hook_silences",
+            "hook_run_keys",
+            "conventions",
+            "run_schemas",
+        )
         return {name: self.telemetry.sql(f"SELECT * FROM {name}") for name in names}
 
 

@@ -18,6 +18,8 @@ class Examined:
         self.folder = ""
         self.copy: str | None = None
         self.trouble: TelemetryError | None = None
+        #: Whether the copy has our tables, though something may be wrong with them.
+        self.has_tables = False
         #: Whether the copy has our tables, and nothing is wrong with them: what asks them may do so.
         self.is_sound = False
 

@@ -10,6 +10,7 @@ from telemetry_cli.checkup.finding import Finding, problem, warning
 from telemetry_cli.errors import DatabaseTrouble, TelemetryError
 from telemetry_cli.rules import shorten
 from telemetry_cli.store import compare, health, maintenance, registry
+from telemetry_cli.store.database import translated
 from telemetry_cli.store.migrate import CURRENT_VERSION, FIRST_VERSION
 
 _REBUILD = "telemetry db rebuild"
@@ -42,6 +43,7 @@ def database(examined: Examined) -> Iterator[Finding]:
         yield finding(
             f"schema version {version}; this telemetry knows {CURRENT_VERSION}", config.db_path, "Upgrade telemetry." if newer else "telemetry db migrate"
         )
+    examined.has_tables = version == CURRENT_VERSION
     examined.is_sound = not faults and version == CURRENT_VERSION
 
 
@@ -156,14 +158,19 @@ def copies(examined: Examined) -> Iterator[Finding]:
 
 def live_pointers(examined: Examined) -> Iterator[Finding]:
     """The live version of every hook is the release that its log ends with; raw SQL with foreign keys off may have named another."""
-    if not examined.is_sound or examined.copy is None:
+    if examined.copy is None or not examined.has_tables:
         return
     db = health.open_copy(examined.copy)
     try:
-        for forged in registry.forged_pointers(db):
-            live, logged = forged["live_version"], forged["logged_version"]
-            yield problem(
-                f"hook {forged['hook']}: version {live} is live, and no record made it so; the last move was to {logged}", examined.config.db_path, _REBUILD
-            )
+        with translated(examined.copy):
+            found = registry.forged_pointers(db)
+    except DatabaseTrouble:
+        # Why it cannot be read has been said.
+        return
     finally:
         db.close()
+    for forged in found:
+        live, logged = forged["live_version"], forged["logged_version"]
+        yield problem(
+            f"hook {forged['hook']}: version {live} is live, and no record made it so; the last move was to {logged}", examined.config.db_path, _REBUILD
+        )

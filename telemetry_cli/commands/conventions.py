@@ -6,6 +6,7 @@ from telemetry_cli import clock, rules
 from telemetry_cli.commands import hook_execution
 from telemetry_cli.commands.arguments import became, planned
 from telemetry_cli.commands.filters import Narrowing, narrowing
+from telemetry_cli.commands.releases import check_first
 from telemetry_cli.commands.result import ONE, READS, WRITES, Card, Listing, Record, Written, handler
 from telemetry_cli.config import Config
 from telemetry_cli.errors import InvalidInput
@@ -13,6 +14,7 @@ from telemetry_cli.hooks import convention as documents
 from telemetry_cli.hooks import subjects
 from telemetry_cli.reader import Reading, open_for_reading
 from telemetry_cli.recorder import record
+from telemetry_cli.redact import Redactor
 from telemetry_cli.store import conventions, registry
 from telemetry_cli.store.database import Connection, open_empty, translated
 
@@ -23,12 +25,15 @@ _BREACHES = ("event_id", "field", "expected", "got")
 def deploy(config: Config, output: str, *, file: str, promote: bool, allow_dirty: bool, dry_run: bool) -> Written:
     """Deploy what a file says, all of it or nothing."""
     moment = clock.now()
-    data = documents.load(file, promote=promote, allow_dirty=allow_dirty, config=None if dry_run else config)
+    deployment = documents.Deployment(file, promote=promote, allow_dirty=allow_dirty)
+    data = deployment.looked_at(Redactor(config.redact_rules))
     if dry_run:
         reading = open_for_reading(config)
         with translated(config.db_path):
             result, notes = planned(conventions.planned(reading.db or open_empty(), data), reading.notes)
     else:
+        check_first(config, lambda db: conventions.planned(db, data))
+        data = deployment.kept(config)
         result, notes = became(
             record(config, "convention.deploy", data, clock.stamp(moment), patient=True), slug=data["slug"], created=None, changed=None, hooks=None
         )
@@ -104,7 +109,7 @@ def run(
     with translated(config.db_path):
         releases = registry.releases_to_run(db, names)
     how = hook_execution.options(retries, max_memory, force=force, convention=str(found["slug"]))
-    return hook_execution.executed(reading, db, releases, subjects.of_runs(hook_execution.matching(reading, db, narrowed)), how)
+    return hook_execution.executed(reading, db, releases, "runs", subjects.of_runs(hook_execution.matching(reading, db, narrowed)), how)
 
 
 @handler(*READS)

@@ -12,13 +12,15 @@ from telemetry_cli.commands.filters import Narrowing, narrowing
 from telemetry_cli.commands.result import ONE, Card, Record, handler
 from telemetry_cli.commands.rows import presented
 from telemetry_cli.config import Config
-from telemetry_cli.errors import InvalidInput
-from telemetry_cli.hooks import execution, subjects
+from telemetry_cli.errors import InvalidInput, NotDurable, TelemetryError
+from telemetry_cli.hooks import execution, subjects, work
 from telemetry_cli.hooks.attempt import Stopped
 from telemetry_cli.hooks.progress import Shown
 from telemetry_cli.hooks.reap import close_gone_hook_runs
 from telemetry_cli.hooks.subjects import Subjects
 from telemetry_cli.reader import Reading, open_for_reading
+from telemetry_cli.recorder import actor
+from telemetry_cli.redact import Redactor
 from telemetry_cli.store import hook_runs, registry, runs
 from telemetry_cli.store.database import Connection, open_empty, translated, translated_rows
 
@@ -73,11 +75,11 @@ def run(
     with translated(config.db_path):
         releases = registry.releases_to_run(db, wanted, version)
     lines = (
-        subjects.of_records("--input", _file(input_))
+        subjects.of_records("--input", _file(input_), Redactor(config.redact_rules))
         if input_ is not None
         else subjects.of_runs(_one(reading, run) if run else matching(reading, db, narrowed))
     )
-    return executed(reading, db, releases, lines, how)
+    return executed(reading, db, releases, "runs" if input_ is None else "records", lines, how)
 
 
 def _check_memory(releases: Iterable[Record], most: int) -> None:
@@ -115,40 +117,61 @@ def matching(reading: Reading, db: Connection, narrowed: Narrowing) -> Iterator[
         yield presented(row, reading.config.url_styles)
 
 
-def executed(reading: Reading, db: Connection, releases: Sequence[Record], lines: Iterable[tuple[str, bytes]], how: execution.Options) -> Card:
-    """Run releases on the same subjects, one after another. Nothing is open or locked while one runs.
+def executed(reading: Reading, db: Connection, releases: Sequence[Record], kind: str, lines: Iterable[tuple[str, bytes]], how: execution.Options) -> Card:
+    """Run releases on the same subjects (`kind`: `runs` or `records`), one after another. Nothing is open or locked while one runs.
 
     Raises before anything is executed when a run key stands for something else.
     """
     config, notes = reading.config, reading.notes
     if how.max_memory is not None:
         _check_memory(releases, how.max_memory)
-    folder = execution.work_folder()
     found: list[Record] = []
-    code = 0
-    try:
-        given = Subjects(os.path.join(folder, "input"), lines)
-        if reading.db:
-            notes += [f"{row['hook']}: the hook run {row['id']} was killed; it is aborted now" for row in close_gone_hook_runs(config, reading.db)]
-        with translated(config.db_path):
-            for release in releases:
-                key = {"hook": release["hook"], "version": release["version"], "input_digest": given.digest, "run_key": how.run_key, "forced": how.forced}
-                hook_runs.standing_for(db, key)
-        db.close()
-        with Shown(len(releases), given.count) as shown, execution.stoppable() as stop:
-            try:
-                for release in releases:
+    code = worst = 0
+    with execution.stoppable() as stop:
+        folder = work.make()
+        try:
+            given = stop.interruptible(lambda: Subjects(kind, os.path.join(folder, "input"), lines))
+            prepared = _prepared(reading, db, releases, given, how, folder, stop)
+            with Shown(len(releases), given.count) as shown:
+                for one in prepared:
                     stop.check()
-                    shown.next(str(release["hook"]))
-                    result = execution.execute(config, release, given, how, folder, stop, shown.beat)
-                    found.append(_told(config, result, notes))
-                stop.check()
-            except Stopped as stopped:
-                code = 128 + stopped.number
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    worst = max((_CODES.get(str(row["status"]), 0) for row in found), default=0)
+                    shown.next(str(one.release["hook"]))
+                    try:
+                        found.append(_told(config, execution.execute(one, stop, shown.beat), notes))
+                    except (TelemetryError, OSError) as error:
+                        # Its siblings are as good as they were.
+                        worst = max(worst, _failed(str(one.release["hook"]), error, notes))
+            stop.check()
+        except Stopped as stopped:
+            code = 128 + stopped.number
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+    worst = max(worst, *(_CODES.get(str(row["status"]), 0) for row in found), 0)
     return Card("executed", {"hook_runs": found}, notes, code=max(code, 0 if config.never_fail else worst))
+
+
+def _prepared(
+    reading: Reading, db: Connection, releases: Sequence[Record], given: Subjects, how: execution.Options, folder: str, stop: execution.stoppable
+) -> list[execution.Run]:
+    """All that may refuse any of the runs, before the first one begins. Closes the database."""
+    config = reading.config
+    if reading.db:
+        reading.notes += [f"{row['hook']}: the hook run {row['id']} was killed; it is aborted now" for row in close_gone_hook_runs(config, reading.db)]
+    with translated(config.db_path):
+        for release in releases:
+            key = {"hook": release["hook"], "version": release["version"], "input_digest": given.digest, "run_key": how.run_key, "forced": how.forced}
+            hook_runs.standing_for(db, key)
+    db.close()
+    return stop.interruptible(lambda: [execution.prepare(config, release, given, how, folder) for release in releases])
+
+
+def _failed(hook: str, error: TelemetryError | OSError, notes: list[str]) -> int:
+    """Say why a hook could not be run to its end, or its end not be recorded. Returns the exit code of it."""
+    if isinstance(error, OSError):
+        notes.append(f"{hook}: {error.filename or 'a file'}: {error.strerror or error}")
+        return TelemetryError.exit_code
+    notes.append(" ".join(part for part in (f"{hook}: {error.message}", error.hint, error.record if isinstance(error, NotDurable) else "") if part))
+    return error.exit_code
 
 
 def _told(config: Config, result: execution.Result, notes: list[str]) -> Record:
@@ -157,7 +180,8 @@ def _told(config: Config, result: execution.Result, notes: list[str]) -> Record:
         notes.append(f"buffered: {result.buffered}; the hook run {result.id} is durable and will be applied by a later command")
         logs = result.data["logs"]
         assert isinstance(logs, list)
-        row = {name: result.data.get(name) for name in (*hook_runs.COLUMNS, "mismatches")} | {"has_logs": any(log["bytes"] for log in logs)}
+        known = result.data | {"has_logs": any(log["bytes"] for log in logs), "actor": actor()}
+        row = {name: known.get(name) for name in (*hook_runs.COLUMNS, "mismatches")}
     else:
         reading = open_for_reading(config)
         with translated(config.db_path):
@@ -166,7 +190,7 @@ def _told(config: Config, result: execution.Result, notes: list[str]) -> Record:
         row["status"] = "skipped"
         notes.append(f"{row['hook']}: skipped, for {row['hook']}@{row['version']} has passed on the same input ({row['id']}); --force runs it again")
     elif result.standing:
-        notes.append(f"{row['hook']}: --run-key {row['run_key']} stands for the hook run {row['id']} already")
+        notes.append(f"{row['hook']}: --run-key {result.data['run_key']} stands for the hook run {row['id']} already")
     elif row["status"] != "passed":
         kind = f" ({row['failure_kind']})" if row["failure_kind"] else ""
         where = f"; what it wrote to stderr: telemetry hooks logs {row['id']}" if row["has_logs"] else ""

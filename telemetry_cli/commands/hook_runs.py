@@ -30,7 +30,7 @@ def runs(config: Config, output: str, *, hook: str | None, absolute: bool) -> Li
 @handler(*WRITES)
 def logs(config: Config, output: str, *, hook_run: str, attempt: str | None) -> Written:
     """What the attempts of a hook run wrote to stderr."""
-    reference = rules.text("HOOK_RUN", hook_run)
+    reference = rules.required_text("HOOK_RUN", hook_run)
     only = rules.count("--attempt", attempt) if attempt is not None else None
     reading = open_for_reading(config)
     db = reading.db or open_empty()

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from telemetry_cli import blobs, clock, rules
 from telemetry_cli.commands.arguments import became, planned
+from telemetry_cli.commands.releases import check_first
 from telemetry_cli.commands.result import ONE, READS, WRITES, Card, Listing, Record, Written, handler
 from telemetry_cli.config import Config
 from telemetry_cli.errors import InvalidInput, NotFound
@@ -142,6 +143,7 @@ def _moved(config: Config, hook: str, given: Record, if_live: str | None, reason
         with translated(config.db_path):
             result, notes = planned(registry.planned_move(db, data), reading.notes)
     else:
+        check_first(config, lambda db: registry.planned_move(db, data))
         result, notes = became(
             record(config, "hook.point", data, clock.stamp(moment), patient=True), hook=name, **{"from": None, "to": given["to"], "live": None}
         )

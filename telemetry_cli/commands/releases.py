@@ -1,18 +1,19 @@
 """hooks release."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from telemetry_cli import clock, rules
 from telemetry_cli.commands.arguments import became, json_text, planned
 from telemetry_cli.commands.result import WRITES, Record, Written, handler
 from telemetry_cli.config import Config
-from telemetry_cli.errors import InvalidInput
+from telemetry_cli.errors import DatabaseTrouble, InvalidInput, LockTimeout
 from telemetry_cli.hooks import contract as contracts
 from telemetry_cli.hooks.releases import Draft
 from telemetry_cli.reader import open_for_reading
 from telemetry_cli.recorder import record
+from telemetry_cli.redact import Redactor
 from telemetry_cli.store import registry
-from telemetry_cli.store.database import open_empty, translated
+from telemetry_cli.store.database import Connection, open_empty, translated
 
 
 @handler(*WRITES, records=True)
@@ -55,13 +56,34 @@ def release(
         message=message,
     )
     moves = {"promote": "never" if no_promote else "new", "if_live": live}
+    data = draft.looked_at(Redactor(config.redact_rules)) | moves
     if dry_run:
         reading = open_for_reading(config)
         with translated(config.db_path):
-            return _released(*planned(registry.planned_release(reading.db or open_empty(), draft.finished(None) | moves)[0], reading.notes), would=True)
-    data = draft.finished(config) | moves
+            return _released(*planned(registry.planned_release(reading.db or open_empty(), data)[0], reading.notes), would=True)
+    check_first(config, lambda db: registry.planned_release(db, data))
+    data = draft.kept(config) | moves
     outcome = record(config, "hook.release", data, clock.stamp(moment), patient=True)
     return _released(*became(outcome, hook=name, version=None, digest=data["digest"], created=None, live=None, source_ref=data["source_ref"]))
+
+
+def check_first(config: Config, plan: Callable[[Connection], object]) -> None:
+    """Plan against the database as it stands, so that what would be refused stores nothing.
+
+    Where it cannot be read, or something waits to be applied, nothing is known of it: then apply judges, as it does of what
+    another process does meanwhile. Raises what `plan` raises.
+    """
+    try:
+        reading = open_for_reading(config)
+    except (DatabaseTrouble, LockTimeout):
+        return
+    db = reading.db or open_empty()
+    try:
+        if not reading.notes:
+            with translated(config.db_path):
+                plan(db)
+    finally:
+        db.close()
 
 
 def _released(result: Record, notes: list[str], would: bool = False) -> Written:

@@ -42,6 +42,7 @@ class Attempt:
         self.exit_code = 0
         self.failure: str | None = None
         self.group = 0
+        self.was_watched = False
         self._peak = 0
         self._status: int | None = None
 
@@ -85,11 +86,11 @@ class Attempt:
     def _is_over(self, watch: MemoryWatch, deadline: float) -> bool:
         """Tell whether the hook has ended, or has to; `failure` says why it has to."""
         if self._status is None:
-            self.failure = "timeout" if time.monotonic() > deadline else "oom" if watch.is_over() else None
+            self.failure = "timeout" if time.monotonic() > deadline else "oom" if self.group and watch.is_over() else None
         return self._status is not None or self.failure is not None
 
     def _take_status(self, piece: bytes) -> None:
-        """`P pid` and `X wait-status peak-KiB`, each whole: they are far shorter than what a pipe takes at once."""
+        """`P pid` once the command is executed and `X wait-status peak-KiB`, each whole: they are far shorter than what a pipe takes at once."""
         for line in piece.decode().splitlines():
             if line.startswith("P "):
                 self.group = int(line[2:])
@@ -100,6 +101,7 @@ class Attempt:
     def _judge(self) -> None:
         # Without a word from the guardian, somebody has killed it, and the hook with it.
         self.exit_code = os.waitstatus_to_exitcode(self._status) if self._status is not None else -signal.SIGKILL
+        self.was_watched = self.failure == "oom"
         if self.failure or not self.exit_code:
             return
         if self._peak > self.memory:

@@ -13,7 +13,8 @@ from telemetry_cli.config import Config
 from telemetry_cli.errors import InvalidInput
 from telemetry_cli.hooks import contract, documents
 from telemetry_cli.hooks.contract import Contract
-from telemetry_cli.hooks.releases import Draft
+from telemetry_cli.hooks.releases import Draft, refuse_secrets
+from telemetry_cli.redact import Redactor
 
 _LONGEST_SLUG, _SHORTEST_SLUG = 64, 3
 
@@ -105,34 +106,48 @@ def slug(title: str) -> str:
     return found
 
 
-def load(path: str, *, promote: bool, allow_dirty: bool, config: Config | None) -> dict[str, object]:
-    """The data of the `convention.deploy` operation that a file means; with a config the artifacts are kept as blobs.
+class Deployment:
+    """A convention file that has been checked, before anything of it is kept. Raises `InvalidInput`."""
 
-    Every release is checked before anything is kept. Raises `InvalidInput`.
-    """
-    where = rules.shorten(path)
-    convention = documents.parse(Convention, where, documents.read("FILE", path))
-    name = slug(convention.title)
-    drafts = _drafts(where, convention, os.path.dirname(os.path.abspath(path)), allow_dirty)
-    releases = [draft.finished(config) | {"promote": "always" if promote else "new", "reason": f"convention {name}"} for draft in drafts]
-    schema = convention.schema_
-    fields = {"id": schema.id, "version": str(schema.version), "fields": [field.model_dump() for field in schema.fields]} if schema else None
-    document: dict[str, object] = {
-        "title": rules.text("title", convention.title),
-        "description": rules.text("description", convention.description),
-        "job_types": [rules.text("job_types", job) for job in convention.job_types],
-        "schema": fields,
-        "hooks": [{"name": release["hook"], "digest": release["digest"]} for release in releases],
-    }
-    return {
-        "slug": name,
-        "title": convention.title,
-        "description": convention.description,
-        "document": document,
-        "digest": sha256(rules.encode(document).encode()).hexdigest(),
-        "schema": fields,
-        "releases": releases,
-    }
+    def __init__(self, path: str, *, promote: bool, allow_dirty: bool) -> None:
+        self._where = rules.shorten(path)
+        self._convention = documents.parse(Convention, self._where, documents.read("FILE", path))
+        self._slug = slug(self._convention.title)
+        self._promote = promote
+        self._drafts = _drafts(self._where, self._convention, os.path.dirname(os.path.abspath(path)), allow_dirty)
+
+    def looked_at(self, redactor: Redactor) -> dict[str, object]:
+        """The data of the `convention.deploy` operation; nothing is kept yet. Raises `InvalidInput` where something in it looks like a secret."""
+        data = self._data([draft.looked_at(redactor) for draft in self._drafts])
+        refuse_secrets(redactor, self._where, data["document"])
+        return data
+
+    def kept(self, config: Config) -> dict[str, object]:
+        """The same, once the artifacts are kept as blobs."""
+        return self._data([draft.kept(config) for draft in self._drafts])
+
+    def _data(self, drafts: list[dict[str, object]]) -> dict[str, object]:
+        convention, schema = self._convention, self._convention.schema_
+        releases = [draft | {"promote": "always" if self._promote else "new", "reason": f"convention {self._slug}"} for draft in drafts]
+        # The same for every order of the fields.
+        ordered = [field.model_dump() for field in sorted(schema.fields, key=lambda field: field.name)] if schema else []
+        fields = {"id": schema.id, "version": str(schema.version), "fields": ordered} if schema else None
+        document: dict[str, object] = {
+            "title": rules.text("title", convention.title),
+            "description": rules.text("description", convention.description),
+            "job_types": [rules.text("job_types", job) for job in convention.job_types],
+            "schema": fields,
+            "hooks": [{"name": release["hook"], "digest": release["digest"]} for release in releases],
+        }
+        return {
+            "slug": self._slug,
+            "title": convention.title,
+            "description": convention.description,
+            "document": document,
+            "digest": sha256(rules.encode(document).encode()).hexdigest(),
+            "schema": fields,
+            "releases": releases,
+        }
 
 
 def _drafts(where: str, convention: Convention, folder: str, allow_dirty: bool) -> list[Draft]:

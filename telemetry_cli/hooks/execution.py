@@ -3,10 +3,10 @@
 import os
 import shutil
 import signal
-import tempfile
 import time
 from collections.abc import Callable
 from types import FrameType, TracebackType
+from typing import TypeVar
 
 from telemetry_cli import blobs, rules
 from telemetry_cli.clock import new_op_id, now, stamp
@@ -18,6 +18,8 @@ from telemetry_cli.hooks.rows import Rows
 from telemetry_cli.hooks.subjects import Subjects
 from telemetry_cli.recorder import record
 from telemetry_cli.redact_lines import redacted
+
+_Done = TypeVar("_Done")
 
 DEFAULT_RETRIES, _MAX_MEMORY = 3, 4 << 30
 
@@ -61,12 +63,12 @@ class stoppable:  # noqa: N801 - reads as a clause: `with stoppable():`
         if self._caught:
             raise Stopped(self._caught)
 
-    def interruptible(self, act: Callable[[], None]) -> None:
+    def interruptible(self, act: Callable[[], _Done]) -> _Done:
         """Do what may be broken off at any point. Raises `Stopped`."""
         self._open = True
         try:
             self.check()
-            act()
+            return act()
         finally:
             self._open = False
 
@@ -84,30 +86,26 @@ class Result:
         self.buffered = buffered
 
 
-def work_folder() -> str:
-    """A private folder for inputs, artifacts and rows, which the guardian removes when telemetry is killed."""
-    return tempfile.mkdtemp(prefix="telemetry-hooks-")
+def prepare(config: Config, release: dict[str, object], subjects: Subjects, options: Options, folder: str) -> "Run":
+    """Everything that may refuse a run before it begins; nothing is recorded. Raises when the release's stored copy is gone or damaged."""
+    id_ = new_op_id()
+    work = os.path.join(folder, id_)
+    os.mkdir(work, 0o700)
+    return Run(config, id_, release, subjects, options, folder, work, artifact.unpack(config, release, work))
 
 
-def execute(
-    config: Config, release: dict[str, object], subjects: Subjects, options: Options, folder: str, stop: stoppable, beat: Callable[[int], None]
-) -> Result:
+def execute(run: "Run", stop: stoppable, beat: Callable[[int], None]) -> Result:
     """Run one release on the subjects. `beat` hears how many rows there are so far.
 
     Raises `Conflict` when the run key stands for something else. After a signal the run says `aborted`, and `stop` raises next.
     """
-    id_ = new_op_id()
-    work = os.path.join(folder, id_)
-    os.mkdir(work, 0o700)
     try:
-        # First, so that of an artifact that is gone or damaged nothing is recorded.
-        command = artifact.unpack(config, release, work)
-        return _recorded(config, _Run(config, release, subjects, options, folder, work, command), id_, stop, beat)
+        return _recorded(run.config, run, run.id, stop, beat)
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        shutil.rmtree(run.work, ignore_errors=True)
 
 
-def _recorded(config: Config, run: "_Run", id_: str, stop: stoppable, beat: Callable[[int], None]) -> Result:
+def _recorded(config: Config, run: "Run", id_: str, stop: stoppable, beat: Callable[[int], None]) -> Result:
     begun = run.plan(id_)
     started_at = stamp(now())
     outcome = record(config, "hook.start", begun, started_at, patient=True)
@@ -131,11 +129,15 @@ def _recorded(config: Config, run: "_Run", id_: str, stop: stoppable, beat: Call
     return Result(id_, known, buffered=outcome.buffered.message if outcome.buffered else None)
 
 
-class _Run:
-    """The attempts of one hook run."""
+class Run:
+    """One hook run: prepared, and its attempts."""
 
-    def __init__(self, config: Config, release: dict[str, object], subjects: Subjects, options: Options, folder: str, work: str, command: list[str]) -> None:
+    def __init__(
+        self, config: Config, id_: str, release: dict[str, object], subjects: Subjects, options: Options, folder: str, work: str, command: list[str]
+    ) -> None:
         self.config = config
+        self.id = id_
+        self.work = work
         self.release = release
         self.subjects = subjects
         self.options = options
@@ -157,6 +159,7 @@ class _Run:
             "hook_run": id_,
             "hook": release["hook"],
             "version": release["version"],
+            "input_kind": self.subjects.kind,
             "input_digest": self.subjects.digest,
             "subjects": self.subjects.count,
             "run_key": options.run_key,
@@ -205,6 +208,11 @@ class _Run:
         }
         return {**os.environ, **own}
 
+    def _evidence(self) -> str | None:
+        """How it is known that memory ran out: `watched`, or `counted` by the kernel between two looks."""
+        found = [attempt.was_watched for attempt in self.attempts if attempt.failure == "oom"]
+        return ("watched" if any(found) else "counted") if found else None
+
     def facts(self, status: str) -> dict[str, object]:
         """What is recorded of the run besides its rows and logs."""
         last = self.attempts[-1] if self.attempts else None
@@ -214,7 +222,7 @@ class _Run:
             "exit_code": last.exit_code if last and status != "aborted" else None,
             "attempts": len(self.attempts),
             "oom_retries": self.oom_retries,
-            "oom_evidence": "watched" if any(attempt.failure == "oom" for attempt in self.attempts) else None,
+            "oom_evidence": self._evidence(),
             "rows": rows.count if rows and status == "passed" else 0,
             "mismatch_count": rows.mismatch_count if rows else 0,
             "mismatches": rows.mismatches if rows else [],

@@ -2,8 +2,8 @@
 
     python -I -S guardian.py CONTROL STATUS DATA_LIMIT WORK COMMAND [ARG…]
 
-It starts the command in a process group of its own, says `P pid` on the descriptor STATUS and, when the command has ended,
-`X wait-status peak-KiB`. On the descriptor CONTROL it hears `k` (kill what the command has started) and `q` (kill it and go). Where
+It starts the command in a process group of its own, says `P pid` on the descriptor STATUS once it executes and, when the command has ended,
+`X wait-status peak-KiB` (0 where the peak may be this process's own). On the descriptor CONTROL it hears `k` (kill what the command has started) and `q` (kill it and go). Where
 that closes without a word, telemetry has died: then the folder WORK is removed too. It adopts what the command leaves behind
 (Linux), so daemons are found as well. It imports the standard library alone, for it is started for every attempt.
 """
@@ -18,6 +18,8 @@ import time
 _SET_CHILD_SUBREAPER = 36
 _SET_DEATH_SIGNAL = 1
 _ROUNDS = 50
+#: What a copy of this process may grow by before it executes the command, in the unit of ru_maxrss: the kernel counts that as the command's.
+_LITTLE = 2048 if sys.platform == "linux" else 2 << 20
 
 
 def _prctl(option: int, value: int) -> None:
@@ -46,14 +48,19 @@ def main() -> int:
     signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    executed, executing = os.pipe()
+    own_peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     child = os.fork()
     if not child:
         _become(command, int(data_limit))
+    os.close(executing)
     try:
         os.setpgid(child, child)  # whichever of the two comes first
     except OSError:
         pass
     _let_go_of_streams()
+    # It ends when the command is executed: until then the child is a copy of this process, whose memory is not the hook's.
+    os.read(executed, 1)
     _say(status_end, f"P {child}\n")
     poll = select.poll()
     poll.register(control_end, select.POLLIN | select.POLLHUP)
@@ -62,11 +69,11 @@ def main() -> int:
         ready = [descriptor for descriptor, _ in poll.poll()]
         if woken in ready:
             _drain(woken)
-            _reap(child, status_end)
+            _reap(child, status_end, own_peak)
         if control_end in ready:
             word = os.read(control_end, 1)
             kill_all(child)
-            _reap(child, status_end)
+            _reap(child, status_end, own_peak)
             if word != b"k":
                 if not word:
                     _remove(work)
@@ -119,7 +126,7 @@ def _say(descriptor: int, text: str) -> None:
         return
 
 
-def _reap(child: int, status_end: int) -> None:
+def _reap(child: int, status_end: int, own_peak: int) -> None:
     """Take leave of every process that has ended, and tell of the command."""
     while True:
         try:
@@ -129,7 +136,8 @@ def _reap(child: int, status_end: int) -> None:
         if not pid:
             return
         if pid == child:
-            _say(status_end, f"X {status} {usage.ru_maxrss if sys.platform == 'linux' else usage.ru_maxrss // 1024}\n")
+            peak = usage.ru_maxrss if usage.ru_maxrss > own_peak + _LITTLE else 0
+            _say(status_end, f"X {status} {peak if sys.platform == 'linux' else peak // 1024}\n")
 
 
 def kill_all(child: int) -> None:

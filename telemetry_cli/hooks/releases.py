@@ -7,12 +7,16 @@ from telemetry_cli.config import Config
 from telemetry_cli.errors import InvalidInput
 from telemetry_cli.hooks import artifact, source
 from telemetry_cli.hooks.contract import Contract
+from telemetry_cli.redact import Redactor
 
 DEFAULT_MEMORY, DEFAULT_TIMEOUT = "512m", "300s"
 #: A config goes through an environment variable and arguments through argv, which the system bounds.
 _LONGEST_CONFIG = 100 * 1024
 _LONGEST_ARGUMENTS = 100 * 1024
 _LONGEST_SOURCE_REF = 4096
+#: What of a release is stored as somebody wrote it, and how that is spelled where the name is another one.
+_KEPT_AS_IT_STANDS = ("config", "argv", "message", "source_ref", "contract", "artifact")
+_SPELLED = {"argv": "args", "artifact": "script"}
 
 
 class Draft:
@@ -37,6 +41,7 @@ class Draft:
         message: str | None = None,
     ) -> None:
         self.path = path
+        self._where = where
         self._name = f"{where}script"
         if len(rules.encode(config or {}).encode()) > _LONGEST_CONFIG:
             raise InvalidInput(f"{where}config: the JSON is larger than {_LONGEST_CONFIG} bytes; keep what is large in the artifact")
@@ -60,12 +65,44 @@ class Draft:
         dirty = False
         if source_ref is None:
             source_ref, dirty = source.reference(os.path.basename(path.rstrip("/")), path, allow_dirty=allow_dirty)
+        elif allow_dirty:
+            dirty = source.is_dirty(path)
         self.data |= {"source_ref": _source_ref(f"{where}source_ref" if where != "--" else "--source-ref", source_ref), "dirty": dirty}
 
-    def finished(self, config: Config | None) -> dict[str, object]:
-        """The operation's data; with a config the artifact is kept as blobs, without one only looked at."""
+    def looked_at(self, redactor: Redactor) -> dict[str, object]:
+        """The operation's data; nothing is kept yet. Raises `InvalidInput` where something in it looks like a secret."""
+        data = self._finished(None)
+        for name in _KEPT_AS_IT_STANDS:
+            if name in data:
+                spelled = _SPELLED.get(name, name)
+                refuse_secrets(redactor, self._where + (spelled.replace("_", "-") if self._where == "--" else spelled), data[name])
+        return data
+
+    def kept(self, config: Config) -> dict[str, object]:
+        """The same, once the artifact is kept as blobs."""
+        return self._finished(config)
+
+    def _finished(self, config: Config | None) -> dict[str, object]:
         data = self.data | {"artifact": artifact.take(config, self._name, self.path)}
         return data | {"digest": artifact.digest(data)}
+
+
+def refuse_secrets(redactor: Redactor, name: str, value: object) -> None:
+    """Raises `InvalidInput` that names the place of what looks like a secret: it would be redacted, and then its digest would not be its own."""
+    cleaned = redactor.value(value)
+    if cleaned != value:
+        place = _place(name, value, cleaned)
+        raise InvalidInput(f"{place!r} looks like a secret, which is never stored; pass it by environment")
+
+
+def _place(name: str, value: object, cleaned: object) -> str:
+    """Where two values differ first, as deep as both have the same shape."""
+    if isinstance(value, dict) and isinstance(cleaned, dict):
+        return next((_place(f"{name}.{key}", item, cleaned[key]) for key, item in value.items() if key in cleaned and cleaned[key] != item), name)
+    if isinstance(value, list) and isinstance(cleaned, list):
+        pairs = enumerate(zip(value, cleaned, strict=True), 1)
+        return next((_place(f"{name}.{number}", before, after) for number, (before, after) in pairs if before != after), name)
+    return name
 
 
 def _source_ref(name: str, value: str) -> str:

@@ -24,9 +24,7 @@ def reference(name: str, path: str, *, allow_dirty: bool) -> tuple[str, bool]:
             f"--source-ref: {rules.shorten(name)} lies in no git repository with a commit, so where it came from must be told", "Pass --source-ref."
         )
     inside = os.path.relpath(real, repository.work_tree)
-    changed = _changed(repository.work_tree, "--untracked-files=no") + _changed(
-        repository.work_tree, "--untracked-files=all", "--ignored", "--", f":(top,literal){inside}"
-    )
+    changed = _differing(repository.work_tree, inside)
     if changed and not allow_dirty:
         listed = ", ".join(rules.shorten(file) for file in list(dict.fromkeys(changed))[:5])
         raise InvalidInput(
@@ -34,6 +32,22 @@ def reference(name: str, path: str, *, allow_dirty: bool) -> tuple[str, bool]:
         )
     remote = git.remote(repository) or "file://" + repository.work_tree
     return rules.text("--source-ref", f"git+{remote}@{head.sha}#{inside}"), bool(changed)
+
+
+def is_dirty(path: str) -> bool:
+    """Tell whether the file or folder at `path` lies in a dirty work tree; outside git in none. Where git cannot tell, nobody vouches for it: yes."""
+    real = os.path.realpath(path)
+    repository = git.find(os.path.dirname(real))
+    if repository is None or repository.work_tree is None:
+        return False
+    try:
+        return bool(_differing(repository.work_tree, os.path.relpath(real, repository.work_tree)))
+    except InvalidInput:
+        return True
+
+
+def _differing(work_tree: str, inside: str) -> list[str]:
+    return _changed(work_tree, "--untracked-files=no") + _changed(work_tree, "--untracked-files=all", "--ignored", "--", f":(top,literal){inside}")
 
 
 def _changed(folder: str, *options: str) -> list[str]:

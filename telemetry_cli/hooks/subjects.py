@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
@@ -10,17 +11,21 @@ from typing import BinaryIO
 
 from telemetry_cli import rules
 from telemetry_cli.errors import InvalidInput
+from telemetry_cli.redact import Redactor
 
 _MOST_MISTAKES = 20
+#: Control characters, ends of lines, and halves of characters, which JSON can spell.
+_UNUSABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 class Subjects:
-    """The input of a hook run: `path` holds its lines, `digest` is their SHA-256, `count` how many there are.
+    """The input of a hook run: `kind` is `runs` or `records`, `path` holds its lines, `digest` is their SHA-256, `count` how many there are.
 
     Which ids there are is kept as 8 bytes each (a keyed hash: no hook can aim at another's), so that a million take 8 MB.
     """
 
-    def __init__(self, path: str, lines: Iterable[tuple[str, bytes]]) -> None:
+    def __init__(self, kind: str, path: str, lines: Iterable[tuple[str, bytes]]) -> None:
+        self.kind = kind
         self.path = path
         self._key = os.urandom(16)
         digest, hashes = sha256(), array("Q")
@@ -37,7 +42,7 @@ class Subjects:
             raise InvalidInput(f"--input: the id {rules.shorten(self._twice())!r} comes twice; give each subject once")
 
     def _hash(self, id_: str) -> int:
-        return int.from_bytes(blake2b(id_.encode(errors="surrogatepass"), digest_size=8, key=self._key).digest(), "big")
+        return int.from_bytes(blake2b(id_.encode(), digest_size=8, key=self._key).digest(), "big")
 
     def _twice(self) -> str:
         seen: set[str] = set()
@@ -56,10 +61,11 @@ class Subjects:
 
 
 def subject_id(value: object) -> str | None:
-    """The id of a record or row as text, or None when it is none: text or an integer, 1 to 200 characters."""
+    """The id of a record or row as text, or None when it is none: an integer, or text of 1 to 200 characters that can be stored and
+    shown in a line, not only white space. Every id comes through here, of what goes into a hook and of what comes out of it."""
     if type(value) is int:
-        value = str(value) if abs(value) <= rules.LARGEST_INTEGER else ""
-    return value if isinstance(value, str) and 1 <= len(value) <= 200 and "\0" not in value else None
+        return str(value) if abs(value) <= rules.LARGEST_INTEGER else None
+    return value if isinstance(value, str) and 1 <= len(value) <= 200 and not value.isspace() and not _UNUSABLE.search(value) else None
 
 
 def of_runs(runs: Iterable[dict[str, object]]) -> Iterator[tuple[str, bytes]]:
@@ -69,13 +75,15 @@ def of_runs(runs: Iterable[dict[str, object]]) -> Iterator[tuple[str, bytes]]:
         yield id_, json.dumps(run | {"id": id_}).encode() + b"\n"
 
 
-def of_records(name: str, file: BinaryIO) -> Iterator[tuple[str, bytes]]:
-    """The records of a file, as they stand there. Raises `InvalidInput` that lists the lines that are none."""
+def of_records(name: str, file: BinaryIO, redactor: Redactor) -> Iterator[tuple[str, bytes]]:
+    """The records of a file, as they stand there. Raises `InvalidInput` that lists the lines that are none, or whose ids look like secrets."""
     mistakes: list[str] = []
     for number, line in enumerate(iter(lambda: file.readline(rules.LARGEST_DOCUMENT + 1), b""), 1):
         if not line.strip():
             continue
         id_, mistake = _record(line)
+        if id_ is not None and redactor.suspects(line) and redactor.text(id_) != id_:
+            id_, mistake = None, "its id looks like a secret, and ids are stored as they stand; give another one"
         if id_ is not None and not mistakes:
             yield id_, line.rstrip(b"\r\n") + b"\n"
         elif id_ is None:
@@ -100,7 +108,8 @@ def _record(line: bytes) -> tuple[str | None, str]:
     if not isinstance(record, dict):
         return None, "not a JSON object"
     id_ = subject_id(record.get("id"))
-    return id_, "" if id_ is not None else "has no id; give it an `id` of 1 to 200 characters"
+    what = f"its id {rules.shorten(ascii(record['id']))} is not accepted" if "id" in record else "has no id"
+    return id_, "" if id_ is not None else f"{what}; give it an `id` of 1 to 200 characters, not only white space and without control characters"
 
 
 def _no_json(word: str) -> object:

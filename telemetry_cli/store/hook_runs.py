@@ -18,6 +18,19 @@ _PAGE = 500
 _SHORTEST_PREFIX = 4
 _MOST_CANDIDATES = 10
 
+#: The run that a key stands for: its own, or the one that stood for it when it was given.
+_KEYED = """SELECT id, input_digest FROM hook_runs WHERE hook = ?1 AND run_key = ?2 AND status IN ('running', 'passed', 'rejected')
+    UNION ALL SELECT id, input_digest FROM hook_run_keys AS key JOIN hook_runs ON id = key.hook_run WHERE key.hook = ?1 AND key.run_key = ?2"""
+#: Whether another release of the hook ?1 than ?2 has passed on a subject of the run ?3, in a run begun after it, at ?4.
+_OVERTAKEN = """WITH later AS MATERIALIZED (
+        SELECT id FROM hook_runs WHERE hook = ?1 AND version <> ?2 AND status = 'passed' AND (started_at, id) > (?4, ?3)
+    ), subjects AS (SELECT subject_id FROM features WHERE hook_run = ?3 UNION ALL SELECT subject_id FROM hook_silences WHERE hook_run = ?3)
+    SELECT EXISTS (SELECT 1 FROM later) AND EXISTS (
+        SELECT 1 FROM subjects
+        WHERE EXISTS (SELECT 1 FROM features AS said WHERE said.subject_id = subjects.subject_id AND said.hook = ?1 AND said.hook_run IN (SELECT id FROM later))
+           OR EXISTS (SELECT 1 FROM later JOIN hook_silences AS silent ON silent.hook_run = later.id AND silent.subject_id = subjects.subject_id)
+    )"""
+
 
 def _read(row: sqlite3.Row) -> Row:
     return dict(row) | {"has_logs": bool(row["has_logs"]), "forced": bool(row["forced"]), "mismatches": json.loads(row["mismatches"])}
@@ -59,15 +72,14 @@ def logs(db: sqlite3.Connection, hook_run: object) -> list[Row]:
 
 
 def standing_for(db: sqlite3.Connection, data: Mapping[str, object]) -> Row | None:
-    """The run that makes another one needless: `existing` has the same run key, `skipped` passed on the same release and input.
+    """The run that makes another one needless: `existing` has the same run key, `skipped` passed on the same release and input,
+    and no other release has had the later word on its subjects.
 
     Raises `Conflict` when the key stands for other input, or the run is forced all the same.
     """
     hook, key, forced = data["hook"], data.get("run_key"), data.get("forced")
     if key is not None:
-        known = db.execute(
-            "SELECT id, input_digest FROM hook_runs WHERE hook = ? AND run_key = ? AND status IN ('running', 'passed', 'rejected')", (hook, key)
-        ).fetchone()
+        known = db.execute(_KEYED, (hook, key)).fetchone()
         if known and (forced or known[1] != data["input_digest"]):
             why = "--force cannot run it again" if forced else "that was on other input"
             raise Conflict(f"--run-key: {key} stands for the hook run {known[0]} of {hook} already, and {why}", "Give another key, or none.")
@@ -76,7 +88,10 @@ def standing_for(db: sqlite3.Connection, data: Mapping[str, object]) -> Row | No
     if forced:
         return None
     passed = db.execute(
-        "SELECT id FROM hook_runs WHERE hook = ? AND version = ? AND input_digest = ? AND status = 'passed' ORDER BY id DESC LIMIT 1",
+        "SELECT id, started_at FROM hook_runs WHERE hook = ? AND version = ? AND input_digest = ? AND status = 'passed'"
+        " ORDER BY started_at DESC, id DESC LIMIT 1",
         (hook, data["version"], data["input_digest"]),
     ).fetchone()
-    return {"status": "skipped", "id": passed[0]} if passed else None
+    if passed is None or db.execute(_OVERTAKEN, (hook, data["version"], *passed)).fetchone()[0]:
+        return None
+    return {"status": "skipped", "id": passed[0]}

@@ -13,7 +13,9 @@ ABOUT_RUNS = {
     "legacy_values": f"event_id IN ({EVENT_IDS})",
 }
 _COUNTED = {"run_events": "events", "run_commits": "commits"}
-_FEATURES = f"SELECT count(*) FROM features WHERE subject_id IN ({EVENT_IDS})"
+#: Of what hooks said: that the subject is a run, and no record of --input that happens to have its id.
+ABOUT_A_RUN = "hook_run IN (SELECT id FROM hook_runs WHERE input_kind = 'runs')"
+_FEATURES = f"SELECT count(*) FROM features WHERE subject_id IN ({EVENT_IDS}) AND {ABOUT_A_RUN}"
 
 
 def counts(db: sqlite3.Connection, before: str) -> dict[str, object]:

@@ -125,6 +125,16 @@ def check_live(name: str, live: object, expected: object) -> None:
         raise Conflict(f"--if-live: live of {name} is {live or 'none'}, not {expected or 'none'}; nothing was changed")
 
 
+def _check_pointer(db: sqlite3.Connection, name: str) -> None:
+    """Raises `Conflict` when no record accounts for what is live: a move from there would be one from nowhere."""
+    for forged in forged_pointers(db):
+        if forged["hook"] == name:
+            raise Conflict(
+                f"no record made {name}@{forged['live_version']} live (the last move was to {forged['logged_version'] or 'none'}); nothing was changed",
+                "The database was changed from outside; make it again from the journal: telemetry db rebuild",
+            )
+
+
 def planned_release(db: sqlite3.Connection, data: Mapping[str, object]) -> tuple[Row, bool]:
     """What releasing would do, as the json of `hooks release` (with a `note` where something is to be said); and whether the hook is new.
 
@@ -145,6 +155,7 @@ def planned_release(db: sqlite3.Connection, data: Mapping[str, object]) -> tuple
     version = existing["version"] if existing else newest + 1
     moves = version != live and (promote == "always" or (promote == "new" and not existing))
     if moves:
+        _check_pointer(db, name)
         check_live(name, live, data.get("if_live"))
     result: Row = {"hook": name, "version": version, "digest": digest, "created": existing is None, "live": version if moves else live}
     result["source_ref"] = existing["source_ref"] if existing else data["source_ref"]
@@ -161,6 +172,7 @@ def planned_move(db: sqlite3.Connection, data: Mapping[str, object]) -> Row:
     """
     name = str(data["hook"])
     live = hook(db, name)["live_version"]
+    _check_pointer(db, name)
     check_live(name, live, data.get("if_live"))
     if data.get("back") and live is None:
         raise NotFound(f"Hook {name} has no live release to go back from", f"telemetry hooks promote {name} 1 makes one live.")

@@ -221,6 +221,12 @@ def test_the_same_schema_with_other_fields_is_a_conflict(files: Files) -> None:
     files.deploy(bodies={}, extra=SCHEMA.format(1, more), code=4)
 
 
+def test_the_same_schema_in_another_order_is_the_same(files: Files) -> None:
+    files.deploy(bodies={}, extra=SCHEMA.format(1, ""))
+    other = SCHEMA.partition("fields")[0].format(1) + 'fields = [{ name = "branch", type = "text" }, { name = "tests", type = "integer", required = true }]\n'
+    assert files.deploy(bodies={}, extra=other)["changed"] is False
+
+
 def test_a_contract_may_be_a_path(files: Files) -> None:
     (files.hooks.folder / "score.toml").write_text('[[columns]]\nname = "score"\ntype = "real"\n')
     files.hooks.program("score.py", SCORE % 1)

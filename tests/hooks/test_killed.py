@@ -53,6 +53,27 @@ def test_interrupted_the_hook_dies_with_all_its_processes_and_is_aborted(hooks: 
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=str)
+def test_ended_before_the_hook_begins_its_folder_goes(hooks: Hooks, tmp_path: Path, number: signal.Signals) -> None:
+    hooks.release("score", SCORE % 1)
+    folders = tmp_path / "tmp"
+    folders.mkdir()
+    others = folders / "telemetry-hooks-of-somebody-else"
+    others.mkdir()
+    env = {"TMPDIR": str(folders)}
+    # It waits for its input, which never ends.
+    with hooks.telemetry.popen("hooks", "run", "score", "--input", "-", env=env, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+        wait_for(lambda: list(folders.glob("*/input")))
+        code = ended_by(process, number)
+    if number == signal.SIGKILL:
+        assert code == -number and list(folders.glob("*/input")) != []
+        assert hooks.run("score", "--input", "-", stdin='{"id": "a"}', env=env)["status"] == "passed"
+    else:
+        assert code == 128 + number
+    assert list(folders.iterdir()) == [others]
+    assert len(hooks.runs()) == (number == signal.SIGKILL)
+
+
 def test_killed_the_hook_dies_with_it_and_is_found(hooks: Hooks, tmp_path: Path) -> None:  # requirement 27
     process, family = begun(hooks, tmp_path)
     with process:

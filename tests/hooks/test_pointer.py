@@ -113,6 +113,15 @@ def test_a_pointer_forged_with_foreign_keys_off_is_found(released: Hooks) -> Non
     ]
     db.close()
     released.telemetry("hooks", "run", "other", code=3)
+    told = released.telemetry("doctor", code=None).out
+    assert "hook other: version 7 is live" in told and "hook score: version 1 is live" in told
+    before = released.tables()
+    for argv in (("promote", "other", "1"), ("rollback", "other"), ("rollback", "score"), ("promote", "score", "2"), ("rollback", "score", "--dry-run")):
+        assert "telemetry db rebuild" in released.telemetry("hooks", *argv, code=4).err
+    assert "telemetry db rebuild" in released.release("other", SCORE % 6, code=4).err
+    assert released.tables() == before
+    released.telemetry("db", "rebuild", code=None)
+    assert (released.show("other")["live"], released.show("score")["live"]) == (1, 3)
 
 
 def test_diff_tells_what_changed(hooks: Hooks, tmp_path: Path) -> None:

@@ -151,7 +151,10 @@ TOUCHING_A_RELEASE = [
 ]
 TOUCHING_WHAT_HAS_HAPPENED = [
     "UPDATE hook_runs SET status = 'failed'", "UPDATE hook_runs SET rows = 9", "DELETE FROM hook_runs", "REPLACE INTO hook_runs SELECT * FROM hook_runs",
-    "UPDATE features SET subject_id = 'x'", "UPDATE features SET \"values\" = '{}'", "DELETE FROM features", "REPLACE INTO features SELECT * FROM features",
+    "UPDATE features SET subject_id = 'x'", "UPDATE features SET \"values\" = '{}'", "DELETE FROM features", "DELETE FROM features WHERE subject_id = 'no run'", "REPLACE INTO features SELECT * FROM features",
+    "INSERT INTO features (hook, subject_id, hook_run, \"values\") SELECT hook, 'x', id, '{}' FROM hook_runs",
+    "UPDATE features SET superseded_by = hook_run", "UPDATE hook_silences SET subject_id = 'x'", "DELETE FROM hook_silences",
+    "INSERT INTO hook_silences SELECT id, 'x' FROM hook_runs", "REPLACE INTO hook_silences SELECT * FROM hook_silences",
     "UPDATE hook_logs SET digest = 'x'", "DELETE FROM hook_logs", "REPLACE INTO hook_logs SELECT * FROM hook_logs",
     "UPDATE hook_pointer_log SET reason = 'x'", "DELETE FROM hook_pointer_log", "REPLACE INTO hook_pointer_log SELECT * FROM hook_pointer_log",
     "UPDATE hooks SET contract = '{}'", "DELETE FROM hooks", "REPLACE INTO hooks SELECT * FROM hooks",
@@ -160,9 +163,12 @@ TOUCHING_WHAT_HAS_HAPPENED = [
 
 @pytest.mark.parametrize("foreign_keys", ["OFF", "ON"])
 def test_the_database_itself_refuses_to_touch_a_release_or_what_has_happened(three: Hooks, foreign_keys: str) -> None:  # requirement 4
-    three.release("score", SCORE % 1)
+    three.release("score", "")
+    three.run("score")
     three.release("score", SCORE % 2)
     three.run("score")
+    # Rows about records stay too, though no run has their id.
+    three.run("score", "--input", "-", stdin='{"id": "no run"}')
     before = three.tables()
     db = sqlite3.connect(three.telemetry.database, isolation_level=None)
     try:
@@ -173,6 +179,39 @@ def test_the_database_itself_refuses_to_touch_a_release_or_what_has_happened(thr
     finally:
         db.close()
     assert three.tables() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--config", '{"db": {"password": "correct-horse"}}'), "'--config.db.password' looks like a secret"),
+        (("--config", '{"urls": ["x", "https://me:hunter2x@host/p"]}'), "'--config.urls.2' looks like a secret"),
+        (("--message", "with ghp_" + "a1B2" * 9), "'--message' looks like a secret"),
+        (("--", "--token", "correct-horse"), "'--args.2' looks like a secret"),
+        (("--config", '{"k": "its hunter2hunter2"}'), "'--config.k' looks like a secret"),
+    ],
+)
+def test_a_release_that_holds_what_looks_like_a_secret_is_refused_whole(hooks: Hooks, options: tuple[str, ...], said: str) -> None:
+    env = {"DEPLOY_PASSWORD": "hunter2hunter2"}
+    ran = hooks.telemetry(*hooks.argv("score", SCORE % 1, *options), code=2, env=env)
+    assert said in ran.err and "environment" in ran.err and "horse" not in ran.err
+    assert not hooks.telemetry.base.exists() or not any(path.is_file() for path in hooks.telemetry.base.rglob("*"))
+
+
+def test_what_is_refused_stores_nothing(hooks: Hooks) -> None:  # requirement 2
+    script = ("--script", str(hooks.program("new.py", SCORE % 7)), "--source-ref", "x")
+    assert "--contract" in hooks.telemetry("hooks", "release", "score", *script, code=2).err
+    assert not hooks.telemetry.base.exists() or not any(path.is_file() for path in hooks.telemetry.base.rglob("*"))
+    hooks.release("score", SCORE % 1)
+    before = hooks.telemetry.files()
+    other = str(hooks.contract(OTHER, "other.json"))
+    hooks.telemetry("hooks", "release", "score", *script, "--contract", other, code=4)
+    convention = hooks.folder / "all.toml"
+    convention.write_text(
+        f'title = "All"\ndescription = "d"\njob_types = ["t"]\n[[hooks]]\nname = "score"\nscript = "new.py"\nsource_ref = "x"\ncontract = "{other}"\n'
+    )
+    hooks.telemetry("conventions", "deploy", str(convention), code=4)
+    assert hooks.telemetry.files() == before
 
 
 def test_no_verb_edits_a_release(hooks: Hooks) -> None:  # requirement 4
@@ -220,12 +259,21 @@ def test_a_dirty_tree_is_refused_unless_it_is_allowed_and_recorded(hooks: Hooks,
     assert "dirty" in hooks.telemetry(*argv, code=2).err
     assert hooks.telemetry(*argv, "--allow-dirty").json["version"] == 2
     assert hooks.show("score")["dirty"] is True
+    script.write_text(script.read_text() + "# once more\n")
+    assert hooks.telemetry(*argv, "--allow-dirty", "--source-ref", "wiki/score").json["version"] == 3
+    assert hooks.show("score")["dirty"] is True
 
 
 def test_outside_git_the_source_must_be_told(hooks: Hooks) -> None:
     argv = [word for word in hooks.argv("score", SCORE % 1) if word not in ("--source-ref", "tests")]
     assert "--source-ref" in hooks.telemetry(*argv, code=2).err
     assert hooks.telemetry(*argv, "--source-ref", "wiki/42").json["source_ref"] == "wiki/42"
+
+
+def test_what_names_nothing_is_refused(hooks: Hooks) -> None:
+    hooks.release("score", SCORE % 1)
+    assert "names no version" in hooks.telemetry("hooks", "show", "score@", code=2).err
+    assert "HOOK_RUN" in hooks.telemetry("hooks", "logs", "", code=2).err
 
 
 # Dry run, buffered

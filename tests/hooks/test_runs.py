@@ -1,6 +1,8 @@
 """Hook runs: which release runs, on what, and what is recorded of it."""
 
 import itertools
+import json
+import sqlite3
 import subprocess
 import time
 from pathlib import Path
@@ -88,12 +90,21 @@ def test_records_of_a_file_are_subjects_too(hooks: Hooks, tmp_path: Path) -> Non
     [
         ('{"id": "a"}\n{"no": "id"}\n[]\nx\n{"id": ""}\n{"id": null}\n{"id": true}', [f"line {number}" for number in range(2, 8)]),
         ('{"id": "a"}\n{"id": "b"}\n{"id": "a"}', ["'a' comes twice"]), ('{"id": "a", "x": NaN}', ["NaN"]), (b'{"id": "\xff"}', ["line 1"]),
+        *((f'{{"id": "a"}}\n{{"id": "{id_}"}}', ["line 2", "id"]) for id_ in ("\\ud800", "a\\u001b[1m", "a\\nb", " \\u00a0", "\\u0085", "\\u2028x")),
     ],
 )  # fmt: skip
 def test_records_that_are_none_are_listed_and_nothing_is_run(hooks: Hooks, records: str | bytes, said: list[str]) -> None:
     hooks.release("score", SCORE % 1)
     ran = hooks.telemetry("hooks", "run", "score", "--input", "-", stdin=records, code=2)
     assert all(words in ran.err for words in said)
+    assert hooks.runs() == []
+
+
+def test_ids_that_look_like_secrets_are_refused_by_their_lines(hooks: Hooks) -> None:
+    hooks.release("score", SCORE % 1)
+    records = '{"id": "a"}\n{"id": "ghp_' + "a1B2" * 9 + '"}\n{"id": "ghp_' + "c3D4" * 9 + '"}\n{"id": "hunter2hunter2"}\n'
+    ran = hooks.telemetry("hooks", "run", "score", "--input", "-", stdin=records, code=2, env={"DEPLOY_PASSWORD": "hunter2hunter2"})
+    assert all(f"line {number}: its id looks like a secret" in ran.err for number in (2, 3, 4)) and "ghp_" not in ran.err
     assert hooks.runs() == []
 
 
@@ -180,6 +191,42 @@ def test_a_hook_reaches_the_records_that_telemetry_was_called_with(three: Hooks,
     assert three.telemetry(*other, "hooks", "logs", run).line == str(tmp_path / "other" / "db" / "telemetry.sqlite")
 
 
+def test_what_cannot_start_is_found_before_anything_runs(three: Hooks) -> None:  # requirement 19
+    three.release("first", SCORE % 1)
+    three.release("second", SCORE % 2)
+    (three.telemetry.base / "blobs" / three.show("second")["artifact"]["sha256"]).unlink()
+    ran = three.telemetry("hooks", "run", "first", "second", code=None)
+    assert ran.code not in (0, 1) and three.runs() == []
+
+
+def test_a_hook_that_cannot_begin_does_not_lose_its_siblings(three: Hooks) -> None:  # requirement 19
+    # While the first runs, another process takes the key of the second for other input.
+    argv = [PROGRAM, "hooks", "run", "second", "--run", "run-1", "--run-key", "k"]
+    three.release("first", f"import subprocess\nsubprocess.run({list(map(str, argv))!r}, check=True, stdout=2)\n" + SCORE % 1)
+    three.release("second", SCORE % 2)
+    three.release("third", SCORE % 3)
+    ran = three.telemetry("hooks", "run", "first", "second", "third", "--run-key", "k", "-o", "json", code=4)
+    assert [(run["hook"], run["status"]) for run in ran.json["hook_runs"]] == [("first", "passed"), ("third", "passed")]
+    assert "second: --run-key" in ran.err
+
+
+def test_a_buffered_run_says_who_and_what(three: Hooks) -> None:
+    body, begun, go = slow(three)
+    three.release("score", body)
+    env = {"TELEMETRY_LOCK_TIMEOUT": "0.5"}
+    with three.telemetry.popen("hooks", "run", "score", "-o", "json", env=env, stdout=subprocess.PIPE) as process:
+        wait_for(begun.exists)
+        db = sqlite3.connect(three.telemetry.database, isolation_level=None)
+        db.execute("BEGIN EXCLUSIVE")
+        go.touch()
+        out = process.communicate(timeout=60)[0]
+        db.execute("ROLLBACK")
+        db.close()
+    (told,) = json.loads(out)["hook_runs"]
+    (stored,) = three.runs("score")
+    assert {name: told[name] for name in stored} == stored
+
+
 # Skipped, keyed
 
 
@@ -214,6 +261,20 @@ def test_the_same_run_key_is_the_same_run(three: Hooks) -> None:  # requirement 
     assert three.tables() == before
     assert three.run("score", "--run-key", "build-8", "--force")["existing"] is False
     assert len(three.runs()) == 2
+
+
+def test_a_key_of_a_run_that_was_skipped_stands_for_what_stood_for_it(three: Hooks) -> None:  # requirement 21
+    three.release("score", SCORE % 1)
+    first = three.run("score")["id"]
+    assert three.run("score", "--run-key", "k")["status"] == "skipped"
+    before = three.tables()
+    for options in (("--force",), ("--run", "run-1")):
+        assert "k stands for" in three.telemetry("hooks", "run", "score", "--run-key", "k", *options, code=4).err
+    again = three.run("score", "--run-key", "k")
+    assert (again["id"], again["existing"], again["status"]) == (first, True, "passed")
+    assert three.tables() == before
+    three.telemetry("db", "rebuild")
+    assert three.tables() == before
 
 
 def test_sixteen_runs_at_once_with_one_key_are_one(three: Hooks) -> None:  # requirement 21
@@ -259,6 +320,50 @@ def test_newer_rows_supersede_older_ones_of_the_subjects_that_were_given(three: 
     three.run("score", code=1)
     assert len(three.rows("score")) == 2
     assert [row["values"]["score"] for row in three.telemetry.run("run-1")["features"]] == [2]
+
+
+def test_a_run_that_finishes_late_does_not_supersede_one_begun_later(three: Hooks) -> None:  # requirement 25
+    begun, go = three.folder / "begun", three.folder / "go"
+    three.release("score", SLOW.format(str(begun), str(go)) + SCORE % 1)
+    late = three.telemetry.popen("hooks", "run", "score")
+    wait_for(begun.exists)
+    three.release("score", SCORE % 2)
+    second = three.run("score", "--run", "run-1")["id"]
+    # Its silence about a subject that it was given counts too.
+    three.release("score", "")
+    third = three.run("score", "--run", "run-2")["id"]
+    go.touch()
+    assert late.wait(20) == 0
+    assert {row["subject_id"]: row["values"]["score"] for row in three.rows("score")} == {"run-1": 2, "run-3": 1}
+    history = three.rows("score", "--history")
+    assert sorted((row["subject_id"], row["values"]["score"], row["superseded_by"] or "") for row in history) == [
+        ("run-1", 1, second), ("run-1", 2, ""), ("run-2", 1, third), ("run-3", 1, "")
+    ]  # fmt: skip
+    three.telemetry("db", "rebuild")
+    assert three.rows("score", "--history") == history
+
+
+@pytest.mark.parametrize("newer", [SCORE % 2, ""], ids=["rows", "silence"])
+def test_a_run_overtaken_by_another_release_stands_for_none(three: Hooks, newer: str) -> None:  # requirement 25
+    three.release("score", SCORE % 1)
+    first = three.run("score")["id"]
+    three.release("score", newer)
+    three.run("score", "--run", "run-2")
+    three.telemetry("hooks", "rollback", "score")
+    again = three.run("score")
+    assert (again["status"], again["existing"]) == ("passed", False) and again["id"] != first
+    assert {row["subject_id"]: row["values"]["score"] for row in three.rows("score")} == {"run-1": 1, "run-2": 1, "run-3": 1}
+    assert three.run("score")["status"] == "skipped"
+
+
+def test_pruned_runs_take_their_rows_along_and_records_of_the_same_id_keep_theirs(hooks: Hooks) -> None:
+    hooks.telemetry.start("--event-id", "old", "--start-time", "2020-01-01T00:00:00Z", "--no-git")
+    hooks.telemetry("run", "end", "old")
+    hooks.release("score", SCORE % 1)
+    hooks.run("score")
+    record = hooks.run("score", "--input", "-", stdin='{"id": "old"}')["id"]
+    assert hooks.telemetry("db", "prune", "--older-than", "30d", "--json").json["features"] == 1
+    assert [row["hook_run"] for row in hooks.rows("score", "--history")] == [record]
 
 
 def test_rows_of_another_hook_are_left_alone(three: Hooks) -> None:

@@ -1,10 +1,13 @@
-CREATE TRIGGER features_are_added BEFORE INSERT ON features WHEN EXISTS (SELECT 1 FROM features WHERE row_id = NEW.row_id)
-BEGIN SELECT RAISE(ABORT, 'a feature row is not replaced'); END;
+CREATE TRIGGER features_are_added BEFORE INSERT ON features
+WHEN EXISTS (SELECT 1 FROM features WHERE row_id = NEW.row_id) OR NEW.superseded_by IS NOT NULL
+    OR NOT EXISTS (SELECT 1 FROM hook_runs WHERE id = NEW.hook_run AND hook = NEW.hook AND status = 'running')
+BEGIN SELECT RAISE(ABORT, 'a feature row comes with the end of its hook run, and none is replaced'); END;
 CREATE TRIGGER features_are_superseded_once BEFORE UPDATE ON features
-WHEN OLD.superseded_by IS NOT NULL OR NEW.row_id IS NOT OLD.row_id OR NEW.hook IS NOT OLD.hook OR NEW.subject_id IS NOT OLD.subject_id
+WHEN OLD.superseded_by IS NOT NULL OR NEW.superseded_by IS NEW.hook_run OR NEW.row_id IS NOT OLD.row_id OR NEW.hook IS NOT OLD.hook OR NEW.subject_id IS NOT OLD.subject_id
     OR NEW.hook_run IS NOT OLD.hook_run OR NEW."values" IS NOT OLD."values"
 BEGIN SELECT RAISE(ABORT, 'of a feature row only superseded_by is set, once'); END;
-CREATE TRIGGER features_stay BEFORE DELETE ON features WHEN EXISTS (SELECT 1 FROM agent_runs WHERE event_id = OLD.subject_id)
+CREATE TRIGGER features_stay BEFORE DELETE ON features
+WHEN EXISTS (SELECT 1 FROM agent_runs WHERE event_id = OLD.subject_id) OR EXISTS (SELECT 1 FROM hook_runs WHERE id = OLD.hook_run AND input_kind <> 'runs')
 BEGIN SELECT RAISE(ABORT, 'a feature row stays as long as the run that it is about'); END;
 CREATE TRIGGER hook_logs_are_added BEFORE INSERT ON hook_logs
 WHEN EXISTS (SELECT 1 FROM hook_logs WHERE hook_run = NEW.hook_run AND attempt = NEW.attempt)
@@ -28,6 +31,13 @@ CREATE TRIGGER hook_releases_never_change BEFORE UPDATE ON hook_releases
 BEGIN SELECT RAISE(ABORT, 'a release is immutable'); END;
 CREATE TRIGGER hook_releases_stay BEFORE DELETE ON hook_releases
 BEGIN SELECT RAISE(ABORT, 'a release is immutable'); END;
+CREATE TRIGGER hook_run_keys_are_added BEFORE INSERT ON hook_run_keys
+WHEN EXISTS (SELECT 1 FROM hook_run_keys WHERE hook = NEW.hook AND run_key = NEW.run_key)
+BEGIN SELECT RAISE(ABORT, 'what a run key stands for is not replaced'); END;
+CREATE TRIGGER hook_run_keys_never_change BEFORE UPDATE ON hook_run_keys
+BEGIN SELECT RAISE(ABORT, 'what a run key stands for never changes'); END;
+CREATE TRIGGER hook_run_keys_stay BEFORE DELETE ON hook_run_keys
+BEGIN SELECT RAISE(ABORT, 'what a run key stands for never changes'); END;
 CREATE TRIGGER hook_runs_are_added BEFORE INSERT ON hook_runs
 WHEN EXISTS (SELECT 1 FROM hook_runs WHERE id = NEW.id) OR EXISTS (
     SELECT 1 FROM hook_runs WHERE hook = NEW.hook AND run_key = NEW.run_key AND run_key IS NOT NULL AND status IN ('running', 'passed', 'rejected')
@@ -35,10 +45,19 @@ WHEN EXISTS (SELECT 1 FROM hook_runs WHERE id = NEW.id) OR EXISTS (
 BEGIN SELECT RAISE(ABORT, 'a hook run is not replaced'); END;
 CREATE TRIGGER hook_runs_finish_once BEFORE UPDATE ON hook_runs
 WHEN OLD.status <> 'running' OR NEW.id IS NOT OLD.id OR NEW.hook IS NOT OLD.hook OR NEW.version IS NOT OLD.version OR NEW.started_at IS NOT OLD.started_at
-    OR NEW.run_key IS NOT OLD.run_key OR NEW.input_digest IS NOT OLD.input_digest OR NEW.op_id IS NOT OLD.op_id
+    OR NEW.run_key IS NOT OLD.run_key OR NEW.input_kind IS NOT OLD.input_kind OR NEW.input_digest IS NOT OLD.input_digest OR NEW.op_id IS NOT OLD.op_id
 BEGIN SELECT RAISE(ABORT, 'a hook run that has finished never changes'); END;
 CREATE TRIGGER hook_runs_stay BEFORE DELETE ON hook_runs
 BEGIN SELECT RAISE(ABORT, 'a hook run is not deleted'); END;
+CREATE TRIGGER hook_silences_are_added BEFORE INSERT ON hook_silences
+WHEN EXISTS (SELECT 1 FROM hook_silences WHERE hook_run = NEW.hook_run AND subject_id = NEW.subject_id)
+    OR NOT EXISTS (SELECT 1 FROM hook_runs WHERE id = NEW.hook_run AND status = 'running')
+BEGIN SELECT RAISE(ABORT, 'what a hook run was given comes with its end, and is not replaced'); END;
+CREATE TRIGGER hook_silences_never_change BEFORE UPDATE ON hook_silences
+BEGIN SELECT RAISE(ABORT, 'what a hook run was given never changes'); END;
+CREATE TRIGGER hook_silences_stay BEFORE DELETE ON hook_silences
+WHEN EXISTS (SELECT 1 FROM agent_runs WHERE event_id = OLD.subject_id) OR EXISTS (SELECT 1 FROM hook_runs WHERE id = OLD.hook_run AND input_kind <> 'runs')
+BEGIN SELECT RAISE(ABORT, 'what a hook run was given stays as long as the run that it is about'); END;
 CREATE TRIGGER hooks_keep_their_contract BEFORE UPDATE ON hooks
 WHEN NEW.name IS NOT OLD.name OR NEW.contract IS NOT OLD.contract OR NEW.contract_digest IS NOT OLD.contract_digest OR NEW.created_at IS NOT OLD.created_at
     OR NEW.op_id IS NOT OLD.op_id
@@ -162,6 +181,13 @@ CREATE TABLE hook_releases (
     op_id TEXT NOT NULL,
     PRIMARY KEY (hook, version)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE hook_run_keys (
+    hook TEXT NOT NULL REFERENCES hooks (name),
+    run_key TEXT NOT NULL CHECK (length(run_key) BETWEEN 1 AND 200),
+    hook_run TEXT NOT NULL REFERENCES hook_runs (id),
+    op_id TEXT NOT NULL,
+    PRIMARY KEY (hook, run_key)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE hook_runs (
     id TEXT NOT NULL PRIMARY KEY CHECK (length(id) = 32 AND id NOT GLOB '*[^0-9a-f]*'),
     hook TEXT NOT NULL,
@@ -174,10 +200,11 @@ CREATE TABLE hook_runs (
     duration_ms INTEGER CHECK (duration_ms >= 0),
     attempts INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0),
     oom_retries INTEGER NOT NULL DEFAULT 0 CHECK (oom_retries >= 0),
-    oom_evidence TEXT CHECK (oom_evidence IN ('watched')),
+    oom_evidence TEXT CHECK (oom_evidence IN ('watched', 'counted')),
     run_key TEXT CHECK (length(run_key) BETWEEN 1 AND 200),
     forced INTEGER NOT NULL CHECK (forced IN (0, 1)),
     convention TEXT, -- the slug of the convention it was run for
+    input_kind TEXT NOT NULL CHECK (input_kind IN ('runs', 'records')), -- what its subjects are: runs, which may be pruned, or records of --input
     input_digest TEXT NOT NULL CHECK (length(input_digest) = 64 AND input_digest NOT GLOB '*[^0-9a-f]*'),
     subjects INTEGER NOT NULL CHECK (subjects >= 0),
     rows INTEGER NOT NULL DEFAULT 0 CHECK (rows >= 0),
@@ -193,6 +220,11 @@ CREATE TABLE hook_runs (
     CHECK ((status = 'running') = (finished_at IS NULL)),
     CHECK ((failure_kind IS NOT NULL) = (status = 'errored')),
     FOREIGN KEY (hook, version) REFERENCES hook_releases (hook, version)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE hook_silences (
+    hook_run TEXT NOT NULL REFERENCES hook_runs (id),
+    subject_id TEXT NOT NULL,
+    PRIMARY KEY (hook_run, subject_id)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE hooks (
     name TEXT NOT NULL PRIMARY KEY

@@ -12,7 +12,19 @@ from telemetry_cli.store import registry
 from telemetry_cli.store.apply import apply
 from telemetry_cli.store.migrate import apply_schema
 
-TABLES = ("hooks", "hook_releases", "hook_pointer_log", "hook_runs", "hook_logs", "features", "conventions", "run_schemas", "rejected_ops")
+TABLES = (
+    "hooks",
+    "hook_releases",
+    "hook_pointer_log",
+    "hook_runs",
+    "hook_logs",
+    "features",
+    "hook_silences",
+    "hook_run_keys",
+    "conventions",
+    "run_schemas",
+    "rejected_ops",
+)
 ROWS = {
     "good": [b'{"id":"a","values":{"x":1}}\n', b'{"given":"b"}\n'],
     "more": [b'{"id":"a","values":{"x":2}}\n', b'{"id":"a","values":{"x":3}}\n', b'{"id":"b","values":{"x":"\\u00e9"}}\n'],
@@ -37,7 +49,7 @@ release_data = st.fixed_dictionaries(
 moves = st.fixed_dictionaries({"hook": hooks, "reason": st.just("why")}, optional={"to": versions, "back": st.booleans(), "if_live": versions})
 starts = st.fixed_dictionaries(
     {
-        "hook_run": ids, "hook": hooks, "version": versions, "input_digest": st.sampled_from(DIGESTS[:2]), "subjects": st.just(2), "host": st.just("h"),
+        "hook_run": ids, "hook": hooks, "version": versions, "input_kind": st.just("records"), "input_digest": st.sampled_from(DIGESTS[:2]), "subjects": st.just(2), "host": st.just("h"),
         "pid": st.just(1), "process_started": st.just("1"), "boot_id": st.just("b"),
     },
     optional={"run_key": st.sampled_from(["k", None]), "forced": st.booleans()},

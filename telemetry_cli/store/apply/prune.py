@@ -20,6 +20,7 @@ def runs(db: sqlite3.Connection, _operation: Data, data: Data) -> Result:
     db.execute("CREATE TEMP TABLE pruned AS " + prunable.EVENT_IDS, {"before": before})
     db.execute(f"DELETE FROM agent_runs WHERE {prunable.WHERE}", (before,))
     # Not before: a feature row stays as long as the run that it is about.
-    db.execute("DELETE FROM features WHERE subject_id IN (SELECT event_id FROM pruned)")
+    for table in ("features", "hook_silences"):
+        db.execute(f"DELETE FROM {table} WHERE subject_id IN (SELECT event_id FROM pruned) AND {prunable.ABOUT_A_RUN}")
     db.execute("DROP TABLE pruned")
     return {"status": "pruned", "before": before, **counts}

@@ -1,7 +1,7 @@
 -- Version 9: the registry of hooks, what their releases computed, and conventions.
 --
 -- A release, a move of the live pointer, a hook run that has finished and a feature row are never changed or deleted: triggers refuse
--- it, whoever asks. The tables named by text are WITHOUT ROWID and their inserts are looked at too, because INSERT OR REPLACE
+-- it, whoever asks. (A row may be marked as superseded, once, and goes with the pruned run that it is about.) The tables named by text are WITHOUT ROWID and their inserts are looked at too, because INSERT OR REPLACE
 -- deletes without asking a trigger, through any key that it meets.
 
 -- A hook: a name and what its rows look like, fixed for life. live_version is the release that runs next; null until one is promoted.
@@ -93,10 +93,11 @@ CREATE TABLE hook_runs (
     duration_ms INTEGER CHECK (duration_ms >= 0),
     attempts INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0),
     oom_retries INTEGER NOT NULL DEFAULT 0 CHECK (oom_retries >= 0),
-    oom_evidence TEXT CHECK (oom_evidence IN ('watched')),
+    oom_evidence TEXT CHECK (oom_evidence IN ('watched', 'counted')),
     run_key TEXT CHECK (length(run_key) BETWEEN 1 AND 200),
     forced INTEGER NOT NULL CHECK (forced IN (0, 1)),
     convention TEXT, -- the slug of the convention it was run for
+    input_kind TEXT NOT NULL CHECK (input_kind IN ('runs', 'records')), -- what its subjects are: runs, which may be pruned, or records of --input
     input_digest TEXT NOT NULL CHECK (length(input_digest) = 64 AND input_digest NOT GLOB '*[^0-9a-f]*'),
     subjects INTEGER NOT NULL CHECK (subjects >= 0),
     rows INTEGER NOT NULL DEFAULT 0 CHECK (rows >= 0),
@@ -128,10 +129,27 @@ WHEN EXISTS (SELECT 1 FROM hook_runs WHERE id = NEW.id) OR EXISTS (
 BEGIN SELECT RAISE(ABORT, 'a hook run is not replaced'); END;
 CREATE TRIGGER hook_runs_finish_once BEFORE UPDATE ON hook_runs
 WHEN OLD.status <> 'running' OR NEW.id IS NOT OLD.id OR NEW.hook IS NOT OLD.hook OR NEW.version IS NOT OLD.version OR NEW.started_at IS NOT OLD.started_at
-    OR NEW.run_key IS NOT OLD.run_key OR NEW.input_digest IS NOT OLD.input_digest OR NEW.op_id IS NOT OLD.op_id
+    OR NEW.run_key IS NOT OLD.run_key OR NEW.input_kind IS NOT OLD.input_kind OR NEW.input_digest IS NOT OLD.input_digest OR NEW.op_id IS NOT OLD.op_id
 BEGIN SELECT RAISE(ABORT, 'a hook run that has finished never changes'); END;
 CREATE TRIGGER hook_runs_stay BEFORE DELETE ON hook_runs
 BEGIN SELECT RAISE(ABORT, 'a hook run is not deleted'); END;
+
+-- Keys of runs that were not begun, because a passed one stands for them: the key stands for that one from then on.
+CREATE TABLE hook_run_keys (
+    hook TEXT NOT NULL REFERENCES hooks (name),
+    run_key TEXT NOT NULL CHECK (length(run_key) BETWEEN 1 AND 200),
+    hook_run TEXT NOT NULL REFERENCES hook_runs (id),
+    op_id TEXT NOT NULL,
+    PRIMARY KEY (hook, run_key)
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER hook_run_keys_are_added BEFORE INSERT ON hook_run_keys
+WHEN EXISTS (SELECT 1 FROM hook_run_keys WHERE hook = NEW.hook AND run_key = NEW.run_key)
+BEGIN SELECT RAISE(ABORT, 'what a run key stands for is not replaced'); END;
+CREATE TRIGGER hook_run_keys_never_change BEFORE UPDATE ON hook_run_keys
+BEGIN SELECT RAISE(ABORT, 'what a run key stands for never changes'); END;
+CREATE TRIGGER hook_run_keys_stay BEFORE DELETE ON hook_run_keys
+BEGIN SELECT RAISE(ABORT, 'what a run key stands for never changes'); END;
 
 -- What a hook wrote to stderr, attempt by attempt: the SHA-256 of the blob that holds it (bounded), and how much it wrote.
 CREATE TABLE hook_logs (
@@ -150,7 +168,8 @@ BEGIN SELECT RAISE(ABORT, 'a log never changes'); END;
 CREATE TRIGGER hook_logs_stay BEFORE DELETE ON hook_logs
 BEGIN SELECT RAISE(ABORT, 'a log never changes'); END;
 
--- Feature rows: what a hook run said about a subject. superseded_by is the later run of the hook that was given the subject too.
+-- Feature rows: what a hook run said about a subject. superseded_by is a run of the hook, begun later,
+-- that was given the subject too.
 CREATE TABLE features (
     row_id INTEGER PRIMARY KEY,
     hook TEXT NOT NULL,
@@ -169,15 +188,35 @@ CREATE INDEX features_current ON features (hook) WHERE superseded_by IS NULL;
 -- The foreign key.
 CREATE INDEX features_superseded_by ON features (superseded_by) WHERE superseded_by IS NOT NULL;
 
-CREATE TRIGGER features_are_added BEFORE INSERT ON features WHEN EXISTS (SELECT 1 FROM features WHERE row_id = NEW.row_id)
-BEGIN SELECT RAISE(ABORT, 'a feature row is not replaced'); END;
+CREATE TRIGGER features_are_added BEFORE INSERT ON features
+WHEN EXISTS (SELECT 1 FROM features WHERE row_id = NEW.row_id) OR NEW.superseded_by IS NOT NULL
+    OR NOT EXISTS (SELECT 1 FROM hook_runs WHERE id = NEW.hook_run AND hook = NEW.hook AND status = 'running')
+BEGIN SELECT RAISE(ABORT, 'a feature row comes with the end of its hook run, and none is replaced'); END;
 CREATE TRIGGER features_are_superseded_once BEFORE UPDATE ON features
-WHEN OLD.superseded_by IS NOT NULL OR NEW.row_id IS NOT OLD.row_id OR NEW.hook IS NOT OLD.hook OR NEW.subject_id IS NOT OLD.subject_id
+WHEN OLD.superseded_by IS NOT NULL OR NEW.superseded_by IS NEW.hook_run OR NEW.row_id IS NOT OLD.row_id OR NEW.hook IS NOT OLD.hook OR NEW.subject_id IS NOT OLD.subject_id
     OR NEW.hook_run IS NOT OLD.hook_run OR NEW."values" IS NOT OLD."values"
 BEGIN SELECT RAISE(ABORT, 'of a feature row only superseded_by is set, once'); END;
--- A row goes only after the run that it is about: pruning takes both.
-CREATE TRIGGER features_stay BEFORE DELETE ON features WHEN EXISTS (SELECT 1 FROM agent_runs WHERE event_id = OLD.subject_id)
+-- A row goes only after the run that it is about: pruning takes both. A row about a record of --input stays.
+CREATE TRIGGER features_stay BEFORE DELETE ON features
+WHEN EXISTS (SELECT 1 FROM agent_runs WHERE event_id = OLD.subject_id) OR EXISTS (SELECT 1 FROM hook_runs WHERE id = OLD.hook_run AND input_kind <> 'runs')
 BEGIN SELECT RAISE(ABORT, 'a feature row stays as long as the run that it is about'); END;
+
+-- The subjects that a passed run was given and said nothing about: its silence supersedes older rows, and rows of runs begun before it.
+CREATE TABLE hook_silences (
+    hook_run TEXT NOT NULL REFERENCES hook_runs (id),
+    subject_id TEXT NOT NULL,
+    PRIMARY KEY (hook_run, subject_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER hook_silences_are_added BEFORE INSERT ON hook_silences
+WHEN EXISTS (SELECT 1 FROM hook_silences WHERE hook_run = NEW.hook_run AND subject_id = NEW.subject_id)
+    OR NOT EXISTS (SELECT 1 FROM hook_runs WHERE id = NEW.hook_run AND status = 'running')
+BEGIN SELECT RAISE(ABORT, 'what a hook run was given comes with its end, and is not replaced'); END;
+CREATE TRIGGER hook_silences_never_change BEFORE UPDATE ON hook_silences
+BEGIN SELECT RAISE(ABORT, 'what a hook run was given never changes'); END;
+CREATE TRIGGER hook_silences_stay BEFORE DELETE ON hook_silences
+WHEN EXISTS (SELECT 1 FROM agent_runs WHERE event_id = OLD.subject_id) OR EXISTS (SELECT 1 FROM hook_runs WHERE id = OLD.hook_run AND input_kind <> 'runs')
+BEGIN SELECT RAISE(ABORT, 'what a hook run was given stays as long as the run that it is about'); END;
 
 -- Conventions, by slug: which hooks apply to which job types, as the file last deployed says.
 CREATE TABLE conventions (

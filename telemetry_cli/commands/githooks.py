@@ -29,7 +29,7 @@ def install(config: Config, output: str, *, repo: str | None, hooks: str | None,
             return Written({"status": "unchanged", "hooks": []}, f"unchanged: {place.manager} fires {', '.join(wanted)}")
         data = {"status": "refused", "manager": place.manager, "hooks_path": place.folder, "snippet": lines}
         return Written(data, lines.rstrip("\n"), [_refusal(place)], code=4, multiline=True)
-    done = install_hooks(place, wanted, _program(), _places(config), force=force)
+    done = install_hooks(place, wanted, _program(), _places(config), force=force, seconds=config.lock_timeout)
     status = "unchanged" if all(row["status"] == "unchanged" for row in done) else "installed"
     return Written({"status": status, "hooks_path": place.folder, "hooks": done}, "\n".join(map(_said, done)), multiline=True)
 
@@ -51,7 +51,7 @@ def uninstall(config: Config, output: str, *, repo: str | None, hooks: str | Non
     """Take our hooks away and put the earlier ones back, byte for byte."""
     wanted = _hooks(hooks)
     place = places.place(repo)
-    done = uninstall_hooks(place, wanted)
+    done = uninstall_hooks(place, wanted, seconds=config.lock_timeout)
     notes = [f"{place.manager} still fires {hook}: take the lines out of {', '.join(place.configs)}" for hook in wanted if place.manager_fires(hook)]
     status = "unchanged" if all(row["status"] == "absent" for row in done) else "uninstalled"
     return Written({"status": status, "hooks_path": place.folder, "hooks": done}, "\n".join(map(_said, done)), notes, multiline=True)

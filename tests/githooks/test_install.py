@@ -1,6 +1,8 @@
 """Install, uninstall, status: beside whatever stands there, byte for byte back, and proof that a hook fires."""
 
+import errno
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -11,6 +13,10 @@ from typing import Any
 import pytest
 from repositories import Bare, Repository
 from support import PROGRAM, Git, Telemetry
+
+from telemetry_cli.errors import Conflict
+from telemetry_cli.githooks import install as installing
+from telemetry_cli.githooks import places
 
 HOOKS = ("post-commit", "post-rewrite", "post-merge")
 #: A hook that notes its arguments and stdin, and ends with 7.
@@ -160,6 +166,78 @@ def test_two_earlier_hooks_are_one_too_many(repo: Repository, telemetry: Telemet
     before = snapshot(folder(repo))
     assert "in the way" in telemetry("git-hooks", "install", cwd=repo.path, code=4).err
     assert snapshot(folder(repo)) == before
+
+
+def install_here(repo: Repository) -> None:
+    """Install one hook in this process."""
+    installing.install(places.place(str(repo.path)), ("post-commit",), str(PROGRAM), (), force=False, seconds=5)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EMLINK])
+def test_where_an_earlier_hook_cannot_be_kept_nothing_changes(number: int, bare_repository: Bare, monkeypatch: pytest.MonkeyPatch) -> None:
+    repo = bare_repository()
+    repo.hook("post-commit", NOTING)
+    before = snapshot(folder(repo))
+    monkeypatch.setattr(os, "link", failing(number))
+    with pytest.raises(OSError, match=re.escape(os.strerror(number))):
+        install_here(repo)
+    assert snapshot(folder(repo)) == before
+
+
+def failing(number: int) -> Callable[..., None]:
+    def link(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return link
+
+
+@pytest.mark.parametrize("number", [errno.EXDEV, errno.EPERM, errno.ENOTSUP])
+def test_without_hard_links_an_earlier_hook_is_kept_by_renaming(number: int, bare_repository: Bare, monkeypatch: pytest.MonkeyPatch) -> None:
+    repo = bare_repository()
+    path = repo.hook("post-commit", NOTING)
+    monkeypatch.setattr(os, "link", failing(number))
+    install_here(repo)
+    assert (folder(repo) / "post-commit.before-telemetry").read_text() == NOTING
+    assert "git-hooks fire" in path.read_text()
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_one_that_came_meanwhile_is_never_written_over(links: bool, bare_repository: Bare, monkeypatch: pytest.MonkeyPatch) -> None:
+    repo = bare_repository()
+    repo.hook("post-commit", NOTING)
+    link = os.link if links else failing(errno.EPERM)
+
+    def meanwhile(*arguments: Any, **options: Any) -> None:
+        repo.hook("post-commit.before-telemetry", "#!/bin/sh\necho another\n")
+        link(*arguments, **options)
+
+    monkeypatch.setattr(os, "link", meanwhile)
+    with pytest.raises(Conflict, match="in the way"):
+        install_here(repo)
+    assert (folder(repo) / "post-commit").read_text() == NOTING
+    assert (folder(repo) / "post-commit.before-telemetry").read_text() == "#!/bin/sh\necho another\n"
+
+
+def test_installed_by_many_at_once(bare_repository: Bare, telemetry: Telemetry) -> None:
+    repo = bare_repository()
+    for hook in HOOKS:
+        repo.hook(hook, NOTING)
+    before = snapshot(folder(repo))
+    processes = [telemetry.popen("git-hooks", "install", cwd=repo.path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for _ in range(8)]
+    assert [(process.communicate()[1], process.returncode) for process in processes] == [(b"", 0)] * 8
+    assert all((folder(repo) / f"{hook}.before-telemetry").read_text() == NOTING for hook in HOOKS)
+    telemetry("git-hooks", "uninstall", cwd=repo.path)
+    assert snapshot(folder(repo)) == before
+
+
+def test_a_hook_of_ours_is_never_run_as_the_earlier_one(bare_repository: Bare, telemetry: Telemetry) -> None:
+    repo = bare_repository()
+    repo.hook("post-commit", NOTING)
+    telemetry("git-hooks", "install", cwd=repo.path)
+    ours = folder(repo) / "post-commit"
+    shutil.copy(ours, folder(repo) / "post-commit.before-telemetry")
+    done = subprocess.run([ours], cwd=repo.path, env=repo.env, capture_output=True, timeout=10)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
 def test_global_options_are_kept(bare_repository: Bare, telemetry: Telemetry, tmp_path: Path) -> None:

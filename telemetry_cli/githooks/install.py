@@ -48,9 +48,10 @@ def _plan(place: places.Place, hook: str, program: str, options: tuple[str, ...]
     if there is not None and not ours and script.fires(there, hook):
         return hook, None, False, "unchanged"
     keeps = os.path.lexists(path) and not ours
-    if keeps and os.path.lexists(path + EARLIER):
+    # An install that was interrupted leaves one hook under both names, or (without hard links) under the other one alone.
+    if keeps and os.path.lexists(path + EARLIER) and not _is_kept(path):
         raise _in_the_way(path)
-    text = script.script(hook, program, options, chained=keeps or (ours and _may_be_chained(path)), by_shell=place.by_shell)
+    text = script.script(hook, program, options, chained=keeps or _may_be_chained(path), by_shell=place.by_shell)
     if there is not None and ours:
         if there == os.fsencode(text) and (os.access(path, os.X_OK) or place.by_shell):
             return hook, None, False, "unchanged"

@@ -230,6 +230,26 @@ def test_installed_by_many_at_once(bare_repository: Bare, telemetry: Telemetry) 
     assert snapshot(folder(repo)) == before
 
 
+@pytest.mark.parametrize("how", ["linked", "copied", "renamed"])
+def test_an_interrupted_install_is_finished_by_the_next(how: str, bare_repository: Bare, telemetry: Telemetry) -> None:
+    repo = bare_repository()
+    path = repo.hook("post-commit", NOTING)
+    before = snapshot(folder(repo))
+    earlier = path.with_name("post-commit.before-telemetry")
+    if how == "copied":
+        shutil.copy(path, earlier)
+    else:
+        os.link(path, earlier)
+        if how == "renamed":
+            path.unlink()
+    telemetry("git-hooks", "install", cwd=repo.path)
+    telemetry.start("--event-id", "run", cwd=repo.path)
+    repo.change()
+    assert (repo.runs_of("HEAD"), noted(repo)) == (["run"], ["post-commit.before-telemetry "])
+    telemetry("git-hooks", "uninstall", cwd=repo.path)
+    assert snapshot(folder(repo)) == before
+
+
 def test_a_hook_of_ours_is_never_run_as_the_earlier_one(bare_repository: Bare, telemetry: Telemetry) -> None:
     repo = bare_repository()
     repo.hook("post-commit", NOTING)

@@ -40,10 +40,11 @@ def _state(place: places.Place, hook: str, firings: list[fired.Firing], reflog: 
     state = State(hook, path, through, path + script.EARLIER if os.path.lexists(path + script.EARLIER) else None)
     if through == "file":
         state.installed_at = os.stat(path).st_mtime
+    is_run = is_runnable(path) or (place.by_shell and there is not None)
     state.last = next((firing for firing in reversed(firings) if firing.hook == hook), None)
     occasion = next((move.at for move in reversed(reflog) if move.message.startswith(_OCCASIONS[hook]) and (hook != "post-merge" or _is_merge(move))), None)
-    state.fires = _fires(state, occasion)
-    state.finding = _finding(place, state, there)
+    state.fires = is_run and _fires(state, occasion)
+    state.finding = _finding(place, state, there, is_run=is_run)
     return state
 
 
@@ -59,24 +60,25 @@ def _through(place: places.Place, hook: str, there: bytes | None) -> str | None:
 
 
 def _fires(state: State, occasion: float | None) -> bool | None:
-    """A mark newer than the last occasion is proof that it fires; an occasion without a mark, that it does not."""
-    if state.through is None and not os.path.exists(state.path):
-        return False
-    installed = state.installed_at or 0.0
-    if state.last and state.last.seconds >= max(installed, occasion or 0.0) - _SLACK_SECONDS:
+    """A mark newer than the hook and the last occasion is proof that it fires; an occasion without a mark, that it does not."""
+    # Somebody else's hook may call us in ways of its own: since it stands there under this name, which only its change time tells.
+    since = os.stat(state.path).st_ctime if state.through is None else state.installed_at or 0.0
+    if state.last and state.last.seconds >= max(since, (occasion or 0.0) - _SLACK_SECONDS):
         return True
-    if state.through is None or (occasion is not None and occasion > installed + _SLACK_SECONDS):
+    if state.through is None or (occasion is not None and occasion > since + _SLACK_SECONDS):
         return False
     return None
 
 
-def _finding(place: places.Place, state: State, there: bytes | None) -> str:
+def _finding(place: places.Place, state: State, there: bytes | None, *, is_run: bool) -> str:
     if state.fires:
         return "fires"
     if state.through is None:
         return "not installed; run: telemetry git-hooks install" + ("" if place.takes_files else ", which says what to add to the hooks that others manage")
-    if state.through == "file" and not place.by_shell and not is_runnable(state.path):
+    if not is_run and there is not None:
         return f"does not fire: the file is not executable; run: chmod +x {state.path}"
+    if not is_run:
+        return f"does not fire: {place.manager} has not put its hook there; run: {place.manager} install"
     if state.fires is None:
         return "installed; nothing has happened yet that makes it fire"
     if there is not None and script.is_ours(there) and not script.is_untouched(there):

@@ -354,6 +354,35 @@ def test_a_hook_that_was_taken_away_fires_no_more(repo: Repository, telemetry: T
     assert [(row["installed"], row["fires"]) for row in statuses(telemetry, repo).values()] == [(False, False)] * 3
 
 
+def test_an_old_mark_is_no_proof(bare_repository: Bare, telemetry: Telemetry) -> None:
+    repo = bare_repository()
+    repo.hook("post-commit", "#!/bin/sh\n")
+    telemetry("git-hooks", "install", cwd=repo.path)
+    repo.change()
+    telemetry("git-hooks", "uninstall", cwd=repo.path)
+    found = statuses(telemetry, repo)["post-commit"]
+    assert (found["installed"], found["fires"]) == (False, False)
+    telemetry("git-hooks", "install", cwd=repo.path)
+    found = statuses(telemetry, repo)["post-commit"]
+    assert (found["installed"], found["fires"]) == (True, None)
+
+
+def test_a_hook_that_cannot_be_run_does_not_fire_whatever_mark_it_left(repo: Repository, telemetry: Telemetry) -> None:
+    repo.change()
+    (folder(repo) / "post-commit").chmod(0o644)
+    found = statuses(telemetry, repo)["post-commit"]
+    assert found["fires"] is False
+    assert "not executable" in found["finding"]
+
+
+def test_a_manager_that_has_not_put_its_hooks_there_fires_none(bare_repository: Bare, telemetry: Telemetry) -> None:
+    repo = bare_repository()
+    (repo.path / "lefthook.yml").write_text(telemetry("git-hooks", "install", "--print", cwd=repo.path).out + "# lefthook\n")
+    found = statuses(telemetry, repo)["post-commit"]
+    assert (found["through"], found["fires"]) == ("lefthook", False)
+    assert "lefthook install" in found["finding"]
+
+
 @pytest.mark.parametrize("trouble", ["not executable", "gone", "elsewhere"])
 def test_status_proves_that_a_hook_does_not_fire(trouble: str, repo: Repository, telemetry: Telemetry) -> None:
     path = folder(repo) / "post-commit"

@@ -6,6 +6,7 @@ import re
 import shutil
 import stat
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -352,6 +353,37 @@ def test_a_hook_that_was_taken_away_fires_no_more(repo: Repository, telemetry: T
     assert statuses(telemetry, repo)["post-commit"]["fires"] is True
     telemetry("git-hooks", "uninstall", cwd=repo.path)
     assert [(row["installed"], row["fires"]) for row in statuses(telemetry, repo).values()] == [(False, False)] * 3
+
+
+def test_a_rebase_that_rewrites_nothing_calls_no_hook(repo: Repository, telemetry: Telemetry) -> None:
+    now = {"GIT_COMMITTER_DATE": "", "GIT_AUTHOR_DATE": ""}
+    path = folder(repo) / "post-rewrite"
+    os.utime(path, (path.stat().st_mtime - 60,) * 2)
+    repo.change()
+    repo("branch", "behind")
+    repo.change()
+    repo("checkout", "--quiet", "behind")
+    repo("rebase", "--quiet", "main", env=now)
+    assert statuses(telemetry, repo)["post-rewrite"]["fires"] is None
+    # One that does, while the hook is aside.
+    path.rename(repo.path / "aside")
+    repo("rebase", "--quiet", "--force-rebase", "HEAD~1", env=now)
+    (repo.path / "aside").rename(path)
+    assert statuses(telemetry, repo)["post-rewrite"]["fires"] is False
+    # At another second, or it would make the same commit again.
+    repo("rebase", "--quiet", "--force-rebase", "HEAD~1", env=now | {"GIT_COMMITTER_DATE": f"{int(time.time()) + 1} +0000"})
+    assert statuses(telemetry, repo)["post-rewrite"]["fires"] is True
+
+
+def test_an_amend_may_be_told_to_call_no_hook(repo: Repository, telemetry: Telemetry) -> None:
+    now = {"GIT_COMMITTER_DATE": "", "GIT_AUTHOR_DATE": ""}
+    path = folder(repo) / "post-rewrite"
+    os.utime(path, (path.stat().st_mtime - 60,) * 2)
+    repo.change()
+    repo("commit", "--quiet", "--amend", "--no-post-rewrite", "-m", "better", env=now)
+    assert statuses(telemetry, repo)["post-rewrite"]["fires"] is None
+    repo("commit", "--quiet", "--amend", "-m", "best", env=now)
+    assert statuses(telemetry, repo)["post-rewrite"]["fires"] is True
 
 
 def test_an_old_mark_is_no_proof(bare_repository: Bare, telemetry: Telemetry) -> None:

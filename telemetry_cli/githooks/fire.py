@@ -15,7 +15,7 @@ from telemetry_cli.config import Config
 from telemetry_cli.discover import environment, git, moves, processes
 from telemetry_cli.errors import TelemetryError
 from telemetry_cli.githooks import HOOKS
-from telemetry_cli.githooks.fired import BUFFERED, FAILED, NO_RUN, NOTHING, REBASING, RECORDED, Firing, leave
+from telemetry_cli.githooks.fired import BUFFERED, FAILED, NO_RUN, NOTHING, REBASING, RECORDED, Firing, firings, leave
 from telemetry_cli.reader import glance
 from telemetry_cli.recorder import record
 from telemetry_cli.store import commits
@@ -30,7 +30,7 @@ _OPEN_FOR = timedelta(hours=24)
 #: Seconds for reading what is known of the commits that a rebase made.
 _FACTS_SECONDS = 0.1
 _LARGEST_STDIN = 64 << 20
-#: How old a merge may be that no reflog tells from a fast-forward.
+#: How old a merge may be that the hook is called for.
 _FRESH_SECONDS = 10
 
 
@@ -77,17 +77,18 @@ def _post_commit(call: _Call, commit: git.Commit) -> str:
 def _post_merge(call: _Call, commit: git.Commit) -> str:
     if moves.is_rebasing(call.repository):
         return REBASING
-    is_squash = call.arguments[:1] == ["1"]
+    # pre-commit hands on no arguments, but says this in its own way.
+    is_squash = call.arguments[:1] == ["1"] or os.environ.get("PRE_COMMIT_IS_SQUASH_MERGE") == "1"
     return NOTHING if is_squash or not _is_merge_made_here(call, commit) else _associate(call, commit)
 
 
 def _is_merge_made_here(call: _Call, commit: git.Commit) -> bool:
-    """Tell a merge from a fast-forward, which may lead to a merge that somebody else made."""
-    if len(commit.parents) < 2:
+    """Tell a merge from a fast-forward, which may lead to a merge that somebody else made, and from one that was made before."""
+    if len(commit.parents) < 2 or any(mark.sha == commit.sha for mark in firings(call.repository)):
         return False
-    newest = moves.head_moves(call.repository)[-1:]
-    if newest and newest[0].new == commit.sha:
-        return not newest[0].message.endswith("Fast-forward")
+    newest, moved = moves.head_moves(call.repository)[-1:], moves.last_moved(call.repository)
+    if newest and moved and newest[0].new == commit.sha:
+        return call.moment.timestamp() - moved < _FRESH_SECONDS and not newest[0].message.endswith("Fast-forward")
     return bool(commit.timestamp) and abs((call.moment - datetime.fromisoformat(str(commit.timestamp))).total_seconds()) < _FRESH_SECONDS
 
 

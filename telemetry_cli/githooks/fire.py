@@ -5,6 +5,7 @@ happen is that nothing is recorded.
 """
 
 import os
+import select
 import sys
 import time
 from collections.abc import Sequence
@@ -30,6 +31,7 @@ _OPEN_FOR = timedelta(hours=24)
 #: Seconds for reading what is known of the commits that a rebase made.
 _FACTS_SECONDS = 0.1
 _LARGEST_STDIN = 64 << 20
+_PIECE = 1 << 16
 #: How old a merge may be that the hook is called for.
 _FRESH_SECONDS = 10
 
@@ -43,11 +45,11 @@ class _Call:
         self.arguments = arguments
         self.moment: datetime = clock.now()
         self.at = clock.stamp(self.moment)
-        self._deadline = time.monotonic() + min(_SECONDS, config.lock_timeout)
+        self.deadline = time.monotonic() + min(_SECONDS, config.lock_timeout)
 
     def record(self, kind: str, data: dict[str, object]) -> str:
         """Record an operation in the time that is left. Returns what became of it."""
-        self.config.lock_timeout = max(0.0, self._deadline - time.monotonic())
+        self.config.lock_timeout = max(0.0, self.deadline - time.monotonic())
         outcome = record(self.config, kind, {name: value for name, value in data.items() if value is not None}, self.at)
         if outcome.buffered:
             return BUFFERED
@@ -178,21 +180,34 @@ def _short_run(call: _Call, commit: git.Commit) -> dict[str, object]:
 
 
 def _post_rewrite(call: _Call, _: git.Commit) -> str:
-    pairs = _pairs(_stdin()) or _pairs(_untold(call))
+    told = _stdin(call.deadline)
+    pairs = _pairs(told) or ([] if told is None else _pairs(_untold(call)))
     if not pairs or not _may_be_known(call.config, [old for old, _ in pairs]):
         return NOTHING
     return call.record("commit.rewrite", {"pairs": pairs, "facts": _facts(call, [new for _, new in pairs])})
 
 
-def _stdin() -> str:
-    """What git says on stdin: `old new[ more]` lines. A terminal says nothing that is meant for us."""
+def _stdin(deadline: float) -> str | None:
+    """What git says on stdin: `old new[ more]` lines. A terminal says nothing that is meant for us.
+
+    Of one that does not end before the deadline, the lines that came; None when none did.
+    """
     if sys.stdin is None or sys.stdin.isatty():
         return ""
-    return sys.stdin.buffer.read(_LARGEST_STDIN).decode("ascii", "replace")
+    told = bytearray()
+    while len(told) < _LARGEST_STDIN:
+        # What is there already is taken however late it is: only waiting has an end.
+        if not select.select([sys.stdin], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            return told[: told.rfind(b"\n") + 1].decode("ascii", "replace") or None
+        piece = os.read(sys.stdin.fileno(), _PIECE)
+        if not piece:
+            break
+        told += piece
+    return told.decode("ascii", "replace")
 
 
-def _pairs(text: str) -> list[list[str]]:
-    words = (line.split() for line in text.splitlines())
+def _pairs(text: str | None) -> list[list[str]]:
+    words = (line.split() for line in (text or "").splitlines())
     return [found[:2] for found in words if len(found) >= 2 and git.is_sha(found[0]) and git.is_sha(found[1]) and found[0] != found[1]]
 
 

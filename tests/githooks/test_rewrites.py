@@ -173,6 +173,25 @@ def test_pairs_that_nobody_hands_on_are_found(repo: Repository, telemetry: Telem
     assert [repo.runs_of(sha) for sha in (old, amended, "HEAD")] == [["run"]] * 3
 
 
+def test_a_writer_that_never_ends_is_not_waited_for(repo: Repository, telemetry: Telemetry) -> None:
+    start(repo, telemetry, "run")
+    old, other, cut = repo.change(), repo.change(), repo.change()
+    begun = [subprocess.Popen([PROGRAM, "git-hooks", "fire", "post-rewrite", "amend"], cwd=repo.path, env=repo.env, stdin=subprocess.PIPE) for _ in range(2)]
+    assert begun[0].stdin
+    assert begun[1].stdin
+    with begun[0].stdin as told, begun[1].stdin:
+        # The second line has no end yet, and the second writer says nothing.
+        told.write(f"{old} {'b' * 40}\n{other} {'c' * 40}".encode())
+        told.flush()
+        assert [process.wait(20) for process in begun] == [0, 0]
+    assert [repo_runs(telemetry, sha) for sha in ("b" * 40, "c" * 40, cut)] == ["run", "", "run"]
+    assert telemetry("commits", "--commit", cut, "--json").json[0]["superseded_by"] is None
+
+
+def repo_runs(telemetry: Telemetry, sha: str) -> str:
+    return telemetry("query", "--commit", sha, "-o", "ids").line
+
+
 def test_every_role_is_carried_on(repo: Repository, telemetry: Telemetry) -> None:
     start(repo, telemetry, "run")
     old = repo.change()

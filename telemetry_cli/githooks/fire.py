@@ -182,7 +182,8 @@ def _short_run(call: _Call, commit: git.Commit) -> dict[str, object]:
 def _post_rewrite(call: _Call, _: git.Commit) -> str:
     told = _stdin(call.deadline)
     pairs = _pairs(told) or ([] if told is None else _pairs(_untold(call)))
-    if not pairs or not _may_be_known(call.config, [old for old, _ in pairs]):
+    pairs = _of_known(call.config, pairs)
+    if not pairs:
         return NOTHING
     return call.record("commit.rewrite", {"pairs": pairs, "facts": _facts(call, [new for _, new in pairs])})
 
@@ -220,14 +221,27 @@ def _untold(call: _Call) -> str:
     return f"{newest[0].old} {newest[0].new}\n"
 
 
-def _may_be_known(config: Config, olds: list[str]) -> bool:
-    """Tell whether any of these commits may have a run; False when that is certain not to be."""
+def _of_known(config: Config, pairs: list[list[str]]) -> list[list[str]]:
+    """The pairs whose old commit may have a run, its own or one that a pair before carries on to it; all where that is not certain."""
+    known = _known(config, [old for old, _ in pairs]) if pairs else set()
+    if known is None:
+        return pairs
+    kept = []
+    for pair in pairs:
+        if pair[0] in known:
+            known.add(pair[1])
+            kept.append(pair)
+    return kept
+
+
+def _known(config: Config, shas: list[str]) -> set[str] | None:
+    """Those of the commits that have a run; None when the database cannot tell."""
     try:
         db = glance(config, _GLANCE_SECONDS)
         with translated(config.db_path):
-            return db is None or bool(commits.behind(db, olds))
+            return None if db is None else set(commits.behind(db, shas))
     except (TelemetryError, OSError):
-        return True
+        return None
 
 
 def _facts(call: _Call, news: list[str]) -> dict[str, dict[str, object]]:

@@ -1,5 +1,6 @@
 """Rewritten commits keep their runs: amend, rebase with drops, squashes and an abort, and what git says in other ways."""
 
+import json
 import subprocess
 
 import pytest
@@ -190,6 +191,18 @@ def test_a_writer_that_never_ends_is_not_waited_for(repo: Repository, telemetry:
 
 def repo_runs(telemetry: Telemetry, sha: str) -> str:
     return telemetry("query", "--commit", sha, "-o", "ids").line
+
+
+def test_only_what_may_have_a_run_is_written_down(repo: Repository, telemetry: Telemetry) -> None:
+    start(repo, telemetry, "run")
+    old = repo.change()
+    telemetry("run", "end", "run")
+    # The second one carries on what the first one carried; of the others nothing is known.
+    pairs = [("1" * 40, "2" * 40), (old, "a" * 40), ("a" * 40, "b" * 40), ("3" * 40, "4" * 40)]
+    fire(telemetry, repo, "post-rewrite", "rebase", stdin="".join(f"{old} {new}\n" for old, new in pairs))
+    (line,) = [line for line in max(telemetry.raw.glob("ops_*.ndjson")).read_text().splitlines() if "commit.rewrite" in line]
+    assert json.loads(line)["data"]["pairs"] == [[old, "a" * 40], ["a" * 40, "b" * 40]]
+    assert repo_runs(telemetry, "b" * 40) == "run"
 
 
 def test_every_role_is_carried_on(repo: Repository, telemetry: Telemetry) -> None:

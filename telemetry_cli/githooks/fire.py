@@ -123,9 +123,18 @@ def _run(call: _Call, commit: git.Commit) -> dict[str, object] | None:
     is_certain, event_id = _open_run(call.config, wanted)
     if event_id is not None:
         return {"run": event_id}
-    if call.config.hooks_record == "always":
+    if call.config.hooks_record == "always" and not _is_carried_on(call, commit):
         return {"open": wanted, "otherwise": _short_run(call, commit)}
     return None if is_certain else {"open": wanted}
+
+
+def _is_carried_on(call: _Call, commit: git.Commit) -> bool:
+    """Tell whether a commit amends one that has a run or may have one, which post-rewrite is about to carry on."""
+    newest = moves.head_moves(call.repository)[-1:]
+    if not newest or newest[0].new != commit.sha or not newest[0].message.startswith("commit (amend)"):
+        return False
+    known = _known(call.config, [newest[0].old])
+    return known is None or bool(known)
 
 
 def _open_run(config: Config, wanted: dict[str, object]) -> tuple[bool, str | None]:

@@ -129,6 +129,19 @@ def test_always_makes_a_short_run(repo: Repository, telemetry: Telemetry) -> Non
     assert repo.runs_of("HEAD") == ["open"]
 
 
+def test_always_makes_one_run_of_a_commit_and_its_amends(repo: Repository, telemetry: Telemetry) -> None:
+    unknown = repo.change()
+    config(telemetry, '[git_hooks]\nrecord = "always"\n')
+    repo("commit", "--quiet", "--amend", "-m", "of one without a run")
+    assert repo.runs_of(unknown) == []
+    first = repo("rev-parse", "HEAD")
+    repo("commit", "--quiet", "--amend", "-m", "of one with a run")
+    assert repo.runs_of("HEAD") == repo.runs_of(first) == [f"commit-{first}"]
+    assert telemetry("query", "--count").line == "1"
+    repo.change()
+    assert telemetry("query", "--count").line == "2"
+
+
 def test_config_show_tells_of_it(telemetry: Telemetry) -> None:
     config(telemetry, '[git_hooks]\nrecord = "always"\n')
     rows = {row["setting"]: row["value"] for row in telemetry("config", "show", "--json").json}

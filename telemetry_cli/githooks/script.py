@@ -86,10 +86,19 @@ def snippet(manager: str, hooks: tuple[str, ...]) -> str:
     if manager == "pre-commit":
         types = " ".join(f"--hook-type {hook}" for hook in hooks)
         return "repos:\n  - repo: local\n    hooks:\n" + "".join(_PRE_COMMIT.format(hook=hook) for hook in hooks) + f"# and then: pre-commit install {types}\n"
-    return "".join(f"# in {hook}, before anything else that reads stdin:\n" * (hook in _TOLD) + _PLAIN.format(hook=hook) for hook in hooks)
+    return "".join((_PLAIN_TOLD if hook in _TOLD else _PLAIN).format(hook=hook) for hook in hooks)
 
 
 _PLAIN = 'telemetry git-hooks fire {hook} "$@" >/dev/null 2>&1 || :\n'
+#: What comes after it in the hook reads the same stdin.
+_PLAIN_TOLD = """\
+# in {hook}, at the beginning; what git says on stdin is kept for what comes after:
+told=$(cat)
+printf '%s\\n' "$told" 2>/dev/null | telemetry git-hooks fire {hook} "$@" >/dev/null 2>&1 || :
+exec <<told
+$told
+told
+"""
 _LEFTHOOK = """\
 {hook}:
   commands:

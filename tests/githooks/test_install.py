@@ -142,6 +142,21 @@ def test_a_hook_that_calls_us_already_is_left_alone(bare_repository: Bare, telem
     assert statuses(telemetry, repo)["post-commit"]["fires"] is True
 
 
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_the_printed_lines_leave_stdin_to_what_comes_after(shell: str, bare_repository: Bare, telemetry: Telemetry) -> None:
+    repo = bare_repository()
+    lines = telemetry("git-hooks", "install", "--print", "--hooks", "post-rewrite", cwd=repo.path).out
+    path = repo.hook("post-rewrite", f"#!/usr/bin/env {shell}\nset -e\n{lines}{NOTING.partition(chr(10))[2]}")
+    telemetry.start("--event-id", "run", cwd=repo.path)
+    old = repo.change()
+    telemetry("associate-commit", "run", "--commit", old, cwd=repo.path)
+    more = "".join(f"{number:040x} {number + 1:040x}\n" for number in range(2_000))
+    done = subprocess.run([path, "rebase"], cwd=repo.path, env=repo.env, input=f"{old} {'b' * 40}\n{more}", capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (7, "", "")
+    assert noted(repo) == ["post-rewrite rebase", f"{old} {'b' * 40}", *more.splitlines()]
+    assert telemetry("query", "--commit", "b" * 40, "-o", "ids").line == "run"
+
+
 def test_print_installs_nothing(bare_repository: Bare, telemetry: Telemetry) -> None:
     repo = bare_repository()
     before = snapshot(folder(repo))

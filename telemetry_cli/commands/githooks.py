@@ -7,7 +7,7 @@ import sys
 from telemetry_cli import rules
 from telemetry_cli.commands.result import READS, WRITES, Listing, Record, Written, handler
 from telemetry_cli.config import Config, is_from_flag
-from telemetry_cli.errors import InvalidInput
+from telemetry_cli.errors import Conflict, InvalidInput
 from telemetry_cli.githooks import HOOKS, places, script, state
 from telemetry_cli.githooks.install import install as install_hooks
 from telemetry_cli.githooks.install import uninstall as uninstall_hooks
@@ -24,6 +24,8 @@ def install(config: Config, output: str, *, repo: str | None, hooks: str | None,
     if print_:
         data: Record = {"manager": place.manager, "snippet": lines}
         return Written(data, lines.rstrip("\n"), multiline=True)
+    if place.manager == "nobody":
+        raise _nowhere(place)
     if not place.takes_files and not force:
         if place.configs and all(place.manager_fires(hook) for hook in wanted):
             return Written({"status": "unchanged", "hooks": []}, f"unchanged: {place.manager} fires {', '.join(wanted)}")
@@ -34,7 +36,19 @@ def install(config: Config, output: str, *, repo: str | None, hooks: str | None,
     return Written({"status": status, "hooks_path": place.folder, "hooks": done}, "\n".join(map(_said, done)), multiline=True)
 
 
+def _nowhere(place: places.Place) -> Conflict:
+    if place.set_to is None:
+        return Conflict(f"{place.folder} is no folder, so git runs no hooks in this repository", "Move it out of the way.")
+    where = "git config --show-origin core.hooksPath says where it is set"
+    return Conflict(
+        f"core.hooksPath is {place.set_to!r}, which is no folder, so git runs no hooks in this repository", f"Take it away, or name a folder: {where}."
+    )
+
+
 def _refusal(place: places.Place) -> str:
+    if place.manager == "outside" and place.set_to is None:
+        real = os.path.realpath(place.folder)
+        return f"refused: {place.folder} is a link out of the repository, to {real}, which other repositories may share; add these lines to the hooks there"
     if place.manager == "outside":
         return f"refused: core.hooksPath leads out of the repository, to {place.folder}, which other repositories may share; add these lines to the hooks there"
     configs = ", ".join(place.configs) or "there is none yet"

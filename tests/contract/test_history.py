@@ -244,6 +244,12 @@ def test_a_range_of_the_repository_that_is_named(history: tuple[Git, list[str]],
     assert telemetry("query", "--commit", "HEAD~1..HEAD", "--repo", str(git.path), "-o", "ids").line == "five"
 
 
+def test_a_range_outside_of_a_repository_gets_advice_that_works(telemetry: Telemetry, tmp_path: Path) -> None:
+    for repo in ((), ("--repo", "https://example.org/shop.git")):
+        ran = telemetry("query", "--commit", "HEAD~1..HEAD", *repo, cwd=tmp_path, code=2)
+        assert ("no repository here" in ran.err, "--repo" in ran.err) == (True, False)
+
+
 # doctor --commit
 
 

@@ -335,8 +335,21 @@ def test_a_link_that_leads_out(bare_repository: Bare, telemetry: Telemetry, tmp_
     shutil.move(folder(repo), outside)
     folder(repo).symlink_to(outside)
     before = snapshot(outside)
-    telemetry("git-hooks", "install", cwd=repo.path, code=4)
+    err = telemetry("git-hooks", "install", cwd=repo.path, code=4).err
+    assert (str(outside) in err, "is a link" in err, "core.hooksPath" in err) == (True, True, False)
     assert snapshot(outside) == before
+
+
+@pytest.mark.parametrize("where", ["", "/dev/null"])
+def test_where_hooks_are_turned_off(where: str, bare_repository: Bare, telemetry: Telemetry) -> None:
+    repo = bare_repository()
+    repo("config", "core.hooksPath", where)
+    before = os.listdir(repo.path)
+    for options in ((), ("--force",)):
+        assert f"core.hooksPath is {where!r}" in telemetry("git-hooks", "install", *options, cwd=repo.path, code=4).err
+    assert os.listdir(repo.path) == before
+    assert [(row["installed"], row["fires"]) for row in statuses(telemetry, repo).values()] == [(False, False)] * 3
+    assert telemetry("git-hooks", "uninstall", "--json", cwd=repo.path).json["status"] == "unchanged"
 
 
 @pytest.mark.parametrize("command", ["install", "uninstall", "status"])

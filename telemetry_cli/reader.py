@@ -79,11 +79,15 @@ def unchanged(config: Config) -> Connection | None:
     return open_reader(config.db_path, config.owns_db_folder, config.lock_timeout)
 
 
-def pending(config: Config) -> Iterator[journal.Operation]:
-    """The operations that are recorded and not in the database yet, oldest first. Nothing is applied."""
-    db = open_reader(config.db_path, config.owns_db_folder, config.lock_timeout)
+def pending(config: Config, holding: str, *, whole: bool = False) -> Iterator[journal.Operation]:
+    """The operations that are recorded, hold a text of ASCII, and are not in the database yet, oldest first. Nothing is applied.
+
+    With `whole`, where the database cannot tell, all that the journal still has.
+    """
+    db = None if whole else open_reader(config.db_path, config.owns_db_folder, config.lock_timeout)
     try:
-        yield from filter(None, map(journal.decode, journal.waiting_lines(config, _position(config, db))))
+        lines = journal.waiting_lines(config, journal.START if whole else _position(config, db))
+        yield from filter(None, map(journal.decode, (line for line in lines if holding.encode() in line)))
     finally:
         if db:
             db.close()

@@ -23,5 +23,5 @@ def _commit(config: Config, output: str, commit: str) -> Card:
 
     if output not in ONE:
         raise InvalidInput(f"--output: {output!r} is not accepted with --commit; give one of {', '.join(ONE)}")
-    told = explain(config, commit)
-    return Card("commit", told, code=0 if told["runs"] else 1)
+    told, notes = explain(config, commit)
+    return Card("commit", told, notes, code=0 if told["runs"] else 1)

@@ -87,7 +87,10 @@ def _range(value: str, repo: str | None) -> list[str]:
     """The commits of a range such as `v1..v2`, by the repository that `--repo` names, if that is a folder, or the one around us."""
     repository = git.find(repo if repo is not None and os.path.isdir(repo) else None)
     if repository is None:
-        raise InvalidInput(f"--commit: there is no repository here to ask for {rules.shorten(value)!r}", "Pass --repo FOLDER, or a SHA.")
+        raise InvalidInput(
+            f"--commit: there is no repository here to ask for {rules.shorten(value)!r}",
+            "Change to the one that has these commits, or name one commit by its SHA.",
+        )
     repository.deadline = time.monotonic() + _RANGE_SECONDS
     listed = repository.ask("rev-list", "--end-of-options", value, "--", most=_LARGEST_RANGE) if value.isprintable() else None
     if listed is None:

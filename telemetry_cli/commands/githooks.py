@@ -7,7 +7,7 @@ import sys
 from telemetry_cli import rules
 from telemetry_cli.commands.result import READS, WRITES, Listing, Record, Written, handler
 from telemetry_cli.config import Config, is_from_flag
-from telemetry_cli.errors import InvalidInput
+from telemetry_cli.errors import Conflict, InvalidInput
 from telemetry_cli.githooks import HOOKS, places, script, state
 from telemetry_cli.githooks.install import install as install_hooks
 from telemetry_cli.githooks.install import uninstall as uninstall_hooks
@@ -24,17 +24,31 @@ def install(config: Config, output: str, *, repo: str | None, hooks: str | None,
     if print_:
         data: Record = {"manager": place.manager, "snippet": lines}
         return Written(data, lines.rstrip("\n"), multiline=True)
+    if place.manager == "nobody":
+        raise _nowhere(place)
     if not place.takes_files and not force:
         if place.configs and all(place.manager_fires(hook) for hook in wanted):
             return Written({"status": "unchanged", "hooks": []}, f"unchanged: {place.manager} fires {', '.join(wanted)}")
         data = {"status": "refused", "manager": place.manager, "hooks_path": place.folder, "snippet": lines}
         return Written(data, lines.rstrip("\n"), [_refusal(place)], code=4, multiline=True)
-    done = install_hooks(place, wanted, _program(), _places(config), force=force)
+    done = install_hooks(place, wanted, _program(), _places(config), force=force, seconds=config.lock_timeout)
     status = "unchanged" if all(row["status"] == "unchanged" for row in done) else "installed"
     return Written({"status": status, "hooks_path": place.folder, "hooks": done}, "\n".join(map(_said, done)), multiline=True)
 
 
+def _nowhere(place: places.Place) -> Conflict:
+    if place.set_to is None:
+        return Conflict(f"{place.folder} is no folder, so git runs no hooks in this repository", "Move it out of the way.")
+    where = "git config --show-origin core.hooksPath says where it is set"
+    return Conflict(
+        f"core.hooksPath is {place.set_to!r}, which is no folder, so git runs no hooks in this repository", f"Take it away, or name a folder: {where}."
+    )
+
+
 def _refusal(place: places.Place) -> str:
+    if place.manager == "outside" and place.set_to is None:
+        real = os.path.realpath(place.folder)
+        return f"refused: {place.folder} is a link out of the repository, to {real}, which other repositories may share; add these lines to the hooks there"
     if place.manager == "outside":
         return f"refused: core.hooksPath leads out of the repository, to {place.folder}, which other repositories may share; add these lines to the hooks there"
     configs = ", ".join(place.configs) or "there is none yet"
@@ -51,7 +65,7 @@ def uninstall(config: Config, output: str, *, repo: str | None, hooks: str | Non
     """Take our hooks away and put the earlier ones back, byte for byte."""
     wanted = _hooks(hooks)
     place = places.place(repo)
-    done = uninstall_hooks(place, wanted)
+    done = uninstall_hooks(place, wanted, seconds=config.lock_timeout)
     notes = [f"{place.manager} still fires {hook}: take the lines out of {', '.join(place.configs)}" for hook in wanted if place.manager_fires(hook)]
     status = "unchanged" if all(row["status"] == "absent" for row in done) else "uninstalled"
     return Written({"status": status, "hooks_path": place.folder, "hooks": done}, "\n".join(map(_said, done)), notes, multiline=True)

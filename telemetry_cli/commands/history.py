@@ -4,7 +4,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import chain, islice
+from itertools import islice
 
 from telemetry_cli import rules
 from telemetry_cli.commands.result import READS, Listing, Record, handler
@@ -90,7 +90,7 @@ def blame(config: Config, output: str, *, file: str, lines: str | None) -> Listi
     found = list(history.blame(repository, folder, name, lines))
     runs = _runs(reading, list({sha for _, _, sha in found}))
     tally = _Tally()
-    rows = (tally.counted_line(_line(number, text, sha, runs.get(sha, []))) for number, text, sha in chain(found))
+    rows = (tally.counted_line(_line(number, text, sha, runs.get(sha, []))) for number, text, sha in found)
     listing = Listing("blame", _BLAME_COLUMNS, rows, reading.notes, prefixes=reading.prefixes)
     listing.summary = tally.lines
     return listing

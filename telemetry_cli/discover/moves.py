@@ -51,6 +51,14 @@ def head_moves(repository: git.Repository) -> list[Move]:
     return [move for move in map(_move, lines if len(content) < _NEWEST_MOVES else lines[1:]) if move]
 
 
+def last_moved(repository: git.Repository) -> float | None:
+    """When HEAD's reflog was last written to, in seconds since 1970 by this machine's clock; what it says itself may be set by hand."""
+    try:
+        return os.stat(os.path.join(repository.git_dir, "logs", "HEAD")).st_mtime
+    except OSError:
+        return None
+
+
 def _move(line: str) -> Move | None:
     """`old new Name <email> SECONDS ZONE<tab>message`."""
     entry, _, message = line.partition("\t")

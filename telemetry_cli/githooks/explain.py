@@ -3,7 +3,7 @@
 from telemetry_cli import clock, rules
 from telemetry_cli.config import Config
 from telemetry_cli.discover import git
-from telemetry_cli.errors import InvalidInput
+from telemetry_cli.errors import InvalidInput, TelemetryError
 from telemetry_cli.githooks import fired, places, state
 from telemetry_cli.reader import pending, unchanged
 from telemetry_cli.store import commits
@@ -13,27 +13,32 @@ from telemetry_cli.store.database import translated
 Explanation = dict[str, object]
 
 
-def explain(config: Config, revision: str) -> Explanation:
-    """Why a commit has or has no run. Changes nothing, and applies nothing that waits. Raises `InvalidInput` for what is no commit."""
+def explain(config: Config, revision: str) -> tuple[Explanation, list[str]]:
+    """Why a commit has or has no run, and notes: the database's trouble, where it has to be told without it.
+
+    Changes nothing, and applies nothing that waits. Raises `InvalidInput` for what is no commit.
+    """
     repository = git.find(None)
     commit = git.look_up(repository, revision)[0] if repository and revision.strip() and revision.isprintable() else None
     sha = commit.sha if commit else rules.commit_hash(revision)
     if sha is None:
-        raise InvalidInput(
-            f"--commit: {rules.shorten(revision)!r} is no commit{' of the repository here' if repository else '; there is no repository here to ask'}"
-        )
-    for reason in (_by_ledger(config, sha), _by_journal(config, sha)):
-        if reason:
-            return reason
-    if repository is None or commit is None:
-        where = f"the repository around {repository.folder}" if repository else "there is no repository here, which"
-        return _reason(
-            sha,
-            "repository-unknown",
-            f"{where} does not know this commit" if repository else f"{where} could tell more of it",
-            "Ask in the repository where it was made.",
-        )
-    return _by_hooks(config, repository, commit)
+        where = "of the repository here" if repository else "and there is no repository here to ask"
+        raise InvalidInput(f"--commit: {rules.shorten(revision)!r} is no commit {where}")
+    notes: list[str] = []
+    try:
+        found = _by_ledger(config, sha)
+    except TelemetryError as trouble:
+        found = None
+        notes.append(f"told without the database: {trouble.message}")
+    found = found or _by_journal(config, sha, is_certain=not notes)
+    if found is None and repository and commit:
+        found = _by_hooks(config, repository, commit, is_certain=not notes)
+    return found or _unknown(sha, repository), notes
+
+
+def _unknown(sha: str, repository: git.Repository | None) -> Explanation:
+    told = f"the repository around {repository.folder} does not know this commit" if repository else "there is no repository here, which could tell more of it"
+    return _reason(sha, "repository-unknown", told, "Ask in the repository where it was made.")
 
 
 def _reason(sha: str, reason: str, explanation: str, advice: str = "", runs: list[dict[str, object]] | None = None) -> Explanation:
@@ -60,21 +65,29 @@ def _by_ledger(config: Config, sha: str) -> Explanation | None:
     return None
 
 
-def _by_journal(config: Config, sha: str) -> Explanation | None:
-    for operation in pending(config):
-        data = operation.get("data")
-        if str(operation.get("op")).startswith("commit.") and sha in str(data):
-            return _reason(sha, "buffered", f"its association was recorded at {operation['at']} and waits to be applied", "Run: telemetry db drain")
+def _by_journal(config: Config, sha: str, *, is_certain: bool) -> Explanation | None:
+    for operation in pending(config, sha, whole=not is_certain):
+        if str(operation.get("op")).startswith("commit.") and any(named.startswith(sha) for named in _commits(operation)):
+            told = "waits to be applied" if is_certain else "is in the journal; whether it was applied, only the database can tell"
+            advice = "Run: telemetry db drain" if is_certain else "See to the database first: telemetry doctor"
+            return _reason(sha, "buffered", f"its association was recorded at {operation['at']} and {told}", advice)
     return None
 
 
-def _by_hooks(config: Config, repository: git.Repository, commit: git.Commit) -> Explanation:
+def _commits(operation: dict[str, object]) -> list[str]:
+    """The commits that an operation speaks of."""
+    data = operation.get("data")
+    assert isinstance(data, dict)
+    return [str(data.get("commit_hash", "")), *(str(sha) for pair in data.get("pairs", ()) for sha in pair)]
+
+
+def _by_hooks(config: Config, repository: git.Repository, commit: git.Commit, *, is_certain: bool) -> Explanation:
     # A post-rewrite speaks of other commits, and a fast-forward leads to one that was made elsewhere.
     told = [found for found in fired.firings(repository) if found.sha == commit.sha and found.hook != "post-rewrite" and found.outcome != fired.NOTHING]
     firing = told[-1] if told else None
     by_hand = f"By hand: telemetry associate-commit RUN --commit {commit.sha[:10]}"
     if firing:
-        return _reason(commit.sha, *_by_firing(config, firing), by_hand)
+        return _reason(commit.sha, *_by_firing(config, firing, is_certain=is_certain), by_hand)
     place = places.place(repository.work_tree or repository.git_dir)
     found = state.states(place, ("post-commit",))[0]
     if found.through is None:
@@ -88,12 +101,14 @@ def _by_hooks(config: Config, repository: git.Repository, commit: git.Commit) ->
     return _reason(commit.sha, "not-fired", f"the hook is installed and did not fire for this commit {where}: {found.finding}", by_hand)
 
 
-def _by_firing(config: Config, firing: fired.Firing) -> tuple[str, str]:
+def _by_firing(config: Config, firing: fired.Firing, *, is_certain: bool) -> tuple[str, str]:
     at = f"{firing.hook} fired at {firing.at}"
     if firing.outcome == fired.REBASING:
         return "rewritten", f"{at}, during a rebase: the commits that it stands for had no run to carry on"
     if firing.outcome == fired.FAILED:
         return "not-recorded", f"{at}, and could not record: see to {config.base_dir}"
+    if firing.outcome in (fired.RECORDED, fired.BUFFERED) and not is_certain:
+        return "buffered", f"{at} and recorded; which run that came to, only the database can tell"
     if firing.outcome in (fired.RECORDED, fired.BUFFERED):
         return (
             "no-run-open",

@@ -5,6 +5,7 @@ happen is that nothing is recorded.
 """
 
 import os
+import select
 import sys
 import time
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from telemetry_cli.config import Config
 from telemetry_cli.discover import environment, git, moves, processes
 from telemetry_cli.errors import TelemetryError
 from telemetry_cli.githooks import HOOKS
-from telemetry_cli.githooks.fired import BUFFERED, FAILED, NO_RUN, NOTHING, REBASING, RECORDED, Firing, leave
+from telemetry_cli.githooks.fired import BUFFERED, FAILED, NO_RUN, NOTHING, REBASING, RECORDED, Firing, firings, leave
 from telemetry_cli.reader import glance
 from telemetry_cli.recorder import record
 from telemetry_cli.store import commits
@@ -30,7 +31,8 @@ _OPEN_FOR = timedelta(hours=24)
 #: Seconds for reading what is known of the commits that a rebase made.
 _FACTS_SECONDS = 0.1
 _LARGEST_STDIN = 64 << 20
-#: How old a merge may be that no reflog tells from a fast-forward.
+_PIECE = 1 << 16
+#: How old a merge may be that the hook is called for.
 _FRESH_SECONDS = 10
 
 
@@ -43,11 +45,11 @@ class _Call:
         self.arguments = arguments
         self.moment: datetime = clock.now()
         self.at = clock.stamp(self.moment)
-        self._deadline = time.monotonic() + min(_SECONDS, config.lock_timeout)
+        self.deadline = time.monotonic() + min(_SECONDS, config.lock_timeout)
 
     def record(self, kind: str, data: dict[str, object]) -> str:
         """Record an operation in the time that is left. Returns what became of it."""
-        self.config.lock_timeout = max(0.0, self._deadline - time.monotonic())
+        self.config.lock_timeout = max(0.0, self.deadline - time.monotonic())
         outcome = record(self.config, kind, {name: value for name, value in data.items() if value is not None}, self.at)
         if outcome.buffered:
             return BUFFERED
@@ -77,17 +79,18 @@ def _post_commit(call: _Call, commit: git.Commit) -> str:
 def _post_merge(call: _Call, commit: git.Commit) -> str:
     if moves.is_rebasing(call.repository):
         return REBASING
-    is_squash = call.arguments[:1] == ["1"]
+    # pre-commit hands on no arguments, but says this in its own way.
+    is_squash = call.arguments[:1] == ["1"] or os.environ.get("PRE_COMMIT_IS_SQUASH_MERGE") == "1"
     return NOTHING if is_squash or not _is_merge_made_here(call, commit) else _associate(call, commit)
 
 
 def _is_merge_made_here(call: _Call, commit: git.Commit) -> bool:
-    """Tell a merge from a fast-forward, which may lead to a merge that somebody else made."""
-    if len(commit.parents) < 2:
+    """Tell a merge from a fast-forward, which may lead to a merge that somebody else made, and from one that was made before."""
+    if len(commit.parents) < 2 or any(mark.sha == commit.sha for mark in firings(call.repository)):
         return False
-    newest = moves.head_moves(call.repository)[-1:]
-    if newest and newest[0].new == commit.sha:
-        return not newest[0].message.endswith("Fast-forward")
+    newest, moved = moves.head_moves(call.repository)[-1:], moves.last_moved(call.repository)
+    if newest and moved and newest[0].new == commit.sha:
+        return call.moment.timestamp() - moved < _FRESH_SECONDS and not newest[0].message.endswith("Fast-forward")
     return bool(commit.timestamp) and abs((call.moment - datetime.fromisoformat(str(commit.timestamp))).total_seconds()) < _FRESH_SECONDS
 
 
@@ -120,9 +123,18 @@ def _run(call: _Call, commit: git.Commit) -> dict[str, object] | None:
     is_certain, event_id = _open_run(call.config, wanted)
     if event_id is not None:
         return {"run": event_id}
-    if call.config.hooks_record == "always":
+    if call.config.hooks_record == "always" and not _is_carried_on(call, commit):
         return {"open": wanted, "otherwise": _short_run(call, commit)}
     return None if is_certain else {"open": wanted}
+
+
+def _is_carried_on(call: _Call, commit: git.Commit) -> bool:
+    """Tell whether a commit amends one that has a run or may have one, which post-rewrite is about to carry on."""
+    newest = moves.head_moves(call.repository)[-1:]
+    if not newest or newest[0].new != commit.sha or not newest[0].message.startswith("commit (amend)"):
+        return False
+    known = _known(call.config, [newest[0].old])
+    return known is None or bool(known)
 
 
 def _open_run(config: Config, wanted: dict[str, object]) -> tuple[bool, str | None]:
@@ -177,21 +189,35 @@ def _short_run(call: _Call, commit: git.Commit) -> dict[str, object]:
 
 
 def _post_rewrite(call: _Call, _: git.Commit) -> str:
-    pairs = _pairs(_stdin()) or _pairs(_untold(call))
-    if not pairs or not _may_be_known(call.config, [old for old, _ in pairs]):
+    told = _stdin(call.deadline)
+    pairs = _pairs(told) or ([] if told is None else _pairs(_untold(call)))
+    pairs = _of_known(call.config, pairs)
+    if not pairs:
         return NOTHING
     return call.record("commit.rewrite", {"pairs": pairs, "facts": _facts(call, [new for _, new in pairs])})
 
 
-def _stdin() -> str:
-    """What git says on stdin: `old new[ more]` lines. A terminal says nothing that is meant for us."""
+def _stdin(deadline: float) -> str | None:
+    """What git says on stdin: `old new[ more]` lines. A terminal says nothing that is meant for us.
+
+    Of one that does not end before the deadline, the lines that came; None when none did.
+    """
     if sys.stdin is None or sys.stdin.isatty():
         return ""
-    return sys.stdin.buffer.read(_LARGEST_STDIN).decode("ascii", "replace")
+    told = bytearray()
+    while len(told) < _LARGEST_STDIN:
+        # What is there already is taken however late it is: only waiting has an end.
+        if not select.select([sys.stdin], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            return told[: told.rfind(b"\n") + 1].decode("ascii", "replace") or None
+        piece = os.read(sys.stdin.fileno(), _PIECE)
+        if not piece:
+            break
+        told += piece
+    return told.decode("ascii", "replace")
 
 
-def _pairs(text: str) -> list[list[str]]:
-    words = (line.split() for line in text.splitlines())
+def _pairs(text: str | None) -> list[list[str]]:
+    words = (line.split() for line in (text or "").splitlines())
     return [found[:2] for found in words if len(found) >= 2 and git.is_sha(found[0]) and git.is_sha(found[1]) and found[0] != found[1]]
 
 
@@ -204,14 +230,27 @@ def _untold(call: _Call) -> str:
     return f"{newest[0].old} {newest[0].new}\n"
 
 
-def _may_be_known(config: Config, olds: list[str]) -> bool:
-    """Tell whether any of these commits may have a run; False when that is certain not to be."""
+def _of_known(config: Config, pairs: list[list[str]]) -> list[list[str]]:
+    """The pairs whose old commit may have a run, its own or one that a pair before carries on to it; all where that is not certain."""
+    known = _known(config, [old for old, _ in pairs]) if pairs else set()
+    if known is None:
+        return pairs
+    kept = []
+    for pair in pairs:
+        if pair[0] in known:
+            known.add(pair[1])
+            kept.append(pair)
+    return kept
+
+
+def _known(config: Config, shas: list[str]) -> set[str] | None:
+    """Those of the commits that have a run; None when the database cannot tell."""
     try:
         db = glance(config, _GLANCE_SECONDS)
         with translated(config.db_path):
-            return db is None or bool(commits.behind(db, olds))
+            return None if db is None else set(commits.behind(db, shas))
     except (TelemetryError, OSError):
-        return True
+        return None
 
 
 def _facts(call: _Call, news: list[str]) -> dict[str, dict[str, object]]:

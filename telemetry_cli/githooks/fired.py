@@ -34,12 +34,16 @@ class Firing:
         return clock.parse_stamp(self.at).timestamp()
 
 
+def folder(repository: Repository) -> str:
+    """Where telemetry keeps what it notes of a repository, in all of its work trees."""
+    return os.path.join(repository.common_dir, _FOLDER)
+
+
 def leave(repository: Repository, firing: Firing) -> None:
     """Leave the mark of a firing. Where it cannot be left, the hook still did its work."""
-    folder = os.path.join(repository.common_dir, _FOLDER)
-    path = os.path.join(folder, _FILE)
+    path = os.path.join(folder(repository), _FILE)
     try:
-        make_folder(folder)
+        make_folder(folder(repository))
         descriptor = open_private(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         try:
             os.write(descriptor, f"{firing.at}\t{firing.hook}\t{firing.sha}\t{firing.outcome}\n".encode())
@@ -54,7 +58,7 @@ def leave(repository: Repository, firing: Firing) -> None:
 
 def firings(repository: Repository) -> list[Firing]:
     """Every firing that is still known, oldest first."""
-    path = os.path.join(repository.common_dir, _FOLDER, _FILE)
+    path = os.path.join(folder(repository), _FILE)
     found = []
     for name in (path + ".1", path):
         for line in (plain_content(name, 2 * _LARGEST) or b"").decode(errors="replace").splitlines():

@@ -46,7 +46,7 @@ def findings(repository: Repository, runs: dict[str, list[str]], linked: set[str
         matcher.match(new, {"patch": (patch := patches.get(question)), "patch of all": patch, "tree": _changed_tree(trees, new, _parent(new, news))})
         for question, new in made
     ]
-    return _settled([finding for finding in said if finding], lost)
+    return _settled([finding for finding in said if finding], [sha for sha in lost if sha not in matcher.doubted])
 
 
 def _changed_tree(trees: dict[str, str], new: str, parent: str) -> str | None:
@@ -61,6 +61,8 @@ class _Matcher:
         self._runs = runs
         self._lines = lines
         self._known: dict[tuple[str, str], dict[str, list[str]]] = {}
+        #: The old commits that a new one is like, and may not take the place of.
+        self.doubted: set[str] = set()
 
     def know(self, kind: str, key: str | None, tip: str, replaced: list[str]) -> None:
         """An old commit, or the line that it ends, has this patch or tree."""
@@ -75,9 +77,10 @@ class _Matcher:
             tips = [tip for tip in found if kind == "patch" or not any(tip in self._lines[other] for other in found if other != tip)]
             if not tips:
                 continue
-            if len({tuple(sorted({run for sha in found[tip] for run in self._runs[sha]})) for tip in tips}) > 1:
-                return _unlinked(new, f"ambiguous: {', '.join(tip[:10] for tip in sorted(tips))} are like it and belong to different runs")
             replaced = list(dict.fromkeys(sha for tip in tips for sha in found[tip]))
+            if len({tuple(sorted({run for sha in found[tip] for run in self._runs[sha]})) for tip in tips}) > 1:
+                self.doubted.update(replaced)
+                return _unlinked(new, f"ambiguous: {', '.join(tip[:10] for tip in sorted(tips))} are like it and belong to different runs")
             return {"commit_hash": new, "status": "linked", "by": kind.split()[0], "replaces": replaced, "reason": None}
         return None
 

@@ -21,10 +21,14 @@ _FIRE = """\
 {told}"$telemetry"{options} git-hooks fire {hook} "$@" >/dev/null 2>&1 || :
 exit {code}
 """
+#: Whatever went wrong, the one before is never one of ours, which would run itself for ever.
 _CHAIN = """\
 here=${{0%/*}}
 [ "$here" != "$0" ] || here=.
 earlier=$here/{hook}{suffix}
+second=
+[ ! -f "$earlier" ] || {{ read -r _ && read -r second; }} 2>/dev/null <"$earlier" || :
+case $second in "{sign}"*) earlier= ;; esac
 code=0
 """
 #: git passes over a hook that is not executable; husky runs any, by `sh -e`.
@@ -49,7 +53,7 @@ def script(hook: str, program: str, options: tuple[str, ...] = (), *, chained: b
     code = '"$code"' if chained else "0"
     body = _HEAD
     if chained:
-        body += _CHAIN.format(hook=hook, suffix=EARLIER) + (_KEEP if told else "") + (_RUN_BY_SHELL if by_shell else _RUN).format(told=told)
+        body += _CHAIN.format(hook=hook, suffix=EARLIER, sign=_SIGN) + (_KEEP if told else "") + (_RUN_BY_SHELL if by_shell else _RUN).format(told=told)
     body += _FIND.format(program=shlex.quote(program), code=code)
     body += _FIRE.format(told=told, options=given, hook=hook, code=code)
     return f"#!/bin/sh\n{_SIGN}{_digest(body)}\n{body}"
@@ -82,10 +86,19 @@ def snippet(manager: str, hooks: tuple[str, ...]) -> str:
     if manager == "pre-commit":
         types = " ".join(f"--hook-type {hook}" for hook in hooks)
         return "repos:\n  - repo: local\n    hooks:\n" + "".join(_PRE_COMMIT.format(hook=hook) for hook in hooks) + f"# and then: pre-commit install {types}\n"
-    return "".join(f"# in {hook}, before anything else that reads stdin:\n" * (hook in _TOLD) + _PLAIN.format(hook=hook) for hook in hooks)
+    return "".join((_PLAIN_TOLD if hook in _TOLD else _PLAIN).format(hook=hook) for hook in hooks)
 
 
 _PLAIN = 'telemetry git-hooks fire {hook} "$@" >/dev/null 2>&1 || :\n'
+#: What comes after it in the hook reads the same stdin.
+_PLAIN_TOLD = """\
+# in {hook}, at the beginning; what git says on stdin is kept for what comes after:
+told=$(cat)
+printf '%s\\n' "$told" 2>/dev/null | telemetry git-hooks fire {hook} "$@" >/dev/null 2>&1 || :
+exec <<told
+$told
+told
+"""
 _LEFTHOOK = """\
 {hook}:
   commands:

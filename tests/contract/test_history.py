@@ -6,11 +6,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import git as gitpython
 import pytest
+from bases import EXCLUSIVE, held
 from support import Git, Telemetry
 
 COUNT = """
@@ -242,6 +244,12 @@ def test_a_range_of_the_repository_that_is_named(history: tuple[Git, list[str]],
     assert telemetry("query", "--commit", "HEAD~1..HEAD", "--repo", str(git.path), "-o", "ids").line == "five"
 
 
+def test_a_range_outside_of_a_repository_gets_advice_that_works(telemetry: Telemetry, tmp_path: Path) -> None:
+    for repo in ((), ("--repo", "https://example.org/shop.git")):
+        ran = telemetry("query", "--commit", "HEAD~1..HEAD", *repo, cwd=tmp_path, code=2)
+        assert ("no repository here" in ran.err, "--repo" in ran.err) == (True, False)
+
+
 # doctor --commit
 
 
@@ -296,6 +304,36 @@ def test_doctor_says_that_an_association_waits_and_leaves_it_waiting(make_git: M
     assert telemetry.files() == before
     telemetry("db", "drain")
     assert explained(telemetry, git, sha, 0)["reason"] == "associated"
+
+
+@pytest.mark.parametrize("trouble", ["locked", "damaged", "newer"])
+def test_doctor_says_of_a_commit_what_can_be_said_without_the_database(trouble: str, make_git: Make, telemetry: Telemetry) -> None:
+    git = make_git()
+    telemetry("git-hooks", "install", cwd=git.path)
+    idle = committed(telemetry, git)
+    telemetry.start("--event-id", "run", cwd=git.path)
+    sha = committed(telemetry, git)
+    telemetry("run", "end", "run")
+    with ExitStack() as undone:
+        if trouble == "locked":
+            undone.enter_context(held(EXCLUSIVE, telemetry.database))
+        elif trouble == "damaged":
+            telemetry.database.write_bytes(b"not a database, not at all\n" * 4000)
+        else:
+            telemetry.sql("PRAGMA user_version = 999")
+        quickly = {"TELEMETRY_LOCK_TIMEOUT": "0.2"}
+        for commit, reason in ((sha, "buffered"), (idle, "no-run-open")):
+            ran = telemetry("doctor", "--commit", commit, "--json", cwd=git.path, env=quickly, code=1)
+            assert (ran.json["reason"], "told without the database" in ran.err) == (reason, True)
+
+
+def test_doctor_looks_for_the_commit_in_its_own_place(make_git: Make, telemetry: Telemetry) -> None:
+    """A SHA that stands in another field, or within another one's name, is no association."""
+    git = make_git()
+    sha = committed(telemetry, git)
+    telemetry.start("--event-id", "run", "--no-git")
+    telemetry.append("commit.associate", "2026-01-02T03:04:05.678Z", run="run", commit_hash="f" * 40, role="produced", source="manual", author=f"{sha} <x@y>")
+    assert explained(telemetry, git, sha, 1)["reason"] == "hook-not-installed"
 
 
 def test_doctor_of_a_commit_from_before_the_hook(make_git: Make, telemetry: Telemetry) -> None:

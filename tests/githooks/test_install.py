@@ -1,9 +1,12 @@
 """Install, uninstall, status: beside whatever stands there, byte for byte back, and proof that a hook fires."""
 
+import errno
 import os
+import re
 import shutil
 import stat
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,10 @@ from typing import Any
 import pytest
 from repositories import Bare, Repository
 from support import PROGRAM, Git, Telemetry
+
+from telemetry_cli.errors import Conflict
+from telemetry_cli.githooks import install as installing
+from telemetry_cli.githooks import places
 
 HOOKS = ("post-commit", "post-rewrite", "post-merge")
 #: A hook that notes its arguments and stdin, and ends with 7.
@@ -135,6 +142,21 @@ def test_a_hook_that_calls_us_already_is_left_alone(bare_repository: Bare, telem
     assert statuses(telemetry, repo)["post-commit"]["fires"] is True
 
 
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_the_printed_lines_leave_stdin_to_what_comes_after(shell: str, bare_repository: Bare, telemetry: Telemetry) -> None:
+    repo = bare_repository()
+    lines = telemetry("git-hooks", "install", "--print", "--hooks", "post-rewrite", cwd=repo.path).out
+    path = repo.hook("post-rewrite", f"#!/usr/bin/env {shell}\nset -e\n{lines}{NOTING.partition(chr(10))[2]}")
+    telemetry.start("--event-id", "run", cwd=repo.path)
+    old = repo.change()
+    telemetry("associate-commit", "run", "--commit", old, cwd=repo.path)
+    more = "".join(f"{number:040x} {number + 1:040x}\n" for number in range(2_000))
+    done = subprocess.run([path, "rebase"], cwd=repo.path, env=repo.env, input=f"{old} {'b' * 40}\n{more}", capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (7, "", "")
+    assert noted(repo) == ["post-rewrite rebase", f"{old} {'b' * 40}", *more.splitlines()]
+    assert telemetry("query", "--commit", "b" * 40, "-o", "ids").line == "run"
+
+
 def test_print_installs_nothing(bare_repository: Bare, telemetry: Telemetry) -> None:
     repo = bare_repository()
     before = snapshot(folder(repo))
@@ -160,6 +182,98 @@ def test_two_earlier_hooks_are_one_too_many(repo: Repository, telemetry: Telemet
     before = snapshot(folder(repo))
     assert "in the way" in telemetry("git-hooks", "install", cwd=repo.path, code=4).err
     assert snapshot(folder(repo)) == before
+
+
+def install_here(repo: Repository) -> None:
+    """Install one hook in this process."""
+    installing.install(places.place(str(repo.path)), ("post-commit",), str(PROGRAM), (), force=False, seconds=5)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EMLINK])
+def test_where_an_earlier_hook_cannot_be_kept_nothing_changes(number: int, bare_repository: Bare, monkeypatch: pytest.MonkeyPatch) -> None:
+    repo = bare_repository()
+    repo.hook("post-commit", NOTING)
+    before = snapshot(folder(repo))
+    monkeypatch.setattr(os, "link", failing(number))
+    with pytest.raises(OSError, match=re.escape(os.strerror(number))):
+        install_here(repo)
+    assert snapshot(folder(repo)) == before
+
+
+def failing(number: int) -> Callable[..., None]:
+    def link(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return link
+
+
+@pytest.mark.parametrize("number", [errno.EXDEV, errno.EPERM, errno.ENOTSUP])
+def test_without_hard_links_an_earlier_hook_is_kept_by_renaming(number: int, bare_repository: Bare, monkeypatch: pytest.MonkeyPatch) -> None:
+    repo = bare_repository()
+    path = repo.hook("post-commit", NOTING)
+    monkeypatch.setattr(os, "link", failing(number))
+    install_here(repo)
+    assert (folder(repo) / "post-commit.before-telemetry").read_text() == NOTING
+    assert "git-hooks fire" in path.read_text()
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_one_that_came_meanwhile_is_never_written_over(links: bool, bare_repository: Bare, monkeypatch: pytest.MonkeyPatch) -> None:
+    repo = bare_repository()
+    repo.hook("post-commit", NOTING)
+    link = os.link if links else failing(errno.EPERM)
+
+    def meanwhile(*arguments: Any, **options: Any) -> None:
+        repo.hook("post-commit.before-telemetry", "#!/bin/sh\necho another\n")
+        link(*arguments, **options)
+
+    monkeypatch.setattr(os, "link", meanwhile)
+    with pytest.raises(Conflict, match="in the way"):
+        install_here(repo)
+    assert (folder(repo) / "post-commit").read_text() == NOTING
+    assert (folder(repo) / "post-commit.before-telemetry").read_text() == "#!/bin/sh\necho another\n"
+
+
+def test_installed_by_many_at_once(bare_repository: Bare, telemetry: Telemetry) -> None:
+    repo = bare_repository()
+    for hook in HOOKS:
+        repo.hook(hook, NOTING)
+    before = snapshot(folder(repo))
+    processes = [telemetry.popen("git-hooks", "install", cwd=repo.path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for _ in range(8)]
+    assert [(process.communicate()[1], process.returncode) for process in processes] == [(b"", 0)] * 8
+    assert all((folder(repo) / f"{hook}.before-telemetry").read_text() == NOTING for hook in HOOKS)
+    telemetry("git-hooks", "uninstall", cwd=repo.path)
+    assert snapshot(folder(repo)) == before
+
+
+@pytest.mark.parametrize("how", ["linked", "copied", "renamed"])
+def test_an_interrupted_install_is_finished_by_the_next(how: str, bare_repository: Bare, telemetry: Telemetry) -> None:
+    repo = bare_repository()
+    path = repo.hook("post-commit", NOTING)
+    before = snapshot(folder(repo))
+    earlier = path.with_name("post-commit.before-telemetry")
+    if how == "copied":
+        shutil.copy(path, earlier)
+    else:
+        os.link(path, earlier)
+        if how == "renamed":
+            path.unlink()
+    telemetry("git-hooks", "install", cwd=repo.path)
+    telemetry.start("--event-id", "run", cwd=repo.path)
+    repo.change()
+    assert (repo.runs_of("HEAD"), noted(repo)) == (["run"], ["post-commit.before-telemetry "])
+    telemetry("git-hooks", "uninstall", cwd=repo.path)
+    assert snapshot(folder(repo)) == before
+
+
+def test_a_hook_of_ours_is_never_run_as_the_earlier_one(bare_repository: Bare, telemetry: Telemetry) -> None:
+    repo = bare_repository()
+    repo.hook("post-commit", NOTING)
+    telemetry("git-hooks", "install", cwd=repo.path)
+    ours = folder(repo) / "post-commit"
+    shutil.copy(ours, folder(repo) / "post-commit.before-telemetry")
+    done = subprocess.run([ours], cwd=repo.path, env=repo.env, capture_output=True, timeout=10)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
 def test_global_options_are_kept(bare_repository: Bare, telemetry: Telemetry, tmp_path: Path) -> None:
@@ -221,8 +335,21 @@ def test_a_link_that_leads_out(bare_repository: Bare, telemetry: Telemetry, tmp_
     shutil.move(folder(repo), outside)
     folder(repo).symlink_to(outside)
     before = snapshot(outside)
-    telemetry("git-hooks", "install", cwd=repo.path, code=4)
+    err = telemetry("git-hooks", "install", cwd=repo.path, code=4).err
+    assert (str(outside) in err, "is a link" in err, "core.hooksPath" in err) == (True, True, False)
     assert snapshot(outside) == before
+
+
+@pytest.mark.parametrize("where", ["", "/dev/null"])
+def test_where_hooks_are_turned_off(where: str, bare_repository: Bare, telemetry: Telemetry) -> None:
+    repo = bare_repository()
+    repo("config", "core.hooksPath", where)
+    before = os.listdir(repo.path)
+    for options in ((), ("--force",)):
+        assert f"core.hooksPath is {where!r}" in telemetry("git-hooks", "install", *options, cwd=repo.path, code=4).err
+    assert os.listdir(repo.path) == before
+    assert [(row["installed"], row["fires"]) for row in statuses(telemetry, repo).values()] == [(False, False)] * 3
+    assert telemetry("git-hooks", "uninstall", "--json", cwd=repo.path).json["status"] == "unchanged"
 
 
 @pytest.mark.parametrize("command", ["install", "uninstall", "status"])
@@ -254,6 +381,66 @@ def test_a_hook_that_was_taken_away_fires_no_more(repo: Repository, telemetry: T
     assert statuses(telemetry, repo)["post-commit"]["fires"] is True
     telemetry("git-hooks", "uninstall", cwd=repo.path)
     assert [(row["installed"], row["fires"]) for row in statuses(telemetry, repo).values()] == [(False, False)] * 3
+
+
+def test_a_rebase_that_rewrites_nothing_calls_no_hook(repo: Repository, telemetry: Telemetry) -> None:
+    now = {"GIT_COMMITTER_DATE": "", "GIT_AUTHOR_DATE": ""}
+    path = folder(repo) / "post-rewrite"
+    os.utime(path, (path.stat().st_mtime - 60,) * 2)
+    repo.change()
+    repo("branch", "behind")
+    repo.change()
+    repo("checkout", "--quiet", "behind")
+    repo("rebase", "--quiet", "main", env=now)
+    assert statuses(telemetry, repo)["post-rewrite"]["fires"] is None
+    # One that does, while the hook is aside.
+    path.rename(repo.path / "aside")
+    repo("rebase", "--quiet", "--force-rebase", "HEAD~1", env=now)
+    (repo.path / "aside").rename(path)
+    assert statuses(telemetry, repo)["post-rewrite"]["fires"] is False
+    # At another second, or it would make the same commit again.
+    repo("rebase", "--quiet", "--force-rebase", "HEAD~1", env=now | {"GIT_COMMITTER_DATE": f"{int(time.time()) + 1} +0000"})
+    assert statuses(telemetry, repo)["post-rewrite"]["fires"] is True
+
+
+def test_an_amend_may_be_told_to_call_no_hook(repo: Repository, telemetry: Telemetry) -> None:
+    now = {"GIT_COMMITTER_DATE": "", "GIT_AUTHOR_DATE": ""}
+    path = folder(repo) / "post-rewrite"
+    os.utime(path, (path.stat().st_mtime - 60,) * 2)
+    repo.change()
+    repo("commit", "--quiet", "--amend", "--no-post-rewrite", "-m", "better", env=now)
+    assert statuses(telemetry, repo)["post-rewrite"]["fires"] is None
+    repo("commit", "--quiet", "--amend", "-m", "best", env=now)
+    assert statuses(telemetry, repo)["post-rewrite"]["fires"] is True
+
+
+def test_an_old_mark_is_no_proof(bare_repository: Bare, telemetry: Telemetry) -> None:
+    repo = bare_repository()
+    repo.hook("post-commit", "#!/bin/sh\n")
+    telemetry("git-hooks", "install", cwd=repo.path)
+    repo.change()
+    telemetry("git-hooks", "uninstall", cwd=repo.path)
+    found = statuses(telemetry, repo)["post-commit"]
+    assert (found["installed"], found["fires"]) == (False, False)
+    telemetry("git-hooks", "install", cwd=repo.path)
+    found = statuses(telemetry, repo)["post-commit"]
+    assert (found["installed"], found["fires"]) == (True, None)
+
+
+def test_a_hook_that_cannot_be_run_does_not_fire_whatever_mark_it_left(repo: Repository, telemetry: Telemetry) -> None:
+    repo.change()
+    (folder(repo) / "post-commit").chmod(0o644)
+    found = statuses(telemetry, repo)["post-commit"]
+    assert found["fires"] is False
+    assert "not executable" in found["finding"]
+
+
+def test_a_manager_that_has_not_put_its_hooks_there_fires_none(bare_repository: Bare, telemetry: Telemetry) -> None:
+    repo = bare_repository()
+    (repo.path / "lefthook.yml").write_text(telemetry("git-hooks", "install", "--print", cwd=repo.path).out + "# lefthook\n")
+    found = statuses(telemetry, repo)["post-commit"]
+    assert (found["through"], found["fires"]) == ("lefthook", False)
+    assert "lefthook install" in found["finding"]
 
 
 @pytest.mark.parametrize("trouble", ["not executable", "gone", "elsewhere"])

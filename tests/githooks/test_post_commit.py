@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from datetime import datetime
 from pathlib import Path
 
@@ -128,6 +129,19 @@ def test_always_makes_a_short_run(repo: Repository, telemetry: Telemetry) -> Non
     assert repo.runs_of("HEAD") == ["open"]
 
 
+def test_always_makes_one_run_of_a_commit_and_its_amends(repo: Repository, telemetry: Telemetry) -> None:
+    unknown = repo.change()
+    config(telemetry, '[git_hooks]\nrecord = "always"\n')
+    repo("commit", "--quiet", "--amend", "-m", "of one without a run")
+    assert repo.runs_of(unknown) == []
+    first = repo("rev-parse", "HEAD")
+    repo("commit", "--quiet", "--amend", "-m", "of one with a run")
+    assert repo.runs_of("HEAD") == repo.runs_of(first) == [f"commit-{first}"]
+    assert telemetry("query", "--count").line == "1"
+    repo.change()
+    assert telemetry("query", "--count").line == "2"
+
+
 def test_config_show_tells_of_it(telemetry: Telemetry) -> None:
     config(telemetry, '[git_hooks]\nrecord = "always"\n')
     rows = {row["setting"]: row["value"] for row in telemetry("config", "show", "--json").json}
@@ -195,6 +209,24 @@ def test_merges(repo: Repository, telemetry: Telemetry) -> None:
     repo("merge", "--quiet", "--squash", tip)
     assert telemetry("commits", "idle", "--json").json == []
     assert repo.runs_of(merge) == ["merging"]
+
+
+@pytest.mark.parametrize("told_by", ["mark", "age", "environment"])
+def test_a_squash_after_a_merge_where_no_arguments_are_handed_on(told_by: str, repo: Repository, telemetry: Telemetry) -> None:
+    """As under pre-commit."""
+    repo.hook("post-merge", "#!/bin/sh\ntelemetry git-hooks fire post-merge\n")
+    repo.change()
+    for branch in ("topic", "other"):
+        repo("checkout", "--quiet", "-b", branch, "main")
+        repo.change(branch)
+    repo("checkout", "--quiet", "main")
+    unseen = () if told_by == "mark" else ("-c", "core.hooksPath=/dev/null")
+    repo(*unseen, "merge", "--quiet", "--no-ff", "-m", "merged", "topic")
+    telemetry.start("--event-id", "idle", cwd=repo.path)
+    if told_by == "age":
+        os.utime(repo.path / ".git/logs/HEAD", (time.time() - 60,) * 2)
+    repo("merge", "--quiet", "--squash", "other", env={"PRE_COMMIT_IS_SQUASH_MERGE": "1"} if told_by == "environment" else None)
+    assert telemetry("commits", "idle", "--json").json == []
 
 
 def test_a_merge_without_a_reflog(repo: Repository, telemetry: Telemetry) -> None:

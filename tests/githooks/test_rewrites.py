@@ -1,5 +1,6 @@
 """Rewritten commits keep their runs: amend, rebase with drops, squashes and an abort, and what git says in other ways."""
 
+import json
 import subprocess
 
 import pytest
@@ -171,6 +172,37 @@ def test_pairs_that_nobody_hands_on_are_found(repo: Repository, telemetry: Telem
     rebase(repo, "--force-rebase", "HEAD~1", todo="-e '1s/pick/reword/'")
     assert repo("rev-parse", "HEAD") != amended
     assert [repo.runs_of(sha) for sha in (old, amended, "HEAD")] == [["run"]] * 3
+
+
+def test_a_writer_that_never_ends_is_not_waited_for(repo: Repository, telemetry: Telemetry) -> None:
+    start(repo, telemetry, "run")
+    old, other, cut = repo.change(), repo.change(), repo.change()
+    begun = [subprocess.Popen([PROGRAM, "git-hooks", "fire", "post-rewrite", "amend"], cwd=repo.path, env=repo.env, stdin=subprocess.PIPE) for _ in range(2)]
+    assert begun[0].stdin
+    assert begun[1].stdin
+    with begun[0].stdin as told, begun[1].stdin:
+        # The second line has no end yet, and the second writer says nothing.
+        told.write(f"{old} {'b' * 40}\n{other} {'c' * 40}".encode())
+        told.flush()
+        assert [process.wait(20) for process in begun] == [0, 0]
+    assert [repo_runs(telemetry, sha) for sha in ("b" * 40, "c" * 40, cut)] == ["run", "", "run"]
+    assert telemetry("commits", "--commit", cut, "--json").json[0]["superseded_by"] is None
+
+
+def repo_runs(telemetry: Telemetry, sha: str) -> str:
+    return telemetry("query", "--commit", sha, "-o", "ids").line
+
+
+def test_only_what_may_have_a_run_is_written_down(repo: Repository, telemetry: Telemetry) -> None:
+    start(repo, telemetry, "run")
+    old = repo.change()
+    telemetry("run", "end", "run")
+    # The second one carries on what the first one carried; of the others nothing is known.
+    pairs = [("1" * 40, "2" * 40), (old, "a" * 40), ("a" * 40, "b" * 40), ("3" * 40, "4" * 40)]
+    fire(telemetry, repo, "post-rewrite", "rebase", stdin="".join(f"{old} {new}\n" for old, new in pairs))
+    (line,) = [line for line in max(telemetry.raw.glob("ops_*.ndjson")).read_text().splitlines() if "commit.rewrite" in line]
+    assert json.loads(line)["data"]["pairs"] == [[old, "a" * 40], ["a" * 40, "b" * 40]]
+    assert repo_runs(telemetry, "b" * 40) == "run"
 
 
 def test_every_role_is_carried_on(repo: Repository, telemetry: Telemetry) -> None:

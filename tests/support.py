@@ -4,6 +4,7 @@ import json
 import os
 import sqlite3
 import subprocess
+import sys
 import sysconfig
 import zlib
 from pathlib import Path

@@ -48,7 +48,7 @@ def slowly(argv: list[str]) -> Any:
         return "usage error"
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=1000, deadline=None)
 @given(argvs())
 def test_what_the_fast_door_understands_typer_understands_in_the_same_way(argv: list[str]) -> None:
     fast = entry.parse(argv, entry.addressed(argv)[0])

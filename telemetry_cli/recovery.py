@@ -16,8 +16,8 @@ from telemetry_cli.files import make_folder, sync_folder
 from telemetry_cli.locks import Lock
 from telemetry_cli.recorder import BATCH, apply_behind, believable_cursor
 from telemetry_cli.store import maintenance, progress
-from telemetry_cli.store.database import check_place, commit, ensure_schema, open_writer, translated
-from telemetry_cli.store.migrate import FIRST_VERSION
+from telemetry_cli.store.database import check_place, commit, ensure_schema, newer, open_writer, translated
+from telemetry_cli.store.migrate import CURRENT_VERSION, FIRST_VERSION
 
 
 class Made:
@@ -32,9 +32,9 @@ class Made:
 def rebuild(config: Config, aside: str = "aside") -> Made:
     """Make the database again, and swap it in when it checks out. The old one is put aside under its name, a dot, and `aside`.
 
-    Raises `DatabaseTrouble` or `LockTimeout`, and then nothing has changed.
+    Raises `DatabaseTrouble` (`NewerDatabase`: a newer telemetry wrote it) or `LockTimeout`, and then nothing has changed.
     """
-    check_place(config.db_path, config.owns_db_folder)
+    _check_replaceable(config)
     if not journal.segments(config):
         raise DatabaseTrouble(f"there is no journal in {config.raw_dir} to make a database from")
     make_folder(os.path.dirname(config.db_path), may_be_link=not config.owns_db_folder)
@@ -48,6 +48,19 @@ def rebuild(config: Config, aside: str = "aside") -> Made:
             return _swapped_in(config, fresh, origin, aside)
         finally:
             maintenance.remove(fresh)
+
+
+def _check_replaceable(config: Config) -> None:
+    """Raise `Refused` for what is planted in the database's place, and `NewerDatabase` for a sound one that a newer telemetry wrote."""
+    check_place(config.db_path, config.owns_db_folder)
+    try:
+        version = maintenance.version_of(config.db_path)
+        # Where the file is damaged, what it says of its version means nothing.
+        is_newer = version > CURRENT_VERSION and not maintenance.faults(config.db_path, 1)
+    except (DatabaseTrouble, OSError):
+        return
+    if is_newer:
+        raise newer(config.db_path, version)
 
 
 def make_again(config: Config, fresh: str, until: progress.Cursor | None = None) -> str:
@@ -249,7 +262,7 @@ def restore(config: Config, source: str) -> Made:
     """
     if not os.path.isfile(source):
         raise InvalidInput(f"FROM: there is no file {source}", f"Backups are in {config.backups_dir}")
-    check_place(config.db_path, config.owns_db_folder)
+    _check_replaceable(config)
     make_folder(config.base_dir, may_be_link=True)
     make_folder(os.path.dirname(config.db_path), may_be_link=not config.owns_db_folder)
     with Lock(config.db_path + ".lock", time.monotonic() + config.lock_timeout):

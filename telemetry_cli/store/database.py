@@ -142,6 +142,11 @@ def ensure_schema(db: sqlite3.Connection, path: str, at: str) -> bool:
         raise _other_version(db, path, version)
 
 
+def newer(path: str, version: int) -> NewerDatabase:
+    """What to say of a database that a newer telemetry wrote."""
+    return NewerDatabase(f"{path} has schema version {version}; this telemetry knows {CURRENT_VERSION}", "Upgrade telemetry.")
+
+
 def _other_version(db: Connection, path: str, version: int) -> DatabaseTrouble:
     """What to say of a database that has not the current version."""
     if version < FIRST_VERSION:
@@ -152,7 +157,7 @@ def _other_version(db: Connection, path: str, version: int) -> DatabaseTrouble:
             return DatabaseTrouble(f"{path} was made by another program (schema version {version})", "Name another database with --db, or another --base-dir.")
         version = found if found <= legacy.LAST_VERSION else max(found, CURRENT_VERSION + 1)
     if version > CURRENT_VERSION:
-        return NewerDatabase(f"{path} has schema version {version}; this telemetry knows {CURRENT_VERSION}", "Upgrade telemetry.")
+        return newer(path, version)
     return OlderDatabase(
         f"{path} has schema version {version} and must be brought to {CURRENT_VERSION} first",
         "Make the file and its folder writable, or give a copy with --db; then: telemetry db migrate",

@@ -76,7 +76,6 @@ KINDS: dict[str, Callable[[Path], None]] = {
     "no runs": _statement("DROP TABLE agent_runs"),
     "no rows": _statement("DELETE FROM agent_runs"),
     "no cursor": _statement("DELETE FROM journal_cursor"),
-    "newer": _statement("PRAGMA user_version = 99"),
 }
 
 

@@ -34,6 +34,8 @@ from telemetry_cli.store.database import Connection, check_place, commit, ensure
 _FAST = (1000, 0.1)
 #: What a read or `db drain` applies in one transaction, so that other writers get their turn in between.
 BATCH = (5000, 0.5)
+#: What a cursor calls a journal of which every header is damaged.
+_NAMELESS = ""
 
 
 class Outcome:
@@ -199,22 +201,27 @@ def _was_adopted(config: Config) -> bool:
 
 
 def believable_cursor(config: Config, db: Connection) -> progress.Cursor:
-    """The cursor, once journal_id and the last applied line agree with the journal."""
-    names = journal.segments(config)
-    identity = journal.journal_id(config, names)
+    """The cursor, once journal_id and the last applied line agree with the journal; its beginning where nothing was applied yet."""
     cursor = progress.read_cursor(db)
     if cursor is None:
-        if identity is None:
-            raise JournalTrouble(f"no segment in {config.raw_dir} has a readable header", "Put a copy of the database back in its place.")
-        first = journal.header(config, names[0])
-        if first and "genesis" not in first:
+        names = journal.segments(config)
+        if not names or journal.genesis(config) == journal.PRUNED:
             raise JournalTrouble(f"the journal in {config.raw_dir} no longer goes back to its beginning", "Run: telemetry db rebuild")
-        return (identity, names[0], 0, "")
-    known, segment, offset, crc = cursor
-    # Where every header is damaged, the last applied line alone must tell that the two belong together.
-    if (identity or known) != known or (offset and journal.fingerprint(journal.ending(config, (segment, offset))) != crc):
+        return (journal.journal_id(config, names) or _NAMELESS, names[0], 0, "")
+    if not is_of_journal(config, cursor):
         raise JournalTrouble(f"{config.db_path} does not belong to the journal in {config.raw_dir}", "Run: telemetry db rebuild")
     return cursor
+
+
+def is_of_journal(config: Config, cursor: progress.Cursor) -> bool:
+    """Tell whether a cursor is one of this journal: by its identity, and by the last applied line."""
+    known, segment, offset, crc = cursor
+    identity = journal.journal_id(config, journal.segments(config))
+    if not offset or journal.fingerprint(journal.ending(config, (segment, offset))) == crc:
+        # Where every header is damaged, the last applied line alone must tell that the two belong together.
+        return (identity or known) == known
+    # Where that line has been damaged since, the identity must.
+    return identity == known and journal.is_damaged(journal.line_before(config, (segment, offset)))
 
 
 def apply_behind(

@@ -14,7 +14,7 @@ from telemetry_cli.config import Config
 from telemetry_cli.errors import Conflict, DatabaseTrouble, InvalidInput, JournalTrouble, TelemetryError
 from telemetry_cli.files import make_folder, sync_folder
 from telemetry_cli.locks import Lock
-from telemetry_cli.recorder import BATCH, apply_behind, believable_cursor
+from telemetry_cli.recorder import BATCH, apply_behind, believable_cursor, is_of_journal
 from telemetry_cli.store import maintenance, progress
 from telemetry_cli.store.database import check_place, commit, ensure_schema, newer, open_writer, translated
 from telemetry_cli.store.migrate import CURRENT_VERSION, FIRST_VERSION
@@ -119,7 +119,7 @@ def _genesis(config: Config) -> Iterator[tuple[str | None, str]]:
     if genesis == journal.PRUNED:
         return
     adopted = backups.snapshots(config)
-    if genesis is None and not backups.any_snapshot(config):
+    if genesis in (None, journal.UNREADABLE) and not backups.any_snapshot(config):
         yield None, "the journal from its beginning"
     # The newest is what the journal was applied to: it may be adopted again, if its migration was cut off and it was written to since.
     yield from ((path, f"the adopted database {path} and the journal") for path in adopted)
@@ -148,12 +148,7 @@ def _is_good(config: Config, path: str) -> bool:
 def belongs(config: Config, path: str) -> bool:
     """Tell whether the database at `path` was made from this journal, and from nothing that the journal has lost."""
     cursor = maintenance.cursor_of(path)[1]
-    if cursor is None:
-        return False
-    known, segment, offset, crc = cursor
-    if known != journal.journal_id(config, journal.segments(config)):
-        return False
-    return not offset or journal.fingerprint(journal.ending(config, (segment, offset))) == crc
+    return cursor is not None and is_of_journal(config, cursor)
 
 
 def _has_damage(config: Config) -> bool:

@@ -7,7 +7,8 @@ applies it.
 import errno
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from telemetry_cli import journal
 from telemetry_cli.clock import new_op_id, now, stamp
@@ -27,7 +28,7 @@ from telemetry_cli.journal import Operation
 from telemetry_cli.locks import Lock
 from telemetry_cli.redact import Redactor
 from telemetry_cli.store import progress
-from telemetry_cli.store.apply import apply, is_large, reject
+from telemetry_cli.store.apply import Blobs, apply, is_large, reject
 from telemetry_cli.store.database import Connection, check_place, commit, ensure_schema, open_writer, translated
 
 #: What one command on the fast path applies at most (operations, seconds): a backlog of others must not hold it up.
@@ -36,6 +37,9 @@ _FAST = (1000, 0.1)
 BATCH = (5000, 0.5)
 #: What a cursor calls a journal of which every header is damaged.
 _NAMELESS = ""
+
+#: How the lines of a blob are read: (settings, digest) → lines.
+Content = Callable[[Config, str], Iterator[bytes]]
 
 
 class Outcome:
@@ -232,8 +236,9 @@ def apply_behind(
     limits: tuple[int, float],
     synced: journal.Position | None,
     until: journal.Position | None = None,
+    content: Content | None = None,
 ) -> tuple[bool, JournalTrouble | None]:
-    """Apply lines in order (`until`: to where the cursor of another database is) and move the cursor.
+    """Apply lines in order (`until`: to where the cursor of another database is; `content`: how blobs are read) and move the cursor.
 
     Returns whether more is left, and what an unknown operation said.
     """
@@ -253,7 +258,7 @@ def apply_behind(
             behind = True
             break
         try:
-            _apply_line(config, db, place, operation, line)
+            _apply_line(db, place, operation, line, partial(content or _content, config))
         except JournalTrouble as error:
             trouble = error
             break
@@ -264,14 +269,14 @@ def apply_behind(
     return behind, trouble
 
 
-def _apply_line(config: Config, db: Connection, place: journal.Position, operation: journal.Operation | None, line: bytes) -> None:
+def _content(config: Config, digest: str) -> Iterator[bytes]:
+    from telemetry_cli.blobs import lines
+
+    return lines(config, digest)
+
+
+def _apply_line(db: Connection, place: journal.Position, operation: journal.Operation | None, line: bytes, blobs: Blobs) -> None:
     """Apply one line. A damaged one is kept and counted, and so is what can be read of its neighbour where they ran together."""
-
-    def blobs(digest: str) -> Iterator[bytes]:
-        from telemetry_cli.blobs import lines
-
-        return lines(config, digest)
-
     if operation is not None:
         apply(db, operation, line, blobs)
         return

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Iterator
 
-from telemetry_cli import adoption, backups, journal
+from telemetry_cli import adoption, backups, blobs, damage, journal
 from telemetry_cli.blobs import is_digest
 from telemetry_cli.clock import new_op_id, now, stamp
 from telemetry_cli.config import Config
@@ -29,9 +29,10 @@ class Made:
         self.damaged = damaged
 
 
-def rebuild(config: Config, aside: str = "aside") -> Made:
+def rebuild(config: Config, aside: str = "aside", *, live: bool = True) -> Made:
     """Make the database again, and swap it in when it checks out. The old one is put aside under its name, a dot, and `aside`.
 
+    Where the journal is damaged and the old one is sound, it is begun with (`live`), for it holds what the damaged part did.
     Raises `DatabaseTrouble` (`NewerDatabase`: a newer telemetry wrote it) or `LockTimeout`, and then nothing has changed.
     """
     _check_replaceable(config)
@@ -44,7 +45,7 @@ def rebuild(config: Config, aside: str = "aside") -> Made:
             # Its own journal is gone, and this one began beside it: it is what this one begins with.
             backups.keep_snapshot(config, config.db_path, time.monotonic() + config.lock_timeout)
         try:
-            origin = make_again(config, fresh)
+            origin = make_again(config, fresh, live=live)
             return _swapped_in(config, fresh, origin, aside)
         finally:
             maintenance.remove(fresh)
@@ -63,13 +64,15 @@ def _check_replaceable(config: Config) -> None:
         raise newer(config.db_path, version)
 
 
-def make_again(config: Config, fresh: str, until: progress.Cursor | None = None) -> str:
+def make_again(config: Config, fresh: str, until: progress.Cursor | None = None, *, live: bool = False) -> str:
     """Make a database at `fresh` of all that there is, or of all up to a cursor. Returns what it was made from, in words.
+
+    With `live` the database that is there counts too, where the journal is damaged.
 
     Raises `DatabaseTrouble` with what stood in the way of each beginning.
     """
     troubles = []
-    for path, origin in _beginnings(config):
+    for path, origin in _beginnings(config, live):
         maintenance.remove(fresh)
         try:
             _begin_with(config, fresh, path)
@@ -103,15 +106,20 @@ def position_of(config: Config, path: str) -> journal.Position:
     return cursor[1], cursor[2]
 
 
-def _beginnings(config: Config) -> Iterator[tuple[str | None, str]]:
+def _beginnings(config: Config, live: bool) -> Iterator[tuple[str | None, str]]:
     """What a database can be made from, the best first: (a database, or None for an empty one; in words).
 
-    The journal from its beginning is best, for nothing but its CRCs tells that no bit of it has changed. Where a line of it is damaged,
-    a backup may still hold what that line did.
+    The journal from its beginning is best, for nothing but its CRCs tells that no bit of it has changed. Where a line or a blob of it is
+    damaged, the database that is there holds what that did, and a backup may.
     """
     genesis = list(_genesis(config))
     copies = [(path, f"the backup {path}") for path in backups.kept(config) if _is_good(config, path)]
-    yield from [*copies, *genesis] if genesis and copies and _has_damage(config) else [*genesis, *copies]
+    if not damage.makes_rows_differ(config):
+        yield from [*genesis, *copies]
+        return
+    if live and _is_good(config, config.db_path):
+        yield config.db_path, f"the database {config.db_path} as it was, for the journal is damaged, and the journal since"
+    yield from [*copies, *genesis]
 
 
 def _genesis(config: Config) -> Iterator[tuple[str | None, str]]:
@@ -151,10 +159,6 @@ def belongs(config: Config, path: str) -> bool:
     return cursor is not None and is_of_journal(config, cursor)
 
 
-def _has_damage(config: Config) -> bool:
-    return any(journal.is_damaged(line) for _, line in journal.read(config, journal.START, journal.newest_end(config)))
-
-
 def _begin_with(config: Config, fresh: str, path: str | None) -> None:
     """Put the database that it begins with at `fresh`, in our schema and with a cursor in this journal."""
     if path is None:
@@ -178,13 +182,21 @@ def _apply_some(config: Config, path: str, until: progress.Cursor | None) -> boo
         ensure_schema(db, path, stamp(now()))
         with translated(path):
             end = (until[1], until[2]) if until else None
-            behind, trouble = apply_behind(config, db, believable_cursor(config, db), deadline, BATCH, None, end)
+            behind, trouble = apply_behind(config, db, believable_cursor(config, db), deadline, BATCH, None, end, _content)
             commit(db, deadline)
     finally:
         db.close()
     if trouble:
         raise trouble
     return behind
+
+
+def _content(config: Config, digest: str) -> Iterator[bytes]:
+    """The lines of a blob. One that cannot be read is trouble: what it holds must not be missing silently from what is made again."""
+    try:
+        yield from blobs.lines(config, digest)
+    except TelemetryError as error:
+        raise DatabaseTrouble(error.message, error.hint) from error
 
 
 def _swapped_in(config: Config, fresh: str, origin: str, aside: str) -> Made:

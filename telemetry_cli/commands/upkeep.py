@@ -71,7 +71,7 @@ def _made(config: Config, made: recovery.Made, line: str) -> Written:
     return Written({"db_path": config.db_path, "from": made.origin, "aside": made.aside, "damaged": made.damaged}, line, notes)
 
 
-@handler(*WRITES)
+@handler(*WRITES, records=True)
 def prune(config: Config, output: str, *, older_than: str | None, dry_run: bool) -> Written:
     """Delete the runs that started before a time and run no more, with all that is about them."""
     moment = clock.now()

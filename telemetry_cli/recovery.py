@@ -16,7 +16,7 @@ from telemetry_cli.files import make_folder, sync_folder
 from telemetry_cli.locks import Lock
 from telemetry_cli.recorder import BATCH, apply_behind, believable_cursor, is_of_journal
 from telemetry_cli.store import maintenance, progress
-from telemetry_cli.store.database import check_place, commit, ensure_schema, newer, open_writer, translated
+from telemetry_cli.store.database import REBUILD, check_place, commit, ensure_schema, newer, open_writer, translated
 from telemetry_cli.store.migrate import CURRENT_VERSION, FIRST_VERSION
 
 
@@ -276,8 +276,7 @@ def restore(config: Config, source: str) -> Made:
         fresh = config.db_path + ".restore"
         maintenance.remove(fresh)
         try:
-            maintenance.copy(source, fresh, time.monotonic() + config.lock_timeout)
-            _settle(config, source, fresh)
+            _take(config, source, fresh)
             while _apply_some(config, fresh, None):
                 pass
             return _swapped_in(config, fresh, source, "aside")
@@ -285,9 +284,21 @@ def restore(config: Config, source: str) -> Made:
             maintenance.remove(fresh)
 
 
+def _take(config: Config, source: str, fresh: str) -> None:
+    """Copy a backup to `fresh`, and settle it. What is wrong with it is said of the backup, not of the database that is to be replaced."""
+    try:
+        maintenance.copy(source, fresh, time.monotonic() + config.lock_timeout)
+        _settle(config, source, fresh)
+    except DatabaseTrouble as error:
+        hint = f"Take another backup; they are in {config.backups_dir}" if error.hint in ("", REBUILD) else error.hint
+        raise type(error)(f"FROM: {error.message.replace(fresh, source)}", hint) from error
+
+
 def _settle(config: Config, source: str, fresh: str) -> None:
     """Make the copy of a backup one that this journal can be applied to."""
     version, cursor = maintenance.cursor_of(fresh)
+    if version > CURRENT_VERSION:
+        raise newer(source, version)
     found = maintenance.faults(fresh, 1) if version >= FIRST_VERSION else maintenance.damage(fresh)
     if found:
         raise DatabaseTrouble(f"{source} is damaged: {found[0]}", f"Take another backup; they are in {config.backups_dir}")
@@ -297,12 +308,19 @@ def _settle(config: Config, source: str, fresh: str) -> None:
     is_adopted = version < FIRST_VERSION and os.path.realpath(source) in map(os.path.realpath, backups.snapshots(config))
     if not is_adopted:
         if journal.segments(config) and genesis != journal.UNRECORDED:
-            raise Conflict(
-                f"{source} is not a backup of this base: it does not belong to the journal in {config.raw_dir}", "Name the base it was made of: --base-dir."
-            )
+            raise _foreign(config, source, cursor)
         digest = backups.keep_snapshot(config, source, time.monotonic() + config.lock_timeout)
         journal.begin(config, stamp(now()), time.monotonic() + config.lock_timeout, digest)
     if version < FIRST_VERSION:
         adoption.migrate_copy(config, fresh)
     elif cursor:
         maintenance.forget_journal(fresh)
+
+
+def _foreign(config: Config, source: str, cursor: progress.Cursor | None) -> Conflict:
+    """Why the journal cannot be applied to a backup: it lacks what came after it, or it is another's."""
+    names = journal.segments(config)
+    if cursor and cursor[0] == journal.journal_id(config, names) and cursor[1] < names[0]:
+        what = f"{source} is too old: the part of the journal in {config.raw_dir} that came after it was deleted by db prune"
+        return Conflict(what, f"Take a newer backup; they are in {config.backups_dir}")
+    return Conflict(f"{source} is not a backup of this base: it does not belong to the journal in {config.raw_dir}", "Name the base it was made of: --base-dir.")

@@ -143,8 +143,14 @@ def test_what_is_no_backup_is_not_restored(telemetry: Telemetry, content: bytes 
     else:
         wrong.write_bytes(content)
     before = telemetry.database.read_bytes()
-    assert telemetry("db", "restore", str(wrong), code=None).code in (1, 4)
+    refused = telemetry("db", "restore", str(wrong), code=None)
+    assert refused.code in (1, 4)
+    assert str(wrong) in refused.err
+    assert "rebuild" not in refused.err
+    assert ".restore" not in refused.err
     assert telemetry("db", "restore", str(telemetry.home / "none"), code=2)
+    for argv in (("backup", ""), ("restore", "")):
+        assert "the path is empty" in telemetry("db", *argv, code=2).err
     assert telemetry.database.read_bytes() == before
     assert ids(telemetry) == [run]
     assert sorted(path.name for path in telemetry.database.parent.iterdir()) == ["telemetry.sqlite", "telemetry.sqlite.lock"]
@@ -155,6 +161,20 @@ def test_a_backup_of_another_base_is_refused(telemetry: Telemetry) -> None:
     other.start()
     telemetry.start()
     assert "not a backup of this base" in telemetry("db", "restore", other("db", "backup").line, code=4).err
+
+
+def test_a_backup_that_is_older_than_the_journal_says_so(telemetry: Telemetry) -> None:
+    telemetry.start()
+    old = shutil.copy(telemetry("db", "backup").line, telemetry.home / "old.sqlite")
+    next_day(telemetry, "29990101")
+    telemetry.start()
+    for path in backups(telemetry):
+        path.unlink()
+    telemetry("db", "backup")
+    assert telemetry("db", "prune", "--older-than", OLD, "--json").json["segments"] == 1
+    refused = telemetry("db", "restore", str(old), code=4)
+    assert "too old" in refused.err
+    assert "another base" not in refused.err
 
 
 def test_a_backup_is_enough_to_begin_again(telemetry: Telemetry) -> None:

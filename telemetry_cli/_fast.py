@@ -130,7 +130,7 @@ COMMANDS: dict[
         {'--older-than': ('older_than', VALUE), '--dry-run': ('dry_run', FLAG), '-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
         (),
         {'older_than': None, 'dry_run': False, 'output': None, 'json': False},
-        False,
+        True,
     ),
     ('db', 'rebuild'): (
         'upkeep:rebuild',

@@ -25,8 +25,8 @@ Position = tuple[str, int]
 START: Position = ("", 0)
 #: The genesis of a journal that had to begin beside a database which could not be adopted at that moment.
 UNRECORDED = "unrecorded"
-#: What `genesis` says of a journal whose first segment is gone, or its header damaged.
-PRUNED = "pruned"
+#: What `genesis` says of a journal whose first segment is gone, and of one whose first header is damaged.
+PRUNED, UNREADABLE = "pruned", "unreadable"
 _CRC_BYTES = len(',"crc":"xxxxxxxx"}')
 _BLOCK = 1 << 20
 #: How many buffered lines share a flush, and are looked at between two looks at the deadline.
@@ -257,10 +257,10 @@ def header(config: Config, name: str) -> dict[str, object] | None:
 
 
 def genesis(config: Config) -> str | None:
-    """What the journal begins from: null an empty base, the SHA-256 of a snapshot, `UNRECORDED`; `pruned` when its beginning is gone."""
+    """What the journal begins from: null an empty base, the SHA-256 of a snapshot, `UNRECORDED`; else `PRUNED` or `UNREADABLE`."""
     names = segments(config)
     first = header(config, names[0]) if names else {"genesis": None}
-    found = first.get("genesis", PRUNED) if first else PRUNED
+    found = first.get("genesis", PRUNED) if first else UNREADABLE
     return found if found is None else str(found)
 
 
@@ -345,6 +345,19 @@ def ending(config: Config, position: Position) -> bytes:
         return os.pread(descriptor, position[1] - start, start)
     finally:
         os.close(descriptor)
+
+
+def line_before(config: Config, position: Position) -> bytes:
+    """The line that holds the last byte before a position; none when the segment is shorter or gone."""
+    offset = 0
+    try:
+        for line in lines_of(config, position[0]):
+            offset += len(line)
+            if offset >= position[1]:
+                return line
+    except FileNotFoundError:
+        pass
+    return b""
 
 
 def read(config: Config, start: Position, end: Position) -> Iterator[tuple[Position, bytes]]:

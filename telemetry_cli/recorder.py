@@ -7,7 +7,8 @@ applies it.
 import errno
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from telemetry_cli import journal
 from telemetry_cli.clock import new_op_id, now, stamp
@@ -27,13 +28,18 @@ from telemetry_cli.journal import Operation
 from telemetry_cli.locks import Lock
 from telemetry_cli.redact import Redactor
 from telemetry_cli.store import progress
-from telemetry_cli.store.apply import apply, is_large, reject
+from telemetry_cli.store.apply import Blobs, apply, is_large, reject
 from telemetry_cli.store.database import Connection, check_place, commit, ensure_schema, open_writer, translated
 
 #: What one command on the fast path applies at most (operations, seconds): a backlog of others must not hold it up.
 _FAST = (1000, 0.1)
 #: What a read or `db drain` applies in one transaction, so that other writers get their turn in between.
 BATCH = (5000, 0.5)
+#: What a cursor calls a journal of which every header is damaged.
+_NAMELESS = ""
+
+#: How the lines of a blob are read: (settings, digest) → lines.
+Content = Callable[[Config, str], Iterator[bytes]]
 
 
 class Outcome:
@@ -200,22 +206,27 @@ def _was_adopted(config: Config) -> bool:
 
 
 def believable_cursor(config: Config, db: Connection) -> progress.Cursor:
-    """The cursor, once journal_id and the last applied line agree with the journal."""
-    names = journal.segments(config)
-    identity = journal.journal_id(config, names)
+    """The cursor, once journal_id and the last applied line agree with the journal; its beginning where nothing was applied yet."""
     cursor = progress.read_cursor(db)
     if cursor is None:
-        if identity is None:
-            raise JournalTrouble(f"no segment in {config.raw_dir} has a readable header", "Put a copy of the database back in its place.")
-        first = journal.header(config, names[0])
-        if first and "genesis" not in first:
+        names = journal.segments(config)
+        if not names or journal.genesis(config) == journal.PRUNED:
             raise JournalTrouble(f"the journal in {config.raw_dir} no longer goes back to its beginning", "Run: telemetry db rebuild")
-        return (identity, names[0], 0, "")
-    known, segment, offset, crc = cursor
-    # Where every header is damaged, the last applied line alone must tell that the two belong together.
-    if (identity or known) != known or (offset and journal.fingerprint(journal.ending(config, (segment, offset))) != crc):
+        return (journal.journal_id(config, names) or _NAMELESS, names[0], 0, "")
+    if not is_of_journal(config, cursor):
         raise JournalTrouble(f"{config.db_path} does not belong to the journal in {config.raw_dir}", "Run: telemetry db rebuild")
     return cursor
+
+
+def is_of_journal(config: Config, cursor: progress.Cursor) -> bool:
+    """Tell whether a cursor is one of this journal: by its identity, and by the last applied line."""
+    known, segment, offset, crc = cursor
+    identity = journal.journal_id(config, journal.segments(config))
+    if not offset or journal.fingerprint(journal.ending(config, (segment, offset))) == crc:
+        # Where every header is damaged, the last applied line alone must tell that the two belong together.
+        return (identity or known) == known
+    # Where that line has been damaged since, the identity must.
+    return identity == known and journal.is_damaged(journal.line_before(config, (segment, offset)))
 
 
 def apply_behind(
@@ -226,8 +237,9 @@ def apply_behind(
     limits: tuple[int, float],
     synced: journal.Position | None,
     until: journal.Position | None = None,
+    content: Content | None = None,
 ) -> tuple[bool, JournalTrouble | None]:
-    """Apply lines in order (`until`: to where the cursor of another database is) and move the cursor.
+    """Apply lines in order (`until`: to where the cursor of another database is; `content`: how blobs are read) and move the cursor.
 
     Returns whether more is left, and what an unknown operation said.
     """
@@ -247,7 +259,7 @@ def apply_behind(
             behind = True
             break
         try:
-            _apply_line(config, db, place, operation, line)
+            _apply_line(db, place, operation, line, partial(content or _content, config))
         except JournalTrouble as error:
             trouble = error
             break
@@ -258,14 +270,14 @@ def apply_behind(
     return behind, trouble
 
 
-def _apply_line(config: Config, db: Connection, place: journal.Position, operation: journal.Operation | None, line: bytes) -> None:
+def _content(config: Config, digest: str) -> Iterator[bytes]:
+    from telemetry_cli.blobs import lines
+
+    return lines(config, digest)
+
+
+def _apply_line(db: Connection, place: journal.Position, operation: journal.Operation | None, line: bytes, blobs: Blobs) -> None:
     """Apply one line. A damaged one is kept and counted, and so is what can be read of its neighbour where they ran together."""
-
-    def blobs(digest: str) -> Iterator[bytes]:
-        from telemetry_cli.blobs import lines
-
-        return lines(config, digest)
-
     if operation is not None:
         apply(db, operation, line, blobs)
         return

@@ -7,17 +7,17 @@ import os
 import time
 from collections.abc import Iterator
 
-from telemetry_cli import adoption, backups, journal
+from telemetry_cli import adoption, backups, blobs, damage, journal
 from telemetry_cli.blobs import is_digest
 from telemetry_cli.clock import new_op_id, now, stamp
 from telemetry_cli.config import Config
 from telemetry_cli.errors import Conflict, DatabaseTrouble, InvalidInput, JournalTrouble, TelemetryError
 from telemetry_cli.files import make_folder, sync_folder
 from telemetry_cli.locks import Lock
-from telemetry_cli.recorder import BATCH, apply_behind, believable_cursor
+from telemetry_cli.recorder import BATCH, apply_behind, believable_cursor, is_of_journal
 from telemetry_cli.store import maintenance, progress
-from telemetry_cli.store.database import check_place, commit, ensure_schema, open_writer, translated
-from telemetry_cli.store.migrate import FIRST_VERSION
+from telemetry_cli.store.database import REBUILD, check_place, commit, ensure_schema, newer, open_writer, translated
+from telemetry_cli.store.migrate import CURRENT_VERSION, FIRST_VERSION
 
 
 class Made:
@@ -29,12 +29,13 @@ class Made:
         self.damaged = damaged
 
 
-def rebuild(config: Config, aside: str = "aside") -> Made:
+def rebuild(config: Config, aside: str = "aside", *, live: bool = True) -> Made:
     """Make the database again, and swap it in when it checks out. The old one is put aside under its name, a dot, and `aside`.
 
-    Raises `DatabaseTrouble` or `LockTimeout`, and then nothing has changed.
+    Where the journal is damaged and the old one is sound, it is begun with (`live`), for it holds what the damaged part did.
+    Raises `DatabaseTrouble` (`NewerDatabase`: a newer telemetry wrote it) or `LockTimeout`, and then nothing has changed.
     """
-    check_place(config.db_path, config.owns_db_folder)
+    _check_replaceable(config)
     if not journal.segments(config):
         raise DatabaseTrouble(f"there is no journal in {config.raw_dir} to make a database from")
     make_folder(os.path.dirname(config.db_path), may_be_link=not config.owns_db_folder)
@@ -44,19 +45,34 @@ def rebuild(config: Config, aside: str = "aside") -> Made:
             # Its own journal is gone, and this one began beside it: it is what this one begins with.
             backups.keep_snapshot(config, config.db_path, time.monotonic() + config.lock_timeout)
         try:
-            origin = make_again(config, fresh)
+            origin = make_again(config, fresh, live=live)
             return _swapped_in(config, fresh, origin, aside)
         finally:
             maintenance.remove(fresh)
 
 
-def make_again(config: Config, fresh: str, until: progress.Cursor | None = None) -> str:
+def _check_replaceable(config: Config) -> None:
+    """Raise `Refused` for what is planted in the database's place, and `NewerDatabase` for a sound one that a newer telemetry wrote."""
+    check_place(config.db_path, config.owns_db_folder)
+    try:
+        version = maintenance.version_of(config.db_path)
+        # Where the file is damaged, what it says of its version means nothing.
+        is_newer = version > CURRENT_VERSION and not maintenance.faults(config.db_path, 1)
+    except (DatabaseTrouble, OSError):
+        return
+    if is_newer:
+        raise newer(config.db_path, version)
+
+
+def make_again(config: Config, fresh: str, until: progress.Cursor | None = None, *, live: bool = False) -> str:
     """Make a database at `fresh` of all that there is, or of all up to a cursor. Returns what it was made from, in words.
+
+    With `live` the database that is there counts too, where the journal is damaged.
 
     Raises `DatabaseTrouble` with what stood in the way of each beginning.
     """
     troubles = []
-    for path, origin in _beginnings(config):
+    for path, origin in _beginnings(config, live):
         maintenance.remove(fresh)
         try:
             _begin_with(config, fresh, path)
@@ -90,15 +106,20 @@ def position_of(config: Config, path: str) -> journal.Position:
     return cursor[1], cursor[2]
 
 
-def _beginnings(config: Config) -> Iterator[tuple[str | None, str]]:
+def _beginnings(config: Config, live: bool) -> Iterator[tuple[str | None, str]]:
     """What a database can be made from, the best first: (a database, or None for an empty one; in words).
 
-    The journal from its beginning is best, for nothing but its CRCs tells that no bit of it has changed. Where a line of it is damaged,
-    a backup may still hold what that line did.
+    The journal from its beginning is best, for nothing but its CRCs tells that no bit of it has changed. Where a line or a blob of it is
+    damaged, the database that is there holds what that did, and a backup may.
     """
     genesis = list(_genesis(config))
     copies = [(path, f"the backup {path}") for path in backups.kept(config) if _is_good(config, path)]
-    yield from [*copies, *genesis] if genesis and copies and _has_damage(config) else [*genesis, *copies]
+    if not damage.makes_rows_differ(config):
+        yield from [*genesis, *copies]
+        return
+    if live and _is_good(config, config.db_path):
+        yield config.db_path, f"the database {config.db_path} as it was, for the journal is damaged, and the journal since"
+    yield from [*copies, *genesis]
 
 
 def _genesis(config: Config) -> Iterator[tuple[str | None, str]]:
@@ -106,7 +127,7 @@ def _genesis(config: Config) -> Iterator[tuple[str | None, str]]:
     if genesis == journal.PRUNED:
         return
     adopted = backups.snapshots(config)
-    if genesis is None and not backups.any_snapshot(config):
+    if genesis in (None, journal.UNREADABLE) and not backups.any_snapshot(config):
         yield None, "the journal from its beginning"
     # The newest is what the journal was applied to: it may be adopted again, if its migration was cut off and it was written to since.
     yield from ((path, f"the adopted database {path} and the journal") for path in adopted)
@@ -135,16 +156,7 @@ def _is_good(config: Config, path: str) -> bool:
 def belongs(config: Config, path: str) -> bool:
     """Tell whether the database at `path` was made from this journal, and from nothing that the journal has lost."""
     cursor = maintenance.cursor_of(path)[1]
-    if cursor is None:
-        return False
-    known, segment, offset, crc = cursor
-    if known != journal.journal_id(config, journal.segments(config)):
-        return False
-    return not offset or journal.fingerprint(journal.ending(config, (segment, offset))) == crc
-
-
-def _has_damage(config: Config) -> bool:
-    return any(journal.is_damaged(line) for _, line in journal.read(config, journal.START, journal.newest_end(config)))
+    return cursor is not None and is_of_journal(config, cursor)
 
 
 def _begin_with(config: Config, fresh: str, path: str | None) -> None:
@@ -170,13 +182,21 @@ def _apply_some(config: Config, path: str, until: progress.Cursor | None) -> boo
         ensure_schema(db, path, stamp(now()))
         with translated(path):
             end = (until[1], until[2]) if until else None
-            behind, trouble = apply_behind(config, db, believable_cursor(config, db), deadline, BATCH, None, end)
+            behind, trouble = apply_behind(config, db, believable_cursor(config, db), deadline, BATCH, None, end, _content)
             commit(db, deadline)
     finally:
         db.close()
     if trouble:
         raise trouble
     return behind
+
+
+def _content(config: Config, digest: str) -> Iterator[bytes]:
+    """The lines of a blob. One that cannot be read is trouble: what it holds must not be missing silently from what is made again."""
+    try:
+        yield from blobs.lines(config, digest)
+    except TelemetryError as error:
+        raise DatabaseTrouble(error.message, error.hint) from error
 
 
 def _swapped_in(config: Config, fresh: str, origin: str, aside: str) -> Made:
@@ -249,15 +269,14 @@ def restore(config: Config, source: str) -> Made:
     """
     if not os.path.isfile(source):
         raise InvalidInput(f"FROM: there is no file {source}", f"Backups are in {config.backups_dir}")
-    check_place(config.db_path, config.owns_db_folder)
+    _check_replaceable(config)
     make_folder(config.base_dir, may_be_link=True)
     make_folder(os.path.dirname(config.db_path), may_be_link=not config.owns_db_folder)
     with Lock(config.db_path + ".lock", time.monotonic() + config.lock_timeout):
         fresh = config.db_path + ".restore"
         maintenance.remove(fresh)
         try:
-            maintenance.copy(source, fresh, time.monotonic() + config.lock_timeout)
-            _settle(config, source, fresh)
+            _take(config, source, fresh)
             while _apply_some(config, fresh, None):
                 pass
             return _swapped_in(config, fresh, source, "aside")
@@ -265,9 +284,21 @@ def restore(config: Config, source: str) -> Made:
             maintenance.remove(fresh)
 
 
+def _take(config: Config, source: str, fresh: str) -> None:
+    """Copy a backup to `fresh`, and settle it. What is wrong with it is said of the backup, not of the database that is to be replaced."""
+    try:
+        maintenance.copy(source, fresh, time.monotonic() + config.lock_timeout)
+        _settle(config, source, fresh)
+    except DatabaseTrouble as error:
+        hint = f"Take another backup; they are in {config.backups_dir}" if error.hint in ("", REBUILD) else error.hint
+        raise type(error)(f"FROM: {error.message.replace(fresh, source)}", hint) from error
+
+
 def _settle(config: Config, source: str, fresh: str) -> None:
     """Make the copy of a backup one that this journal can be applied to."""
     version, cursor = maintenance.cursor_of(fresh)
+    if version > CURRENT_VERSION:
+        raise newer(source, version)
     found = maintenance.faults(fresh, 1) if version >= FIRST_VERSION else maintenance.damage(fresh)
     if found:
         raise DatabaseTrouble(f"{source} is damaged: {found[0]}", f"Take another backup; they are in {config.backups_dir}")
@@ -277,12 +308,19 @@ def _settle(config: Config, source: str, fresh: str) -> None:
     is_adopted = version < FIRST_VERSION and os.path.realpath(source) in map(os.path.realpath, backups.snapshots(config))
     if not is_adopted:
         if journal.segments(config) and genesis != journal.UNRECORDED:
-            raise Conflict(
-                f"{source} is not a backup of this base: it does not belong to the journal in {config.raw_dir}", "Name the base it was made of: --base-dir."
-            )
+            raise _foreign(config, source, cursor)
         digest = backups.keep_snapshot(config, source, time.monotonic() + config.lock_timeout)
         journal.begin(config, stamp(now()), time.monotonic() + config.lock_timeout, digest)
     if version < FIRST_VERSION:
         adoption.migrate_copy(config, fresh)
     elif cursor:
         maintenance.forget_journal(fresh)
+
+
+def _foreign(config: Config, source: str, cursor: progress.Cursor | None) -> Conflict:
+    """Why the journal cannot be applied to a backup: it lacks what came after it, or it is another's."""
+    names = journal.segments(config)
+    if cursor and cursor[0] == journal.journal_id(config, names) and cursor[1] < names[0]:
+        what = f"{source} is too old: the part of the journal in {config.raw_dir} that came after it was deleted by db prune"
+        return Conflict(what, f"Take a newer backup; they are in {config.backups_dir}")
+    return Conflict(f"{source} is not a backup of this base: it does not belong to the journal in {config.raw_dir}", "Name the base it was made of: --base-dir.")

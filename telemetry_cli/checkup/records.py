@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from datetime import timedelta
 
-from telemetry_cli import backups, buffer, clock, journal, recovery
+from telemetry_cli import backups, buffer, clock, damage, journal, recovery
 from telemetry_cli.checkup.examined import Examined
 from telemetry_cli.checkup.finding import Finding, problem, warning
 from telemetry_cli.errors import DatabaseTrouble, TelemetryError
@@ -57,20 +57,16 @@ def settings(examined: Examined) -> Iterator[Finding]:
 
 
 def journal_lines(examined: Examined) -> Iterator[Finding]:
-    """Every line of the journal can be read, by its CRC."""
-    config = examined.config
-    for number, (place, line) in enumerate(
-        (place, line) for place, line in journal.read(config, journal.START, journal.newest_end(config)) if journal.is_damaged(line)
-    ):
+    """Every line of the journal can be read, by its CRC, and every blob that its operations name, by its digest."""
+    for number, found in enumerate(damage.found(examined.config)):
+        examined.is_explained = examined.is_explained or found.makes_rows
         if number == _MOST:
-            yield problem("more lines are damaged", config.raw_dir, "telemetry db backup")
-            return
-        where = f"{os.path.join(config.raw_dir, place[0])}, byte {place[1] - len(line)}"
-        yield problem(
-            f"a damaged line: {shorten(repr(line)[2:-1], 60)}",
-            where,
-            "What it did may stand in the database or a backup: telemetry db backup, and keep the old ones.",
-        )
+            yield problem("more lines or blobs are damaged", examined.config.raw_dir, "telemetry db backup")
+        elif number < _MOST and found.line is None:
+            yield problem(found.what, found.where, "Restore the blob from a backup of the folder.")
+        elif number < _MOST:
+            what = f"{found.what}: {shorten(repr(found.line)[2:-1], 60)}"
+            yield problem(what, found.where, "What it did may stand in the database or a backup: telemetry db backup, and keep the old ones.")
 
 
 def rows(examined: Examined) -> Iterator[Finding]:
@@ -88,10 +84,15 @@ def rows(examined: Examined) -> Iterator[Finding]:
             return
         recovery.make_again(config, again, cursor)
         for difference in compare.differences(copy, again):
-            yield problem(
-                f"{difference.table}: the row of {shorten(difference.name)} {difference.what}", config.db_path, f"{_REBUILD}, which keeps the old database"
-            )
+            what = f"{difference.table}: the row of {shorten(difference.name)} {difference.what}"
+            if examined.is_explained:
+                yield warning(f"{what}, which is damaged", config.db_path, "It may be what the damaged part did: telemetry db backup, and keep it.")
+            else:
+                yield problem(what, config.db_path, f"{_REBUILD}, which keeps the old database")
     except (TelemetryError, OSError) as error:
+        if examined.is_explained:
+            yield warning("the rows cannot be compared with the journal, which is damaged", config.raw_dir, "telemetry db backup, and keep it.")
+            return
         yield problem(f"the rows cannot be compared with the journal: {error}", config.raw_dir, getattr(error, "hint", "") or "See to the disk.")
 
 

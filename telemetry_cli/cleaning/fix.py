@@ -50,7 +50,7 @@ def fix(config: Config) -> tuple[list[Finding], list[Finding], list[str]]:
             shutil.rmtree(second.raw_dir, ignore_errors=True)
         for name in buffer.waiting(config):
             _clean_buffered(config, name)
-    recovery.rebuild(config, ASIDE)
+    recovery.rebuild(config, ASIDE, live=False)
     for path in databases(config):
         if path.startswith(f"{config.db_path}.{ASIDE}-"):
             maintenance.remove(path)

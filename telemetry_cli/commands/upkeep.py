@@ -40,7 +40,7 @@ def _is_there(config: Config) -> bool:
 @handler(*WRITES)
 def backup(config: Config, output: str, *, to: str | None) -> Written:
     """A verified copy of the database with its cursor: everything since can be applied to it again."""
-    target = os.path.abspath(rules.text("TO", to)) if to is not None else None
+    target = _path("TO", to) if to is not None else None
     reading = open_for_reading(config)
     if reading.db is None:
         raise NotFound(f"there is no database at {config.db_path} to back up", "The first record makes one.")
@@ -49,10 +49,16 @@ def backup(config: Config, output: str, *, to: str | None) -> Written:
     return Written({"backup": made, "bytes": os.path.getsize(made)}, made, reading.notes)
 
 
+def _path(name: str, given: str) -> str:
+    if not given:
+        raise InvalidInput(f"{name}: the path is empty", "Name a file.")
+    return os.path.abspath(rules.text(name, given))
+
+
 @handler(*WRITES)
 def restore(config: Config, output: str, *, backup: str) -> Written:
     """Put a backup in place and apply the journal since."""
-    made = recovery.restore(config, os.path.abspath(rules.text("FROM", backup)))
+    made = recovery.restore(config, _path("FROM", backup))
     return _made(config, made, f"restored {config.db_path}")
 
 
@@ -71,7 +77,7 @@ def _made(config: Config, made: recovery.Made, line: str) -> Written:
     return Written({"db_path": config.db_path, "from": made.origin, "aside": made.aside, "damaged": made.damaged}, line, notes)
 
 
-@handler(*WRITES)
+@handler(*WRITES, records=True)
 def prune(config: Config, output: str, *, older_than: str | None, dry_run: bool) -> Written:
     """Delete the runs that started before a time and run no more, with all that is about them."""
     moment = clock.now()

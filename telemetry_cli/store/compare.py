@@ -7,6 +7,9 @@ from telemetry_cli.store.database import translated
 
 #: What is not made from operations alone: how far each came, what was said of each, and where the words are.
 _NOT_COMPARED = ("journal_cursor", "op_results", "rejected_ops", "schema_migrations")
+#: What a row is known by where its primary key is a number that the database gave it.
+_NAMED_BY = {"agent_runs": ["event_id"]}
+_SIDES = (("main", "again", "is not in the journal"), ("again", "main", "is missing"))
 _MOST = 10
 
 
@@ -40,14 +43,31 @@ def _tables(db: sqlite3.Connection) -> list[str]:
 
 def _of_table(db: sqlite3.Connection, table: str) -> Iterator[Difference]:
     columns = db.execute(f"PRAGMA main.table_info({table})").fetchall()
-    names = [column[1] for column in columns]
-    key = [column[1] for column in sorted(columns, key=lambda column: column[5]) if column[5]]
-    name = "event_id" if "event_id" in names else key[0]
+    key = [str(column[1]) for column in sorted(columns, key=lambda column: column[5]) if column[5]]
+    names = [str(column[1]) for column in columns]
+    if len(key) == 1 and columns[names.index(key[0])][2] == "INTEGER":
+        # A number given in the order of the rows: where one is missing, those after it have others.
+        names.remove(key[0])
+        key = _NAMED_BY.get(table, [])
+    name = "event_id" if "event_id" in names else (key or names)[0]
+    yield from _by_key(db, table, names, key, name) if key else _whole(db, table, names, name)
+
+
+def _by_key(db: sqlite3.Connection, table: str, names: list[str], key: list[str], name: str) -> Iterator[Difference]:
     is_same = " AND ".join(f'ours."{column}" IS made."{column}"' for column in names)
-    joined = " AND ".join(f'ours."{column}" IS made."{column}"' for column in key)
+    joined = " AND ".join(f'ours."{column}" = made."{column}"' for column in key)
     for changed in db.execute(f'SELECT ours."{name}" FROM main.{table} AS ours JOIN again.{table} AS made ON {joined} WHERE NOT ({is_same}) LIMIT {_MOST}'):
         yield Difference(table, str(changed[0]), "is not what the journal says")
-    for one, other, what in (("main", "again", "is not in the journal"), ("again", "main", "is missing")):
+    for one, other, what in _SIDES:
         query = f'SELECT ours."{name}" FROM {one}.{table} AS ours WHERE NOT EXISTS (SELECT 1 FROM {other}.{table} AS made WHERE {joined}) LIMIT {_MOST}'
         for only in db.execute(query):
+            yield Difference(table, str(only[0]), what)
+
+
+def _whole(db: sqlite3.Connection, table: str, names: list[str], name: str) -> Iterator[Difference]:
+    """Rows that have no name of their own (an operation may make many of them) are compared as they are, and counted."""
+    rows = ", ".join(f'"{column}"' for column in names)
+    for one, other, what in _SIDES:
+        sides = [f"SELECT {rows}, count(*) FROM {side}.{table} GROUP BY {rows}" for side in (one, other)]
+        for only in db.execute(f'SELECT "{name}" FROM ({" EXCEPT ".join(sides)}) LIMIT {_MOST}'):
             yield Difference(table, str(only[0]), what)

@@ -11,7 +11,8 @@ from telemetry_cli.store.migrate import CURRENT_VERSION, FIRST_VERSION, apply_sc
 
 Connection = sqlite3.Connection
 
-_REBUILD = "Writes are kept in the journal meanwhile. Run: telemetry db rebuild"
+#: What to do about a damaged database of ours.
+REBUILD = "Writes are kept in the journal meanwhile. Run: telemetry db rebuild"
 #: Primary result code of SQLite → (what it means, what to do).
 _TROUBLE = {
     sqlite3.SQLITE_BUSY: ("is locked by another process", "Try again, or raise TELEMETRY_LOCK_TIMEOUT."),
@@ -19,9 +20,9 @@ _TROUBLE = {
     sqlite3.SQLITE_NOMEM: ("could not be used: out of memory", ""),
     sqlite3.SQLITE_IOERR: ("could not be read or written: the disk reported an error", "See to the disk."),
     sqlite3.SQLITE_FULL: ("could not be written: the disk is full", "Make room; what was recorded meanwhile waits in the journal."),
-    sqlite3.SQLITE_CORRUPT: ("is damaged", _REBUILD),
-    sqlite3.SQLITE_NOTADB: ("is no database", _REBUILD),
-    sqlite3.SQLITE_ERROR: ("does not have the tables of its version", _REBUILD),
+    sqlite3.SQLITE_CORRUPT: ("is damaged", REBUILD),
+    sqlite3.SQLITE_NOTADB: ("is no database", REBUILD),
+    sqlite3.SQLITE_ERROR: ("does not have the tables of its version", REBUILD),
 }
 _FORBIDDEN = (sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_AUTH)
 
@@ -39,7 +40,7 @@ class translated:  # noqa: N801 - reads as a clause: `with translated(path):`
             raise trouble(self.path, error) from error
         if isinstance(error, UnicodeDecodeError):
             # Python's own, over a text that SQLite read from the file, be it in a message.
-            raise DatabaseTrouble(f"{self.path} is damaged: it holds text that is none", _REBUILD) from error
+            raise DatabaseTrouble(f"{self.path} is damaged: it holds text that is none", REBUILD) from error
 
 
 def translated_rows(path: str, rows: Iterator[dict[str, object]]) -> Iterator[dict[str, object]]:
@@ -142,6 +143,11 @@ def ensure_schema(db: sqlite3.Connection, path: str, at: str) -> bool:
         raise _other_version(db, path, version)
 
 
+def newer(path: str, version: int) -> NewerDatabase:
+    """What to say of a database that a newer telemetry wrote."""
+    return NewerDatabase(f"{path} has schema version {version}; this telemetry knows {CURRENT_VERSION}", "Upgrade telemetry.")
+
+
 def _other_version(db: Connection, path: str, version: int) -> DatabaseTrouble:
     """What to say of a database that has not the current version."""
     if version < FIRST_VERSION:
@@ -152,7 +158,7 @@ def _other_version(db: Connection, path: str, version: int) -> DatabaseTrouble:
             return DatabaseTrouble(f"{path} was made by another program (schema version {version})", "Name another database with --db, or another --base-dir.")
         version = found if found <= legacy.LAST_VERSION else max(found, CURRENT_VERSION + 1)
     if version > CURRENT_VERSION:
-        return NewerDatabase(f"{path} has schema version {version}; this telemetry knows {CURRENT_VERSION}", "Upgrade telemetry.")
+        return newer(path, version)
     return OlderDatabase(
         f"{path} has schema version {version} and must be brought to {CURRENT_VERSION} first",
         "Make the file and its folder writable, or give a copy with --db; then: telemetry db migrate",

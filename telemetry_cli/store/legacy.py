@@ -29,6 +29,8 @@ _TEXTS = (
     "git_run_tag", "git_commit_author", "api_posted_at",
 )  # fmt: skip
 _COUNTS = ("items_discovered", "items_succeeded", "items_failed", "items_skipped", "duration_ms")
+#: The event_id, run_id and start_time of a run.
+_Named = tuple[str, str, str]
 _KNOWN_BY = ("run_id", "agent_name", "job_type", "status")
 
 
@@ -160,26 +162,35 @@ class _Copy:
         for column, value in found.left().items():
             _insert(self._db, "legacy_values", {"event_id": event_id, "column": where + column, "value": value})
 
-    def _run_called(self, name: str | None) -> tuple[str, str, str] | None:
-        """The (event_id, run_id, start_time) of the run that an old row calls so."""
-        wanted = self._renamed.get(name, name) if name else None
-        found: tuple[str, str, str] | None = self._db.execute(
-            "SELECT event_id, run_id, start_time FROM agent_runs WHERE run_id = ?1 OR event_id = ?1 ORDER BY id LIMIT 1", (wanted,)
-        ).fetchone()
-        return found
+    def _run_of(self, found: Found) -> _Named | None:
+        """The run that an old row is about: its event_id names one alone, a run_id the first of those that have it.
+
+        An id that is the run's own is taken; one that names another run, or none, is left to be kept.
+        """
+        run = self._run_called(found.raw("event_id")) or self._run_called(found.raw("run_id"))
+        for column in ("event_id", "run_id") if run else ():
+            if run and found.raw(column) in (run[0], run[1], ""):
+                found.text(column)
+        return run
+
+    def _run_called(self, name: str | None) -> _Named | None:
+        for wanted in filter(None, (name, self._renamed.get(name or ""))):
+            for column in ("event_id", "run_id"):
+                query = f"SELECT event_id, run_id, start_time FROM agent_runs WHERE {column} = ? ORDER BY id LIMIT 1"
+                found: _Named | None = self._db.execute(query, (wanted,)).fetchone()
+                if found:
+                    return found
+        return None
 
     def events(self, table: str | None) -> None:
         """Every event; one whose run is gone stays without a run."""
         for number, row in _rows(self._db, table) if table else ():
             found = Found(row)
-            run = self._run_called(found.raw("run_id")) or self._run_called(found.raw("event_id"))
+            run = self._run_of(found)
             event_id = run[0] if run else None
-            kept_run_id = found.run_id("run_id", "unknown")
-            if run:
-                found.event_id("event_id")
             event = {
                 "event_id": event_id,
-                "run_id": run[1] if run else kept_run_id,
+                "run_id": run[1] if run else found.run_id("run_id", "unknown"),
                 "event_type": found.required("event_type", "unknown"),
                 "timestamp": found.time("timestamp") or (run[2] if run else _EPOCH),
                 "payload_json": found.json_value("payload_json"),
@@ -196,7 +207,7 @@ class _Copy:
         """Every association, those that stand in the runs alone too; one that cannot stand in the ledger is kept whole."""
         for number, row in _rows(self._db, table) if table else ():
             found = Found(row)
-            run = self._run_called(found.raw("run_id")) or self._run_called(found.raw("event_id"))
+            run = self._run_of(found)
             commit = found.commit_hash("commit_hash")
             if not run or not commit:
                 self._keep_whole(f"commits[{number}]", row, run[0] if run else None)
@@ -215,8 +226,6 @@ class _Copy:
                 "op_id": OP_ID,
             }
             found.integer("id")
-            for name in ("run_id", "event_id"):
-                found.text(name)
             _insert(self._db, "run_commits", entry)
             self._keep(run[0], found, f"commits[{number}].")
         self._db.execute(
@@ -239,6 +248,7 @@ class _Copy:
 
 def _run(found: Found, version: int, event_id: str) -> dict[str, object]:
     """A row of `agent_runs` that keeps every rule."""
+    said = {name: found.raw(name) for name in ("updated_at", "end_time")}
     start, created, updated, end = (found.time(name) for name in ("start_time", "created_at", "updated_at", "end_time"))
     start = start or created or updated or end or _EPOCH
     created = created or start
@@ -248,9 +258,9 @@ def _run(found: Found, version: int, event_id: str) -> dict[str, object]:
         "schema_version": found.integer("schema_version") or version,
         "op_id": OP_ID,
         "created_at": created,
-        "updated_at": max(created, found.instead("updated_at", updated, created) if updated and updated < created else updated or created),
+        "updated_at": max(created, found.instead("updated_at", said["updated_at"], created) if updated and updated < created else updated or created),
         "start_time": start,
-        "end_time": found.instead("end_time", end, start) if end and end < start else end,
+        "end_time": found.instead("end_time", said["end_time"], start) if end and end < start else end,
         "agent_name": found.required("agent_name", "unknown"),
         "job_type": found.required("job_type", "unknown"),
         "status": found.status("status", ended=end is not None),

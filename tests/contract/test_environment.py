@@ -65,6 +65,14 @@ def test_disabled_writes_are_silent(known: Telemetry, argv: tuple[str, ...], val
     assert known.files() == before
 
 
+def test_disabled_prunes_nothing(known: Telemetry) -> None:
+    known("run", "end", "known-run")
+    before = known.files()
+    ran = known("db", "prune", "--older-than", "2999-01-01", env={"TELEMETRY_DISABLED": "1"})
+    assert (ran.out, ran.err) == ("", "")
+    assert known.files() == before
+
+
 def test_disabled_makes_no_base(telemetry: Telemetry) -> None:
     telemetry(*START, env={"TELEMETRY_DISABLED": "1"})
     assert not telemetry.base.exists()

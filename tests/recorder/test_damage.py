@@ -119,6 +119,27 @@ def test_a_damaged_only_header_never_makes_a_second_journal(telemetry: Telemetry
     assert [line for line in headers if b'"genesis":null' in line][1:] == []
 
 
+@pytest.mark.parametrize("has_backup", [True, False])
+@pytest.mark.parametrize("offset", [0, 30, 150, 170, -1])
+def test_a_base_whose_header_is_damaged_is_made_again(telemetry: Telemetry, offset: int, has_backup: bool) -> None:
+    """Whether there is a backup or not, from the journal alone and by restoring; and it goes on."""
+    runs = [telemetry(*START).line]
+    backup = telemetry("db", "backup").line if has_backup else ""
+    runs.append(telemetry(*START).line)
+    flip(segment(telemetry), len(journal_lines(telemetry)[0]) - 1 if offset < 0 else offset, 0)
+    for missing in (False, True):
+        if missing:
+            telemetry.database.unlink()
+        telemetry("db", "rebuild")
+        assert ids(telemetry) == sorted(runs)
+        runs.append(telemetry(*START).line)
+    if has_backup:
+        telemetry("db", "restore", backup)
+    (telemetry.raw / "ops_29990101.ndjson").touch(0o600)
+    runs.append(telemetry(*START).line)
+    assert ids(telemetry) == sorted(runs)
+
+
 def test_every_flip_of_an_applied_line_is_noticed_by_a_rebuild_only(telemetry: Telemetry) -> None:
     """What is in the database stays; the line before the cursor alone is compared with it."""
     first, second, third = telemetry.start(), telemetry.start(), telemetry.start()
@@ -126,6 +147,16 @@ def test_every_flip_of_an_applied_line_is_noticed_by_a_rebuild_only(telemetry: T
     flip(segment(telemetry), len(lines[0]) + len(lines[1]) + 20, 3)
     fourth = telemetry.start()
     assert ids(telemetry) == sorted([first, second, third, fourth])
+
+
+@pytest.mark.parametrize("back", [1, 2, 4, 12, 40, 200])
+def test_a_flipped_bit_in_the_last_applied_line_stops_nobody(telemetry: Telemetry, back: int) -> None:
+    """In its newline, its CRC, its payload: the journal_id tells that the database still is this journal's."""
+    first, second = telemetry.start(), telemetry.start()
+    flip(segment(telemetry), segment(telemetry).stat().st_size - back, 0)
+    ran = telemetry(*START, "-o", "json")
+    assert ran.json["status"] == "created", ran
+    assert ids(telemetry) == sorted([first, second, ran.json["event_id"]])
 
 
 # Another journal

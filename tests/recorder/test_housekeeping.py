@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -142,8 +143,14 @@ def test_what_is_no_backup_is_not_restored(telemetry: Telemetry, content: bytes 
     else:
         wrong.write_bytes(content)
     before = telemetry.database.read_bytes()
-    assert telemetry("db", "restore", str(wrong), code=None).code in (1, 4)
+    refused = telemetry("db", "restore", str(wrong), code=None)
+    assert refused.code in (1, 4)
+    assert str(wrong) in refused.err
+    assert "rebuild" not in refused.err
+    assert ".restore" not in refused.err
     assert telemetry("db", "restore", str(telemetry.home / "none"), code=2)
+    for argv in (("backup", ""), ("restore", "")):
+        assert "the path is empty" in telemetry("db", *argv, code=2).err
     assert telemetry.database.read_bytes() == before
     assert ids(telemetry) == [run]
     assert sorted(path.name for path in telemetry.database.parent.iterdir()) == ["telemetry.sqlite", "telemetry.sqlite.lock"]
@@ -154,6 +161,20 @@ def test_a_backup_of_another_base_is_refused(telemetry: Telemetry) -> None:
     other.start()
     telemetry.start()
     assert "not a backup of this base" in telemetry("db", "restore", other("db", "backup").line, code=4).err
+
+
+def test_a_backup_that_is_older_than_the_journal_says_so(telemetry: Telemetry) -> None:
+    telemetry.start()
+    old = shutil.copy(telemetry("db", "backup").line, telemetry.home / "old.sqlite")
+    next_day(telemetry, "29990101")
+    telemetry.start()
+    for path in backups(telemetry):
+        path.unlink()
+    telemetry("db", "backup")
+    assert telemetry("db", "prune", "--older-than", OLD, "--json").json["segments"] == 1
+    refused = telemetry("db", "restore", str(old), code=4)
+    assert "too old" in refused.err
+    assert "another base" not in refused.err
 
 
 def test_a_backup_is_enough_to_begin_again(telemetry: Telemetry) -> None:
@@ -195,6 +216,66 @@ def test_a_damaged_line_is_made_good_from_a_backup(telemetry: Telemetry) -> None
     ran = telemetry("db", "rebuild", "--json")
     assert "the backup" in ran.json["from"]
     assert ids(telemetry) == sorted([first, second, third])
+
+
+@pytest.mark.parametrize("line", range(4))
+def test_a_damaged_line_costs_nothing_where_the_database_holds_what_it_did(telemetry: Telemetry, line: int) -> None:
+    """The header, any line, the last one: doctor says nothing against the later rows, and a rebuild loses no run."""
+    runs = [telemetry.start() for _ in range(3)]
+    telemetry("run", "event", "step", "--run", runs[-1])
+    lines = journal_lines(telemetry)
+    flip(segment(telemetry), sum(map(len, lines[:line])) + 40, 2)
+    before = contents(telemetry)
+    found = telemetry("doctor", "-o", "json", code=1).json
+    assert not [row for row in found if "db rebuild" in row["todo"]], found
+    assert {run for run in runs for row in found if run in row["what"] and "agent_runs" in row["what"]} == ({runs[line - 1]} if line else set()), found
+    ran = telemetry("db", "rebuild", "--json")
+    assert contents(telemetry) == before
+    assert "as it was" in ran.json["from"]
+    runs.append(telemetry.start())
+    assert ids(telemetry) == sorted(runs)
+
+
+def _imported(telemetry: Telemetry) -> Path:
+    """A base with a run of its own and two that were imported; returns the blob of those."""
+    records = telemetry.home / "runs.ndjson"
+    named = '"agent_name":"a","job_type":"j","start_time":"2026-01-02T03:04:05Z"'
+    records.write_text("".join(f'{{"event_id":"imported-{number}",{named}}}\n' for number in range(2)))
+    telemetry("import", str(records))
+    telemetry.start("--event-id", "own-run")
+    (blob,) = (telemetry.base / "blobs").iterdir()
+    return blob
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda blob: flip(blob, 30, 1)], ids=["missing", "changed"])
+def test_a_lost_blob_is_found_and_costs_nothing_where_the_database_holds_its_rows(telemetry: Telemetry, damage: Callable[[Path], None]) -> None:
+    blob = _imported(telemetry)
+    damage(blob)
+    before = contents(telemetry)
+    found = telemetry("doctor", "-o", "json", code=1).json
+    assert [row["todo"] for row in found if row["where"] == str(blob)] == ["Restore the blob from a backup of the folder."]
+    assert not [row for row in found if "db rebuild" in row["todo"]], found
+    telemetry("db", "rebuild")
+    assert contents(telemetry) == before
+
+
+def test_without_the_database_a_lost_blob_is_trouble_and_never_fewer_rows(telemetry: Telemetry) -> None:
+    blob = _imported(telemetry)
+    backup = Path(telemetry("db", "backup").line)
+    hidden = backup.rename(telemetry.home / "hidden.sqlite")
+    content = blob.read_bytes()
+    blob.unlink()
+    telemetry.database.write_bytes(b"no database\n" * 900)
+    assert blob.name in telemetry("db", "rebuild", code=1).err
+    hidden.rename(backup)
+    assert "the backup" in telemetry("db", "rebuild", "--json").json["from"]
+    assert ids(telemetry) == ["imported-0", "imported-1", "own-run"]
+    backup.unlink()
+    blob.write_bytes(content)
+    blob.chmod(0o600)
+    telemetry("db", "rebuild")
+    assert ids(telemetry) == ["imported-0", "imported-1", "own-run"]
+    assert "problem" not in telemetry("doctor").out
 
 
 def test_a_damaged_backup_is_passed_over(telemetry: Telemetry) -> None:

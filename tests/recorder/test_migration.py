@@ -155,8 +155,8 @@ BROKEN: list[tuple[dict[str, object], dict[str, object], dict[str, object]]] = [
     ({"start_time": "2025-03-01T10:00:00"}, {"start_time": "2025-03-01T10:00:00.000Z"}, {}),
     ({"start_time": "once"}, {"start_time": "2025-03-01T10:00:00.000Z"}, {"start_time": "once"}),
     ({"start_time": 1740823200}, {"start_time": "2025-03-01T10:00:00.000Z"}, {"start_time": "1740823200"}),
-    ({"end_time": "2025-03-01 09:00:00"}, {"end_time": "2025-03-01T10:00:01.000Z"}, {"end_time": "2025-03-01T09:00:00.000Z"}),
-    ({"updated_at": "2024-01-01"}, {"updated_at": "2025-03-01T10:00:00.000Z"}, {"updated_at": "2024-01-01T00:00:00.000Z"}),
+    ({"end_time": "2025-03-01 09:00:00"}, {"end_time": "2025-03-01T10:00:01.000Z"}, {"end_time": "2025-03-01 09:00:00"}),
+    ({"updated_at": "2024-01-01"}, {"updated_at": "2025-03-01T10:00:00.000Z"}, {"updated_at": "2024-01-01"}),
     ({"agent_name": ""}, {"agent_name": "unknown"}, {}),
     ({"agent_name": "x" * 300}, {"agent_name": "x" * 200}, {"agent_name": "x" * 300}),
     ({"items_failed": -3}, {"items_failed": 0}, {"items_failed": -3}),
@@ -336,3 +336,28 @@ def test_many_openers_migrate_once(telemetry: Telemetry, attempt: int) -> None:
         "SELECT count(DISTINCT version) FROM schema_migrations WHERE version >= 8"
     )
     assert_sound(telemetry)
+
+
+def test_events_and_commits_go_to_the_run_of_their_event_id_and_no_id_is_lost(telemetry: Telemetry) -> None:
+    """Two runs share a run_id. What says which one it means goes there; an id that is not the run's own is kept."""
+    platforms.make(telemetry.database, 7)
+    db = sqlite3.connect(telemetry.database)
+    with db:
+        columns = [row[1] for row in db.execute("PRAGMA table_info(agent_runs)") if row[1] not in ("id", "event_id", "run_id")]
+        for event_id in ("twin-one", "twin-two"):
+            db.execute(
+                f"INSERT INTO agent_runs (event_id, run_id, {','.join(columns)}) SELECT ?, 'twins', {','.join(columns)} FROM agent_runs LIMIT 1", (event_id,)
+            )
+        db.execute("ALTER TABLE run_events ADD COLUMN event_id TEXT")
+        db.execute("ALTER TABLE commits ADD COLUMN event_id TEXT")
+        for name in ("twin-two", "stranger"):
+            db.execute("INSERT INTO run_events (run_id, event_type, timestamp, event_id) VALUES ('twins', ?1, '2025-03-01 10:00:01', ?1)", (name,))
+        db.execute("INSERT INTO run_events (run_id, event_type, timestamp, event_id) VALUES ('another', 'moved', '2025-03-01 10:00:01', 'twin-two')")
+        db.execute("INSERT INTO commits (commit_hash, run_id, event_id) VALUES ('abcdef1', 'twins', 'twin-two'), ('abcdef2', 'twins', 'stranger')")
+    db.close()
+    telemetry("db", "migrate")
+    events = telemetry.sql("SELECT event_type, event_id FROM run_events WHERE event_type IN ('twin-two', 'stranger', 'moved') ORDER BY id")
+    assert events == [("twin-two", "twin-two"), ("stranger", "twin-one"), ("moved", "twin-two")]
+    assert telemetry.sql("SELECT event_id FROM run_commits WHERE commit_hash IN ('abcdef1', 'abcdef2') ORDER BY id") == [("twin-two",), ("twin-one",)]
+    kept = telemetry.sql("SELECT event_id, value FROM legacy_values WHERE \"column\" LIKE 'run_events[%].%id' OR \"column\" LIKE 'commits[%].%id' ORDER BY id")
+    assert kept == [("twin-one", "stranger"), ("twin-two", "another"), ("twin-one", "stranger")]

@@ -239,6 +239,19 @@ def test_a_newer_database_is_left_alone(telemetry: Telemetry, mode: str) -> None
     assert telemetry.database.read_bytes() == before
 
 
+@pytest.mark.parametrize("by", ["rebuild", "restore"])
+def test_a_newer_database_is_not_replaced(telemetry: Telemetry, by: str) -> None:
+    telemetry.start()
+    backup = telemetry("db", "backup").line
+    db = sqlite3.connect(telemetry.database)
+    db.execute("PRAGMA user_version = 99")
+    db.close()
+    before = telemetry.database.read_bytes()
+    assert "Upgrade telemetry." in telemetry("db", by, *([backup] if by == "restore" else []), code=2).err
+    assert telemetry.database.read_bytes() == before
+    assert sorted(path.name for path in telemetry.database.parent.iterdir()) == ["telemetry.sqlite", "telemetry.sqlite.lock"]
+
+
 def test_another_programs_database_is_left_alone(telemetry: Telemetry) -> None:
     telemetry.database.parent.mkdir(parents=True, mode=0o700)
     db = sqlite3.connect(telemetry.database)

@@ -7,7 +7,7 @@ over its beginning or any backup gives the same tables. One module per noun, imp
 import sqlite3
 from collections.abc import Callable, Iterable
 
-from telemetry_cli.errors import InvalidInput, JournalTrouble, TelemetryError
+from telemetry_cli.errors import DatabaseTrouble, InvalidInput, JournalTrouble, TelemetryError
 from telemetry_cli.rules import OPERATION_VERSION, encode
 from telemetry_cli.store.apply.result import Data, Result
 from telemetry_cli.store.database import stops_a_drain
@@ -45,7 +45,8 @@ def apply(db: sqlite3.Connection, operation: Data, line: bytes, blobs: Blobs) ->
     """Apply one operation once, and keep its result.
 
     A breach of a rule is a result like any other, kept in `rejected_ops` too. What is wrong with the database itself is
-    raised (`sqlite3.Error`), and so is a version or kind this program does not know (`JournalTrouble`).
+    raised (`sqlite3.Error`), and so are a version or kind this program does not know (`JournalTrouble`), and any
+    `DatabaseTrouble` of `blobs`: then the caller rolls back.
     """
     op_id, kind = operation["op_id"], str(operation["op"])
     if operation["v"] != OPERATION_VERSION or kind not in (*_HANDLERS, *_SLOW, *_LARGE, "journal.header"):
@@ -56,6 +57,8 @@ def apply(db: sqlite3.Connection, operation: Data, line: bytes, blobs: Blobs) ->
     try:
         result = _changed(db, operation, kind, blobs)
         code = 0
+    except DatabaseTrouble:
+        raise
     except (TelemetryError, sqlite3.Error, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         if isinstance(error, sqlite3.Error) and stops_a_drain(error):
             raise

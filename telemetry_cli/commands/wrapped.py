@@ -156,24 +156,24 @@ class _Recording:
         return env | {name.encode(): value.encode() for name, value in exports(result, self.trace).items()}
 
     def end(self, ended: Callable[[Redactor], Data]) -> None:
-        """Record how it ended."""
-        if self._config is None or self.event_id is None:
+        """Record how it ended; nothing of a duplicate, whose first execution may still run, and has an end of its own."""
+        if self._config is None or self.event_id is None or self._is_duplicate:
             return
         try:
             data = {"run": self.event_id, **ended(Redactor(self._config.redact_rules))}
         except Exception as defect:
             self._failed(defect)
             data = {"run": self.event_id, "status": "failure"}
-        self._recorded(self._config, "run.end", data, quiet=self._is_duplicate)
+        self._recorded(self._config, "run.end", data)
 
-    def _recorded(self, config: Config, kind: str, data: Data, *, quiet: bool = False, **if_buffered: object) -> Data | None:
+    def _recorded(self, config: Config, kind: str, data: Data, **if_buffered: object) -> Data | None:
         """The result of an operation, None where it is not recorded."""
         try:
             result, notes = became(record(config, kind, data, clock.stamp(clock.now())), **if_buffered)
         except Exception as trouble:
             self._failed(trouble)
             return None
-        self.notes += [note for note in notes if note not in self.notes and not quiet]
+        self.notes += [note for note in notes if note not in self.notes]
         return result
 
     def _failed(self, trouble: Exception) -> None:

@@ -300,6 +300,17 @@ def test_the_same_id_again_runs_the_command_and_records_nothing(telemetry: Telem
     assert telemetry("query", "--count").line == "1"
 
 
+def test_a_duplicate_leaves_the_run_of_the_first_alone(telemetry: Telemetry) -> None:
+    """While the first still runs, the second has begun and ended."""
+    inner = " ".join((str(PROGRAM), *EXEC, "--event-id", "E", "--", "sh", "-c", "'exit 3'"))
+    ran = telemetry(*EXEC, "--event-id", "E", "--", "sh", "-c", f"{inner}; echo $?; {PROGRAM} run show E -o json")
+    assert ran.out.startswith("3\n")
+    assert '"running"' in ran.out
+    assert ran.err.count("duplicate") == 1
+    run = telemetry.run("E")
+    assert (run["status"], run["error_summary"]) == ("success", None)
+
+
 def test_an_id_of_the_ci_step_tells_commands_apart(telemetry: Telemetry) -> None:
     env = {"GITHUB_ACTIONS": "true", "GITHUB_RUN_ID": "7", "GITHUB_JOB": "b", "GITHUB_REPOSITORY": "a/b", "GITHUB_RUN_ATTEMPT": "1"}
     for _ in range(2):

@@ -74,6 +74,10 @@ class Redactor:
             return self._list(value)
         return value
 
+    def words(self, words: Sequence[str]) -> list[str]:
+        """The same for a command line."""
+        return [str(word) for word in self._list(list(words))]
+
     def operation(self, data: Mapping[str, object]) -> dict[str, object]:
         """The same for an operation's data, whose ids, digests and times stay as they are."""
         return {name: value if name in _IDENTITY else _bounded(name, self.value(value)) for name, value in data.items()}

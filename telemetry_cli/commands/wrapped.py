@@ -58,7 +58,7 @@ def execute(
     recording = _Recording(config)
 
     def prepare(config: Config) -> Data:
-        shown = _shown(words)
+        shown = _shown(words, Redactor(config.redact_rules))
         agent, job = names(config, agent_name, job_type)
         begun = begin(
             config,
@@ -74,7 +74,7 @@ def execute(
             git_repo=git_repo,
             no_git=no_git,
             told={**_process(shown), **recording.trace.context},
-            apart=shown,
+            apart=_texts(words),
             fields=fields,
         )
         recording.notes += begun.notes
@@ -188,10 +188,14 @@ class _Recording:
 # What is recorded of a command
 
 
-def _shown(words: list[bytes]) -> list[str]:
-    """A command line as it is stored: text, and not endless."""
-    shown = [word.decode(errors="backslashreplace").replace("\0", "") for word in words[:_MOST_WORDS]]
-    return [rules.shorten(word, _LONGEST_WORD) for word in shown] + ([f"… {len(words) - _MOST_WORDS} more"] if len(words) > _MOST_WORDS else [])
+def _texts(words: list[bytes]) -> list[str]:
+    return [word.decode(errors="backslashreplace").replace("\0", "") for word in words]
+
+
+def _shown(words: list[bytes], redactor: Redactor) -> list[str]:
+    """A command line as it is stored: text without secrets, and not endless. A secret that was cut would be known by no rule."""
+    cleaned = redactor.words(_texts(words[:_MOST_WORDS]))
+    return [rules.shorten(word, _LONGEST_WORD) for word in cleaned] + ([f"… {len(words) - _MOST_WORDS} more"] if len(words) > _MOST_WORDS else [])
 
 
 def _job(command: str) -> str:

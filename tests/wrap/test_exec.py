@@ -23,6 +23,12 @@ def last(telemetry: Telemetry) -> dict[str, object]:
     return telemetry.run("@last")
 
 
+def config(telemetry: Telemetry, text: str) -> None:
+    path = telemetry.home / ".config" / "telemetry" / "config.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+
+
 # Exit codes
 
 
@@ -153,6 +159,22 @@ def test_a_long_command_line_is_kept_in_part(telemetry: Telemetry) -> None:
     telemetry(*EXEC, "--", "true", "x" * 5000, *map(str, range(500)))
     kept = last(telemetry)["context_json"]["process.command_args"]  # type: ignore[index]
     assert (len(kept), len(kept[1]), kept[-1]) == (101, 1000, "… 402 more")
+
+
+def test_a_secret_that_the_shortening_of_a_word_goes_through_does_not_show(telemetry: Telemetry) -> None:
+    config(telemetry, "[redact]\nmine = 'TCK-[0-9]{6}-END'\n")
+    telemetry(*EXEC, "--", "true", "x" * 980 + " ghp_" + "a1" * 18, "x" * 990 + " TCK-123456-END")
+    kept = json.dumps(last(telemetry)["context_json"])
+    assert "a1a1" not in kept
+    assert "TCK-1" not in kept
+
+
+def test_a_secret_that_the_shortening_of_a_name_goes_through_does_not_show(telemetry: Telemetry) -> None:
+    for env in ({}, {"GITHUB_ACTIONS": "true", "GITHUB_JOB": "j" * 170 + " ghp_" + "a1" * 18}):
+        telemetry(*EXEC, "--", "./" + "n" * 170 + " ghp_" + "a1" * 18, env=env, code=127)
+        job = str(last(telemetry)["job_type"])
+        assert job.startswith(("n" * 170, "j" * 170))
+        assert "a1a1" not in job
 
 
 def test_the_repository_around_is_recorded(telemetry: Telemetry) -> None:

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 
 from telemetry_cli import rules
+from telemetry_cli.bounded import Budget, TooLong
 from telemetry_cli.errors import InvalidInput
 from telemetry_cli.secret_shapes import HARMLESS_NAMES, NAME_MARKS, RULES, SECRET_NAMES
 
@@ -29,6 +30,15 @@ _SURELY_LONG = 16
 #: A compiled pattern's `sub`, without importing what it is made of.
 _Substitute = Callable[[Callable[[object], str], str], str]
 _compiled: dict[str, _Substitute] = {}
+_budgets: list[Budget] = []
+
+
+def limit_own_rules(seconds: float, least: float) -> None:
+    """From now on, and for this whole process, the user's rules have so many seconds of processor time together, each text `least`.
+
+    A text on which they take longer is redacted whole. Only for the main thread of a program of our own: signals interrupt them.
+    """
+    _budgets[:] = [Budget(seconds, least)]
 
 
 class Redactor:
@@ -63,7 +73,7 @@ class Redactor:
             if any(_stands(mark, text, lower) for mark in marks):
                 text = self._substituted(name, pattern, text)
         for name, pattern in self._own.items():
-            text = self._substituted(name, pattern, text)
+            text = self._substituted_in_time(name, pattern, text)
         return text
 
     def value(self, value: object) -> object:
@@ -75,6 +85,10 @@ class Redactor:
         if isinstance(value, list):
             return self._list(value)
         return value
+
+    def words(self, words: Sequence[str]) -> list[str]:
+        """The same for a command line."""
+        return [str(word) for word in self._list(list(words))]
 
     def operation(self, data: Mapping[str, object]) -> dict[str, object]:
         """The same for an operation's data, whose ids, digests and times stay as they are."""
@@ -116,6 +130,15 @@ class Redactor:
             return whole[:begin] + REDACTED + whole[end:]
 
         return _substitute(name, pattern)(replace, text)
+
+    def _substituted_in_time(self, name: str, pattern: str, text: str) -> str:
+        if not _budgets or not text:
+            return self._substituted(name, pattern, text)
+        try:
+            return _budgets[0].run(lambda: self._substituted(name, pattern, text))
+        except TooLong:
+            self._count(name)
+            return REDACTED
 
     def _count(self, name: str, number: int = 1) -> None:
         self.found[name] = self.found.get(name, 0) + number

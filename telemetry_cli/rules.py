@@ -384,7 +384,7 @@ FIELDS: dict[str, Callable[[str, str], object]] = {
     "job_type": required_text,
     "status": status,
     **dict.fromkeys(TEXT_FIELDS, optional_text),
-    "error_details": error_details,
+    "error_details": optional_text,  # The recorder shortens it, once secrets are taken out.
     **dict.fromkeys(COUNT_FIELDS, count),
     "git_branch": optional_text,
     "git_run_tag": optional_text,

@@ -90,7 +90,9 @@ def names(config: Config, agent_name: str | None, job_type: str | None) -> tuple
     """agent_name and job_type: the options, else the environment or config file, else what discovery knows. Raises `InvalidInput`."""
     provider = environment.provider()
     agent = _name(config, "agent_name", agent_name) or (provider.name if provider else environment.agent())
-    return agent, _name(config, "job_type", job_type) or environment.facts().get("job", "")[:_LONGEST_NAME] or None
+    if job := _name(config, "job_type", job_type):
+        return agent, job
+    return agent, Redactor(config.redact_rules).text(environment.facts().get("job", ""))[:_LONGEST_NAME] or None
 
 
 def _name(config: Config, field: str, given: str | None) -> str | None:

@@ -17,7 +17,7 @@ from telemetry_cli.config import Config
 from telemetry_cli.discover import environment, processes
 from telemetry_cli.errors import InvalidInput, NotDurable, TelemetryError
 from telemetry_cli.recorder import record
-from telemetry_cli.redact import Redactor
+from telemetry_cli.redact import Redactor, limit_own_rules
 from telemetry_cli.wrap import capture, watch
 from telemetry_cli.wrap.spawn import NotStarted, Signals
 
@@ -27,6 +27,8 @@ _TAIL = 16 * 1024
 #: Of a longer command line, so many words and characters of each are kept.
 _MOST_WORDS, _LONGEST_WORD = 100, 1000
 _LONGEST_LINE = 200
+#: What the user's rules for secrets may take of the processor: seconds together, and for a text when these are used up.
+_PATIENCE = (2.0, 0.02)
 _SIGNALS: dict[int, str] = {number: name for name, number in vars(_signal).items() if name.startswith("SIG") and "_" not in name}
 
 
@@ -55,10 +57,11 @@ def execute(
     words = _words(command)
     seconds = rules.duration("--timeout", timeout) if timeout is not None else None
     most = _tail(tail)
+    limit_own_rules(*_PATIENCE)
     recording = _Recording(config)
 
     def prepare(config: Config) -> Data:
-        shown = _shown(words)
+        shown = _shown(words, Redactor(config.redact_rules))
         agent, job = names(config, agent_name, job_type)
         begun = begin(
             config,
@@ -74,7 +77,7 @@ def execute(
             git_repo=git_repo,
             no_git=no_git,
             told={**_process(shown), **recording.trace.context},
-            apart=shown,
+            apart=_texts(words),
             fields=fields,
         )
         recording.notes += begun.notes
@@ -156,24 +159,24 @@ class _Recording:
         return env | {name.encode(): value.encode() for name, value in exports(result, self.trace).items()}
 
     def end(self, ended: Callable[[Redactor], Data]) -> None:
-        """Record how it ended."""
-        if self._config is None or self.event_id is None:
+        """Record how it ended; nothing of a duplicate, whose first execution may still run, and has an end of its own."""
+        if self._config is None or self.event_id is None or self._is_duplicate:
             return
         try:
             data = {"run": self.event_id, **ended(Redactor(self._config.redact_rules))}
         except Exception as defect:
             self._failed(defect)
             data = {"run": self.event_id, "status": "failure"}
-        self._recorded(self._config, "run.end", data, quiet=self._is_duplicate)
+        self._recorded(self._config, "run.end", data)
 
-    def _recorded(self, config: Config, kind: str, data: Data, *, quiet: bool = False, **if_buffered: object) -> Data | None:
+    def _recorded(self, config: Config, kind: str, data: Data, **if_buffered: object) -> Data | None:
         """The result of an operation, None where it is not recorded."""
         try:
             result, notes = became(record(config, kind, data, clock.stamp(clock.now())), **if_buffered)
         except Exception as trouble:
             self._failed(trouble)
             return None
-        self.notes += [note for note in notes if note not in self.notes and not quiet]
+        self.notes += [note for note in notes if note not in self.notes]
         return result
 
     def _failed(self, trouble: Exception) -> None:
@@ -188,10 +191,14 @@ class _Recording:
 # What is recorded of a command
 
 
-def _shown(words: list[bytes]) -> list[str]:
-    """A command line as it is stored: text, and not endless."""
-    shown = [word.decode(errors="backslashreplace").replace("\0", "") for word in words[:_MOST_WORDS]]
-    return [rules.shorten(word, _LONGEST_WORD) for word in shown] + ([f"… {len(words) - _MOST_WORDS} more"] if len(words) > _MOST_WORDS else [])
+def _texts(words: list[bytes]) -> list[str]:
+    return [word.decode(errors="backslashreplace").replace("\0", "") for word in words]
+
+
+def _shown(words: list[bytes], redactor: Redactor) -> list[str]:
+    """A command line as it is stored: text without secrets, and not endless. A secret that was cut would be known by no rule."""
+    cleaned = redactor.words(_texts(words[:_MOST_WORDS]))
+    return [rules.shorten(word, _LONGEST_WORD) for word in cleaned] + ([f"… {len(words) - _MOST_WORDS} more"] if len(words) > _MOST_WORDS else [])
 
 
 def _job(command: str) -> str:

@@ -89,6 +89,18 @@ def test_long_error_details_lose_their_middle(known: Telemetry) -> None:
     assert "cut" in kept
 
 
+@pytest.mark.parametrize("command", ["end", "update"])
+def test_a_secret_that_the_cut_in_the_middle_goes_through_does_not_show(command: str, known: Telemetry) -> None:
+    """Wherever the cut falls; what the middle loses, it loses of the clean text."""
+    details = "".join(f"{number:05d} ghp_{'a1' * 18}\n" for number in range(1700))
+    ending = ("--status", "failure") if command == "end" else ()
+    known("run", command, "known-run", *ending, "--error-details", details)
+    kept = str(known.run("known-run")["error_details"])
+    assert "a1a1" not in kept
+    assert kept.startswith("00000 [redacted]\n")
+    assert kept.endswith("01699 [redacted]\n")
+
+
 def test_error_details_of_64_kib_are_kept_whole(known: Telemetry) -> None:
     known("run", "end", "known-run", "--error-details", "x" * 65_536)
     assert known.run("known-run")["error_details"] == "x" * 65_536

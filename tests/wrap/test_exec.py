@@ -23,6 +23,12 @@ def last(telemetry: Telemetry) -> dict[str, object]:
     return telemetry.run("@last")
 
 
+def config(telemetry: Telemetry, text: str) -> None:
+    path = telemetry.home / ".config" / "telemetry" / "config.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+
+
 # Exit codes
 
 
@@ -153,6 +159,22 @@ def test_a_long_command_line_is_kept_in_part(telemetry: Telemetry) -> None:
     telemetry(*EXEC, "--", "true", "x" * 5000, *map(str, range(500)))
     kept = last(telemetry)["context_json"]["process.command_args"]  # type: ignore[index]
     assert (len(kept), len(kept[1]), kept[-1]) == (101, 1000, "… 402 more")
+
+
+def test_a_secret_that_the_shortening_of_a_word_goes_through_does_not_show(telemetry: Telemetry) -> None:
+    config(telemetry, "[redact]\nmine = 'TCK-[0-9]{6}-END'\n")
+    telemetry(*EXEC, "--", "true", "x" * 980 + " ghp_" + "a1" * 18, "x" * 990 + " TCK-123456-END")
+    kept = json.dumps(last(telemetry)["context_json"])
+    assert "a1a1" not in kept
+    assert "TCK-1" not in kept
+
+
+def test_a_secret_that_the_shortening_of_a_name_goes_through_does_not_show(telemetry: Telemetry) -> None:
+    for env in ({}, {"GITHUB_ACTIONS": "true", "GITHUB_JOB": "j" * 170 + " ghp_" + "a1" * 18}):
+        telemetry(*EXEC, "--", "./" + "n" * 170 + " ghp_" + "a1" * 18, env=env, code=127)
+        job = str(last(telemetry)["job_type"])
+        assert job.startswith(("n" * 170, "j" * 170))
+        assert "a1a1" not in job
 
 
 def test_the_repository_around_is_recorded(telemetry: Telemetry) -> None:
@@ -298,6 +320,17 @@ def test_the_same_id_again_runs_the_command_and_records_nothing(telemetry: Telem
     assert (ran.out, ran.err.count("duplicate")) == ("again\n", 1)
     assert telemetry.run("E") == before
     assert telemetry("query", "--count").line == "1"
+
+
+def test_a_duplicate_leaves_the_run_of_the_first_alone(telemetry: Telemetry) -> None:
+    """While the first still runs, the second has begun and ended."""
+    inner = " ".join((str(PROGRAM), *EXEC, "--event-id", "E", "--", "sh", "-c", "'exit 3'"))
+    ran = telemetry(*EXEC, "--event-id", "E", "--", "sh", "-c", f"{inner}; echo $?; {PROGRAM} run show E -o json")
+    assert ran.out.startswith("3\n")
+    assert '"running"' in ran.out
+    assert ran.err.count("duplicate") == 1
+    run = telemetry.run("E")
+    assert (run["status"], run["error_summary"]) == ("success", None)
 
 
 def test_an_id_of_the_ci_step_tells_commands_apart(telemetry: Telemetry) -> None:

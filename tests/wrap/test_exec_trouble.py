@@ -1,6 +1,7 @@
 """Whatever telemetry meets, the command runs and its exit code comes back."""
 
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -102,3 +103,16 @@ def test_what_it_says_comes_after_the_command_and_holds_no_secret(telemetry: Tel
     ran = telemetry("run", "exec", "--no-git", "--", "sh", "-c", "true", token, env={"TELEMETRY_BASE_DIR": "/dev/null/x"})
     assert "[redacted]" in ran.err
     assert token not in ran.err
+
+
+def test_a_rule_of_ones_own_that_takes_for_ever_takes_a_text_out_whole(telemetry: Telemetry) -> None:
+    path = telemetry.home / ".config" / "telemetry" / "config.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text("[redact]\nslow = '(a+)+$'\n")
+    begun = time.monotonic()
+    ran = telemetry("run", "exec", "--no-git", "--", "sh", "-c", f"echo ran; echo {'a' * 60}! >&2; exit 5", "arg", code=5)
+    assert time.monotonic() - begun < 15
+    assert ran.out == "ran\n"
+    run = telemetry.run("@last")
+    assert (run["status"], run["error_details"], run["job_type"]) == ("failure", "[redacted]", "sh")
+    assert run["context_json"]["process.command_args"] == ["sh", "-c", "[redacted]", "arg"]  # type: ignore[index]

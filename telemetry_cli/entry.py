@@ -283,7 +283,7 @@ def _known(error: Exception) -> TelemetryError | None:
 
 def _report(error: TelemetryError) -> None:
     """Say on stderr what happened and what to do. An error without a message has said it already."""
-    if isinstance(error, NotDurable):
+    if isinstance(error, NotDurable) and error.record:
         plain.say(error.record)
     if error.message:
         plain.say(f"telemetry: error: {error.message}")

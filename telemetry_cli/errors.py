@@ -42,7 +42,7 @@ class Refused(TelemetryError):
 
 
 class NotDurable(TelemetryError):
-    """The operation could be written nowhere; `record` is its journal line, for the caller to save."""
+    """The operation could be written nowhere; `record` is its journal line, for the caller to save; empty where it is a whole file's."""
 
     exit_code = 75
     slug = "not-durable"

@@ -29,7 +29,7 @@ _TEXTS = (*rules.TEXT_FIELDS, "git_repo", "git_branch", "git_run_tag", "git_comm
 
 def event_id_of(run_id: str) -> str:
     """The event_id of a run from before there were any: the same one on every machine."""
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"telemetry-cli:run:{run_id}"))
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"telemetry-cli:run:{jsonable(run_id)}"))
 
 
 def run(row: Mapping[str, object]) -> tuple[Row, Row]:

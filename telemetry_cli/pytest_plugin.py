@@ -26,7 +26,7 @@ def pytest_addoption(parser: "pytest.Parser") -> None:
 
 
 def pytest_configure(config: "pytest.Config") -> None:
-    """Begin the run, if that is wanted."""
+    """Have the session recorded, if that is wanted."""
     if config.getoption("telemetry") and not hasattr(config, "workerinput"):
         from telemetry_cli.client.api import TelemetryClient
 
@@ -40,17 +40,32 @@ class _Recorder:
     def __init__(self, client: "TelemetryClient", config: "pytest.Config") -> None:
         self._client = client
         self._outcomes: dict[str, str] = {}
-        agent, job = config.getoption("telemetry_agent") or "pytest", config.getoption("telemetry_job") or "tests"
+        self._not_collected = 0
+        self._names = config.getoption("telemetry_agent") or "pytest", config.getoption("telemetry_job") or "tests"
         # What pytest was called with may hold secrets; where it was called says enough.
-        self._run_id = client.start_run(agent, job, "pytest", source_ref=str(config.rootpath))
+        self._place = str(config.rootpath)
+        self._run_id = ""
+
+    def pytest_sessionstart(self) -> None:
+        """Begin the run: not before, for `pytest --help` is no session."""
+        self._run_id = self._client._start(*self._names, "pytest", {"source_ref": self._place}, ends_here=True)
+
+    def pytest_collectreport(self, report: "pytest.CollectReport") -> None:
+        """Record what could not be collected: a failure as well."""
+        if report.failed and report.nodeid not in self._outcomes:
+            self._not_collected += 1
+            self._outcomes[report.nodeid] = "failed"
+            self._log({"test": report.nodeid, "phase": "collect", "text": report.longreprtext[-_MOST_TEXT:]})
+
+    def _log(self, payload: dict[str, object]) -> None:
+        if self._run_id:
+            self._client.log_event(self._run_id, "test_failed", _storable(payload))
 
     def pytest_runtest_logreport(self, report: "pytest.TestReport") -> None:
         """Keep the worst of a test's three phases, and record a failure when it happens."""
         if report.failed:
             self._outcomes[report.nodeid] = "failed"
-            payload = {"test": report.nodeid, "phase": report.when, "seconds": round(report.duration, 3), "text": report.longreprtext[-_MOST_TEXT:]}
-            if self._run_id:
-                self._client.log_event(self._run_id, "test_failed", _storable(payload))
+            self._log({"test": report.nodeid, "phase": report.when, "seconds": round(report.duration, 3), "text": report.longreprtext[-_MOST_TEXT:]})
         elif report.skipped:
             self._outcomes.setdefault(report.nodeid, "skipped")
         elif report.when == "call":
@@ -62,10 +77,12 @@ class _Recorder:
             return
         outcomes = list(self._outcomes.values())
         counts = {f"items_{name}": outcomes.count(name) for name in ("succeeded", "failed", "skipped")}
-        counts["items_discovered"] = max(session.testscollected, len(outcomes))
-        # 5: no test was collected, which is no failure of any.
-        status = {0: "success", 2: "cancelled", 5: "success"}.get(int(exitstatus), "failure")
+        counts["items_discovered"] = max(session.testscollected + self._not_collected, len(outcomes))
+        # 2: interrupted, by a person or by what could not be collected. 5: no test was collected, which is no failure of any.
+        status = {0: "success", 2: "failure" if self._not_collected else "cancelled", 5: "success"}.get(int(exitstatus), "failure")
         summary = f"{counts['items_failed']} tests failed" if counts["items_failed"] else f"pytest exited with {int(exitstatus)}"
+        if self._not_collected:
+            summary += f", {self._not_collected} of them as they were collected"
         self._client.end_run(self._run_id, status, metrics={"exit_code": int(exitstatus)}, error_summary=summary if status == "failure" else None, **counts)
         self._client.close()
 

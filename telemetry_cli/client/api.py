@@ -9,9 +9,9 @@ from typing import Any, Literal, TypeVar
 
 from telemetry_cli import clock, recorder, rules
 from telemetry_cli.client import fields, tracking
-from telemetry_cli.client.writer import Writer
+from telemetry_cli.client.writer import Waits, Writer
 from telemetry_cli.config import Config
-from telemetry_cli.errors import BY_EXIT_CODE, InvalidInput, TelemetryError
+from telemetry_cli.errors import InvalidInput, TelemetryError
 from telemetry_cli.recorder import Outcome
 from telemetry_cli.redact import remote_without_credentials
 from telemetry_cli.store import runs
@@ -63,18 +63,29 @@ class TelemetryClient:
         if timeout is not None:
             config.lock_timeout = rules.seconds("timeout", f"{timeout:.9f}")
         self._config = config
-        self._writer = Writer(config)
+        self._writer = Writer(config, self._told)
 
     # Recording
 
     def start_run(self, agent_name: str, job_type: str, trigger_type: str = "cli", **fields: object) -> str:
-        """Record that a run began, and return its run_id; empty when it could not be recorded.
+        """Record that a run began, and return its run_id; empty when a rule is broken. It may still wait in memory, see `flush`.
 
         fields: any field of a run (`product="cells"`, `items_discovered=3`, `metrics={…}`, `start_time=` a datetime with a zone,
         `event_id=` the idempotency key: the same one again returns the run that is there). parent_run_id defaults to the run
         that this code is tracked under, else `$TELEMETRY_EVENT_ID`.
         """
-        return self._guarded(lambda: self._prepared(agent_name, job_type, trigger_type, fields)[2]()[1], "")
+        return self._start(agent_name, job_type, trigger_type, fields)
+
+    def _start(self, agent_name: str, job_type: str, trigger_type: str, given: dict[str, object], *, ends_here: bool = False) -> str:
+        def start() -> str:
+            _, run_id, write = self._prepared(agent_name, job_type, trigger_type, given, ends_here=ends_here)
+            try:
+                return write()[1]
+            except Waits as waits:
+                self._tell(waits)
+            return run_id
+
+        return self._guarded(start, "")
 
     def _prepared(
         self, agent_name: str, job_type: str, trigger_type: str | None, given: dict[str, object], *, ends_here: bool = False
@@ -181,7 +192,7 @@ class TelemetryClient:
                 outcome = self._write("commit.associate", {name: value for name, value in data.items() if value is not None}, clock.stamp(moment))
                 said[0] = f"buffered: {outcome.buffered.message}" if outcome.buffered else f"{run_id} is associated with {sha}"
             except Exception as error:
-                said[0] = str(error)
+                said[0] = _words(error)
                 raise
             return True
 
@@ -235,8 +246,14 @@ class TelemetryClient:
         return self._guarded(flush, False)
 
     def close(self) -> bool:
-        """The same; a client holds nothing else, and may be used again."""
-        return self.flush()
+        """The same, and end the background thread; a client may be used again."""
+
+        def close() -> bool:
+            if self._writer:
+                self._writer.close()
+            return True
+
+        return self._guarded(close, False)
 
     # Behind all of them
 
@@ -244,6 +261,11 @@ class TelemetryClient:
         if self._config is None:
             raise InvalidInput("the client could not be set up; see the earlier message")
         return self._config
+
+    @property
+    def _patience(self) -> float:
+        """Seconds that a call may take."""
+        return self._config.lock_timeout if self._config else 0.0
 
     def _reference(self, run_id: str) -> str:
         """The run's event_id where this process started it: a run_id may name several."""
@@ -260,8 +282,7 @@ class TelemetryClient:
             return Outcome(0, {})
         assert self._writer
         outcome = self._writer.write(recorder.operation(kind, data, at))
-        if outcome.exit_code:
-            raise BY_EXIT_CODE.get(outcome.exit_code, TelemetryError)(str(outcome.result["error"]), str(outcome.result.get("hint", "")))
+        outcome.check()
         if outcome.buffered:
             self._complain("buffered", f"{outcome.buffered.message}; the record is durable and will be applied later", logging.INFO)
         self._recorded += 1
@@ -271,11 +292,19 @@ class TelemetryClient:
         """What `act` returns; `otherwise` when it fails, which is logged and counted and goes no further."""
         try:
             return act()
-        except TelemetryError as error:
-            self._complain(error.slug, f"{error.message} {error.hint}".strip())
         except Exception as error:  # the host's work is worth more than our record of it
-            self._complain(type(error).__name__, str(error))
+            self._tell(error)
         return otherwise
+
+    def _told(self, outcome: Outcome) -> None:
+        """What came of a record that the background thread has written, or a later call."""
+        self._guarded(outcome.check, None)
+
+    def _tell(self, error: Exception) -> None:
+        """Log and count what went wrong."""
+        if isinstance(error, Waits):
+            error = error.trouble
+        self._complain(error.slug if isinstance(error, TelemetryError) else type(error).__name__, _words(error))
 
     def _complain(self, kind: str, message: str, level: int = logging.WARNING) -> None:
         self._failures[kind] += 1
@@ -284,6 +313,16 @@ class TelemetryClient:
                 _log.log(level, "telemetry: %s (%s; further ones of this kind are counted, not logged)", message, kind)
             except Exception:  # noqa: S110 - a handler of the host's that fails must not fail the host here
                 pass
+
+
+def _words(error: Exception) -> str:
+    """What an error says; those of the host's values may not even say it."""
+    if isinstance(error, TelemetryError):
+        return f"{error.message} {error.hint}".strip()
+    try:
+        return str(error)
+    except Exception:
+        return "its message cannot be read"
 
 
 _default: list[TelemetryClient] = []

@@ -1,22 +1,25 @@
 """A run around a block or a function: `with client.track_run(…) as run:`, `async with`, `@client.track_run(…)`."""
 
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Mapping
-from contextvars import ContextVar, Token
-from functools import wraps
+from contextvars import ContextVar, copy_context
+from functools import partial, wraps
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from telemetry_cli import rules
+from telemetry_cli import clock, rules
+from telemetry_cli.client import fields as fields_
+from telemetry_cli.errors import InvalidInput
 
 if TYPE_CHECKING:
     from telemetry_cli.client.api import TelemetryClient
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-#: The event_id of the run that the code of this thread or task is tracked under.
-_current: ContextVar[str | None] = ContextVar("telemetry_run", default=None)
+#: What the code of this thread or task is tracked under, the innermost last.
+_entered: ContextVar[tuple[tuple["Tracked", "RunContext"], ...]] = ContextVar("telemetry_runs", default=())
 
 #: What `set_metrics` takes for fields of the run; every other name is a metric.
 _FIELDS = frozenset((*rules.COUNT_FIELDS, "output_summary", "error_summary", "error_details", "status"))
@@ -25,7 +28,7 @@ _LONGEST_SUMMARY = 500
 
 def current_run() -> str | None:
     """The event_id of the run that this code is tracked under, or None."""
-    return _current.get()
+    return next((run.event_id for _, run in reversed(_entered.get()) if run.event_id), None)
 
 
 class RunContext:
@@ -35,6 +38,7 @@ class RunContext:
         self._client = client
         self._fields: dict[str, object] = {}
         self._metrics: dict[str, object] = {}
+        self._begun: _InThread | None = None
         self.event_id = ""
         self.run_id = ""
 
@@ -70,15 +74,28 @@ class RunContext:
     def _finish(self, error: BaseException | None) -> None:
         if not self.run_id:
             return
-        fields = dict(self._fields)
-        if error is not None:
-            fields = {"error_summary": _summary(error), "error_details": _details(error)} | fields | {"status": _status(error)}
-        if self._metrics:
-            fields["metrics"] = self._metrics
+        said = {"error_summary": _summary(error), "error_details": _details(error)} if error is not None else {}
+        fields: dict[str, object] = {**said, **self._keeping_rules(dict(self._fields))}
         status = fields.pop("status", "success")
-        if not self._client.end_run(self.run_id, str(status), **fields):
-            # What was set by hand may break a rule; that the run ended must be recorded even so.
-            self._client.end_run(self.run_id, _status(error) if error is not None else "success")
+        if error is not None:
+            status = _status(error)
+        metrics: dict[str, object] = {}
+        for name, value in self._metrics.items():
+            metrics |= self._keeping_rules({"metrics": {name: value}}).get("metrics", {})  # type: ignore[call-overload]
+        if not self._client.end_run(self.run_id, str(status), **fields, **self._keeping_rules({"metrics": metrics} if metrics else {})):
+            # Together they may still be too much; that the run ended, and why, must be recorded even so.
+            self._client.end_run(self.run_id, _status(error) if error is not None else "success", **said)
+
+    def _keeping_rules(self, given: dict[str, object]) -> dict[str, object]:
+        """What keeps its rule; the rest is logged and left out."""
+
+        def kept(name: str, value: object) -> bool:
+            changed = fields_.changed(clock.now(), {name: value})
+            if changed.get("status") == "running":
+                raise InvalidInput("status: a run that ends is not running; give success, failure, partial, timeout or cancelled")
+            return True
+
+        return {name: value for name, value in given.items() if self._client._guarded(partial(kept, name, value), False)}
 
 
 class Tracked:
@@ -87,7 +104,8 @@ class Tracked:
     def __init__(self, client: "TelemetryClient", agent_name: str, job_type: str, trigger_type: str, fields: dict[str, object]) -> None:
         self._client = client
         self._begins_with = (agent_name, job_type, trigger_type, fields)
-        self._entered: list[tuple[RunContext, Token[str | None]]] = []
+        #: What was entered and not left yet, wherever.
+        self._open: list[RunContext] = []
 
     def __enter__(self) -> RunContext:
         run = RunContext(self._client)
@@ -99,36 +117,39 @@ class Tracked:
         self._leave()._finish(error)
 
     async def __aenter__(self) -> RunContext:
-        import asyncio
+        from asyncio import CancelledError
 
         run = RunContext(self._client)
-        # Shielded: a run that was begun must be ended, though whoever began it is cancelled meanwhile.
-        begun = asyncio.ensure_future(asyncio.to_thread(run._begin, *self._begins_with))
+        begun = _InThread(self._client, lambda: run._begin(*self._begins_with))
         try:
-            await asyncio.shield(begun)
-        except asyncio.CancelledError as error:
+            await begun.done()
+        except CancelledError as error:
+            # A run that was begun must be ended, though whoever began it is cancelled meanwhile.
             cancelled = error
-            begun.add_done_callback(lambda _: run._finish(cancelled))
+            _InThread(self._client, lambda: run._finish(cancelled), behind=begun)
             raise
         self._enter(run)
+        run._begun = begun
         return run
 
     async def __aexit__(self, _kind: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None) -> None:
-        import asyncio
-
-        await asyncio.shield(asyncio.to_thread(self._leave()._finish, error))
+        run = self._leave()
+        await _InThread(self._client, lambda: run._finish(error), behind=run._begun).done()
 
     def _enter(self, run: RunContext) -> None:
-        self._entered.append((run, _current.set(run.event_id or _current.get())))
+        self._open.append(run)
+        _entered.set((*_entered.get(), (self, run)))
 
     def _leave(self) -> RunContext:
-        run, token = self._entered.pop()
-        try:
-            _current.reset(token)
-        except ValueError:
-            # Left in another context than it was entered in, which a generator's end may do.
-            _current.set(token.old_value if token.old_value is not Token.MISSING else None)
-        return run
+        stack = _entered.get()
+        for place in range(len(stack) - 1, -1, -1):
+            tracked, run = stack[place]
+            if tracked is self and run in self._open:
+                _entered.set(stack[:place] + stack[place + 1 :])
+                self._open.remove(run)
+                return run
+        # Left in another context than it was entered in, which a generator's end may do.
+        return self._open.pop()
 
     def __call__(self, function: F) -> F:
         """Track every call of a function or coroutine function; a generator function is tracked from its first step to its last."""
@@ -169,6 +190,50 @@ class Tracked:
                 return function(*args, **kwargs)
 
         return called  # type: ignore[return-value]
+
+
+class _InThread:
+    """Something that is recorded in a thread of its own, so that neither the event loop nor its executor has to do with it."""
+
+    def __init__(self, client: "TelemetryClient", work: Callable[[], None], *, behind: "_InThread | None" = None) -> None:
+        from asyncio import get_running_loop
+
+        loop = get_running_loop()
+        self._client = client
+        self._done = loop.create_future()
+
+        def act() -> None:
+            if behind is not None and behind._thread.is_alive():
+                behind._thread.join()
+            client._guarded(work, None)
+            try:
+                loop.call_soon_threadsafe(self._tell)
+            except RuntimeError:
+                # The loop has ended meanwhile, and nobody waits any more.
+                return
+
+        # Not a daemon: the end of the interpreter waits for it, and it for locks no longer than its deadline.
+        self._thread = threading.Thread(target=copy_context().run, args=(act,), name="telemetry")
+        if not client._guarded(self._started, False):
+            self._tell()
+
+    def _started(self) -> bool:
+        self._thread.start()
+        return True
+
+    def _tell(self) -> None:
+        if not self._done.done():
+            self._done.set_result(None)
+
+    async def done(self) -> None:
+        """Wait until it is recorded, but not past the client's deadline; the thread goes on by itself then."""
+        from asyncio import wait
+
+        if not (await wait({self._done}, timeout=self._client._patience))[0]:
+            self._client._guarded(self._late, None)
+
+    def _late(self) -> None:
+        raise TimeoutError("recording took longer than the deadline, and goes on without being waited for")
 
 
 def _status(error: BaseException) -> str:

@@ -10,6 +10,9 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import Any
 from weakref import WeakSet
 
 from telemetry_cli import recorder
@@ -28,31 +31,48 @@ _AFTER_FAILURE = 1.0
 _writers: "WeakSet[Writer]" = WeakSet()
 
 
-class _Entry:
-    """An operation that waits, and what came of it."""
+class Waits(Exception):
+    """The record is kept in memory and will be written later; `trouble` is what was in the way."""
 
-    def __init__(self, operation: Operation) -> None:
+    def __init__(self, trouble: Exception) -> None:
+        super().__init__(trouble)
+        self.trouble = trouble
+
+
+class _Entry:
+    """An operation that waits, and what came of it; `awaited` while a caller waits for that."""
+
+    def __init__(self, operation: Operation, *, awaited: bool) -> None:
         self.operation = operation
+        self.awaited = awaited
         self.outcome: Outcome | None = None
 
 
 class Writer:
-    """Writes operations of one process; safe for threads, and begins anew in a forked child. `dropped` counts what memory could not hold."""
+    """Writes operations of one process; safe for threads and signal handlers, and begins anew in a forked child.
 
-    def __init__(self, config: Config) -> None:
+    `dropped` counts what memory could not hold. `told` gets each outcome that no caller waits for.
+    """
+
+    def __init__(self, config: Config, told: Callable[[Outcome], None]) -> None:
         self._config = config
+        self._told = told
         self.dropped = 0
         self._begin()
         _writers.add(self)
 
     def _begin(self) -> None:
         self._turn = threading.Lock()
+        #: The thread whose turn it is: a signal handler that interrupts it must not wait for it.
+        self._owner = 0
         # Reentrant: a signal handler of the host's may record something while its main thread is in here.
         self._memory = threading.RLock()
         self._waiting: deque[_Entry] = deque()
-        self._wake = threading.Event()
+        # What wakes the background thread while there is one: True to write, False to end. Reentrant too, as an Event is not.
+        self._wake: SimpleQueue[bool] | None = None
         self._thread: threading.Thread | None = None
         self._ends_with_process = False
+        self._farewell: Any = None
 
     @property
     def waiting(self) -> int:
@@ -62,33 +82,57 @@ class Writer:
     def write(self, operation: Operation) -> Outcome:
         """Make an operation durable, behind what waits in memory, and apply it.
 
-        When that fails it waits in memory too, and what was in the way is raised: `TimeoutError` when other threads of this
-        process were, or what `recorder.record_all` raises.
+        Raises `Waits` when it waits in memory too: its trouble is a `TimeoutError` when other threads of this process were in the
+        way, or what `recorder.record_all` raises. Raises `TimeoutError` when it was given up for newer ones.
         """
         deadline = time.monotonic() + self._config.lock_timeout
-        entry = self._keep(operation)
-        self._empty(deadline, entry)
+        entry = self._keep(operation, awaited=True)
+        try:
+            self._empty(deadline, entry)
+        except BaseException as error:
+            entry.awaited = False
+            self._end_with_process()
+            if self._owner == threading.get_ident():
+                self._hand_over()
+            with self._memory:
+                kept = entry in self._waiting
+            if isinstance(error, Exception) and kept:
+                raise Waits(error) from error
+            raise
         if entry.outcome is None:
             raise TimeoutError("more records waited than memory may hold, and this one was given up for newer ones")
         return entry.outcome
 
     def write_later(self, operation: Operation) -> None:
-        """Leave an operation to the background thread."""
-        self._keep(operation)
+        """Leave an operation to the background thread. Waits for nothing."""
+        self._keep(operation, awaited=False)
         self._end_with_process()
-        self._wake.set()
-        if self._thread is None:
-            with self._turn:
-                if self._thread is None:
-                    self._thread = threading.Thread(target=self._work, name="telemetry", daemon=True)
-                    self._thread.start()
+        self._hand_over()
 
     def flush(self) -> None:
-        """Make durable what waited in memory when this was called. Raises as `write` does."""
-        self._empty(time.monotonic() + self._config.lock_timeout, None)
+        """Make durable what waited in memory when this was called. Raises as `recorder.record_all` does, and `TimeoutError`."""
+        try:
+            self._empty(time.monotonic() + self._config.lock_timeout, None)
+        except BaseException:
+            self._end_with_process()
+            raise
 
-    def _keep(self, operation: Operation) -> "_Entry":
-        entry = _Entry(operation)
+    def close(self) -> None:
+        """Flush, and let go of the background thread and, once nothing waits, of the end of the process. Raises as `flush` does."""
+        try:
+            self.flush()
+        finally:
+            with self._memory:
+                wake, thread, self._wake, self._thread = self._wake, self._thread, None, None
+            if wake and thread:
+                wake.put(False)
+                if thread is not threading.current_thread():
+                    thread.join(self._config.lock_timeout)
+            if not self._waiting:
+                self._leave_process()
+
+    def _keep(self, operation: Operation, *, awaited: bool) -> "_Entry":
+        entry = _Entry(operation, awaited=awaited)
         with self._memory:
             self._waiting.append(entry)
             if len(self._waiting) > MOST_WAITING:
@@ -98,9 +142,12 @@ class Writer:
 
     def _empty(self, deadline: float, mine: "_Entry | None") -> None:
         """Write what waits, `mine` included; nothing if another thread has written that already, with its own."""
+        if self._owner == threading.get_ident():
+            raise TimeoutError("what was interrupted for this is writing itself")
         if not self._turn.acquire(timeout=max(0.0, deadline - time.monotonic())):
             raise TimeoutError("other threads were writing until the deadline")
         try:
+            self._owner = threading.get_ident()
             left = len(self._waiting)
             while left > 0 and not (mine and mine.outcome):
                 with self._memory:
@@ -116,22 +163,40 @@ class Writer:
                     raise
                 for entry, outcome in zip(batch, outcomes, strict=True):
                     entry.outcome = outcome
+                    if not entry.awaited:
+                        self._told(outcome)
         finally:
+            self._owner = 0
             self._turn.release()
 
     # The background thread, and the end of the process
 
-    def _work(self) -> None:
-        while True:
-            self._wake.wait()
+    def _hand_over(self) -> None:
+        """Wake the background thread, and start it where there is none."""
+        with self._memory:
+            if self._wake is None:
+                self._wake = SimpleQueue()
+                self._thread = threading.Thread(target=self._work, args=(self._wake,), name="telemetry", daemon=True)
+                try:
+                    self._thread.start()
+                except RuntimeError:
+                    # There can be no more threads; the next call writes what waits, or the end of the process.
+                    self._wake = self._thread = None
+                    return
+            self._wake.put(True)
+
+    def _work(self, wake: "SimpleQueue[bool]") -> None:
+        while wake.get():
             time.sleep(_GATHER)
-            self._wake.clear()
+            goes_on = _drained(wake)
             try:
                 self._empty(time.monotonic() + self._config.lock_timeout, None)
             except Exception:
                 # They wait on, and the call that waits for them, or the end of the process, says so; the thread must go on.
-                time.sleep(_AFTER_FAILURE)
-                self._wake.set()
+                time.sleep(_AFTER_FAILURE if goes_on else 0)
+                wake.put(True)
+            if not goes_on:
+                return
 
     def _end_with_process(self) -> None:
         """See that what waits is written when this process ends, if it ends by itself."""
@@ -140,8 +205,30 @@ class Writer:
         self._ends_with_process = True
         if "multiprocessing.util" in sys.modules:
             # Its children leave without the interpreter's farewell, and with one of their own.
-            sys.modules["multiprocessing.util"].Finalize(None, _last_flush, (self, os.getpid()), exitpriority=10)
-        atexit.register(_last_flush, self, os.getpid())
+            self._farewell = sys.modules["multiprocessing.util"].Finalize(None, _last_flush, (self, os.getpid()), exitpriority=10)
+        atexit.register(self._at_exit)
+
+    def _leave_process(self) -> None:
+        """Nothing waits: the end of the process need not remember this writer."""
+        atexit.unregister(self._at_exit)
+        if self._farewell is not None:
+            self._farewell.cancel()
+            self._farewell = None
+        self._ends_with_process = False
+
+    def _at_exit(self) -> None:
+        # In a forked child too: what waits there is its own.
+        _last_flush(self, os.getpid())
+
+
+def _drained(wake: "SimpleQueue[bool]") -> bool:
+    """Take every call that has gathered; False when one of them was to end."""
+    goes_on = True
+    try:
+        while True:
+            goes_on = wake.get_nowait() and goes_on
+    except Empty:
+        return goes_on
 
 
 def _last_flush(writer: Writer, pid: int) -> None:

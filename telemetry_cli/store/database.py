@@ -168,7 +168,8 @@ def _other_version(db: Connection, path: str, version: int) -> DatabaseTrouble:
 def open_reader(path: str, private: bool, timeout: float) -> sqlite3.Connection | None:
     """Open the database for questions only, or return None when there is none. Creates nothing.
 
-    Raises `OlderDatabase` when it must be brought up to date first, else `DatabaseTrouble` or `Refused`.
+    One without tables is none: its first writer was killed. Raises `OlderDatabase` when it must be brought up to date first, else
+    `DatabaseTrouble` or `Refused`.
     """
     if private and not check_folder(os.path.dirname(path)):
         return None
@@ -187,9 +188,9 @@ def open_reader(path: str, private: bool, timeout: float) -> sqlite3.Connection 
             db.execute("PRAGMA query_only = ON")
             db.execute("PRAGMA trusted_schema = OFF")
             version = db.execute("PRAGMA user_version").fetchone()[0]
-            if version == 0:
-                # Tells what is no database at all from one without tables.
-                db.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone()
+            if version == 0 and not db.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone():
+                db.close()
+                return None
             if version != CURRENT_VERSION:
                 raise _other_version(db, path, version)
         except BaseException:

@@ -49,15 +49,51 @@ def count(db: Connection, table: str) -> int:
 def rows(db: Connection, table: str) -> Iterator[tuple[int, dict[str, object]]]:
     """Every row with its number, one page at a time: no cursor stays open, so whoever writes there is not delayed.
 
-    Raises `InvalidInput` when the file is damaged.
+    The number is the rowid, or, in a table without, the place in the order of its primary key. Raises `InvalidInput` when the
+    file is damaged.
     """
     names = columns(db, table)
-    listed = ", ".join(f'"{name}"' for name in names)
-    last: int | None = None
     try:
-        db.execute(f'SELECT rowid FROM "{table}" LIMIT 1')
-        while page := db.execute(f'SELECT rowid, {listed} FROM "{table}" WHERE ? IS NULL OR rowid > ? ORDER BY rowid LIMIT {_PAGE}', (last, last)).fetchall():
-            yield from ((row[0], dict(zip(names, row[1:], strict=True))) for row in page)
-            last = page[-1][0]
+        keys = _keys(db, table)
+        ordered = ", ".join(keys)
+        question = f'SELECT {", ".join((*keys, *map(_quoted, names)))} FROM "{table}"'
+        page = db.execute(f"{question} ORDER BY {ordered} LIMIT {_PAGE}").fetchall()
+        number = 0
+        while page:
+            for row in page:
+                number = row[0] if keys == ["rowid"] else number + 1
+                yield number, dict(zip(names, row[len(keys) :], strict=True))
+            last = tuple(map(_bound, page[-1][: len(keys)]))
+            places = ", ".join("CAST(? AS TEXT)" if isinstance(value, _Text) else "?" for value in last)
+            page = db.execute(f"{question} WHERE ({ordered}) > ({places}) ORDER BY {ordered} LIMIT {_PAGE}", last).fetchall()
     except sqlite3.Error as error:
         raise InvalidInput(f"the table {table} cannot be read: {error}") from None
+
+
+def having(db: Connection, table: str, column: str, values: list[object]) -> set[object]:
+    """Which of the values a column of a table holds."""
+    values = [value for value in values if not isinstance(_bound(value), _Text)]
+    found = db.execute(f'SELECT DISTINCT {_quoted(column)} FROM "{table}" WHERE {_quoted(column)} IN ({", ".join("?" * len(values))})', values)
+    return {row[0] for row in found}
+
+
+class _Text(bytes):
+    """Text that is no UTF-8, on its way back into a question."""
+
+
+def _bound(value: object) -> object:
+    if isinstance(value, str) and any("\udc80" <= char <= "\udcff" for char in value):
+        return _Text(value.encode("utf-8", "surrogateescape"))
+    return value
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _keys(db: Connection, table: str) -> list[str]:
+    """What the rows of a table are told apart by: the rowid, or the columns of the primary key where it has none."""
+    if any(row[1] == table and row[4] for row in db.execute(f'PRAGMA table_list("{table}")')):
+        described = sorted((row[5], row[1]) for row in db.execute(f'PRAGMA table_info("{table}")') if row[5])
+        return [_quoted(name) for _, name in described]
+    return ["rowid"]

@@ -2,6 +2,8 @@
 
 import gzip
 import os
+import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO
@@ -16,6 +18,9 @@ Record = dict[str, object]
 
 #: Runs whose events and commits are fetched together.
 _PAGE = 200
+#: By which names a process finds what it has open itself.
+_OPEN = re.compile(r"(?:/dev|/proc/self)/fd/([0-9]+)")
+_STANDARD = {"/dev/stdout": 1, "/dev/stderr": 2}
 
 
 def nested(db: Connection, rows: Iterator[Record]) -> Iterator[Record]:
@@ -43,35 +48,73 @@ def _with_children(db: Connection, page: list[Record]) -> Iterator[Record]:
 def replaced(path: str) -> Iterator[IO[bytes]]:
     """A private file (0600) to fill, put in the place of whatever `path` was when all went well; `.gz` packs it.
 
-    The place is left as it was when anything fails. Raises `InvalidInput` when there is no such place, and `Refused` when it may
-    not be written.
+    The place is left as it was when anything fails. What is there and no regular file (a device, a FIFO, `/dev/stdout`, `/dev/fd/63`)
+    is written into instead. Raises `InvalidInput` when there is no such place, and `Refused` when it may not be written.
     """
     if os.path.isdir(path) or not os.path.isdir(os.path.dirname(os.path.abspath(path))):
         raise InvalidInput(f"--to: {path} names no file in a folder that is there")
+    stream = _stream(path)
+    if stream is not None:
+        with _failing(path), open(stream, "wb") as file, _packed(path, file) as filled:
+            yield filled
+        return
     # A link is followed to the file that it means: replacing it would leave that one as it was.
     place = os.path.realpath(path)
     partial = f"{place}.{os.urandom(6).hex()}.tmp"
+    descriptor = _opened(path, partial, os.O_CREAT | os.O_EXCL)
     try:
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with _failing(path):
+            with open(descriptor, "wb") as file:
+                os.fchmod(descriptor, 0o600)
+                with _packed(path, file) as filled:
+                    yield filled
+                file.flush()
+                os.fsync(descriptor)
+            os.replace(partial, place)
+    except BaseException:
+        os.unlink(partial)
+        raise
+    sync_folder(os.path.dirname(place))
+
+
+def _stream(path: str) -> int | None:
+    """A descriptor of what is there and must not be replaced; None where a file can be put in its place."""
+    try:
+        found = _OPEN.fullmatch(path)
+        if found or path in _STANDARD:
+            # Not opened once more: that would begin at the beginning of a file, over what was written there before.
+            return os.dup(int(found[1]) if found else _STANDARD[path])
+        if stat.S_ISREG(os.stat(path).st_mode):
+            return None
+    except FileNotFoundError:
+        return None
+    except (OSError, OverflowError) as error:
+        raise InvalidInput(f"--to: {path} cannot be written: {getattr(error, 'strerror', None) or error}") from None
+    return _opened(path, path, 0)
+
+
+def _opened(path: str, place: str, flags: int) -> int:
+    try:
+        return os.open(place, os.O_WRONLY | os.O_CLOEXEC | flags, 0o600)
     except PermissionError as error:
         raise Refused(f"--to: {path} cannot be written: {error.strerror}", "See to the permissions of its folder.") from None
     except OSError as error:
         raise InvalidInput(f"--to: {path} cannot be written: {error.strerror}") from None
+
+
+@contextmanager
+def _failing(path: str) -> Iterator[None]:
     try:
-        with open(descriptor, "wb") as file:
-            os.fchmod(descriptor, 0o600)
-            if path.endswith(".gz"):
-                with gzip.GzipFile(fileobj=file, mode="wb", compresslevel=6, filename="", mtime=0) as packed:
-                    # A GzipFile is written like a file, and typed as something else.
-                    yield packed  # type: ignore[misc]
-            else:
-                yield file
-            file.flush()
-            os.fsync(descriptor)
-        os.replace(partial, place)
-    except BaseException as error:
-        os.unlink(partial)
-        if isinstance(error, OSError):
-            raise InvalidInput(f"--to: {path} could not be written: {error.strerror}") from None
-        raise
-    sync_folder(os.path.dirname(place))
+        yield
+    except OSError as error:
+        raise InvalidInput(f"--to: {path} could not be written: {error.strerror}") from None
+
+
+@contextmanager
+def _packed(path: str, file: IO[bytes]) -> Iterator[IO[bytes]]:
+    if not path.endswith(".gz"):
+        yield file
+        return
+    with gzip.GzipFile(fileobj=file, mode="wb", compresslevel=6, filename="", mtime=0) as packed:
+        # A GzipFile is written like a file, and typed as something else.
+        yield packed  # type: ignore[misc]

@@ -53,7 +53,7 @@ FORMATS = {
     "ndjson": Format(sources.ndjson, _from_json),
     "json": Format(sources.json_array, _from_json),
     "csv": Format(sources.csv_rows, _from_csv),
-    "sqlite": Format(legacy.database_rows, legacy.line, is_database=True),
+    "sqlite": Format(legacy.database_rows, legacy.database_line, is_database=True),
     "legacy-ndjson": Format(sources.ndjson, legacy.ndjson_line, continues=True),
 }
 

@@ -7,16 +7,18 @@ leaves whole operations behind: run again, it finds those runs there.
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import chain
-from typing import Any
+from typing import IO, Any
 
 from telemetry_cli import blobs, clock
 from telemetry_cli.config import Config
-from telemetry_cli.errors import DatabaseTrouble, InvalidInput, TelemetryError
+from telemetry_cli.errors import InvalidInput, NotDurable, TelemetryError
 from telemetry_cli.recorder import record
 from telemetry_cli.redact_lines import redacted
 from telemetry_cli.store.migrate import CURRENT_VERSION
+from telemetry_cli.store.repeats import Repeats
 from telemetry_cli.transfer import legacy
 from telemetry_cli.transfer.formats import FORMATS, Format, named
 from telemetry_cli.transfer.models import BadRecord
@@ -51,8 +53,8 @@ class Batch:
         self.warnings: list[tuple[int, str, str]] = []
 
 
-def checked(format_name: str, atomic: bool, raw: Raw) -> Batch:
-    """Check some records."""
+def checked(format_name: str, atomic: bool, repeats: Repeats, raw: Raw) -> Batch:
+    """Check some records. `repeats` knows the earlier ones of a database, in which the same event may stand several times."""
     make, batch = FORMATS[format_name].make, Batch()
     batch.first, batch.read = raw[0][0], len(raw)
     number = 0
@@ -66,7 +68,7 @@ def checked(format_name: str, atomic: bool, raw: Raw) -> Batch:
         except BadRecord as error:
             batch.errors.append((number, named(record_), error.field, error.message))
         else:
-            batch.lines.append(line)
+            batch.lines.append(repeats.numbered(record_[0], line) if FORMATS[format_name].is_database else line)
             batch.runs += is_run
     return batch
 
@@ -144,14 +146,16 @@ class Import:
     def _whole(self) -> Iterator[Progress]:
         """One operation, once every record is found good; until then nothing is written but an unnamed file."""
         runs = 0
-        with tempfile.TemporaryFile() as spool:
+        with _spool() as spool:
             for batch in self._batches():
                 if not self.report.counts["failed"]:
-                    spool.writelines(batch.lines)
+                    with _spooling():
+                        spool.writelines(batch.lines)
                     runs += batch.runs
                 yield self._progress()
             if self._seen and not self.report.counts["failed"]:
-                spool.seek(0)
+                with _spooling():
+                    spool.seek(0)
                 self._record(spool, runs, 1)
         yield self._progress()
 
@@ -160,10 +164,7 @@ class Import:
         try:
             digest = blobs.put(self._config, chain((FIRST_LINE,), redacted(self._config.redact_rules, chunks)))
         except OSError as error:
-            raise DatabaseTrouble(
-                f"{self._config.blobs_dir} could not be written: {error.strerror}",
-                "See to the space and permissions, and import again: what is there already is not imported twice.",
-            ) from None
+            raise _not_durable(self._config.blobs_dir, error) from None
         data: dict[str, object] = {"blob": digest, "schema_version": CURRENT_VERSION}
         if self._format.continues:
             data["continues"] = True
@@ -180,7 +181,7 @@ class Import:
 
     def _batches(self) -> Iterator[Batch]:
         """Every record, some thousands at a time, checked; what was wrong with them is in the report by then."""
-        for batch in ahead(partial(checked, self._name, self._atomic), self._raw()):
+        for batch in ahead(partial(checked, self._name, self._atomic, Repeats()), self._raw()):
             self._seen += batch.read
             for error in batch.errors:
                 self.report.fail(*error)
@@ -221,6 +222,38 @@ class Import:
             return self._seen, None
         done = self._source.position if self._source else self._seen
         return self._seen, min(done / self._size, 1.0)
+
+
+def _not_durable(place: str, error: OSError) -> NotDurable:
+    hint = "See to the space, limits and permissions, and import again: what is there already is not imported twice."
+    return NotDurable(f"{place} could not be written: {error.strerror}", "", hint)
+
+
+@contextmanager
+def _spooling() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _not_durable(_spool_folder(), error) from None
+
+
+def _spool_folder() -> str:
+    try:
+        return f"a temporary file in {tempfile.gettempdir()}"
+    except OSError:
+        return "a temporary file"
+
+
+@contextmanager
+def _spool() -> Iterator[IO[bytes]]:
+    """An unnamed file; what it could not be given is told before it is closed, so its closing says nothing."""
+    with _spooling():
+        file = tempfile.TemporaryFile()
+    try:
+        yield file
+    finally:
+        with suppress(OSError):
+            file.close()
 
 
 def _size(raw: Any) -> int:

@@ -5,11 +5,13 @@ A value that breaks a rule does not cost the run: a valid one stands in its plac
 """
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 
 from telemetry_cli import legacy_rules, rules
 from telemetry_cli.errors import InvalidInput
 from telemetry_cli.redact import remote_without_credentials
 from telemetry_cli.store import foreign
+from telemetry_cli.store.database import Connection
 from telemetry_cli.transfer.models import COMMIT_KEYS, EVENT_KEYS, KNOWN, BadRecord, Document, from_values
 from telemetry_cli.transfer.records import Warn, alone_line, commit_values, event_values, run_line, with_extra
 from telemetry_cli.transfer.sources import BrokenOff
@@ -29,11 +31,16 @@ _RENAMED = {
     "commit": {"commit_date": "timestamp", "commit_author": "author"},
 }
 
+#: Where it stands (a table, or what it is) and its values.
 Row = tuple[str, Document]
+#: Runs of a database that are looked up in its ledger together.
+_TOGETHER = 500
 
 
 def database_rows(path: str) -> Iterator[tuple[int, Row]]:
-    """The runs of a database, then their events and commits: (row number, (what it is, the row)).
+    """The runs of a database, then their events and commits: (row number, (its table, the row)).
+
+    A run that has rows in the ledger says so by empty `commits`: what it says of its own commit is no association more.
 
     Raises `InvalidInput` when it holds no runs that we know how to read, and `BrokenOff` when it is damaged.
     """
@@ -43,12 +50,27 @@ def database_rows(path: str) -> Iterator[tuple[int, Row]]:
         if not {"agent_runs", "runs"}.intersection(tables):
             raise InvalidInput(f"{path} holds neither a table agent_runs nor a table runs")
         for table in tables:
+            found = foreign.rows(db, table)
             try:
-                yield from ((number, (TABLES[table], row)) for number, row in foreign.rows(db, table))
+                for number, row in _beside_ledger(db, found) if TABLES[table] == "run" else found:
+                    yield number, (table, row)
             except InvalidInput as error:
                 raise BrokenOff(0, error.message) from None
     finally:
         db.close()
+
+
+def _beside_ledger(db: Connection, found: Iterator[tuple[int, Document]]) -> Iterator[tuple[int, Document]]:
+    """The runs, those with rows in run_commits marked."""
+    ledger = foreign.columns(db, "run_commits")
+    name = "event_id" if "event_id" in ledger else "run_id"
+    if name not in ledger:
+        yield from found
+        return
+    while page := list(islice(found, _TOGETHER)):
+        there = foreign.having(db, "run_commits", name, [row[name] for _, row in page if isinstance(row.get(name), str)])
+        for number, row in page:
+            yield number, row | {"commits": []} if row.get(name) in there else row
 
 
 def database_size(path: str) -> int:
@@ -71,15 +93,24 @@ def ndjson_line(raw: bytes, warn: Warn | None) -> tuple[bytes, bool]:
     kind = found.pop("record_type", "event" if "event_type" in found else "run")
     if kind not in ("run", "event"):
         raise BadRecord("record_type", f"{rules.shorten(repr(kind))} is not accepted; it is run or event")
-    return line((str(kind), found), warn)
+    return line((str(kind), found), warn, partial=True)
 
 
-def line(raw: Row, warn: Warn | None) -> tuple[bytes, bool]:
-    """The blob's line of a row, and whether it is a run's. Raises `BadRecord`."""
+def database_line(raw: Row, warn: Warn | None) -> tuple[bytes, bool]:
+    """The blob's line of a table's row. Raises `BadRecord`, which names the table."""
+    table, row = raw
+    try:
+        return line((TABLES[table], row), warn)
+    except BadRecord as error:
+        raise BadRecord(error.field, f"{error.message} (in the table {table})") from None
+
+
+def line(raw: Row, warn: Warn | None, *, partial: bool = False) -> tuple[bytes, bool]:
+    """The blob's line of a row, and whether it is a run's; a `partial` one may be continued by others, or continue them. Raises `BadRecord`."""
     kind, row = raw
     row = _renamed(kind, row)
     if kind == "run":
-        return _run(row, warn), True
+        return _run(row, warn, partial=partial), True
     event_id, run_id = row.get("event_id"), row.get("run_id")
     if run_id is None and event_id is None:
         raise BadRecord("run_id", "is missing, and without it nobody knows of which run this is")
@@ -105,8 +136,9 @@ def _renamed(kind: str, row: Document) -> Document:
     return {names.get(name, name) if names.get(name, name) == name or names[name] not in row else name: value for name, value in row.items()}
 
 
-def _run(row: Document, warn: Warn | None) -> bytes:
+def _run(row: Document, warn: Warn | None, *, partial: bool) -> bytes:
     values, misfits = legacy_rules.run(row)
+    says = [name for name in values if row.get(name) not in (None, "") and name not in misfits]
     unknown = {name: value for name, value in row.items() if name not in KNOWN and value is not None}
     for name in misfits:
         _tell(warn, "against the rules and kept under context_json.extra", name)
@@ -116,9 +148,12 @@ def _run(row: Document, warn: Warn | None) -> bytes:
         context = values["context_json"]
         assert isinstance(context, dict)
         values["context_json"] = with_extra(context, {name: legacy_rules.jsonable(value) for name, value in (misfits | unknown).items()})
+        says = [*says, "context_json"]
     # Of our own databases; the platform has none of them.
     values |= {name: row[name] for name in ("pid", "process_started") if row.get(name) is not None}
-    return run_line(from_values(values), warn)
+    if row.get("commits") == []:
+        values["commits"] = []
+    return run_line(from_values(values), warn, says=sorted({*says, "status"}) if partial else None)
 
 
 def _tell(warn: Warn | None, what: str, name: str) -> None:

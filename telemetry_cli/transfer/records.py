@@ -2,7 +2,8 @@
 
     {"columns": ["event_id", "run_id", …]}              the first line: what a run's values are
     ["nightly-7", "20260301T…", …, [[…], …], [[…], …]]  a run: its values (null: none), its events, its commits
-    {"event": […], "of": [event_id or null, run_id]}    an event that stands alone
+                                                        and where another line may continue it, the columns that it says itself
+    {"event": […], "of": [event_id or null, run_id]}    an event that stands alone; `nth` of those that are the same, from 0, which is left out
     {"commit": […], "of": [event_id or null, run_id]}   an association that stands alone
 
 An event is [event_type, timestamp, payload_json, trace_id, span_id, parent_span_id], an association [commit_hash, role,
@@ -36,8 +37,10 @@ _line = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 FIRST_LINE = _line({"columns": COLUMNS}).encode() + b"\n"
 
 
-def run_line(document: Document, warn: Warn | None, raw: bytes | None = None) -> bytes:
+def run_line(document: Document, warn: Warn | None, raw: bytes | None = None, *, says: list[str] | None = None) -> bytes:
     """A run's line for the blob, newline included; `raw` is the JSON that it was read from, if it was.
+
+    `says`: the columns whose values are no stand-ins, where the line may continue another one's run.
 
     Unknown keys go to `context_json.extra`, and `warn` is told of them; without `warn` they are refused by name. Raises `BadRecord`.
     """
@@ -64,7 +67,7 @@ def run_line(document: Document, warn: Warn | None, raw: bytes | None = None) ->
     values = list(map(made.get, COLUMNS))
     if "" in values:
         values = [None if value == "" else value for value in values]
-    return _line([*values, events, commits]).encode() + b"\n"
+    return _line([*values, events, commits] if says is None else [*values, events, commits, says]).encode() + b"\n"
 
 
 def _check_json(document: Document, raw: bytes | None, keys: int, texts: list[str]) -> None:

@@ -28,6 +28,7 @@ ENDINGS = {
 }
 _GZIP = b"\x1f\x8b"
 _BLOCK = 1 << 20
+_NEEDED = "an array of runs is needed, or an object with one under 'runs'"
 _BOM = b"\xef\xbb\xbf"
 #: What reading may raise where a file breaks off or is no gzip.
 UNREADABLE = (OSError, EOFError, zlib.error)
@@ -132,15 +133,19 @@ def json_array(source: Source) -> Iterator[tuple[int, bytes]]:
     opening = text.peek()
     if opening == "{":
         text.take("{")
+        found = False
         while (key := text.value(first=True)) is not None:
             text.take(":")
             if key == '"runs"':
+                found = True
                 yield from _elements(text)
             else:
                 text.value()
             if text.peek() == ",":
                 text.take(",")
         text.take("}")
+        if not found:
+            raise BrokenOff(1, _NEEDED)
     elif opening:
         yield from _elements(text)
     if text.peek():
@@ -149,7 +154,7 @@ def json_array(source: Source) -> Iterator[tuple[int, bytes]]:
 
 def _elements(text: "_JsonText") -> Iterator[tuple[int, bytes]]:
     if text.peek() != "[":
-        raise BrokenOff(text.line, "an array of runs is needed, or an object with one under 'runs'")
+        raise BrokenOff(text.line, _NEEDED)
     text.take("[")
     if text.peek() == "]":
         text.take("]")

@@ -58,7 +58,7 @@ def test_a_run_per_session(options: tuple[str, ...], telemetry: Telemetry, tmp_p
 
 @pytest.mark.parametrize(
     ("tests", "status", "code"),
-    [("def test_it(): pass", "success", 0), ("", "success", 5), ("syntax error", "cancelled", 2), ("def test_it(): raise KeyboardInterrupt", "cancelled", 2)],
+    [("def test_it(): pass", "success", 0), ("", "success", 5), ("syntax error", "failure", 2), ("def test_it(): raise KeyboardInterrupt", "cancelled", 2)],
     ids=["good", "none", "broken", "interrupted"],
 )
 def test_how_a_session_ends(tests: str, status: str, code: int, telemetry: Telemetry, tmp_path: Path) -> None:
@@ -77,3 +77,26 @@ def test_where_it_is_recorded(telemetry: Telemetry, tmp_path: Path) -> None:
 def test_a_session_that_cannot_be_recorded_is_not_disturbed(telemetry: Telemetry, tmp_path: Path) -> None:
     telemetry.base.write_text("no folder")
     assert run(telemetry, tmp_path, "--telemetry", tests="def test_it(): pass").returncode == 0
+
+
+@pytest.mark.parametrize("options", [(), ("-n", "2")], ids=["alone", "xdist"])
+def test_what_cannot_be_collected_is_a_failure_with_an_event(options: tuple[str, ...], telemetry: Telemetry, tmp_path: Path) -> None:
+    run(telemetry, tmp_path, "--telemetry", *options, tests="import no_such_module")
+    found = telemetry.run("@last")
+    assert (found["status"], found["items_failed"], found["error_summary"]) == ("failure", 1, "1 tests failed, 1 of them as they were collected")
+    (event,) = found["events"]
+    assert (event["event_type"], event["payload_json"]["phase"], event["payload_json"]["test"]) == ("test_failed", "collect", "test_it.py")
+    assert "no_such_module" in event["payload_json"]["text"]
+
+
+@pytest.mark.parametrize("option", ["--help", "--version", "--markers"])
+def test_what_is_no_session_is_no_run(option: str, telemetry: Telemetry, tmp_path: Path) -> None:
+    assert run(telemetry, tmp_path, "--telemetry", option).returncode == 0
+    assert not telemetry.base.exists()
+
+
+def test_a_session_that_was_killed_can_be_reaped(telemetry: Telemetry, tmp_path: Path) -> None:
+    assert run(telemetry, tmp_path, "--telemetry", tests="import os\ndef test_it(): os.kill(os.getpid(), 9)").returncode == -9
+    assert telemetry.run("@last")["status"] == "running"
+    telemetry("run", "reap")
+    assert telemetry.run("@last")["status"] == "failure"

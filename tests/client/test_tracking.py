@@ -2,7 +2,11 @@
 
 import asyncio
 import subprocess
+import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from support import Telemetry
@@ -71,6 +75,24 @@ def test_the_run_ends_though_what_was_set_breaks_a_rule(client: TelemetryClient,
         run.set_metrics(items_failed=-1)
     assert last(telemetry)["status"] == "success"
     assert client.get_stats()["failures"] == {"invalid-input": 1}
+
+
+def test_only_what_breaks_a_rule_is_left_out(client: TelemetryClient, telemetry: Telemetry) -> None:
+    with pytest.raises(ValueError, match="why"), client.track_run("a", "j") as run:
+        run.set_metrics(loss=float("nan"), tokens=5, items_succeeded=3, items_failed=2.0, status="splendid")
+        raise ValueError("why it failed")
+    found = last(telemetry)
+    assert (found["status"], found["error_summary"], found["items_succeeded"], found["items_failed"]) == ("failure", "ValueError: why it failed", 3, 0)
+    assert "why it failed" in str(found["error_details"])
+    assert found["metrics_json"] == {"tokens": 5}
+    assert client.get_stats()["failures"] == {"invalid-input": 3}
+
+
+@pytest.mark.parametrize("status", ["splendid", "running"])
+def test_a_bad_status_costs_nothing_else(status: str, client: TelemetryClient, telemetry: Telemetry) -> None:
+    with client.track_run("a", "j") as run:
+        run.set_metrics(status=status, items_succeeded=3)
+    assert (last(telemetry)["status"], last(telemetry)["items_succeeded"]) == ("success", 3)
 
 
 def test_a_status_of_ones_own(client: TelemetryClient, telemetry: Telemetry) -> None:
@@ -192,6 +214,113 @@ def test_cancelled_while_the_run_begins(client: TelemetryClient, telemetry: Tele
 
     asyncio.run(main())
     assert last(telemetry)["status"] == "cancelled"
+
+
+def test_the_default_executor_has_no_part_in_it(client: TelemetryClient, telemetry: Telemetry) -> None:
+    """Neither when it is busy, nor when it was shut down."""
+
+    async def main() -> float:
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(1))
+        busy = asyncio.ensure_future(asyncio.to_thread(time.sleep, 4))
+        begun = time.monotonic()
+        async with client.track_run("a", "busy"):
+            pass
+        took = time.monotonic() - begun
+        await busy
+        await loop.shutdown_default_executor()
+        async with client.track_run("a", "shut down"):
+            pass
+        return took
+
+    assert asyncio.run(main()) < 3
+    assert telemetry("query", "--status", "success", "--count").line == "2"
+    assert client.get_stats()["failures"] == {}
+
+
+def test_recording_that_hangs_is_not_waited_for(telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = TelemetryClient(telemetry.base, timeout=0.3, discover_git=False)
+    begun, end = client._prepared, threading.Event()
+
+    def hanging(*given: Any, **named: Any) -> Any:
+        end.wait(20)
+        return begun(*given, **named)
+
+    monkeypatch.setattr(client, "_prepared", hanging)
+
+    async def main() -> float:
+        start = time.monotonic()
+        async with client.track_run("a", "j"):
+            pass
+        took = time.monotonic() - start
+        end.set()
+        return took
+
+    assert asyncio.run(main()) < 3
+    assert client.get_stats()["failures"] == {"TimeoutError": 2}
+    while any(thread.name == "telemetry" for thread in threading.enumerate()):
+        time.sleep(0.01)
+    assert last(telemetry)["status"] == "success"
+
+
+def test_a_thread_that_cannot_start_does_not_reach_the_host(client: TelemetryClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def main() -> None:
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", refuse)
+            async with client.track_run("a", "j") as run:
+                assert run.run_id == ""
+
+    asyncio.run(main())
+    assert client.get_stats()["failures"] == {"RuntimeError": 2}
+
+
+def test_the_end_of_a_cancelled_beginning_is_not_written_on_the_loop(client: TelemetryClient, telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch) -> None:
+    really, threads = client._write, set()
+
+    def noted(*given: Any) -> Any:
+        threads.add(threading.current_thread())
+        time.sleep(0.3)
+        return really(*given)
+
+    monkeypatch.setattr(client, "_write", noted)
+
+    async def main() -> float:
+        task = asyncio.ensure_future(client.track_run("a", "j").__aenter__())
+        await asyncio.sleep(0.1)
+        task.cancel()
+        longest = 0.0
+        for _ in range(80):
+            begun = time.monotonic()
+            await asyncio.sleep(0.01)
+            longest = max(longest, time.monotonic() - begun)
+        return longest
+
+    assert asyncio.run(main()) < 0.25
+    assert len(threads) == 2
+    assert threading.main_thread() not in threads
+    while last(telemetry)["status"] == "running":
+        time.sleep(0.05)
+    assert last(telemetry)["status"] == "cancelled"
+
+
+def test_one_tracked_entered_by_two_tasks(client: TelemetryClient, telemetry: Telemetry) -> None:
+    shared = client.track_run("a", "j")
+
+    async def work(number: int, until: float) -> None:
+        async with shared as run:
+            run.set_metrics(number=number)
+            await asyncio.sleep(until)
+            if number == 1:
+                raise ValueError("the first")
+
+    async def main() -> None:
+        await asyncio.gather(work(1, 0.2), work(2, 0.6), return_exceptions=True)
+
+    asyncio.run(main())
+    assert {run["metrics_json"]["number"]: run["status"] for run in telemetry("query", "--json").json} == {1: "failure", 2: "success"}
 
 
 def test_the_event_loop_goes_on_while_a_run_is_recorded(client: TelemetryClient, telemetry: Telemetry) -> None:

@@ -152,6 +152,102 @@ def test_a_tracked_run_whose_process_was_killed_can_be_reaped(telemetry: Telemet
     assert telemetry.run("@last")["status"] == "failure"
 
 
+def test_what_was_kept_is_written_as_the_interpreter_ends(telemetry: Telemetry, script: Script) -> None:
+    """In durable mode too, where nothing could be written and then can again."""
+    script(
+        "import logging, pathlib\n"
+        "logging.disable()\n"
+        "pathlib.Path(base).write_text('in the way')\n"
+        "client = TelemetryClient(base, discover_git=False)\n"
+        "client.end_run(client.start_run('a', 'j'))\n"
+        "assert client.get_stats()['waiting'] > 0\n"
+        "pathlib.Path(base).unlink()\n"
+    )
+    assert telemetry.run("@last")["status"] == "success"
+
+
+# Signals
+
+
+@pytest.mark.parametrize("durability", ["durable", "relaxed"])
+def test_a_signal_handler_may_record_while_its_thread_is_writing(durability: str, telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = TelemetryClient(telemetry.base, durability=durability, timeout=5, discover_git=False)  # type: ignore[arg-type]
+    run_id = client.start_run("a", "j")
+    took: list[float] = []
+
+    def handle(*_: object) -> None:
+        begun = time.monotonic()
+        client.log_event(run_id, "signal")
+        took.append(time.monotonic() - begun)
+
+    really = writer.recorder.record_all
+
+    def interrupted(*given: object) -> object:
+        if not took:
+            os.kill(os.getpid(), signal.SIGUSR1)
+        return really(*given)  # type: ignore[arg-type]
+
+    before = signal.signal(signal.SIGUSR1, handle)
+    monkeypatch.setattr(writer.recorder, "record_all", interrupted)
+    try:
+        assert client.update_run(run_id, product="cells")
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert took[0] < 1
+    deadline = time.monotonic() + 10
+    while client.get_stats()["waiting"] and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert client.close()
+    assert events(telemetry) == 1
+
+
+# The background thread
+
+
+def test_rejected_events_are_logged_and_counted(telemetry: Telemetry, warnings: Warnings) -> None:
+    client = TelemetryClient(telemetry.base, durability="relaxed", discover_git=False)
+    for _ in range(3):
+        assert client.log_event("nobody", "x")
+    assert client.flush()
+    assert client.get_stats()["failures"] == {"not-found": 3}
+    assert "Run not found: nobody" in warnings()[0]
+
+
+def test_close_ends_the_thread_and_lets_go_of_the_client(telemetry: Telemetry) -> None:
+    import gc
+    import weakref
+
+    before = threading.active_count()
+    client = TelemetryClient(telemetry.base, durability="relaxed", discover_git=False)
+    run_id = client.start_run("a", "j")
+    for _ in range(2):
+        assert client.log_event(run_id, "x")
+        assert threading.active_count() == before + 1
+        assert client.close()
+        assert threading.active_count() == before
+    assert events(telemetry) == 2
+    gone = weakref.ref(client)
+    del client
+    gc.collect()
+    assert gone() is None
+
+
+class Mute(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+class Unnamed:
+    def __str__(self) -> str:
+        raise Mute
+
+
+def test_an_error_that_cannot_say_itself_does_not_reach_the_host(client: TelemetryClient) -> None:
+    run_id = client.start_run("a", "j")
+    assert client.associate_commit(run_id, Unnamed(), "ci") == (False, "its message cannot be read")  # type: ignore[arg-type]
+    assert client.get_stats()["failures"] == {"Mute": 1}
+
+
 # Nowhere to write
 
 
@@ -178,13 +274,15 @@ def test_a_full_disk(tmpfs: Callable[[str], Path], telemetry: Telemetry, warning
 def test_an_unwritable_base(telemetry: Telemetry, warnings: Warnings) -> None:
     telemetry.base.write_text("a file where the folder should be")
     client = TelemetryClient(telemetry.base, discover_git=False)
-    assert client.start_run("a", "j") == ""
+    kept = client.start_run("a", "kept")
+    assert kept
+    assert client.end_run(kept) is False
     with client.track_run("a", "tracked") as run:
         assert run.log_event("x") is False
     assert (client.flush(), len(warnings())) == (False, 1)
     telemetry.base.unlink()
     assert client.flush()
-    assert [run["job_type"] for run in telemetry("query", "--json", "--status", "success").json] == ["tracked"]
+    assert [run["job_type"] for run in telemetry("query", "--json", "--status", "success").json] == ["tracked", "kept"]
     assert telemetry.run("@last")["events"][0]["event_type"] == "x"
 
 

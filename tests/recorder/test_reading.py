@@ -1,8 +1,10 @@
 """What a read says of records that it cannot contain, and `db rebuild`."""
 
 import shutil
+import sqlite3
 from pathlib import Path
 
+import pytest
 from bases import FLOCKED, held, ids
 from support import Telemetry
 
@@ -92,3 +94,18 @@ def test_a_rebuild_that_fails_leaves_nothing_behind(telemetry: Telemetry) -> Non
     assert "run.teleport" in telemetry("db", "rebuild", code=1).err
     assert telemetry.database.read_bytes() == content
     assert sorted(path.name for path in telemetry.database.parent.iterdir()) == ["telemetry.sqlite", "telemetry.sqlite.lock"]
+
+
+@pytest.mark.parametrize("argv", [("query", "--json"), ("status", "--json"), ("stats", "--json"), ("export", "--to", "-")])
+def test_a_database_whose_first_write_was_killed_is_none(argv: tuple[str, ...], telemetry: Telemetry) -> None:
+    """Rolled back it has a page, and no table and no version."""
+    telemetry.database.parent.mkdir(parents=True, mode=0o700)
+    telemetry.base.chmod(0o700)
+    db = sqlite3.connect(telemetry.database)
+    db.executescript("CREATE TABLE t (x); DROP TABLE t;")
+    db.close()
+    telemetry.database.chmod(0o600)
+    assert telemetry.database.stat().st_size
+    telemetry(*argv)
+    telemetry.start("--event-id", "E1")
+    assert telemetry("query", "--count").line == "1"

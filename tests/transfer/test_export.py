@@ -151,3 +151,39 @@ def test_parquet_names_its_extra_where_it_is_missing(filled: Telemetry, tmp_path
     assert done.returncode == 2
     assert "pip install 'telemetry-cli[parquet]'" in done.stderr
     assert not (tmp_path / "runs.parquet").exists()
+
+
+def test_a_fifo_is_written_into_and_stays(filled: Telemetry, tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo.ndjson"
+    os.mkfifo(fifo)
+    with subprocess.Popen(["cat", str(fifo)], stdout=subprocess.PIPE) as reader:
+        filled("export", "--to", str(fifo))
+        out, _ = reader.communicate(timeout=30)
+    assert [json.loads(line)["event_id"] for line in out.splitlines()] == ["nightly-7", "going", "formula"]
+    assert stat.S_ISFIFO(fifo.stat().st_mode)
+    assert [path.name for path in tmp_path.glob("fifo*")] == ["fifo.ndjson"]
+
+
+def test_a_device_is_written_into_and_stays(filled: Telemetry) -> None:
+    """A terminal's, which no mistake can destroy, as it could /dev/null."""
+    master, slave = os.openpty()
+    try:
+        place = os.ttyname(slave)
+        filled("export", "--to", place, "--format", "ndjson", "--status", "success")
+        assert json.loads(os.read(master, 65536))["event_id"] == "nightly-7"
+        assert stat.S_ISCHR(os.stat(place).st_mode)
+    finally:
+        os.close(master)
+        os.close(slave)
+
+
+@pytest.mark.parametrize("place", ["/dev/stdout", "/dev/fd/1"])
+def test_stdout_by_its_name_in_the_file_system(place: str, filled: Telemetry, tmp_path: Path) -> None:
+    lines = filled("export", "--to", place, "--format", "ndjson").out.splitlines()
+    assert [json.loads(line)["event_id"] for line in lines[:3]] == ["nightly-7", "going", "formula"]
+    target = tmp_path / "out"
+    with target.open("wb") as file:
+        file.write(b"before\n")
+        file.flush()
+        assert filled.popen("export", "--to", place, "--format", "ndjson", stdout=file).wait(60) == 0
+    assert [line[:1] for line in target.read_text().splitlines()] == ["b", "{", "{", "{", "e"]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from bases import assert_sound
 from documents import LEAST, RUN, dump, named, write
-from support import Telemetry
+from support import PROGRAM, Telemetry
 
 from telemetry_cli import transfer
 from telemetry_cli.transfer import formats
@@ -386,3 +386,22 @@ def test_what_is_imported_is_kept_without_secrets(telemetry: Telemetry, atomic: 
     assert telemetry("query", "--where", "input_summary like 'run %'", "--count").line == "499"
     kept = [path.read_bytes() for path in telemetry.base.rglob("*") if path.is_file()]
     assert [secret for secret in secrets for content in kept if secret.encode() in content] == []
+
+
+@pytest.mark.parametrize("content", ["{}", '{"records": []}'])
+def test_json_without_runs_says_what_is_needed(content: str, telemetry: Telemetry) -> None:
+    ran = telemetry("import", "-", "--format", "json", stdin=content, code=2)
+    assert "an array of runs is needed, or an object with one under 'runs'" in ran.err
+
+
+@pytest.mark.parametrize("atomic", [False, True])
+def test_what_cannot_be_made_durable_exits_75_and_names_the_place(atomic: bool, telemetry: Telemetry, tmp_path: Path) -> None:
+    telemetry.start()
+    path = write(tmp_path / "large.ndjson", *named(300, error_details="x" * 5000))
+    options = ["--atomic"] if atomic else []
+    limited = f'ulimit -f 800; exec "{PROGRAM}" import "$@"'
+    done = subprocess.run(["sh", "-c", limited, "sh", path, *options], env=telemetry.env, cwd=telemetry.cwd, capture_output=True, text=True)
+    assert (done.returncode, "Traceback" in done.stderr) == (75, False), done
+    assert ("a temporary file in" if atomic else str(telemetry.base / "blobs")) in done.stderr
+    assert "File too large" in done.stderr
+    assert telemetry("query", "--count").line == "1"

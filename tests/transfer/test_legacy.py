@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from support import Telemetry
 
 from telemetry_cli import legacy_rules
+from telemetry_cli.store import foreign
 from telemetry_cli.store.apply import imports
 from telemetry_cli.store.migrate import CURRENT_VERSION, apply_schema
 from telemetry_cli.transfer.legacy import line
@@ -222,3 +223,108 @@ def test_any_row_of_the_platform_becomes_a_run(db: sqlite3.Connection, row: dict
     extra = json.loads(stored[0][0]).get("extra", {})
     assert set(misfits) <= set(extra)
     assert all(extra[name] == legacy_rules.jsonable(value) for name, value in misfits.items())
+
+
+# Databases of every shape
+
+
+def foreign_database(path: Path, script: str) -> str:
+    db = sqlite3.connect(path)
+    db.executescript(script)
+    db.close()
+    return str(path)
+
+
+def test_identical_events_keep_their_number(telemetry: Telemetry, tmp_path: Path) -> None:
+    """Also where they lie further apart than an operation reaches; and a second import adds none."""
+    row = "('r1', 'tick', '2025-01-02T03:30:00Z', '{}')"
+    many = "WITH RECURSIVE n(i) AS (VALUES (0) UNION ALL SELECT i + 1 FROM n WHERE i < 5999)"
+    fill = f"{many} INSERT INTO run_events SELECT 'r1', 'n' || i, '2025-01-02', '{{}}' FROM n;"
+    path = foreign_database(
+        tmp_path / "old.sqlite",
+        "CREATE TABLE agent_runs (run_id TEXT, agent_name TEXT, job_type TEXT, status TEXT, start_time TEXT);"
+        "INSERT INTO agent_runs VALUES ('r1', 'a', 'j', 'success', '2025-01-02T03:04:05Z');"
+        "CREATE TABLE run_events (run_id TEXT, event_type TEXT, timestamp TEXT, payload_json TEXT);"
+        f"INSERT INTO run_events VALUES {row}, {row}; {fill} INSERT INTO run_events VALUES {row};",
+    )
+    assert telemetry("import", path, "--json").json["events"] == 6003
+    assert telemetry.sql("SELECT count(*) FROM run_events WHERE event_type = 'tick'") == [(3,)]
+    assert telemetry("import", path, "--json").json["events"] == 0
+
+
+def test_a_run_with_a_ledger_gets_no_association_that_is_not_in_it(telemetry: Telemetry, tmp_path: Path) -> None:
+    telemetry.start("--event-id", "E1")
+    telemetry("associate-commit", "E1", "--commit", "abcdef1", "--no-git", "--source", "ci")
+    telemetry.start("--event-id", "E2")
+    other = Telemetry(tmp_path / "other")
+    other("import", str(telemetry.database), "--format", "sqlite")
+    there = telemetry.sql("SELECT event_id, commit_hash, role, source, author, associated_at FROM run_commits")
+    assert len(there) == 1
+    assert other.sql("SELECT event_id, commit_hash, role, source, author, associated_at FROM run_commits") == there
+
+
+def test_a_table_without_rowid(telemetry: Telemetry, tmp_path: Path) -> None:
+    path = foreign_database(
+        tmp_path / "old.sqlite",
+        "CREATE TABLE agent_runs (run_id TEXT, part INTEGER, agent_name TEXT, job_type TEXT, status TEXT, start_time TEXT,"
+        " PRIMARY KEY (part, run_id)) WITHOUT ROWID;"
+        "WITH RECURSIVE n(i) AS (VALUES (0) UNION ALL SELECT i + 1 FROM n WHERE i < 1200)"
+        " INSERT INTO agent_runs SELECT 'r' || i, i / 300, 'a', 'j', 'success', '2025-01-02T03:04:05Z' FROM n;"
+        "INSERT INTO agent_runs VALUES (CAST(x'72ff' AS TEXT), 1, 'a', 'j', 'success', '2025-01-02T03:04:05Z');",
+    )
+    assert telemetry("import", path, "--json").json["created"] == 1202
+    assert telemetry.sql("SELECT count(DISTINCT run_id) FROM agent_runs") == [(1202,)]
+
+
+def test_reading_a_large_table_takes_one_pass(tmp_path: Path) -> None:
+    """SQLite looks at each row about once, and not at all that came before once more for every page."""
+    path = foreign_database(
+        tmp_path / "old.sqlite",
+        "CREATE TABLE runs (run_id TEXT); WITH RECURSIVE n(i) AS (VALUES (-20000) UNION ALL SELECT i + 1 FROM n WHERE i < 20000)"
+        " INSERT INTO runs (rowid, run_id) SELECT i, 'r' || i FROM n;",
+    )
+    db = foreign.open_foreign(path)
+    steps = [0]
+    db.set_progress_handler(lambda: steps.__setitem__(0, steps[0] + 1), 100)
+    assert [number for number, _ in foreign.rows(db, "runs")] == list(range(-20000, 20001))
+    db.close()
+    assert steps[0] * 100 < 40_001 * 15
+
+
+def test_a_bad_row_names_its_table(telemetry: Telemetry, tmp_path: Path) -> None:
+    path = foreign_database(
+        tmp_path / "old.sqlite",
+        "CREATE TABLE runs (run_id TEXT, agent_name TEXT, job_type TEXT, start_time TEXT);"
+        "INSERT INTO runs VALUES ('r1', 'a', 'j', '2025-01-02T03:04:05Z');"
+        "CREATE TABLE events (run_id TEXT, type TEXT, ts TEXT); INSERT INTO events VALUES ('r1', 'x', 'whenever');",
+    )
+    ran = telemetry("import", path, "--json", code=1)
+    assert ran.json["errors"][0]["field"] == "timestamp"
+    assert "(in the table events)" in ran.json["errors"][0]["error"]
+
+
+# NDJSON in parts
+
+
+def test_a_later_line_assigns_only_what_it_says(telemetry: Telemetry, tmp_path: Path) -> None:
+    start = {
+        "record_type": "run", "run_id": "r1", "agent_name": "seo", "job_type": "build", "status": "running", "start_time": "2025-01-02T03:04:05Z",
+        "product": "cells", "items_discovered": 9, "metrics_json": {"tokens": 3}, "context_json": {"a": 1}, "trigger_type": "cli",
+    }  # fmt: skip
+    end = {"record_type": "run", "run_id": "r1", "status": "completed", "end_time": "2025-01-02T04:04:05Z", "metrics_json": {"cost": 1}, "odd": "x"}
+    path = write(tmp_path / "events_20250102.ndjson", start, end)
+    for _ in range(2):
+        telemetry("import", path, "--format", "legacy-ndjson")
+        (run,) = telemetry("query", "--json").json
+        assert (run["agent_name"], run["job_type"], run["trigger_type"], run["product"]) == ("seo", "build", "cli", "cells")
+        assert (run["status"], run["start_time"], run["end_time"]) == ("success", "2025-01-02T03:04:05.000Z", "2025-01-02T04:04:05.000Z")
+        assert (run["items_discovered"], run["metrics_json"], run["context_json"]) == (9, {"tokens": 3, "cost": 1}, {"a": 1, "extra": {"odd": "x"}})
+    assert_sound(telemetry)
+
+
+def test_an_end_before_the_start_does_not_stop_the_import(telemetry: Telemetry, tmp_path: Path) -> None:
+    start = {"run_id": "r1", "agent_name": "seo", "job_type": "build", "status": "running", "start_time": "2025-01-02T03:04:05Z"}
+    end = {"run_id": "r1", "status": "completed", "end_time": "2025-01-01T04:04:05Z"}
+    telemetry("import", write(tmp_path / "events_20250102.ndjson", start, end), "--format", "legacy-ndjson")
+    (run,) = telemetry("query", "--json").json
+    assert (run["status"], run["start_time"], run["end_time"]) == ("success", "2025-01-02T03:04:05.000Z", "2025-01-02T03:04:05.000Z")

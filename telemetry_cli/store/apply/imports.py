@@ -11,12 +11,13 @@ from collections.abc import Iterable, Sequence
 from itertools import islice, repeat
 from typing import Any
 
+from telemetry_cli.rules import encode
 from telemetry_cli.store import search
 from telemetry_cli.store.apply.result import Data, Result
 
-#: A run's values by column, its events and its commits; or an event or association that stands alone.
+#: A run's values by column, its events, its commits, and maybe the columns that it says itself; or an event or association that stands alone.
 Values = list[object]
-Alone = dict[str, list[object]]
+Alone = dict[str, Any]
 
 #: Records in memory at a time, however large the operation.
 _SLICE = 1000
@@ -53,6 +54,8 @@ class _Into:
         self._constants = (self._at, self._op_id, data["schema_version"])
         self._continues = bool(data.get("continues"))
         self._columns = columns
+        #: Where a run's events and its associations are, behind its values.
+        self._events, self._commits = len(columns), len(columns) + 1
         self._event_id, self._run_id = columns.index("event_id"), columns.index("run_id")
 
     def _places(self, columns: Sequence[str]) -> dict[str, str]:
@@ -86,14 +89,14 @@ class _Into:
             (fresh if record[self._event_id] in new else known).append(record)
             # The same id a second time in one slice is one that is there already.
             new.discard(record[self._event_id])
-        self._insert_events((record[self._event_id], record[self._run_id], values) for record in fresh for values in record[-2])
-        self._insert_commits((record[self._event_id], values) for record in fresh for values in record[-1])
+        self._insert_events((record[self._event_id], record[self._run_id], values) for record in fresh for values in record[self._events])
+        self._insert_commits((record[self._event_id], values) for record in fresh for values in record[self._commits])
         for record in known:
             self._catch_up(record)
 
     def _insert_runs(self, records: list[Values]) -> None:
         """Insert the runs that are not there; only the columns in which any of them says something, for every other one costs time."""
-        table = list(zip(*(record[:-2] for record in records), strict=True))
+        table = list(zip(*(record[: self._events] for record in records), strict=True))
         used = [number for number, values in enumerate(table) if values.count(_DEFAULTS.get(self._columns[number])) < len(values)]
         places = self._places([self._columns[number] for number in used])
         self._db.executemany(
@@ -106,12 +109,12 @@ class _Into:
         db, event_id = self._db, record[self._event_id]
         if self._continues:
             self._continue(record)
-        events: list[list[object]] = record[-2]  # type: ignore[assignment]
+        events: list[list[object]] = record[self._events]  # type: ignore[assignment]
         if events:
             run_id = db.execute("SELECT run_id FROM agent_runs WHERE event_id = ?", (event_id,)).fetchone()[0]
             there = Counter(db.execute(f"SELECT {','.join(_EVENT)} FROM run_events WHERE event_id = ?", (event_id,)))
             self._insert_events((event_id, run_id, values) for values in (Counter(map(tuple, events)) - there).elements())
-        for values in record[-1]:  # type: ignore[attr-defined]
+        for values in record[self._commits]:  # type: ignore[attr-defined]
             self._associate(event_id, values)
 
     def _continue(self, record: Values) -> None:
@@ -120,14 +123,27 @@ class _Into:
         found = db.execute("SELECT id FROM agent_runs WHERE event_id = ? AND status = 'running' AND end_time IS NULL", (event_id,)).fetchone()
         if found is None or record[self._columns.index("status")] == "running":
             return
-        places = self._places(self._columns)
-        places |= {"created_at": "created_at", "updated_at": f"max(updated_at, {places['updated_at']})"}
-        places = {name: places[name] for name in self._columns}
+        values = dict(zip(self._columns, record, strict=False))
+        # An operation of an older telemetry does not tell; then every value counts.
+        said: list[str] = record[self._commits + 1] if len(record) > self._commits + 1 else self._columns  # type: ignore[assignment]
+        assigned = {name: values[name] for name in self._columns if name in said and name not in ("event_id", "run_id", "created_at")}
+        if said is not self._columns:
+            self._merge(found[0], assigned)
         search.remove(db, found[0])
-        assignments = ", ".join(f"{name} = {place}" for name, place in places.items())
-        numbered = (*record[:-2], *self._constants, found[0])
-        db.execute(f"UPDATE agent_runs SET {assignments} WHERE id = ?{len(numbered)}", numbered)
+        special = {"updated_at": "max(updated_at, coalesce(?, ''))"}
+        assignments = ", ".join(f"{name} = {special.get(name, '?')}" for name in assigned)
+        db.execute(f"UPDATE agent_runs SET {assignments} WHERE id = ?", (*assigned.values(), found[0]))
         search.add(db, found[0])
+
+    def _merge(self, id_: int, assigned: dict[str, object]) -> None:
+        """Add keys to the JSON objects that are there, and let no run end before it starts."""
+        for name in ("metrics_json", "context_json"):
+            if name in assigned:
+                there = self._db.execute(f"SELECT {name} FROM agent_runs WHERE id = ?", (id_,)).fetchone()[0]
+                assigned[name] = encode(json.loads(there) | json.loads(str(assigned[name])))
+        start = self._db.execute("SELECT start_time FROM agent_runs WHERE id = ?", (id_,)).fetchone()[0]
+        if assigned.get("end_time"):
+            assigned["end_time"] = max(str(assigned["end_time"]), str(assigned.get("start_time", start)))
 
     # Events and associations
 
@@ -140,7 +156,9 @@ class _Into:
                     self._associate(event_id, record["commit"])
                 continue
             condition = " AND ".join(f"{name} IS ?" for name in ("event_id", "run_id", *_EVENT))
-            if not self._db.execute(f"SELECT 1 FROM run_events WHERE {condition}", (event_id, run_id, *record["event"])).fetchone():
+            there = self._db.execute(f"SELECT count(*) FROM run_events WHERE {condition}", (event_id, run_id, *record["event"])).fetchone()[0]
+            # Of those that are the same each has a number, so that none is lost, and none is there twice when they come again.
+            if there <= record.get("nth", 0):
                 self._insert_events([(event_id, run_id, record["event"])])
 
     def _insert_events(self, rows: Iterable[tuple[object, object, Iterable[object]]]) -> None:

@@ -323,4 +323,6 @@ def _foreign(config: Config, source: str, cursor: progress.Cursor | None) -> Con
     if cursor and cursor[0] == journal.journal_id(config, names) and cursor[1] < names[0]:
         what = f"{source} is too old: the part of the journal in {config.raw_dir} that came after it was deleted by db prune"
         return Conflict(what, f"Take a newer backup; they are in {config.backups_dir}")
-    return Conflict(f"{source} is not a backup of this base: it does not belong to the journal in {config.raw_dir}", "Name the base it was made of: --base-dir.")
+    return Conflict(
+        f"{source} is not a backup of this base: it does not belong to the journal in {config.raw_dir}", "Name the base it was made of: --base-dir."
+    )

@@ -16,6 +16,8 @@ _NO_SECRET = (
     r"(?![\"']?(?:\$|<|\{\{|%[({a-z]|\*{3}|\[redacted\]|\.\.\.|(?:null|none|true|false|yes|no|string|str|bytes|required|optional|undefined|missing|empty)\b"
     r"|(?:os|process|env|self|args|config|settings|secrets)[.\[]))"
 )
+#: After `token=`, a small number is one of tokens.
+_NO_COUNT = r"(?!(?<=token=)[0-9]{1,5}(?![^\s,;)&\"']))"
 _VALUE = r"(?:\\?\"(?P<quoted>[^\"\\\r\n]+)|'(?P<single>[^'\r\n]+)|(?P<secret>[^\s\"'`;&|<>)]+))"
 #: What follows an option's name in a sentence about it.
 _PROSE = (
@@ -94,11 +96,13 @@ RULES: tuple[tuple[str, tuple[str | tuple[str, ...], ...], str], ...] = (
     ("bearer", ("bearer",), r"(?i)(?<![a-z])bearer\s+(?=[a-z._~+/-]*[0-9])(?P<secret>[a-z0-9._~+/-]{12,}=*)"),
     ("cookie", ("cookie:", "cookie\":", "cookie\\"), r"(?i)(?<![a-z])(?:set-)?cookie[\"'\\]*+\s{0,2}+:\s{0,2}+[\"'\\]*+" + _NO_SECRET + r"(?P<secret>(?=[^\r\n\"']*=)[^\r\n\"'\\]{4,})"),
     # Names that say what follows.
-    ("assignment", _with(_KEYS, "=", "s=", "\"=", "'="), rf"(?i){_START}{_NAME}[\"'\\]{{0,2}}+={_NO_SECRET}{_VALUE}"),
+    ("assignment", _with(_KEYS, "=", "s=", "\"=", "'="), rf"(?i){_START}{_NAME}[\"'\\]{{0,2}}+={_NO_SECRET}{_NO_COUNT}{_VALUE}"),
     ("assignment-spaced", tuple((word, " =") for word in _KEYS),
      rf"(?i){_START}{_NAME}\s{{1,20}}+=\s{{0,20}}+{_NO_SECRET}(?:\\?\"(?P<quoted>[^\"\\\r\n]+)|'(?P<single>[^'\r\n]+)|(?P<secret>(?=\S*[0-9])[^\s\"'().\[\]{{}},;]{{6,}})(?=\s|$))"),
     ("json-pair", _with(_KEYS, "\"", "'", "s\"", "s'", "\\"), rf"(?i)[\"']{_NAME}\\?[\"']\s{{0,4}}+:\s{{0,4}}+{_NO_SECRET}(?:\\?\"(?P<quoted>[^\"\\\r\n]+)|'(?P<single>[^'\r\n]+))"),
-    ("password-line", _with(_PASSWORDS, ":"), rf"(?i){_START}[a-z0-9_.-]{{0,64}}?(?:pass(?:word|wd|phrase)|pwd):(?!\s?[/~])[ \t]{{0,4}}+{_NO_SECRET}{_PROSE}(?P<secret>[^\s\"']{{4,}})"),
+    ("password-line", _with(_PASSWORDS, ":"),
+     rf"(?i)(?<![a-z0-9_./-])[a-z0-9_.-]{{0,64}}?(?:pass(?:word|wd|phrase)|pwd):(?!\s?[/~])[ \t]{{0,4}}+{_NO_SECRET}{_PROSE}"
+     r"(?P<secret>(?=[a-z]*+[^\s\"'a-z])(?=[^\s\"']*[0-9!@#$%^&*+=?~])[^\s\"']{4,})"),
     ("secret-line", _with(("key", "token", "secret"), ":"), rf"(?i){_START}{_NAME}:[ \t]{{0,4}}+{_NO_SECRET}(?P<secret>(?=[^\s\"']*[0-9])(?=[^\s\"']*[a-z])[^\s\"',;(){{}}<>]{{8,}})"),
     ("option", _with(_KEYS, " ", "s ", "\t", "\x1f", "s\x1f"), rf"(?i)(?<![\w-])--?{_NAME}\s{{1,4}}+(?!-)[\"']?+{_NO_SECRET}{_PROSE}(?P<secret>[^\s\"']+)"),
     ("curl-user", (("curl", " -"), ("curl", "\x1f-"), ("wget", "-")),

@@ -81,7 +81,7 @@ HELD: dict[str, list[str]] = {
     ],
     "assignment-spaced": ["password = «hunter2!»", 'client_secret = "«x y»"', "api_key   =   'v«»'".replace("v«»", "«v»")],
     "json-pair": ['{"password": "«x»"}', "{'api_key': '«x y»'}", '{\\"token\\": \\"«x»\\"}', '{"clientSecret":"«x»"}'],
-    "password-line": ["password: «swordfish»", "DB_PASSWD: «x!yz»"],
+    "password-line": ["password: «sword5fish»", "DB_PASSWD: «x!yz»", "Password: «hunter2»"],
     "secret-line": ["api_key: «abc123def»", "  token: «a1b2c3d4e5»"],
     "option": ["mysql --password «x» -h db", "tool --token '«x y»'".replace("«x y»'", "«x»'"), "tool --api-key «abc»", "java -password «x»", "--client-secret «x»"],
     "curl-user": ["curl -u ada:«s3cr3t» https://example.org", "curl -s --user 'ada:«s3cr3t»' https://x", "wget --user=ada:«x»"],
@@ -104,6 +104,8 @@ HARMLESS = [
     "pad_token", "FAILED tests/test_auth.py::test_password[wrong] - assert 401 == 200", "E   KeyError: 'api_key'", "TypeError: login() missing 1 required positional argument: 'password'", "10:AA", "12:AAB",
     "passed=5 failed=0", "compass: north", "pwd", "cd $(pwd)", "echo $PWD", "/home/ada/.ssh/id_rsa", "--keyring x", "--key file.pem", "--max-tokens 100", "--tokenizer fast", "git commit -m 'Rotate the token'",
     "Secret santa", "2026-11-20T14:15:16.789Z", "feature/password-reset", "v1.2.3-rc.1+build.5", "user@host:~/x$", "wss://example.org/socket", "a:b@c", "C:\\Users\\ada", "PWD=/home/ada OLDPWD=/tmp", "pwd: /srv/x", '{"pwd": "/x", "PWD": "~/y"}', "Error: authorization: permission denied for ada", "cookie: not set here", "file:///home/ada", "GPG_KEY_ID", "100%",
+    "/etc/passwd: Permission denied", "cat: /etc/passwd: Permission denied", "src/password: 12 files", "lib/reset-password: v1.2.3 built", "password: incorrect", "Password: forgotten, ask Ada", "passphrase: swordfish",
+    "token=4096", "max_token=128", "--token=7",
 ]  # fmt: skip
 
 

@@ -43,6 +43,25 @@ def parent(pid: int) -> int:
     return int(fields[1]) if len(fields) > 1 else 0
 
 
+def is_ended(pid: int) -> bool:
+    """Tell whether a process is only there for its parent to collect; not where there is no /proc."""
+    return _fields(pid)[:1] == ["Z"]
+
+
+def group(pid: int) -> int:
+    """The process group of a process; 0 when there is no telling."""
+    fields = _fields(pid)
+    return int(fields[2]) if len(fields) > 2 else 0
+
+
+def everyone() -> list[int]:
+    """The processes that there are; none where there is no /proc."""
+    try:
+        return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    except OSError:
+        return []
+
+
 def _started(pid: int) -> tuple[str | None, str]:
     """Field 22 of /proc/PID/stat, and the state."""
     fields = _fields(pid)

@@ -4,7 +4,7 @@ import os
 from _signal import SIGCONT, SIGKILL  # type: ignore[import-not-found] # no type stubs; `signal` has, and imports enum
 from collections.abc import Callable
 
-from telemetry_cli.discover.processes import parent
+from telemetry_cli.discover.processes import everyone, group, is_ended, parent
 
 _MOST_GENERATIONS = 100
 
@@ -38,16 +38,17 @@ class Family:
                     pass
 
     def is_left(self) -> bool:
-        """Tell whether anything of it is there still."""
+        """Tell whether anything of it runs still. What has ended counts no more, though its parent may never collect it."""
         if not self._own_group:
-            return bool(self._members())
+            return not all(map(is_ended, self._members()))
         try:
             os.killpg(self._child, 0)
         except PermissionError:
             return True
         except OSError:
             return False
-        return True
+        pids = everyone()
+        return not pids or any(group(pid) == self._child and not is_ended(pid) for pid in pids)
 
     def holds(self, pid: int) -> bool:
         """Tell whether a process is the command, or descends from it."""
@@ -66,12 +67,8 @@ class Family:
 
     def _members(self) -> list[int]:
         """The descendants, by /proc; where there is none, nobody but the command is known."""
-        try:
-            pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
-        except OSError:
-            return []
         ours = os.getpid()
-        return [pid for pid in pids if pid != ours and (self.holds(pid) or self._is_marked(pid))]
+        return [pid for pid in everyone() if pid != ours and (self.holds(pid) or self._is_marked(pid))]
 
     def _is_marked(self, pid: int) -> bool:
         try:

@@ -98,6 +98,7 @@ class _Watch:
         self._asked_to_stop = False
         self._told: int | None = None
         self._heard: int | None = None
+        self._grace_end: float | None = None
         self.timed_out = False
         self.status = 0
         self.used = (0.0, 0.0, 0)
@@ -105,6 +106,7 @@ class _Watch:
     def until_end(self, deadline: float | None) -> None:
         """Take one signal after the other until the command has ended."""
         deadlines = [deadline, deadline + GRACE_SECONDS] if deadline is not None else []
+        self._grace_end = deadlines[-1] if deadlines else None
         while not self._has_ended():
             if deadlines:
                 left = deadlines[0] - time.monotonic()
@@ -143,7 +145,9 @@ class _Watch:
             self._heard = number
         if number in (*_STOPS, SIGCONT):
             self._asked_to_stop = number != SIGCONT
-        if not typed and not (sender and self._shares_terminal and self._family.holds(sender)):
+        if self.timed_out and number in _REQUESTS:
+            self._family.send_all(SIGKILL)  # It was asked to end already, and whoever asks again does not want to wait.
+        elif not typed and not (sender and self._shares_terminal and self._family.holds(sender)):
             self._family.send(number)
 
     def _stopped(self, number: int) -> None:
@@ -161,13 +165,13 @@ class _Watch:
         self._family.send_all(SIGTERM if is_first else SIGKILL)
 
     def end_the_rest(self) -> None:
-        """After a time limit or a request to end, nothing of the command stays behind."""
+        """After a time limit or a request to end, nothing of the command stays behind. Another request ends the grace."""
         if not self.timed_out and self._told is None:
             return
         if self._shares_terminal and not self.timed_out:
             self._family.send_all(self._told or SIGTERM)  # So far only the command itself has had it.
-        deadline = time.monotonic() + GRACE_SECONDS
-        while self._family.is_left() and time.monotonic() < deadline:
+        deadline = self._grace_end if self.timed_out and self._grace_end is not None else time.monotonic() + GRACE_SECONDS
+        while self._family.is_left() and time.monotonic() < deadline and sigpending().isdisjoint(_REQUESTS):
             self._has_ended()
             time.sleep(_LOOK_SECONDS)
         self._family.send_all(SIGKILL)

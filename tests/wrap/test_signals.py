@@ -202,6 +202,46 @@ def test_a_time_limit(command: str, code: int, wrapped: Callable[..., Wrapped]) 
     assert (run["status"], "timed out after 300ms" in str(run["error_summary"])) == ("timeout", True)
 
 
+def test_the_grace_after_a_time_limit_is_one_for_all(wrapped: Callable[..., Wrapped]) -> None:
+    """What the command leaves behind gets the rest of the command's, and none of its own."""
+    begun = time.monotonic()
+    one = wrapped(*EXEC, "--timeout", "300ms", "--", "sh", "-c", "(trap '' TERM; while :; do sleep 0.2; done) & trap 'sleep 3; exit 3' TERM; while :; do sleep 0.1; done")
+    assert one.code() == 3
+    assert time.monotonic() - begun < 8
+
+
+@pytest.mark.parametrize("command", ["trap '' TERM INT; ", "(trap '' TERM INT; while :; do sleep 0.1; done) & trap 'exit 137' TERM; "], ids=["itself", "what it leaves"])
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_a_request_during_the_grace_ends_it(name: str, command: str, wrapped: Callable[..., Wrapped]) -> None:
+    begun = time.monotonic()
+    one = wrapped(*EXEC, "--timeout", "1s", "--", "sh", "-c", command + "echo ready; while :; do sleep 0.1; done")
+    one.ready()
+    time.sleep(1.8)
+    one.send(signal.Signals[name])
+    assert one.code() == 137
+    assert time.monotonic() - begun < 5
+    assert one.run()["status"] == "timeout"
+
+
+@linux
+def test_a_zombie_that_another_must_collect_is_not_waited_for(wrapped: Callable[..., Wrapped]) -> None:
+    code = """
+import os, time
+if not os.fork():
+    # Outside of the group, with a child in it that has ended and that nobody collects.
+    if not os.fork():
+        os._exit(0)
+    os.setsid()
+    time.sleep(6)
+    os._exit(0)
+time.sleep(60)
+"""
+    begun = time.monotonic()
+    one = wrapped(*EXEC, "--no-capture", "--timeout", "1s", "--", sys.executable, "-S", "-c", code)
+    assert one.code() == 143
+    assert time.monotonic() - begun < 5
+
+
 def test_a_command_within_its_limit_is_left_alone(telemetry: Telemetry) -> None:
     telemetry(*EXEC, "--timeout", "60s", "--", "sh", "-c", "exit 3", code=3)
     assert telemetry.run("@last")["status"] == "failure"

@@ -13,7 +13,7 @@ import pytest
 from bases import FLOCKED, assert_sound, held
 from support import Telemetry
 
-from telemetry_cli import TelemetryClient
+from telemetry_cli import TelemetryClient, recorder
 from telemetry_cli.client import writer
 
 Script = Callable[..., subprocess.CompletedProcess[str]]
@@ -180,15 +180,15 @@ def test_a_signal_handler_may_record_while_its_thread_is_writing(durability: str
         client.log_event(run_id, "signal")
         took.append(time.monotonic() - begun)
 
-    really = writer.recorder.record_all
+    really = recorder.record_all
 
     def interrupted(*given: object) -> object:
         if not took:
             os.kill(os.getpid(), signal.SIGUSR1)
-        return really(*given)  # type: ignore[arg-type]
+        return really(*given)
 
     before = signal.signal(signal.SIGUSR1, handle)
-    monkeypatch.setattr(writer.recorder, "record_all", interrupted)
+    monkeypatch.setattr(recorder, "record_all", interrupted)
     try:
         assert client.update_run(run_id, product="cells")
     finally:

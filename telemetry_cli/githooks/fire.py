@@ -101,8 +101,22 @@ def _associate(call: _Call, commit: git.Commit) -> str:
     run = _run(call, commit)
     if run is None:
         return NO_RUN
+    old = _amended(call, commit) if "otherwise" in run else None
+    known = _known(call.config, [old]) if old else set()
+    if known:
+        return call.record("commit.rewrite", {"pairs": [[old, commit.sha]], "facts": _facts(call, [commit.sha])})
+    if known is None:
+        # It may have a run, which post-rewrite carries on; a second one of its own would stand beside that for ever.
+        del run["otherwise"]
     facts = git.facts(call.repository, commit, call.moment)
     return call.record("commit.associate", {"role": "produced", "source": environment.commit_source(), **facts, **run})
+
+
+def _amended(call: _Call, commit: git.Commit) -> str | None:
+    """The commit that this one amends, by the reflog; None when it amends none."""
+    newest = moves.head_moves(call.repository)[-1:]
+    is_amend = newest and newest[0].new == commit.sha and newest[0].message.startswith("commit (amend)")
+    return newest[0].old if is_amend else None
 
 
 def _run(call: _Call, commit: git.Commit) -> dict[str, object] | None:
@@ -123,18 +137,9 @@ def _run(call: _Call, commit: git.Commit) -> dict[str, object] | None:
     is_certain, event_id = _open_run(call.config, wanted)
     if event_id is not None:
         return {"run": event_id}
-    if call.config.hooks_record == "always" and not _is_carried_on(call, commit):
+    if call.config.hooks_record == "always":
         return {"open": wanted, "otherwise": _short_run(call, commit)}
     return None if is_certain else {"open": wanted}
-
-
-def _is_carried_on(call: _Call, commit: git.Commit) -> bool:
-    """Tell whether a commit amends one that has a run or may have one, which post-rewrite is about to carry on."""
-    newest = moves.head_moves(call.repository)[-1:]
-    if not newest or newest[0].new != commit.sha or not newest[0].message.startswith("commit (amend)"):
-        return False
-    known = _known(call.config, [newest[0].old])
-    return known is None or bool(known)
 
 
 def _open_run(config: Config, wanted: dict[str, object]) -> tuple[bool, str | None]:

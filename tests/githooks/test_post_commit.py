@@ -129,7 +129,10 @@ def test_always_makes_a_short_run(repo: Repository, telemetry: Telemetry) -> Non
     assert repo.runs_of("HEAD") == ["open"]
 
 
-def test_always_makes_one_run_of_a_commit_and_its_amends(repo: Repository, telemetry: Telemetry) -> None:
+@pytest.mark.parametrize("hooks", ["all", "post-commit alone"])
+def test_always_makes_one_run_of_a_commit_and_its_amends(hooks: str, repo: Repository, telemetry: Telemetry) -> None:
+    if hooks != "all":
+        (repo.path / ".git/hooks/post-rewrite").unlink()
     unknown = repo.change()
     config(telemetry, '[git_hooks]\nrecord = "always"\n')
     repo("commit", "--quiet", "--amend", "-m", "of one without a run")

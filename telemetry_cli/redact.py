@@ -107,7 +107,7 @@ class Redactor:
         texts = [item for item in items if isinstance(item, str)]
         for index, item in enumerate(items):
             before = items[index - 1] if index else None
-            if isinstance(item, str) and isinstance(before, str) and _is_secret_option(before) and not item.startswith("-") and not _is_no_secret(item):
+            if isinstance(item, str) and isinstance(before, str) and _is_secret_option(before) and not _is_option(item) and not _is_no_secret(item):
                 self._count("option")
                 kept.append(REDACTED)
             else:
@@ -188,9 +188,18 @@ def _is_secret_option(word: str) -> bool:
     return word.startswith("-") and "=" not in word and is_secret_name(word)
 
 
+def _is_option(word: str) -> bool:
+    """A long option, or one of a letter; what else begins with '-' may be a value."""
+    return word.startswith("--") or (word.startswith("-") and len(word) <= 2)
+
+
+def _is_variable(value: str) -> bool:
+    return value.startswith(("${", "$(")) or (value.startswith("$") and (value[1:].isidentifier() or len(value) <= 2))
+
+
 def _is_no_secret(value: str) -> bool:
     """A variable, a placeholder, or what was redacted before."""
-    return not value.strip() or value.startswith(("$", "<", "{{", "***", REDACTED)) or value.lower() in ("none", "null", "true", "false")
+    return not value.strip() or _is_variable(value) or value.startswith(("<", "{{", "***", REDACTED)) or value.lower() in ("none", "null", "true", "false")
 
 
 def _secret_values(environ: Mapping[str, str]) -> Sequence[str]:

@@ -7,17 +7,17 @@ Of a match, what its groups `secret`, `quoted` and `single` hold is taken out; w
 """
 
 _NAME = (
-    r"[a-z0-9_.-]{0,64}?(?:pass(?:word|wd|phrase)|pwd(?![\"'\\]{0,2}\s?[=:]\s?[\"'\\]?[/~])|secret(?:[_-]?key)?|token|api[_-]?key|access[_-]?key|private[_-]?key"
+    r"[a-z0-9_.-]{0,64}?(?:pass(?:word|wd|phrase)|(?<![a-z0-9])pass|pwd(?![\"'\\]{0,2}\s?[=:]\s?[\"'\\]?[/~])|secret(?:[_-]?key)?|token|api[_-]?key|access[_-]?key|private[_-]?key"
     r"|(?:signing|encryption|auth|master|account|storage)[_-]?key|credentials?)"
 )
 _START = r"(?<![a-z0-9])"
 #: What stands in the place of a secret without being one: a variable, a placeholder, a type, what was redacted before.
 _NO_SECRET = (
-    r"(?![\"']?(?:\$|<|\{\{|%[({a-z]|\*{3}|\[redacted\]|\.\.\.|(?:null|none|true|false|yes|no|string|str|bytes|required|optional|undefined|missing|empty)\b"
+    r"(?![\"']?(?:\$(?:[{(]|(?:[a-z_][a-z0-9_]*|[0-9@*#?!$-])(?![^\s\"'`;&|<>)/:.,@\]}\\]))|<|\{\{|%[({a-z]|\*{3}|\[redacted\]|\.\.\.|(?:null|none|true|false|yes|no|string|str|bytes|required|optional|undefined|missing|empty)\b"
     r"|(?:os|process|env|self|args|config|settings|secrets)[.\[]))"
 )
-#: After `token=`, a small number is one of tokens.
-_NO_COUNT = r"(?!(?<=token=)[0-9]{1,5}(?![^\s,;)&\"']))"
+#: After `token=` and `pass=`, a small number counts something.
+_NO_COUNT = r"(?!(?:(?<=token=)|(?<=pass=))[0-9]{1,5}(?![^\s,;)&\"']))"
 _VALUE = r"(?:\\?\"(?P<quoted>[^\"\\\r\n]+)|'(?P<single>[^'\r\n]+)|(?P<secret>[^\s\"'`;&|<>)]+))"
 #: What follows an option's name in a sentence about it.
 _PROSE = (
@@ -25,7 +25,7 @@ _PROSE = (
     r"|should|will|may|value|parameter|the|a|an|that|which|does|could|isn't|wasn't)\b)"
 )
 _PASSWORDS = ("password", "passwd", "passphrase", "pwd")
-_KEYS = ("key", "token", "secret", "credential", *_PASSWORDS)
+_KEYS = ("key", "token", "secret", "credential", "pass", *_PASSWORDS)
 
 
 def _with(words: tuple[str, ...], *endings: str) -> tuple[str, ...]:
@@ -86,7 +86,7 @@ RULES: tuple[tuple[str, tuple[str | tuple[str, ...], ...], str], ...] = (
     ("supabase", ("sbp_",), r"(?<![A-Za-z0-9])sbp_[0-9a-f]{40}"),
     ("jwt", ("eyJ",), r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)?"),
     # URLs and headers.
-    ("url-credentials", (("://", "@"),), r"(?i)[a-z][a-z0-9+.-]{1,20}://(?!\[redacted\]@)(?P<secret>[^\s/:@\"'<>?#]*:(?!//)[^\s/\"'<>]+)@"),
+    ("url-credentials", (("://", "@"),), r"(?i)[a-z][a-z0-9+.-]{1,20}://(?!\[redacted\]@)(?P<secret>[^\s/:@\"'<>?#]*:(?!//)(?:(?![0-9]{1,5}/)[^\s\"'<>?#]+|[^\s/\"'<>]+))@"),
     ("url-token", (("://", "@"),), r"(?i)(?:https?|git|ftps?)://(?!\[redacted\]@)(?P<secret>[^\s/:@\"'<>?#]+)@"),
     ("url-query", ("sig=", "key=", "signature=", "jwt=", "-token=", "-credential="),
      r"(?i)[?&](?:key|sig|jwt|signature|x-(?:amz|goog)-(?:signature|credential|security-token))=(?!\[redacted\])(?P<secret>[^&\s\"'#]{8,})"),
@@ -104,22 +104,24 @@ RULES: tuple[tuple[str, tuple[str | tuple[str, ...], ...], str], ...] = (
      (rf"(?i)(?<![a-z0-9_./-])[a-z0-9_.-]{{0,64}}?(?:pass(?:word|wd|phrase)|pwd):(?!\s?[/~])[ \t]{{0,4}}+{_NO_SECRET}{_PROSE}"
      r"(?P<secret>(?=[a-z]*+[^\s\"'a-z])(?=[^\s\"']*[0-9!@#$%^&*+=?~])[^\s\"']{4,})")),
     ("secret-line", _with(("key", "token", "secret"), ":"), rf"(?i){_START}{_NAME}:[ \t]{{0,4}}+{_NO_SECRET}(?P<secret>(?=[^\s\"']*[0-9])(?=[^\s\"']*[a-z])[^\s\"',;(){{}}<>]{{8,}})"),
-    ("option", _with(_KEYS, " ", "s ", "\t", "\x1f", "s\x1f"), rf"(?i)(?<![\w-])--?{_NAME}\s{{1,4}}+(?!-)[\"']?+{_NO_SECRET}{_PROSE}(?P<secret>[^\s\"']+)"),
+    ("option", _with(_KEYS, " ", "s ", "\t", "\x1f", "s\x1f"), rf"(?i)(?<![\w-])--?{_NAME}\s{{1,4}}+(?!--|-\w?(?:\s|$)|[\"']?pass:)[\"']?+{_NO_SECRET}{_PROSE}(?P<secret>[^\s\"']+)"),
     ("curl-user", (("curl", " -"), ("curl", "\x1f-"), ("wget", "-")),
      r"(?i)(?<![a-z])(?:curl|wget)\s[^\n|;]{0,400}?(?<=\s)(?:-u|-U|-a|--user|--proxy-user|--auth)[\s=]?+[\"']?+[^\s:\"'/]++:" + _NO_SECRET + r"(?P<secret>[^\s\"']+)"),
     ("short-option", ("sshpass", ("mysql", "-p"), ("mariadb", "-p"), ("redis-cli", "-a"), ("docker", "login")),
      r"(?i)(?<![a-z])(?:sshpass\s++-p\s?+|(?:mysql|mariadb)[a-z-]*\s(?:[^\n|;]{0,200}\s)?-p|redis-cli\s(?:[^\n|;]{0,200}\s)?-a\s|docker\s+login\s(?:[^\n|;]{0,200}\s)?-p\s)[\"']?+"
      + _NO_SECRET + r"(?P<secret>[^\s\"']+)"),
+    ("openssl", ("pass:",), r"(?i)(?<!\S)[\"']?-pass(?:in|out)?\s{1,4}+[\"']?pass:" + _NO_SECRET + r"(?P<secret>[^\s\"']+)"),
+    ("token-header", ("-token:",), r"(?i)(?<![a-z0-9-])(?:private|job|deploy|x-[a-z-]{1,40})-token:\s{0,2}+" + _NO_SECRET + r"(?P<secret>[^\s\"'\\]{6,})"),
     ("netrc", ("password ", "password\t"), r"(?i)\blogin\s++\S++\s++password\s++" + _NO_SECRET + r"(?P<secret>\S+)"),
 )  # fmt: skip
 
 #: Ends of names (lower case, without separators) whose text values are secrets, in JSON objects, environments and options.
 SECRET_NAMES = (
-    "password", "passwd", "passphrase", "pwd", "secret", "token", "apikey", "accesskey", "secretkey", "privatekey", "signingkey", "encryptionkey", "authkey",
+    *_PASSWORDS, "pass", "secret", "token", "apikey", "accesskey", "secretkey", "privatekey", "signingkey", "encryptionkey", "authkey",
     "masterkey", "accountkey", "storagekey", "credential", "credentials", "authorization", "cookie",
 )  # fmt: skip
 #: Ends of names that look like those above, and are none.
-HARMLESS_NAMES = ("bostoken", "eostoken", "padtoken", "unktoken", "septoken", "clstoken", "masktoken", "pertoken", "nexttoken", "pagetoken")
+HARMLESS_NAMES = ("bostoken", "eostoken", "padtoken", "unktoken", "septoken", "clstoken", "masktoken", "pertoken", "nexttoken", "pagetoken", "compass", "bypass")
 
 #: The texts that a secret's name can be seen by.
 NAME_MARKS = ("passw", "passp", "pwd", "secret", "token", "key", "credential", "authorization", "cookie")

@@ -69,7 +69,7 @@ HELD: dict[str, list[str]] = {
     "notion": ["«ntn_" + filled(46) + "»"],
     "supabase": ["«sbp_" + filled(40, HEX) + "»"],
     "jwt": [f"x «{JWT}» y"],
-    "url-credentials": ["postgres://«ada:s3cr3t»@db:5432/x", "https://«user:p@ss»@example.org/r.git", "redis://«:s3cr3t»@cache", "ssh://«git:pw»@example.org/x", "amqps://«a:b%40»@q/v"],
+    "url-credentials": ["postgres://«ada:s3cr3t»@db:5432/x", "https://«user:p@ss»@example.org/r.git", "redis://«:s3cr3t»@cache", "ssh://«git:pw»@example.org/x", "amqps://«a:b%40»@q/v", "postgres://«u:p@ss/x»@h/db"],
     "url-token": ["https://«abcdef012345»@example.org/r.git", "git clone http://«tok»@host/x"],
     "url-query": ["https://example.org/x?key=«abcdef0123»&y=1", "https://s3/x?X-Amz-Signature=«abcdef0123456789»", "https://m/x?a=1&sig=«abcdefgh»"],
     "authorization": ["Authorization: Bearer «abc»", "curl -H 'authorization: Basic «dXNlcjpw»'", '"Authorization": "token «abcd»"', "Proxy-Authorization=«s3cr3tvalue»"],
@@ -78,14 +78,17 @@ HELD: dict[str, list[str]] = {
     "assignment": [
         "TOKEN=«x»", "DB_PASSWORD=«hunter2» make", "export API_KEY=\"«a b»\"", "aws_secret_access_key=«abc/def+ghi»", "?access_token=«abc»&x=1", "clientSecret='«x y»'",
         "--password=«x»", "-Dtoken=«x»", "PGPASSWORD=«a,b»", "SECRET_KEY=«x»", "Server=s;Password=«x»;Database=d", 'api-key=\\"«x»\\"', "passphrase=«x»", "AccountKey=«abc==»;",
+        "PASS=«x»", "DB_PASS=«hunter»", "--pass=«x»", "PASSWORD='«$2b$12$abc»'", "TOKEN=«$9x$y»",
     ],
     "assignment-spaced": ["password = «hunter2!»", 'client_secret = "«x y»"', "api_key   =   'v«»'".replace("v«»", "«v»")],
     "json-pair": ['{"password": "«x»"}', "{'api_key': '«x y»'}", '{\\"token\\": \\"«x»\\"}', '{"clientSecret":"«x»"}'],
     "password-line": ["password: «sword5fish»", "DB_PASSWD: «x!yz»", "Password: «hunter2»"],
     "secret-line": ["api_key: «abc123def»", "  token: «a1b2c3d4e5»"],
-    "option": ["mysql --password «x» -h db", "tool --token '«x y»'".replace("«x y»'", "«x»'"), "tool --api-key «abc»", "java -password «x»", "--client-secret «x»"],
+    "option": ["mysql --password «x» -h db", "tool --token '«x y»'".replace("«x y»'", "«x»'"), "tool --api-key «abc»", "java -password «x»", "--client-secret «x»", "tool --pass «x»", "tool --secret «-value»"],
     "curl-user": ["curl -u ada:«s3cr3t» https://example.org", "curl -s --user 'ada:«s3cr3t»' https://x", "wget --user=ada:«x»"],
     "short-option": ["sshpass -p «x» ssh host", "sshpass -p«x» ssh", "mysql -u root -p«x» db", "redis-cli -a «x» ping", "docker login -u me -p «x» r"],
+    "openssl": ["openssl rsa -passin pass:«letters» -in k", "openssl enc -pass 'pass:«x»'"],
+    "token-header": ["curl -H 'PRIVATE-TOKEN: «letters»' https://h", "JOB-TOKEN: «abcdef»"],
     "netrc": ["machine h login ada password «x»"],
 }  # fmt: skip
 
@@ -105,6 +108,7 @@ HARMLESS = [
     "passed=5 failed=0", "compass: north", "pwd", "cd $(pwd)", "echo $PWD", "/home/ada/.ssh/id_rsa", "--keyring x", "--key file.pem", "--max-tokens 100", "--tokenizer fast", "git commit -m 'Rotate the token'",
     "Secret santa", "2026-11-20T14:15:16.789Z", "feature/password-reset", "v1.2.3-rc.1+build.5", "user@host:~/x$", "wss://example.org/socket", "a:b@c", "C:\\Users\\ada", "PWD=/home/ada OLDPWD=/tmp", "pwd: /srv/x", '{"pwd": "/x", "PWD": "~/y"}', "Error: authorization: permission denied for ada", "cookie: not set here", "file:///home/ada", "GPG_KEY_ID", "100%",
     "/etc/passwd: Permission denied", "cat: /etc/passwd: Permission denied", "src/password: 12 files", "lib/reset-password: v1.2.3 built", "password: incorrect", "Password: forgotten, ask Ada", "passphrase: swordfish",
+    "pass=5 fail=0", "compass=x", "bypass=x", "3 pass, 1 fail", "TOKEN=$1", "http://h:8080/a@b", "PASS tests/x.js", "--pass -v",
     "token=4096", "max_token=128", "--token=7",
 ]  # fmt: skip
 
@@ -201,6 +205,9 @@ def test_odd_texts_take_no_long_time(block: str) -> None:
         (["sh", "-c", "curl -u ada:x https://h"], ["sh", "-c", f"curl -u ada:{REDACTED} https://h"]),
         (["mysql", "-px", "db"], ["mysql", f"-p{REDACTED}", "db"]),
         ([1, None, {"a": ["--token", "t"]}], [1, None, {"a": ["--token", REDACTED]}]),
+        (["tool", "--secret", "-value"], ["tool", "--secret", REDACTED]),
+        (["tool", "--pass", "x", "--password", "-h"], ["tool", "--pass", REDACTED, "--password", "-h"]),
+        ({"password": "$2b$12$abc", "DB_PASS": "x", "pass": 3}, {"password": REDACTED, "DB_PASS": REDACTED, "pass": 3}),
         ("TOKEN=x", f"TOKEN={REDACTED}"),
         ({"ghp_" + filled(36): 1}, {REDACTED: 1}),
         (5, 5),

@@ -8,7 +8,7 @@ from telemetry_cli.commands.result import WRITES, Record, Written, handler
 from telemetry_cli.config import Config
 from telemetry_cli.discover import environment, processes
 from telemetry_cli.errors import TelemetryError
-from telemetry_cli.hooks.reap import gone_hook_runs
+from telemetry_cli.hooks.reap import aborted, gone_hook_runs
 from telemetry_cli.reader import open_for_reading
 from telemetry_cli.recorder import record
 from telemetry_cli.store import runs
@@ -50,7 +50,7 @@ def _gone(config: Config, db: Connection, before: str | None) -> Iterator[Gone]:
     """Everything that can be known to be gone, one line for each kind of thing."""
     yield from _gone_runs(_running(config, db), before)
     for run in gone_hook_runs(config, db):
-        yield Gone("hook run", str(run["id"]), f"its process {run['pid']} is gone", "hook.finish", {"hook_run": run["id"], "status": "aborted", "blob": None})
+        yield Gone("hook run", str(run["id"]), f"its process {run['pid']} is gone", "hook.finish", aborted(run["id"]))
 
 
 def _running(config: Config, db: Connection) -> Iterator[Record]:

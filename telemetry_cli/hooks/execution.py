@@ -14,6 +14,7 @@ from telemetry_cli.config import Config
 from telemetry_cli.hooks import artifact, documents, process
 from telemetry_cli.hooks.attempt import Attempt, Stopped
 from telemetry_cli.hooks.contract import Contract
+from telemetry_cli.hooks.reap import aborted
 from telemetry_cli.hooks.rows import Rows
 from telemetry_cli.hooks.subjects import Subjects
 from telemetry_cli.recorder import record
@@ -119,7 +120,7 @@ def _recorded(config: Config, run: "Run", id_: str, stop: stoppable, beat: Calla
     except Stopped:
         status = "aborted"
     except BaseException:
-        record(config, "hook.finish", {"hook_run": id_, "status": "aborted", "blob": None}, max(stamp(now()), started_at))
+        record(config, "hook.finish", aborted(id_), max(stamp(now()), started_at))
         raise
     finished = run.facts(status) | {"hook_run": id_, "status": status, "duration_ms": round((time.monotonic() - clock) * 1000)}
     finished |= {"logs": run.kept_logs(), "blob": run.kept_rows() if status == "passed" else None}

@@ -18,13 +18,17 @@ def gone_hook_runs(config: Config, db: Connection) -> list[dict[str, object]]:
         return [run for run in hook_runs.running(db) if is_gone(run)]
 
 
+def aborted(hook_run: object) -> dict[str, object]:
+    """The data of the operation `hook.finish` for a hook run that nobody has brought to its end."""
+    return {"hook_run": hook_run, "status": "aborted", "blob": None}
+
+
 def close_gone_hook_runs(config: Config, db: Connection) -> list[dict[str, object]]:
     """Record each of `gone_hook_runs` as aborted. Returns those that were closed; what another process closed meanwhile is not among them."""
     closed = []
     for run in gone_hook_runs(config, db):
-        data = {"hook_run": run["id"], "status": "aborted", "blob": None}
         try:
-            record(config, "hook.finish", data, stamp(now())).check()
+            record(config, "hook.finish", aborted(run["id"]), stamp(now())).check()
         except Conflict:
             continue
         closed.append(run)

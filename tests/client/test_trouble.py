@@ -185,7 +185,7 @@ def test_a_signal_handler_may_record_while_its_thread_is_writing(durability: str
     def interrupted(*given: object) -> object:
         if not took:
             os.kill(os.getpid(), signal.SIGUSR1)
-        return really(*given)
+        return really(*given)  # type: ignore[arg-type]
 
     before = signal.signal(signal.SIGUSR1, handle)
     monkeypatch.setattr(recorder, "record_all", interrupted)

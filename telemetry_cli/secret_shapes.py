@@ -121,7 +121,20 @@ SECRET_NAMES = (
     "masterkey", "accountkey", "storagekey", "credential", "credentials", "authorization", "cookie",
 )  # fmt: skip
 #: Ends of names that look like those above, and are none.
-HARMLESS_NAMES = ("bostoken", "eostoken", "padtoken", "unktoken", "septoken", "clstoken", "masktoken", "pertoken", "nexttoken", "pagetoken", "compass", "bypass")
+HARMLESS_NAMES = (
+    "bostoken",
+    "eostoken",
+    "padtoken",
+    "unktoken",
+    "septoken",
+    "clstoken",
+    "masktoken",
+    "pertoken",
+    "nexttoken",
+    "pagetoken",
+    "compass",
+    "bypass",
+)
 
 #: The texts that a secret's name can be seen by.
 NAME_MARKS = ("passw", "passp", "pwd", "secret", "token", "key", "credential", "authorization", "cookie")

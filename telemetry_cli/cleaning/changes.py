@@ -17,10 +17,10 @@ def journal_line(redactor: Redactor, line: bytes) -> bytes:
     return journal.encode({name: value for name, value in operation.items() if name != "v"} | {"data": cleaned})
 
 
-def stored_text(redactor: Redactor, text: str) -> str:
-    """A value of a row: a journal line, JSON, or text."""
+def stored_text(redactor: Redactor, text: str, *, is_result: bool = False) -> str:
+    """A value of a row: a journal line, JSON, or text. `is_result`: of an operation, whose ids stay as they do in the operation."""
     if text.startswith('{"v":'):
         return journal_line(redactor, text.encode()).decode()
     if text.startswith(("{", "[")):
-        return json_line(redactor, text.encode(), redactor.value).decode()
+        return json_line(redactor, text.encode(), redactor.operation if is_result else redactor.value).decode()
     return redactor.text(text)

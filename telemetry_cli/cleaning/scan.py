@@ -61,7 +61,7 @@ def scan_database(config: Config, path: str) -> Iterator[Finding]:
     try:
         for table, key, column, text in texts.of(path):
             redactor.found.clear()
-            stored_text(redactor, text)
+            stored_text(redactor, text, is_result=(table, column) == ("op_results", "result_json"))
             yield from _findings(where, f"{place}{table} {key} {column}", redactor)
     except TelemetryError as error:
         yield {"where": where, "place": place + error.message, "rule": "unreadable", "count": 1}

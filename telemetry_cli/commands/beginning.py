@@ -69,8 +69,8 @@ def begin(
         **rules.fields(fields),
         **merged_objects(metrics, context, metric),
     }
-    data["event_id"] = _event_id(event_id, (job, str(fields.get("item_name") or ""), *apart), notes) if event_id is not None else clock.new_event_id()
-    data["run_id"] = refuse_secret("--run-id", rules.run_id("--run-id", run_id)) if run_id is not None else _run_id(config, moment, agent)
+    data["event_id"] = _event_id(config, event_id, (job, str(fields.get("item_name") or ""), *apart), notes) if event_id is not None else clock.new_event_id()
+    data["run_id"] = refuse_secret("--run-id", rules.run_id("--run-id", run_id), config.redact_rules) if run_id is not None else _run_id(config, moment, agent)
     data["start_time"] = rules.instant("--start-time", start_time, moment) if start_time is not None else at
     data.setdefault("agent_owner", config.agent_owner)
     data.setdefault("host", environment.host())
@@ -102,9 +102,9 @@ def _name(config: Config, field: str, given: str | None) -> str | None:
     return rules.required_text(setting.source, setting.value) if setting.value else None
 
 
-def _event_id(value: str, apart: Sequence[str], notes: list[str]) -> str:
+def _event_id(config: Config, value: str, apart: Sequence[str], notes: list[str]) -> str:
     if value != "auto":
-        return refuse_secret("--event-id", rules.event_id("--event-id", value))
+        return refuse_secret("--event-id", rules.event_id("--event-id", value), config.redact_rules)
     derived = environment.derived_event_id(*apart)
     if derived is None:
         notes.append("--event-id auto: no CI provider says which run this is; a random id is used")

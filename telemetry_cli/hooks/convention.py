@@ -15,6 +15,7 @@ from telemetry_cli.hooks import contract, documents
 from telemetry_cli.hooks.contract import Contract
 from telemetry_cli.hooks.releases import Draft, refuse_secrets
 from telemetry_cli.redact import Redactor
+from telemetry_cli.store import conventions
 
 _LONGEST_SLUG, _SHORTEST_SLUG = 64, 3
 
@@ -129,9 +130,8 @@ class Deployment:
     def _data(self, drafts: list[dict[str, object]]) -> dict[str, object]:
         convention, schema = self._convention, self._convention.schema_
         releases = [draft | {"promote": "always" if self._promote else "new", "reason": f"convention {self._slug}"} for draft in drafts]
-        # The same for every order of the fields.
-        ordered = [field.model_dump() for field in sorted(schema.fields, key=lambda field: field.name)] if schema else []
-        fields = {"id": schema.id, "version": str(schema.version), "fields": ordered} if schema else None
+        listed = [field.model_dump() for field in schema.fields] if schema else []
+        fields = {"id": schema.id, "version": str(schema.version), "fields": listed} if schema else None
         document: dict[str, object] = {
             "title": rules.text("title", convention.title),
             "description": rules.text("description", convention.description),
@@ -144,7 +144,8 @@ class Deployment:
             "title": convention.title,
             "description": convention.description,
             "document": document,
-            "digest": sha256(rules.encode(document).encode()).hexdigest(),
+            # The same for every order of a schema's fields.
+            "digest": sha256(rules.encode(document | {"schema": fields and fields | {"fields": conventions.by_name(listed)}}).encode()).hexdigest(),
             "schema": fields,
             "releases": releases,
         }

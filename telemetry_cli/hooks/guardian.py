@@ -4,9 +4,9 @@
 
 It starts the command in a process group of its own, says `P pid` on the descriptor STATUS once it executes and, when the command has ended,
 `X wait-status peak-KiB` (0 where the peak may be this process's own). On the descriptor CONTROL it hears `k` (kill what the command
-has started) and `q` (kill it and go). Where that closes without a word, telemetry has died: then the folder WORK is removed too. It
-adopts what the command leaves behind (Linux), so daemons are found as well. It imports the standard library alone, for it is started
-for every attempt.
+has started) and `q` (kill it and go). Where
+that closes without a word, telemetry has died: then the folder WORK is removed too. It adopts what the command leaves behind
+(Linux), so daemons are found as well. It imports the standard library alone, for it is started for every attempt.
 """
 
 import os

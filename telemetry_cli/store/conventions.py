@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from telemetry_cli.errors import Conflict, NotFound
 from telemetry_cli.rules import encode
@@ -36,6 +36,11 @@ def _read(row: sqlite3.Row) -> Row:
     return dict(row) | {"document": document, "job_types": document["job_types"], "hooks": [hook["name"] for hook in document["hooks"]]}
 
 
+def by_name(fields: Iterable[Mapping[str, object]]) -> list[Mapping[str, object]]:
+    """The fields of a schema in the one order in which two of them are compared."""
+    return sorted(fields, key=lambda field: str(field["name"]))
+
+
 def planned(db: sqlite3.Connection, data: Mapping[str, object]) -> Row:
     """What deploying would do: `slug`, `created`, `changed`, and for each hook the json of `hooks release`; with a `note` where something is to be said.
 
@@ -44,7 +49,7 @@ def planned(db: sqlite3.Connection, data: Mapping[str, object]) -> Row:
     schema = data.get("schema")
     if isinstance(schema, dict):
         known = db.execute("SELECT fields FROM run_schemas WHERE id = ? AND version = ?", (schema["id"], schema["version"])).fetchone()
-        if known and known[0] != encode(schema["fields"]):
+        if known and encode(by_name(json.loads(known[0]))) != encode(by_name(schema["fields"])):
             raise Conflict(f"schema: {schema['id']} version {schema['version']} has other fields already", "Give the changed one another version.")
     results = [registry.planned_release(db, release)[0] for release in data["releases"]]  # type: ignore[attr-defined]
     notes = [str(result.pop("note")) for result in results if "note" in result]

@@ -156,6 +156,17 @@ def test_a_journal_that_does_not_go_back_to_the_beginning_is_left_alone(stained:
     assert stained.files() == before
 
 
+def test_ids_stay_as_they_stand_in_results_too_and_new_ones_obey_own_rules(telemetry: Telemetry) -> None:
+    telemetry.start("--event-id", "TCK-12345", "--run-id", "plain")
+    path = telemetry.home / ".config" / "telemetry" / "config.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text("[redact]\nticket = 'TCK-[0-9]{4,}'\n")
+    assert scanned(telemetry) == set()
+    telemetry("redact", "--fix")
+    for option in ("--event-id", "--run-id"):
+        assert option in telemetry("run", "start", "--agent-name", "a", "--job-type", "j", option, "TCK-67890", code=2).err
+
+
 @pytest.mark.parametrize("argv", [(), ("--scan", "--fix")])
 def test_one_of_the_two_is_needed(argv: tuple[str, ...], telemetry: Telemetry) -> None:
     assert "--scan" in telemetry("redact", *argv, code=2).err

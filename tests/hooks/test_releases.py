@@ -151,8 +151,8 @@ TOUCHING_A_RELEASE = [
 ]
 TOUCHING_WHAT_HAS_HAPPENED = [
     "UPDATE hook_runs SET status = 'failed'", "UPDATE hook_runs SET rows = 9", "DELETE FROM hook_runs", "REPLACE INTO hook_runs SELECT * FROM hook_runs",
-    "UPDATE features SET subject_id = 'x'", "UPDATE features SET \"values\" = '{}'", "DELETE FROM features", "DELETE FROM features WHERE subject_id = 'no run'",
-    "REPLACE INTO features SELECT * FROM features",
+    "UPDATE features SET subject_id = 'x'", "UPDATE features SET \"values\" = '{}'", "DELETE FROM features",
+    "DELETE FROM features WHERE subject_id = 'no run'", "REPLACE INTO features SELECT * FROM features",
     "INSERT INTO features (hook, subject_id, hook_run, \"values\") SELECT hook, 'x', id, '{}' FROM hook_runs",
     "UPDATE features SET superseded_by = hook_run", "UPDATE hook_silences SET subject_id = 'x'", "DELETE FROM hook_silences",
     "INSERT INTO hook_silences SELECT id, 'x' FROM hook_runs", "REPLACE INTO hook_silences SELECT * FROM hook_silences",

@@ -324,6 +324,7 @@ CREATE INDEX features_hook_run ON features (hook_run);
 CREATE INDEX features_subject ON features (subject_id, hook);
 CREATE INDEX features_superseded_by ON features (superseded_by) WHERE superseded_by IS NOT NULL;
 CREATE UNIQUE INDEX hook_releases_digest ON hook_releases (hook, digest);
+CREATE INDEX hook_run_keys_hook_run ON hook_run_keys (hook_run);
 CREATE INDEX hook_runs_hook ON hook_runs (hook, version, input_digest);
 CREATE UNIQUE INDEX hook_runs_run_key ON hook_runs (hook, run_key) WHERE run_key IS NOT NULL AND status IN ('running', 'passed', 'rejected');
 CREATE INDEX hook_runs_running ON hook_runs (status) WHERE status = 'running';

@@ -49,8 +49,8 @@ release_data = st.fixed_dictionaries(
 moves = st.fixed_dictionaries({"hook": hooks, "reason": st.just("why")}, optional={"to": versions, "back": st.booleans(), "if_live": versions})
 starts = st.fixed_dictionaries(
     {
-        "hook_run": ids, "hook": hooks, "version": versions, "input_kind": st.just("records"), "input_digest": st.sampled_from(DIGESTS[:2]),
-        "subjects": st.just(2), "host": st.just("h"),
+        "hook_run": ids, "hook": hooks, "version": versions, "input_kind": st.just("records"),
+        "input_digest": st.sampled_from(DIGESTS[:2]), "subjects": st.just(2), "host": st.just("h"),
         "pid": st.just(1), "process_started": st.just("1"), "boot_id": st.just("b"),
     },
     optional={"run_key": st.sampled_from(["k", None]), "forced": st.booleans()},

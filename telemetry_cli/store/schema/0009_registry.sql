@@ -143,6 +143,9 @@ CREATE TABLE hook_run_keys (
     PRIMARY KEY (hook, run_key)
 ) STRICT, WITHOUT ROWID;
 
+-- The foreign key.
+CREATE INDEX hook_run_keys_hook_run ON hook_run_keys (hook_run);
+
 CREATE TRIGGER hook_run_keys_are_added BEFORE INSERT ON hook_run_keys
 WHEN EXISTS (SELECT 1 FROM hook_run_keys WHERE hook = NEW.hook AND run_key = NEW.run_key)
 BEGIN SELECT RAISE(ABORT, 'what a run key stands for is not replaced'); END;

@@ -205,12 +205,16 @@ def test_a_time_limit(command: str, code: int, wrapped: Callable[..., Wrapped]) 
 def test_the_grace_after_a_time_limit_is_one_for_all(wrapped: Callable[..., Wrapped]) -> None:
     """What the command leaves behind gets the rest of the command's, and none of its own."""
     begun = time.monotonic()
-    one = wrapped(*EXEC, "--timeout", "300ms", "--", "sh", "-c", "(trap '' TERM; while :; do sleep 0.2; done) & trap 'sleep 3; exit 3' TERM; while :; do sleep 0.1; done")
+    one = wrapped(
+        *EXEC, "--timeout", "300ms", "--", "sh", "-c", "(trap '' TERM; while :; do sleep 0.2; done) & trap 'sleep 3; exit 3' TERM; while :; do sleep 0.1; done"
+    )
     assert one.code() == 3
     assert time.monotonic() - begun < 8
 
 
-@pytest.mark.parametrize("command", ["trap '' TERM INT; ", "(trap '' TERM INT; while :; do sleep 0.1; done) & trap 'exit 137' TERM; "], ids=["itself", "what it leaves"])
+@pytest.mark.parametrize(
+    "command", ["trap '' TERM INT; ", "(trap '' TERM INT; while :; do sleep 0.1; done) & trap 'exit 137' TERM; "], ids=["itself", "what it leaves"]
+)
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
 def test_a_request_during_the_grace_ends_it(name: str, command: str, wrapped: Callable[..., Wrapped]) -> None:
     begun = time.monotonic()

@@ -115,4 +115,4 @@ def test_a_rule_of_ones_own_that_takes_for_ever_takes_a_text_out_whole(telemetry
     assert ran.out == "ran\n"
     run = telemetry.run("@last")
     assert (run["status"], run["error_details"], run["job_type"]) == ("failure", "[redacted]", "sh")
-    assert run["context_json"]["process.command_args"] == ["sh", "-c", "[redacted]", "arg"]  # type: ignore[index]
+    assert run["context_json"]["process.command_args"] == ["sh", "-c", "[redacted]", "arg"]

@@ -102,7 +102,7 @@ RULES: tuple[tuple[str, tuple[str | tuple[str, ...], ...], str], ...] = (
     ("json-pair", _with(_KEYS, "\"", "'", "s\"", "s'", "\\"), rf"(?i)[\"']{_NAME}\\?[\"']\s{{0,4}}+:\s{{0,4}}+{_NO_SECRET}(?:\\?\"(?P<quoted>[^\"\\\r\n]+)|'(?P<single>[^'\r\n]+))"),
     ("password-line", _with(_PASSWORDS, ":"),
      (rf"(?i)(?<![a-z0-9_./-])[a-z0-9_.-]{{0,64}}?(?:pass(?:word|wd|phrase)|pwd):(?!\s?[/~])[ \t]{{0,4}}+{_NO_SECRET}{_PROSE}"
-     r"(?P<secret>(?=[a-z]*+[^\s\"'a-z])(?=[^\s\"']*[0-9!@#$%^&*+=?~])[^\s\"']{4,})")),
+      r"(?P<secret>(?=[a-z]*+[^\s\"'a-z])(?=[^\s\"']*[0-9!@#$%^&*+=?~])[^\s\"']{4,})")),
     ("secret-line", _with(("key", "token", "secret"), ":"), rf"(?i){_START}{_NAME}:[ \t]{{0,4}}+{_NO_SECRET}(?P<secret>(?=[^\s\"']*[0-9])(?=[^\s\"']*[a-z])[^\s\"',;(){{}}<>]{{8,}})"),
     ("option", _with(_KEYS, " ", "s ", "\t", "\x1f", "s\x1f"), rf"(?i)(?<![\w-])--?{_NAME}\s{{1,4}}+(?!--|-\w?(?:\s|$)|[\"']?pass:)[\"']?+{_NO_SECRET}{_PROSE}(?P<secret>[^\s\"']+)"),
     ("curl-user", (("curl", " -"), ("curl", "\x1f-"), ("wget", "-")),

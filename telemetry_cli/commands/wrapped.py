@@ -8,6 +8,7 @@ import _signal  # type: ignore[import-not-found] # the built-in module has no ty
 import os
 import sys
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 
 from telemetry_cli import clock, rules
 from telemetry_cli.commands.arguments import became
@@ -163,10 +164,14 @@ class _Recording:
         if self._config is None or self.event_id is None or self._is_duplicate:
             return
         try:
-            data = {"run": self.event_id, **ended(Redactor(self._config.redact_rules))}
+            data: Data = {"run": self.event_id, **ended(Redactor(self._config.redact_rules))}
         except Exception as defect:
             self._failed(defect)
             data = {"run": self.event_id, "status": "failure"}
+        if self._begun and isinstance(data.get("duration_ms"), int):
+            # When the command ended; whatever we do after it is no part of its run.
+            start = clock.parse_stamp(str(self._begun["start_time"]))
+            data["end_time"] = clock.stamp(start + timedelta(milliseconds=int(str(data["duration_ms"]))))
         self._recorded(self._config, "run.end", data)
 
     def _recorded(self, config: Config, kind: str, data: Data, **if_buffered: object) -> Data | None:

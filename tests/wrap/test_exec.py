@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -308,6 +309,13 @@ def test_a_broken_pipe_is_as_it_was(telemetry: Telemetry) -> None:
         timeout=60,
     )
     assert done.stdout == f"y\n{128 + signal.SIGPIPE}\n"
+
+
+def test_it_ends_when_the_command_does(telemetry: Telemetry) -> None:
+    telemetry(*EXEC, "--", "sleep", "0.3")
+    run = last(telemetry)
+    begun, ended = (datetime.fromisoformat(str(run[name])) for name in ("start_time", "end_time"))
+    assert (ended - begun) / timedelta(milliseconds=1) == run["duration_ms"]
 
 
 # Retried steps

@@ -132,7 +132,7 @@ class _Watch:
             if pid != self._child:
                 continue
             if not os.WIFSTOPPED(status):
-                self.status, self.used = status, (usage.ru_utime, usage.ru_stime, usage.ru_maxrss * _MAXRSS_UNIT)
+                self._ended(status, usage.ru_utime, usage.ru_stime, usage.ru_maxrss)
                 return True
             self._stopped(os.WSTOPSIG(status))
 
@@ -158,7 +158,23 @@ class _Watch:
         if number in _STOPS and (self._shares_terminal or self._asked_to_stop):
             self._asked_to_stop = False
             os.kill(os.getpid(), SIGSTOP)
-            self._family.send(SIGCONT)
+            if not self._went_on():
+                self._family.send(SIGCONT)
+
+    def _went_on(self) -> bool:
+        """Tell whether the command was continued with us, as a shell does with the whole group; another SIGCONT could undo the next stop."""
+        try:
+            pid, status, usage = os.wait4(self._child, os.WNOHANG | os.WUNTRACED | os.WCONTINUED)
+        except ChildProcessError:
+            return True
+        if pid and os.WIFSTOPPED(status):
+            self._stopped(os.WSTOPSIG(status))
+        elif pid and not os.WIFCONTINUED(status):
+            self._ended(status, usage.ru_utime, usage.ru_stime, usage.ru_maxrss)
+        return bool(pid)
+
+    def _ended(self, status: int, user: float, system: float, peak: int) -> None:
+        self.status, self.used = status, (user, system, peak * _MAXRSS_UNIT)
 
     def _out_of_time(self, *, is_first: bool) -> None:
         self.timed_out = True

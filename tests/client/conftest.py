@@ -38,7 +38,9 @@ def script(telemetry: Telemetry, tmp_path: Path) -> Callable[..., subprocess.Com
     def run(code: str, *, check: bool = True) -> subprocess.CompletedProcess[str]:
         path = tmp_path / "script.py"
         path.write_text(f"from telemetry_cli import TelemetryClient\nbase = {str(telemetry.base)!r}\n{code}\n", encoding="utf-8")
-        done = subprocess.run([sys.executable, str(path)], env=telemetry.env, cwd=telemetry.cwd, capture_output=True, text=True, timeout=60)
+        # A fork with threads about is what some of it is about; Python 3.12 has something to say of that.
+        command = [sys.executable, "-W", "ignore:This process:DeprecationWarning", str(path)]
+        done = subprocess.run(command, env=telemetry.env, cwd=telemetry.cwd, capture_output=True, text=True, timeout=60)
         assert not check or (done.returncode, done.stderr) == (0, ""), done
         return done
 

@@ -239,10 +239,27 @@ def _last_flush(writer: Writer, pid: int) -> None:
             pass
 
 
+#: The writers whose turn the thread that forks has taken.
+_still: list[Writer] = []
+
+
+def _stand_still() -> None:
+    """Let no thread be inside SQLite while the process is forked: its own locks would stay held in the child for ever."""
+    for writer in list(_writers):
+        if writer._owner != threading.get_ident() and writer._turn.acquire(timeout=writer._config.lock_timeout):
+            _still.append(writer)
+
+
+def _go_on_in_parent() -> None:
+    while _still:
+        _still.pop()._turn.release()
+
+
 def _begin_in_child() -> None:
     """What waits is the parent's to write, and its threads and whoever holds a lock stayed there."""
+    _still.clear()
     for writer in _writers:
         writer._begin()
 
 
-os.register_at_fork(after_in_child=_begin_in_child)
+os.register_at_fork(before=_stand_still, after_in_parent=_go_on_in_parent, after_in_child=_begin_in_child)

@@ -245,9 +245,8 @@ _still: list[Writer] = []
 
 def _stand_still() -> None:
     """Let no thread be inside SQLite while the process is forked: its own locks would stay held in the child for ever."""
-    for writer in list(_writers):
-        if writer._owner != threading.get_ident() and writer._turn.acquire(timeout=writer._config.lock_timeout):
-            _still.append(writer)
+    others = [writer for writer in _writers if writer._owner != threading.get_ident()]
+    _still.extend(writer for writer in others if writer._turn.acquire(timeout=writer._config.lock_timeout))
 
 
 def _go_on_in_parent() -> None:

@@ -15,7 +15,13 @@ HOSTILE = (b"\xff", b"\x1b[31m", b"9" * 30, b"")
 
 
 #: What makes a command whole, so that only the value in question can be wrong.
-WHOLE = {("associate-commit",): ("--commit", "abcdef1"), ("run", "update"): ("--product", "p"), ("doctor",): ("--commit", "HEAD")}
+WHOLE = {
+    ("associate-commit",): ("--commit", "abcdef1"), ("run", "update"): ("--product", "p"), ("doctor",): ("--commit", "HEAD"),
+    ("export",): ("--to", "-", "--format", "ndjson"),
+    ("hooks", "release"): ("--script", "known", "--source-ref", "tests", "--contract", "contract.json"),
+}  # fmt: skip
+#: What the positionals are where `known` will not do.
+WORDS = {"version": b"1", "command": b"true"}
 
 
 @pytest.mark.heavy
@@ -25,15 +31,17 @@ def test_no_value_of_any_option_is_a_defect_and_a_refusal_names_the_option(path:
     telemetry.env |= {"TELEMETRY_EVENT_ID": "known", "TELEMETRY_AGENT_NAME": "a", "TELEMETRY_JOB_TYPE": "j"}
     git = Git(telemetry.cwd, telemetry.home)
     git("init", "--quiet")
-    (git.path / "known").write_text("a line\n")
+    (git.path / "known").write_text("#!/bin/sh\n")
+    (git.path / "contract.json").write_text('{"columns": [{"name": "v", "type": "text"}], "cardinality": "one"}')
     git("add", "known")
     git.commit()
     _, options, positionals, _, _ = _fast.COMMANDS[path]
-    whole = [*path, *(b"known" for _, required, _ in positionals if required), *WHOLE.get(path, ())]
+    words = [WORDS.get(name, b"known") for name, required, _ in positionals if required]
     for name, (parameter, kind) in options.items():
         spellings = [spelling for spelling, (other, _) in options.items() if other == parameter]
         for value in HOSTILE if kind != _fast.FLAG else ():
-            ran = telemetry(*whole, name, value, code=None)
+            # Before the words: one of them may be a command, whose options these would be.
+            ran = telemetry(*path, *WHOLE.get(path, ()), name, value, *words, code=None)
             assert ran.code in DOCUMENTED, (name, value, ran)
             if ran.code == 2:
                 assert any(spelling in ran.err for spelling in spellings), (name, value, ran)

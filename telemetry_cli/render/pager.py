@@ -51,11 +51,14 @@ def _paged(command: str, held: str, chunks: Iterator[str]) -> str:
     given: list[str] = []
     size = 0
     try:
-        for chunk in _all(held, chunks):
+        chunk: str | None = held
+        # Not by a generator of our own: leaving that would close the chunks, and what is left of them may still be needed.
+        while chunk is not None:
             if size < _PIPE_HOLDS:
                 given.append(chunk)
                 size += len(chunk)
             _write(writing, _without_links(chunk).encode(sys.stdout.encoding, "backslashreplace"))
+            chunk = next(chunks, None)
     except BrokenPipeError:
         pass
     finally:
@@ -64,11 +67,6 @@ def _paged(command: str, held: str, chunks: Iterator[str]) -> str:
         for number, action in before:
             signal(number, action)
     return "".join(given) if os.waitstatus_to_exitcode(status) in _NOT_STARTED else ""
-
-
-def _all(held: str, chunks: Iterator[str]) -> Iterator[str]:
-    yield held
-    yield from chunks
 
 
 def _write(descriptor: int, data: bytes) -> None:

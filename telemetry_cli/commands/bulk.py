@@ -81,17 +81,10 @@ def export(
 ) -> Streamed | Working:
     """Write the runs that match, with their events and commits, to a file or stdout."""
     from telemetry_cli.transfer import exporting
-    from telemetry_cli.transfer.sources import format_of
 
     if not to:
         raise InvalidInput("--to: no file is named; give a path, or - for stdout")
-    shape = format_of(to, format_, transfer.WRITTEN)
-    if shape == "parquet":
-        from telemetry_cli.transfer import parquet
-
-        parquet.available()
-        if to == "-" or to.endswith(".gz"):
-            raise InvalidInput("--to: parquet is packed already and cannot be streamed; name a file without .gz")
+    shape = _shape(to, format_)
     narrowed = narrowing(clock.now(), agent_name=agent_name, job_type=job_type, status=status, product=product, **others)
     reading = open_for_reading(config)
     db = reading.db or open_empty()
@@ -116,6 +109,7 @@ def export(
         return done.number, done.number / total if total else None
 
     if shape == "parquet":
+        from telemetry_cli.transfer import parquet
 
         def table() -> Iterator[Progress]:
             with exporting.replaced(to) as file:
@@ -131,6 +125,20 @@ def export(
                 yield progress()
 
     return Streamed(Listing("runs", columns, done, reading.notes), _SHAPES[shape], write, finish)
+
+
+def _shape(to: str, format_: str | None) -> str:
+    """The format that is written. Raises `InvalidInput` when it cannot be written there."""
+    from telemetry_cli.transfer.sources import format_of
+
+    shape = format_of(to, format_, transfer.WRITTEN)
+    if shape == "parquet":
+        from telemetry_cli.transfer import parquet
+
+        parquet.available()
+        if to == "-" or to.endswith(".gz"):
+            raise InvalidInput("--to: parquet is packed already and cannot be streamed; name a file without .gz")
+    return shape
 
 
 class _Counted:

@@ -226,7 +226,11 @@ def remote_without_credentials(url: str) -> str:
     address = _without_query(authority)
     user, at, host = address.rpartition("@")
     _, colon, port = host.rpartition("]")[2].partition(":")
-    if "@" in rest[len(address) :] and (address != authority or (at and not host) or (colon and not port.isdigit())):
+    behind = rest[len(address) :]
+    if "@" in behind and (address != authority or (at and not host) or (colon and not port.isdigit())):
+        return ""
+    # Behind a password, only an @ that begins a name (`/@scope/package`) is surely not the password's end.
+    if ":" in user and "@" in behind.replace("/@", "/"):
         return ""
     kept = f"{user.partition(':')[0]}@" if at and scheme.lower() in ("ssh", "git+ssh", "ssh+git") else ""
     return f"{scheme}://{kept}{host}{slash + _without_query(path) if address == authority else ''}"

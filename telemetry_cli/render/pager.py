@@ -30,15 +30,18 @@ def through(chunks: Iterator[str], put: Callable[[str], None]) -> None:
         for chunk in chunks:
             held += chunk
             if sum(1 + max(0, len(line) - 1) // (screen.columns or 80) for line in held.splitlines()) >= screen.lines:
-                held = _paged(command, held, chunks)
+                unseen = _paged(command, held, chunks)
+                if unseen is None:
+                    return
+                held = unseen
                 break
     put(held)
     for chunk in chunks:
         put(chunk)
 
 
-def _paged(command: str, held: str, chunks: Iterator[str]) -> str:
-    """Feed the pager. Returns what is still to be written: nothing, or all that a pager which did not start was given."""
+def _paged(command: str, held: str, chunks: Iterator[str]) -> str | None:
+    """Feed the pager. Returns None once it has ended; of one that did not start, what it was given and nobody has seen."""
     reading, writing = os.pipe()
     # What git gives less: end at once if all fits, pass colours on, leave the text on the screen.
     environment = {"LESS": "FRX", **os.environ}
@@ -66,7 +69,7 @@ def _paged(command: str, held: str, chunks: Iterator[str]) -> str:
         _, status = os.waitpid(pid, 0)
         for number, action in before:
             signal(number, action)
-    return "".join(given) if os.waitstatus_to_exitcode(status) in _NOT_STARTED else ""
+    return "".join(given) if os.waitstatus_to_exitcode(status) in _NOT_STARTED else None
 
 
 def _write(descriptor: int, data: bytes) -> None:

@@ -125,6 +125,8 @@ def test_a_token_in_a_query(secret: str, path: str, query: str) -> None:
     assert remote_without_credentials(f"https://host.example{path}{query}{secret}") == f"https://host.example{path}"
 
 
+@example("https://user:{}@host.example/x", "a@b/qZ")
+@example("ssh://git:{}@host.example/x", "a@b:22/qZ")
 @given(
     st.sampled_from(["https://user:{}@host.example/x", "ssh://git:{}@host.example/x", "https://host.example?token={}", "https://host.example/x?token={}"]),
     UNCLEAR,

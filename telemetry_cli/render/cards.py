@@ -8,9 +8,9 @@ from rich.text import Text
 
 from telemetry_cli.commands.result import Card, Listing, Record
 from telemetry_cli.render import cells, views
-from telemetry_cli.render.console import can_say
+from telemetry_cli.render.console import Part, can_say, cut_mark
 from telemetry_cli.render.layout import cut
-from telemetry_cli.render.tables import Part, cut_mark, tables
+from telemetry_cli.render.tables import tables
 from telemetry_cli.render.text import printable
 from telemetry_cli.rules import encode
 

@@ -3,7 +3,11 @@
 import io
 import sys
 
-from rich.console import Console, RenderableType
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+Part = Table | Text
 
 _WIDEST = 10_000
 _TO_A_PIPE = 120
@@ -34,7 +38,7 @@ def console(*, uncut: bool) -> Console:
     )
 
 
-def drawn(on: Console, part: RenderableType) -> str:
+def drawn(on: Console, part: Part) -> str:
     """A part as text."""
     on.print(part)
     assert isinstance(on.file, _Memory)
@@ -51,3 +55,8 @@ def can_say(characters: str) -> bool:
     except (UnicodeError, LookupError):
         return False
     return True
+
+
+def cut_mark() -> str:
+    """What ends a text that is cut."""
+    return "…" if can_say("…") else "~"

@@ -10,6 +10,8 @@ from telemetry_cli.render.text import printable
 from telemetry_cli.render.views import Column
 
 GAP = 3
+#: Rows that are drawn at once.
+PAGE = 1000
 
 
 class Layout:

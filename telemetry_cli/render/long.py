@@ -7,9 +7,8 @@ from rich.cells import cell_len, set_cell_size
 
 from telemetry_cli.commands.result import Listing
 from telemetry_cli.render import views
-from telemetry_cli.render.console import can_say
-from telemetry_cli.render.layout import GAP, Layout
-from telemetry_cli.render.tables import PAGE, cut_mark
+from telemetry_cli.render.console import can_say, cut_mark
+from telemetry_cli.render.layout import GAP, PAGE, Layout
 from telemetry_cli.render.text import printable
 
 

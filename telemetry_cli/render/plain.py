@@ -99,9 +99,9 @@ def show(result: Result, output: str) -> None:
 def _answer(result: Card | Listing, output: str) -> Iterator[str]:
     """An answer as text, made as it is printed."""
     if output == "table":
-        from telemetry_cli.render import tables
+        from telemetry_cli.render import drawing
 
-        return tables.draw(result)
+        return drawing.draw(result)
     return iter([_json(result.data) + "\n"]) if isinstance(result, Card) else _LISTINGS[output](result)
 
 

@@ -1,37 +1,14 @@
-"""Results as rich tables, fitted to the terminal. Everything from outside is made printable and never read as markup."""
+"""A listing as rich tables, fitted to the terminal. Everything from outside is made printable and never read as markup."""
 
 from collections.abc import Iterator
 from itertools import islice
 
-from rich.table import Table
 from rich.text import Text
 
-from telemetry_cli.commands.result import Card, Listing
+from telemetry_cli.commands.result import Listing
 from telemetry_cli.render import cells, views
-from telemetry_cli.render.console import can_say, console, drawn
-from telemetry_cli.render.layout import Layout
-
-Part = Table | Text
-
-PAGE = 1000
-
-
-def draw(result: Card | Listing) -> Iterator[str]:
-    """The text of a result: tables for a listing, a card for a single thing."""
-    screen = console(uncut=result.view in views.UNCUT_CARDS if isinstance(result, Card) else views.VIEWS[result.view].uncut)
-    if isinstance(result, Listing) and views.VIEWS[result.view].is_long:
-        from telemetry_cli.render import long
-
-        yield from long.draw(result, screen.width)
-        return
-    if isinstance(result, Listing):
-        parts = tables(result, screen.width)
-    else:
-        from telemetry_cli.render import cards
-
-        parts = cards.parts(result, screen.width)
-    for part in parts:
-        yield drawn(screen, part)
+from telemetry_cli.render.console import Part, can_say, cut_mark
+from telemetry_cli.render.layout import PAGE, Layout
 
 
 def tables(listing: Listing, width: int) -> Iterator[Part]:
@@ -53,8 +30,3 @@ def tables(listing: Listing, width: int) -> Iterator[Part]:
         yield layout.table(shown, marks, mark, with_header=is_first)
     if layout is None:
         yield Text(view.nothing)
-
-
-def cut_mark() -> str:
-    """What ends a text that is cut."""
-    return "…" if can_say("…") else "~"

@@ -9,7 +9,7 @@ from types import FrameType
 from telemetry_cli.clock import now
 from telemetry_cli.commands.result import Listing, Record, Watched
 from telemetry_cli.errors import DatabaseTrouble, Interrupted, InvalidInput, LockTimeout
-from telemetry_cli.render import tables
+from telemetry_cli.render import drawing
 from telemetry_cli.render.text import printable
 from telemetry_cli.store import sandbox
 
@@ -82,7 +82,7 @@ class _Frame:
         listing.rows = rows
         listing.marked = {key for key, state in current.items() if self.seen is not None and self.seen.get(key) != state}
         # Drawn now: that too may need the database.
-        self.lines = "".join(tables.draw(listing)).rstrip("\n").split("\n")
+        self.lines = "".join(drawing.draw(listing)).rstrip("\n").split("\n")
         self.notes, self.seen, self.trouble = listing.notes, current, ""
 
     def draw(self) -> None:

@@ -20,7 +20,7 @@ def pytest_addoption(parser: "pytest.Parser") -> None:
     """Declare the options."""
     group = parser.getgroup("telemetry", "record the session with telemetry")
     group.addoption("--telemetry", action="store_true", help="record this session as a run")
-    group.addoption("--telemetry-base-dir", metavar="PATH", help="the folder that everything is kept in; default as for the program")
+    group.addoption("--telemetry-base-dir", metavar="PATH", help="the folder that everything is kept in, written with =; default as for the program")
     group.addoption("--telemetry-agent", metavar="NAME", help="agent_name of the run; default pytest")
     group.addoption("--telemetry-job", metavar="NAME", help="job_type of the run; default tests")
 

@@ -4,6 +4,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 
+from telemetry_cli.store import shas
 from telemetry_cli.store.runs import Row
 
 COLUMNS = ("id", "event_id", "commit_hash", "role", "source", "author", "timestamp", "repo", "branch", "associated_at", "superseded_by", "op_id")
@@ -11,27 +12,28 @@ COLUMNS = ("id", "event_id", "commit_hash", "role", "source", "author", "timesta
 
 def ledger(db: sqlite3.Connection, event_id: str | None = None, prefix: str | None = None) -> list[Row]:
     """The associations of a run, of a commit, or of both, oldest first."""
-    terms, values = [], []
+    terms: list[str] = []
+    values: list[object] = []
     if event_id is not None:
         terms.append("event_id = ?")
         values.append(event_id)
     if prefix is not None:
-        terms.append("commit_hash >= ? AND commit_hash < ?")
-        values += [prefix, prefix + "g"]
+        term, named = shas.begins(prefix)
+        terms.append(term)
+        values += named
     rows = db.execute(f"SELECT * FROM run_commits WHERE {' AND '.join(terms)} ORDER BY id", values).fetchall()
     return [dict(row) for row in rows]
 
 
-def behind(db: sqlite3.Connection, shas: Iterable[str]) -> dict[str, list[Row]]:
+def behind(db: sqlite3.Connection, commits: Iterable[str]) -> dict[str, list[Row]]:
     """SHA → the runs behind it (event_id, agent_name, job_type, role, source), each once per role, oldest first. One query, however many SHAs."""
     rows = db.execute(
-        """SELECT commit_hash, event_id, agent_name, job_type, role, source
-           FROM run_commits JOIN agent_runs USING (event_id)
-           WHERE run_commits.id IN (
-               SELECT max(id) FROM run_commits WHERE commit_hash IN (SELECT value FROM json_each(?)) GROUP BY commit_hash, event_id, role
-           )
-           ORDER BY run_commits.id""",
-        (json.dumps(list(shas)),),
+        f"""WITH {shas.ENTERED},
+            last AS (SELECT sha, max(id) AS id FROM entered GROUP BY sha, event_id, role)
+            SELECT sha, event_id, agent_name, job_type, run_commits.role, source
+            FROM last JOIN run_commits USING (id) JOIN agent_runs USING (event_id)
+            ORDER BY run_commits.id""",
+        (json.dumps(list(commits)),),
     ).fetchall()
     found: dict[str, list[Row]] = {}
     for sha, *values in rows:

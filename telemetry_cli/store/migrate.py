@@ -4,7 +4,7 @@ import os
 import sqlite3
 
 _FOLDER = os.path.join(os.path.dirname(__file__), "schema")
-CURRENT_VERSION = 10
+CURRENT_VERSION = 11
 #: The first schema of this program; what is older belongs to the platform (see `legacy`).
 FIRST_VERSION = 8
 

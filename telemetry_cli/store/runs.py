@@ -7,7 +7,7 @@ from os.path import commonprefix
 
 from telemetry_cli.errors import Conflict, InvalidInput, NotFound
 from telemetry_cli.rules import encode, looks_random
-from telemetry_cli.store import search
+from telemetry_cli.store import search, shas
 from telemetry_cli.store.sandbox import Guard
 
 Row = dict[str, object]
@@ -144,13 +144,14 @@ class Filters:
 
     def commit(self, prefix: str) -> None:
         """The run is associated with a commit whose SHA begins so, now or earlier."""
-        self.terms.append("event_id IN (SELECT event_id FROM run_commits WHERE commit_hash >= ? AND commit_hash < ?)")
-        self.values.extend((prefix, prefix + "g"))
+        term, values = shas.begins(prefix)
+        self.terms.append(f"event_id IN (SELECT event_id FROM run_commits WHERE {term})")
+        self.values.extend(values)
 
-    def commits(self, shas: Sequence[str]) -> None:
+    def commits(self, commits: Sequence[str]) -> None:
         """The run is associated with one of these commits, now or earlier."""
-        self.terms.append("event_id IN (SELECT event_id FROM run_commits WHERE commit_hash IN (SELECT value FROM json_each(?)))")
-        self.values.append(json.dumps(shas))
+        self.terms.append(f"event_id IN (WITH {shas.ENTERED} SELECT event_id FROM entered)")
+        self.values.append(json.dumps(commits))
 
     def begins(self, prefix: str) -> None:
         """The event_id begins so."""

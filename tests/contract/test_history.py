@@ -78,6 +78,24 @@ def test_log_as_json(history: tuple[Git, list[str]], telemetry: Telemetry) -> No
     assert telemetry("log", "-o", "csv", cwd=git.path).out.count("\n") == 5
 
 
+def test_a_commit_that_was_named_by_a_part_of_its_sha(history: tuple[Git, list[str]], telemetry: Telemetry) -> None:
+    """A CI job without the repository may know no more; whoever has the whole SHA finds the run."""
+    git, shas = history
+    telemetry.start("--event-id", "short", "--agent-name", "deployer", "--no-git")
+    telemetry("associate-commit", "short", "--commit", shas[1][:8], "--no-git")
+    rows = telemetry("log", "--json", cwd=git.path).json
+    assert [[run["event_id"] for run in row["runs"]] for row in rows] == [["four"], ["two", "three"], ["short"], ["one"]]
+    assert {row["agent_name"] for row in telemetry("blame", "file", "--json", cwd=git.path).json if row["commit_hash"] == shas[1]} <= {"deployer"}
+    assert telemetry("query", "--commit", shas[1], "-o", "ids").out.split() == ["short"]
+    assert telemetry("query", "--commit", shas[1][:7], "-o", "ids").out.split() == ["short"]
+    assert telemetry("query", "--commit", f"{shas[0]}..{shas[1]}", "-o", "ids", cwd=git.path).out.split() == ["short"]
+    assert [row["event_id"] for row in telemetry("commits", "--commit", shas[1], "--json").json] == ["short"]
+    assert telemetry("doctor", "--commit", shas[1], "--json", cwd=git.path).json["reason"] == "associated"
+    # Said again with the whole SHA, it is the same run once.
+    telemetry("associate-commit", "short", "--commit", shas[1], cwd=git.path)
+    assert [run["event_id"] for run in telemetry("log", "--json", cwd=git.path).json[2]["runs"]] == ["short"]
+
+
 def test_log_as_a_table(history: tuple[Git, list[str]], telemetry: Telemetry) -> None:
     git, shas = history
     out = telemetry("log", cwd=git.path, env={"COLUMNS": "200"}).out

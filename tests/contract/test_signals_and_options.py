@@ -56,6 +56,6 @@ def test_ctrl_c_at_any_moment_shows_no_traceback_of_ours(telemetry: Telemetry) -
         time.sleep(pick.uniform(0, 0.05))
         process.send_signal(signal.SIGINT)
         _, message = process.communicate()
-        assert b"telemetry_cli" not in message.replace(b"telemetry_cli.__main__ import program", b""), message.decode()
+        assert b"/telemetry_cli/" not in message, message.decode()
         assert process.returncode in (0, -signal.SIGINT, 1, 130)
     assert telemetry("query").code == 0

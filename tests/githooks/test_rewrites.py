@@ -38,6 +38,16 @@ def test_amend(repo: Repository, telemetry: Telemetry) -> None:
     assert new[:10] in table.splitlines()[-2]
 
 
+def test_amend_of_a_commit_that_was_named_by_a_part_of_its_sha(repo: Repository, telemetry: Telemetry) -> None:
+    old = repo.change()
+    telemetry.start("--event-id", "one", "--no-git")
+    telemetry("associate-commit", "one", "--commit", old[:8], "--no-git")
+    telemetry("run", "end", "one")
+    repo("commit", "--quiet", "--amend", "-m", "better")
+    new = repo("rev-parse", "HEAD")
+    assert (repo.runs_of(old), repo.runs_of("HEAD"), commit_of(telemetry, "one")) == (["one"], ["one"], new)
+
+
 def test_amend_of_a_commit_without_a_run_records_nothing(repo: Repository, telemetry: Telemetry) -> None:
     repo.change()
     telemetry.start("--no-git")

@@ -329,6 +329,7 @@ CREATE INDEX hook_runs_hook ON hook_runs (hook, version, input_digest);
 CREATE UNIQUE INDEX hook_runs_run_key ON hook_runs (hook, run_key) WHERE run_key IS NOT NULL AND status IN ('running', 'passed', 'rejected');
 CREATE INDEX hook_runs_running ON hook_runs (status) WHERE status = 'running';
 CREATE INDEX legacy_values_event_id ON legacy_values (event_id);
+CREATE INDEX run_commits_abbreviated ON run_commits (commit_hash) WHERE length(commit_hash) < 40;
 CREATE INDEX run_commits_commit_hash ON run_commits (commit_hash);
 CREATE INDEX run_commits_event_id ON run_commits (event_id);
 CREATE INDEX run_events_event_id ON run_events (event_id, timestamp);

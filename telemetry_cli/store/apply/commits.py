@@ -6,6 +6,7 @@ from telemetry_cli.store import commits
 from telemetry_cli.store.apply import runs
 from telemetry_cli.store.apply.result import Data, Result, noted
 from telemetry_cli.store.runs import resolve
+from telemetry_cli.store.shas import spellings
 
 _CARRIED = ("event_id", "role", "source", "author", "timestamp", "repo", "branch")
 
@@ -93,12 +94,14 @@ def rewrite(db: sqlite3.Connection, operation: Data, data: Data) -> Result:
 
 def _carry(db: sqlite3.Connection, operation: Data, old: str, new: str, facts: dict[str, str]) -> int:
     """Carry the associations of one commit on; those that were carried to just this one before are done. Returns how many there were."""
+    names = spellings(old)
+    is_old = f"commit_hash IN ({','.join('?' * len(names))})"
     rows = db.execute(
         f"SELECT {','.join(_CARRIED)} FROM run_commits WHERE id IN"
-        " (SELECT max(id) FROM run_commits WHERE commit_hash = ? AND superseded_by IS NOT ? GROUP BY event_id, role) ORDER BY id",
-        (old, new),
+        f" (SELECT max(id) FROM run_commits WHERE {is_old} AND superseded_by IS NOT ? GROUP BY event_id, role) ORDER BY id",
+        (*names, new),
     ).fetchall()
-    db.execute("UPDATE run_commits SET superseded_by = ? WHERE commit_hash = ? AND superseded_by IS NOT ?", (new, old, new))
+    db.execute(f"UPDATE run_commits SET superseded_by = ? WHERE {is_old} AND superseded_by IS NOT ?", (new, *names, new))
     for row in rows:
         entry: dict[str, object] = {**dict(zip(_CARRIED, row, strict=True)), "commit_hash": new}
         # A rebase keeps the author; the time is the new commit's own, and null where it is not known.
@@ -108,7 +111,7 @@ def _carry(db: sqlite3.Connection, operation: Data, old: str, new: str, facts: d
             _enter(db, operation, entry)
         db.execute(
             "UPDATE agent_runs SET git_commit_hash = ?, git_commit_author = ?, git_commit_timestamp = ?, updated_at = max(updated_at, ?)"
-            " WHERE event_id = ? AND git_commit_hash = ?",
-            (new, entry["author"], entry["timestamp"], operation["at"], entry["event_id"], old),
+            f" WHERE event_id = ? AND git_{is_old}",
+            (new, entry["author"], entry["timestamp"], operation["at"], entry["event_id"], *names),
         )
     return len(rows)

@@ -139,7 +139,7 @@ def _git_facts(given: dict[str, object], facts: dict[str, str], *, no_git: bool)
     if repository is None:
         name = remotes.name(url) if url else None
         return {"git_repo": url, "git_branch": branch, "git_run_tag": f"{name}/{branch}" if name and branch else None}
-    return {"git_repo": url, "git_branch": branch, "git_run_tag": git.run_tag(repository, url, branch), "git_dir": git.storable(repository.git_dir)}
+    return {"git_repo": url, "git_branch": branch, "git_run_tag": git.run_tag(repository, url, branch), "git_dir": git.path_text(repository.git_dir)}
 
 
 def _ci_remote(repository: str) -> str | None:

@@ -34,10 +34,8 @@ def log(config: Config, output: str, *, revisions: Sequence[str] | None, repo: s
     most = rules.count("--limit", limit) if limit is not None else _TABLE_LIMIT if output == "table" else 0
     repository = repository_around(repo)
     reading = open_for_reading(config)
-    count_lines = output == "table" and 0 < most <= _COUNTED
-    found = iter(()) if not words and git.head(repository) is None else history.commits(repository, words, most, count_lines=count_lines)
-    # What git has to complain of, it says before its first commit: so before anything is printed.
-    first = list(islice(found, _BATCH))
+    is_unborn = not words and git.head(repository) is None
+    first, found = ([], iter(())) if is_unborn else _listed(repository, words, most, count_lines=output == "table" and 0 < most <= _COUNTED)
     rows = _with_runs(reading, first, found)
     if output != "table":
         return Listing("log", _LOG_COLUMNS, rows, reading.notes)
@@ -45,6 +43,18 @@ def log(config: Config, output: str, *, revisions: Sequence[str] | None, repo: s
     listing = Listing("log", _LOG_COLUMNS, (_in_a_table(tally.counted(row)) for row in rows), reading.notes, absolute=absolute, prefixes=reading.prefixes)
     listing.summary = tally.commits
     return listing
+
+
+def _listed(repository: git.Repository, words: Sequence[str], most: int, *, count_lines: bool) -> tuple[list[Record], Iterator[Record]]:
+    """The first commits, and the others. What git has to complain of, it says before its first one: so before anything is printed."""
+    found = history.commits(repository, list(words), most, count_lines=count_lines)
+    try:
+        return list(islice(found, _BATCH)), found
+    except InvalidInput:
+        # A partial clone has the commits, and not the files whose lines would be counted.
+        if not count_lines:
+            raise
+        return _listed(repository, words, most, count_lines=False)
 
 
 def _with_runs(reading: Reading, first: list[Record], others: Iterator[Record]) -> Iterator[Record]:
@@ -67,22 +77,37 @@ def _runs(reading: Reading, shas: Sequence[str]) -> dict[str, list[Record]]:
 def _in_a_table(row: Record) -> Record:
     runs = row["runs"]
     assert isinstance(runs, list)
-    named = dict.fromkeys(f"{run['agent_name']}/{run['job_type']}" for run in runs)
+    produced = _produced(runs)
+    others = [f"{_name(run)} ({run['role']})" for run in runs if run["role"] != "produced"]
     return {
         **row,
         "lines": row.get("lines"),
-        "event_id": runs[-1]["event_id"] if runs else None,
-        "agent_name": ", ".join(named) if runs else "no run",
-        "source": ", ".join(dict.fromkeys(run["source"] for run in runs)) or None,
+        "event_id": (produced or runs or [{"event_id": None}])[-1]["event_id"],
+        "agent_name": ", ".join(dict.fromkeys([*(map(_name, produced) if produced else ["no run"]), *others])),
+        "source": ", ".join(dict.fromkeys(str(run["source"]) for run in produced)) or None,
     }
+
+
+def _produced(runs: list[Record]) -> list[Record]:
+    """Those that a commit came of; the others started from it, or released it."""
+    return [run for run in runs if run["role"] == "produced"]
+
+
+def _name(run: Record) -> str:
+    return f"{run['agent_name']}/{run['job_type']}"
 
 
 @handler(*READS)
 def blame(config: Config, output: str, *, file: str, lines: str | None) -> Listing:
     """Each line of a file in HEAD with its commit, and the run and agent behind it."""
-    folder, name = os.path.split(os.path.abspath(rules.required_text("FILE", file)))
-    if not os.path.isdir(folder):
-        raise InvalidInput(f"FILE: there is no folder {folder!r}")
+    if not file:
+        raise InvalidInput("FILE: it is empty; name a file of HEAD")
+    path = os.path.abspath(file)
+    # The file may be gone from the work tree, and its folder with it: HEAD has them still.
+    folder = os.path.dirname(path)
+    while not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
+    name = os.path.relpath(path, folder)
     repository = repository_around(folder, "FILE")
     if lines is not None:
         rules.required_text("-L", lines)
@@ -97,9 +122,8 @@ def blame(config: Config, output: str, *, file: str, lines: str | None) -> Listi
 
 
 def _line(number: int, text: str, sha: str, runs: list[Record]) -> Record:
-    """A line; of several runs behind its commit, the last one that produced it."""
-    produced = [run for run in runs if run["role"] == "produced"] or runs
-    run = produced[-1] if produced else {}
+    """A line; of several runs that its commit came of, the last one."""
+    run = (_produced(runs) or [{}])[-1]
     told = {name: run.get(name) for name in ("event_id", "agent_name", "source")}
     return {"line": number, "text": text, "commit_hash": sha, **told}
 
@@ -113,10 +137,11 @@ class _Tally:
         self._counts_lines = False
 
     def counted(self, row: Record) -> Record:
-        """A commit, counted by the last run behind it."""
+        """A commit, counted by the last run that it came of."""
         runs = row["runs"]
         assert isinstance(runs, list)
-        source = str(runs[-1]["source"]) if runs else ""
+        produced = _produced(runs)
+        source = str(produced[-1]["source"]) if produced else ""
         self._commits[source] += 1
         if isinstance(row.get("lines"), int):
             self._counts_lines = True

@@ -218,7 +218,7 @@ def surroundings(given_branch: object = None) -> dict[str, object]:
     if repository is None:
         return {}
     url, branch_name = remote(repository), str(given_branch or "") or branch(repository)
-    return {"git_repo": url, "git_branch": branch_name, "git_run_tag": run_tag(repository, url, branch_name), "git_dir": storable(repository.git_dir)}
+    return {"git_repo": url, "git_branch": branch_name, "git_run_tag": run_tag(repository, url, branch_name), "git_dir": path_text(repository.git_dir)}
 
 
 def storable(text: str) -> str | None:
@@ -228,6 +228,11 @@ def storable(text: str) -> str | None:
     except UnicodeEncodeError:
         return None
     return text if "\0" not in text else None
+
+
+def path_text(path: str) -> str:
+    """A path as text that can be stored and compared; what is not UTF-8 stands there escaped."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 # Commits

@@ -19,7 +19,7 @@ from telemetry_cli.errors import InvalidInput
 #: Config that would run a program, or wait for a file that never ends.
 _HARMLESS = tuple(
     word
-    for setting in ("log.showSignature=false", "log.mailmap=false", "mailmap.file=", "mailmap.blob=", "blame.ignoreRevsFile=", "diff.orderFile=/dev/null")
+    for setting in ("log.showSignature=false", "log.mailmap=false", "mailmap.file=", "mailmap.blob=", "diff.orderFile=/dev/null")
     for word in ("-c", setting)
 )
 NO_PROGRAMS = ("--no-ext-diff", "--no-textconv")
@@ -51,7 +51,10 @@ def stream(repository: Repository, *arguments: str, question: bytes = b"", folde
         if code:
             said.seek(0)
             words = said.read(2000).decode(errors="replace").strip().splitlines()
-            raise InvalidInput(f"{given and given + ': '}git {arguments[0]}: {words[0] if words else f'exit code {code}'}")
+            is_partial = any("lazy fetching disabled" in line for line in words)
+            told = "this clone lacks what git would have to fetch" if is_partial else words[0] if words else f"exit code {code}"
+            advice = f"Run git {arguments[0]} for the same once: it fetches what is missing." if is_partial else ""
+            raise InvalidInput(f"{given and given + ': '}git {arguments[0]}: {told}", advice)
 
 
 def parts(pieces: Iterator[bytes], separator: bytes) -> Iterator[bytes]:
@@ -101,7 +104,9 @@ def blame(repository: Repository, folder: str, name: str, lines: str | None) -> 
     """Each line of a file in HEAD, as (number, text, SHA)."""
     only = ("-L", lines) if lines is not None else ()
     given = "FILE, -L" if only else "FILE"
-    pieces = stream(repository, "blame", "--porcelain", "--no-textconv", *only, "HEAD", "--", name, folder=folder, given=given)
+    # Of a list of names in the config, only the option forgets all: git sorts them, so that an empty one comes first.
+    harmless = ("--no-textconv", "--no-ignore-revs-file")
+    pieces = stream(repository, "blame", "--porcelain", *harmless, *only, "HEAD", "--", name, folder=folder, given=given)
     sha, number = "", 0
     for line in parts(pieces, b"\n"):
         if line.startswith(b"\t"):

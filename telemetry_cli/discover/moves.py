@@ -5,6 +5,8 @@ import stat
 
 from telemetry_cli.discover import git
 
+#: Kept beside git's own notes of a rebase, and gone with them, however it ends.
+_AMENDED = "telemetry-amended"
 #: How much of the reflog is looked at, from its end.
 _NEWEST_MOVES = 64 * 1024
 _LARGEST_LIST = 16 << 20
@@ -23,6 +25,28 @@ class Move:
 def is_rebasing(repository: git.Repository) -> bool:
     """Tell whether a rebase (or `git am`) is under way in this work tree."""
     return any(os.path.isdir(os.path.join(repository.git_dir, name)) for name in ("rebase-merge", "rebase-apply"))
+
+
+def rebase_folder(repository: git.Repository) -> str | None:
+    """Where git notes a rebase that is under way; None without one, or for a `git am`, in whose end nothing is said of rewritten commits."""
+    for folder, sign in (("rebase-merge", ""), ("rebase-apply", "rebasing")):
+        if os.path.exists(os.path.join(repository.git_dir, folder, sign)):
+            return os.path.join(repository.git_dir, folder)
+    return None
+
+
+def note_amended(folder: str, pairs: str) -> None:
+    """Keep the pairs `old new` of commits that were amended during a rebase: only its end tells whether they stay. Raises OSError."""
+    descriptor = os.open(os.path.join(folder, _AMENDED), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+    try:
+        os.write(descriptor, pairs.encode("ascii"))
+    finally:
+        os.close(descriptor)
+
+
+def amended_so_far(folder: str) -> str:
+    """What `note_amended` has kept, in order; empty without any."""
+    return (git.plain_content(os.path.join(folder, _AMENDED), _LARGEST_LIST) or b"").decode("ascii", "replace")
 
 
 def rewritten_so_far(repository: git.Repository) -> str:

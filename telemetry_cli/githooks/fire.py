@@ -129,7 +129,7 @@ def _run(call: _Call, commit: git.Commit) -> dict[str, object] | None:
     if current:
         return {"run": rules.reference("TELEMETRY_EVENT_ID", current)}
     wanted: dict[str, object] = {
-        "git_dir": git.storable(call.repository.git_dir),
+        "git_dir": git.path_text(call.repository.git_dir),
         "host": environment.host(),
         "since": clock.stamp(call.moment - _OPEN_FOR),
         "boot_id": processes.identity(os.getpid())[1],
@@ -185,7 +185,7 @@ def _short_run(call: _Call, commit: git.Commit) -> dict[str, object]:
         "git_repo": url,
         "git_branch": branch,
         "git_run_tag": git.run_tag(call.repository, url, branch),
-        "git_dir": git.storable(call.repository.git_dir),
+        "git_dir": git.path_text(call.repository.git_dir),
     }
     return {name: value for name, value in run.items() if value is not None}
 
@@ -195,8 +195,15 @@ def _short_run(call: _Call, commit: git.Commit) -> dict[str, object]:
 
 def _post_rewrite(call: _Call, _: git.Commit) -> str:
     told = _stdin(call.deadline)
-    pairs = _pairs(told) or ([] if told is None else _pairs(_untold(call)))
-    pairs = _of_known(call.config, pairs)
+    is_amend = (call.arguments[:1] or [os.environ.get("PRE_COMMIT_REWRITE_COMMAND", "")])[0] == "amend"
+    pairs = _pairs(told) or ([] if told is None else _pairs(_untold(call, is_amend=is_amend)))
+    rebase = moves.rebase_folder(call.repository)
+    if rebase and is_amend:
+        # What a rebase does may yet be undone. In its end git names what each commit became before it was amended.
+        if pairs:
+            moves.note_amended(rebase, "".join(f"{old} {new}\n" for old, new in pairs))
+        return REBASING
+    pairs = _of_known(call.config, pairs + (_pairs(moves.amended_so_far(rebase)) if rebase else []))
     if not pairs:
         return NOTHING
     return call.record("commit.rewrite", {"pairs": pairs, "facts": _facts(call, [new for _, new in pairs])})
@@ -226,11 +233,11 @@ def _pairs(text: str | None) -> list[list[str]]:
     return [found[:2] for found in words if len(found) >= 2 and git.is_sha(found[0]) and git.is_sha(found[1]) and found[0] != found[1]]
 
 
-def _untold(call: _Call) -> str:
+def _untold(call: _Call, *, is_amend: bool) -> str:
     """The pairs where whoever runs us kept stdin to itself, as pre-commit does: a rebase notes them down, an amend stands in the reflog."""
-    noted = moves.rewritten_so_far(call.repository)
+    noted = "" if is_amend else moves.rewritten_so_far(call.repository)
     newest = moves.head_moves(call.repository)[-1:]
-    if noted or not newest or not newest[0].message.startswith("commit (amend)"):
+    if noted or not newest or not (is_amend or newest[0].message.startswith("commit (amend)")):
         return noted
     return f"{newest[0].old} {newest[0].new}\n"
 

@@ -6,7 +6,8 @@ from telemetry_cli.discover import git
 from telemetry_cli.errors import InvalidInput
 from telemetry_cli.githooks import script
 
-_LARGEST_HOOK = 1 << 20
+#: A hook may be a program of any language.
+_LARGEST_HOOK = 64 << 20
 _LEFTHOOK_FILES = tuple(
     folder + stem + ending for folder, stem in (("", "lefthook"), ("", ".lefthook"), (".config/", "lefthook")) for ending in (".yml", ".yaml", ".toml", ".json")
 )

@@ -23,19 +23,21 @@ def findings(repository: Repository, runs: dict[str, list[str]], linked: set[str
     """What can be said of the commits in `since..until` that have no run; `runs` are the old commits' (SHA → event ids), `linked` has those with one."""
     olds = _parents(repository, "".join(f"{sha}\n" for sha in runs) + f"^{until}\n") if runs else {}
     lost = [sha for sha in runs if sha in olds]
-    # What a lost commit is built upon took no lost commit's place.
-    news = _parents(repository, f"{until}\n" + (f"^{since}\n" if since else "") + "".join(f"^{sha}\n" for sha in lost))
+    lines = {tip: _line(tip, olds) for tip in lost}
+    left = {tip: _left(line, olds) for tip, line in lines.items()}
+    # What all of them are built upon took the place of none.
+    common = _common(repository, set().union(*left.values())) if all(left.values()) else []
+    news = _parents(repository, f"{until}\n" + "".join(f"^{sha}\n" for sha in (*common, *([since] if since else ()))))
     candidates = [sha for sha in news if sha not in linked and len(news[sha]) <= 1]
     if not lost or not candidates:
         return [_unlinked(sha, "nothing took its place") for sha in lost]
-    lines = {tip: _line(tip, olds) for tip in lost}
     bases = {tip: _base(tip, olds) for tip in lost}
     alone = [(f"{_parent(tip, olds)} {tip}", tip) for tip in lost if len(olds[tip]) <= 1]
     whole = [(f"{base} {tip}", tip) for tip, base in bases.items()]
     made = [(f"{_parent(new, news)} {new}", new) for new in candidates]
     patches = _patches(repository, {question for question, _ in (*alone, *whole, *made)})
     trees = _trees(repository, [*lost, *candidates, *(_parent(new, news) for new in candidates)])
-    matcher = _Matcher(runs, lines)
+    matcher = _Matcher(runs, lines, _Ancestors(news, left))
     for question, tip in alone:
         matcher.know("patch", patches.get(question), tip, [tip])
     for question, tip in whole:
@@ -57,9 +59,10 @@ def _changed_tree(trees: dict[str, str], new: str, parent: str) -> str | None:
 class _Matcher:
     """What is known of the old commits, and which new commit fits."""
 
-    def __init__(self, runs: dict[str, list[str]], lines: dict[str, list[str]]) -> None:
+    def __init__(self, runs: dict[str, list[str]], lines: dict[str, list[str]], ancestors: "_Ancestors") -> None:
         self._runs = runs
         self._lines = lines
+        self._ancestors = ancestors
         self._known: dict[tuple[str, str], dict[str, list[str]]] = {}
         #: The old commits that a new one is like, and may not take the place of.
         self.doubted: set[str] = set()
@@ -72,7 +75,8 @@ class _Matcher:
     def match(self, new: str, keys: dict[str, str | None]) -> Finding | None:
         """The first kind of likeness that any old commit has with the new one settles it."""
         for kind, key in keys.items():
-            found = self._known.get((kind, key), {}) if key else {}
+            like = self._known.get((kind, key), {}) if key else {}
+            found = {tip: replaced for tip, replaced in like.items() if not self._ancestors.has(tip, new)}
             # A line that goes on beyond another one says the same and more.
             tips = [tip for tip in found if kind == "patch" or not any(tip in self._lines[other] for other in found if other != tip)]
             if not tips:
@@ -83,6 +87,23 @@ class _Matcher:
                 return _unlinked(new, f"ambiguous: {', '.join(tip[:10] for tip in sorted(tips))} are like it and belong to different runs")
             return {"commit_hash": new, "status": "linked", "by": kind.split()[0], "replaces": replaced, "reason": None}
         return None
+
+
+class _Ancestors:
+    """Which of the new commits an old one is built upon: those did not take its place."""
+
+    def __init__(self, news: _Graph, left: dict[str, set[str]]) -> None:
+        self._news = news
+        self._left = left
+        self._behind: dict[str, set[str]] = {}
+
+    def has(self, tip: str, new: str) -> bool:
+        return any(new in self._from(sha) for sha in self._left[tip])
+
+    def _from(self, sha: str) -> set[str]:
+        if sha not in self._behind:
+            self._behind[sha] = set(_line(sha, self._news))
+        return self._behind[sha]
 
 
 def _settled(said: list[Finding], lost: list[str]) -> list[Finding]:
@@ -128,16 +149,30 @@ def _parents(repository: Repository, question: str) -> _Graph:
     return {sha: parents for sha, *parents in words}
 
 
-def _line(tip: str, olds: _Graph) -> list[str]:
-    """An old commit and all that it is built upon outside the new history."""
+def _line(tip: str, graph: _Graph) -> list[str]:
+    """A commit and all that it is built upon in this graph."""
     found: dict[str, None] = {}
     todo = [tip]
     while todo:
         sha = todo.pop()
-        if sha in olds and sha not in found:
+        if sha in graph and sha not in found:
             found[sha] = None
-            todo += olds[sha]
+            todo += graph[sha]
     return list(found)
+
+
+def _left(line: list[str], olds: _Graph) -> set[str]:
+    """Where a line of old commits left the new history; empty when they have nothing in common."""
+    return {parent for sha in line for parent in olds[sha] if parent not in olds}
+
+
+def _common(repository: Repository, shas: set[str]) -> list[str]:
+    """The newest commits that all of these are built upon, or are."""
+    if len(shas) < 2:
+        return list(shas)
+    # One that has nothing in common with the others is an answer too: no commit, and exit code 1.
+    answer = repository.ask("merge-base", "--octopus", *sorted(shas))
+    return answer.decode("ascii").split() if answer else []
 
 
 def _base(tip: str, olds: _Graph) -> str:

@@ -1,6 +1,7 @@
 """log, blame, query --commit A..B, doctor --commit: history with the runs behind it."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -102,7 +103,10 @@ def test_log_as_a_table(history: tuple[Git, list[str]], telemetry: Telemetry) ->
     assert "commit 2 [red]x[/nope]" in out
     (line,) = [line for line in out.splitlines() if line.startswith(shas[1][:10])]
     assert "no run" in line
-    summary = "4 commits: 2 llm, 1 ci, 0 manual, 1 without a run; 6 lines added: 4 llm, 1 ci, 0 manual, 1 without a run"
+    # A run that only started from a commit did not make it.
+    (line,) = [line for line in out.splitlines() if line.startswith(shas[3][:10])]
+    assert "no run, agent-four/job (base)" in line
+    summary = "4 commits: 2 llm, 0 ci, 0 manual, 2 without a run; 6 lines added: 4 llm, 0 ci, 0 manual, 2 without a run"
     assert out.splitlines()[-1] == summary
 
 
@@ -221,11 +225,59 @@ def test_blame_refuses(argv: list[str], history: tuple[Git, list[str]], telemetr
 
 def test_blame_follows_a_rewrite(history: tuple[Git, list[str]], telemetry: Telemetry) -> None:
     git, shas = history
+    telemetry("associate-commit", "two", "--commit", shas[3], cwd=git.path)
     git("commit", "--quiet", "--amend", "-m", "better")
     new = git("rev-parse", "HEAD")
     telemetry("git-hooks", "fire", "post-rewrite", "amend", cwd=git.path, stdin=f"{shas[3]} {new}\n")
-    assert telemetry("blame", "other", "--json", cwd=git.path).json[0]["event_id"] == "four"
-    assert telemetry("log", "--limit", "1", "--json", cwd=git.path).json[0]["runs"][0]["role"] == "base"
+    assert telemetry("blame", "other", "--json", cwd=git.path).json[0]["event_id"] == "two"
+    assert [run["role"] for run in telemetry("log", "--limit", "1", "--json", cwd=git.path).json[0]["runs"]] == ["base", "produced"]
+
+
+def test_whose_lines_these_are_is_told_by_who_made_the_commit(history: tuple[Git, list[str]], telemetry: Telemetry) -> None:
+    git, shas = history
+    assert telemetry("blame", "other", "--json", cwd=git.path).json[0]["event_id"] is None
+    telemetry("associate-commit", "four", "--commit", shas[2], "--role", "released", "--source", "ci", cwd=git.path)
+    assert telemetry("blame", "file", "--json", cwd=git.path).json[1]["event_id"] == "three"
+    assert telemetry("log", cwd=git.path).out.splitlines()[-1].startswith("4 commits: 2 llm, 0 ci, 0 manual, 2 without a run")
+
+
+def test_blame_of_a_file_that_is_gone_from_the_work_tree(make_git: Make, telemetry: Telemetry) -> None:
+    git = make_git()
+    (git.path / "folder").mkdir()
+    sha = change(git, "folder/file", "a\n", "first")
+    shutil.rmtree(git.path / "folder")
+    assert telemetry("blame", "folder/file", "--json", cwd=git.path).json[0]["commit_hash"] == sha
+
+
+def test_blame_of_a_name_that_is_not_utf_8(make_git: Make, telemetry: Telemetry) -> None:
+    git = make_git()
+    name = os.fsdecode(b"f\xff")
+    sha = change(git, name, "a\n", "first")
+    assert telemetry("blame", name, "--json", cwd=git.path).json[0]["commit_hash"] == sha
+
+
+@pytest.mark.parametrize("kind", ["fifo", "missing", "another file"])
+def test_blame_heeds_no_list_of_commits_that_the_config_names(kind: str, history: tuple[Git, list[str]], telemetry: Telemetry, tmp_path: Path) -> None:
+    git, _ = history
+    whole = telemetry("blame", "file", "--json", cwd=git.path).json
+    named = tmp_path / "ignored"
+    if kind == "fifo":
+        os.mkfifo(named)
+    elif kind == "another file":
+        named.write_text("a secret\n")
+    git("config", "blame.ignoreRevsFile", str(named))
+    assert telemetry("blame", "file", "--json", cwd=git.path).json == whole
+
+
+def test_a_partial_clone(history: tuple[Git, list[str]], telemetry: Telemetry, tmp_path: Path) -> None:
+    """git would fetch the files that lines are counted in, by programs that a config may name."""
+    git, shas = history
+    git("config", "uploadpack.allowFilter", "true")
+    git("clone", "--quiet", "--no-checkout", "--filter=blob:none", f"file://{git.path}", str(tmp_path / "partial"))
+    out = telemetry("log", cwd=tmp_path / "partial", env={"COLUMNS": "200"}).out
+    assert all(sha[:10] in out for sha in shas)
+    assert out.splitlines()[-1] == "4 commits: 2 llm, 0 ci, 0 manual, 2 without a run"
+    assert "Run git blame for the same once" in telemetry("blame", "file", cwd=tmp_path / "partial", code=2).err
 
 
 # query --commit A..B

@@ -86,6 +86,17 @@ def test_an_earlier_hook_runs_first_and_comes_back(mode: int, bare_repository: B
     assert snapshot(folder(repo)) == before
 
 
+def test_an_earlier_hook_may_be_a_large_program(bare_repository: Bare, telemetry: Telemetry) -> None:
+    repo = bare_repository()
+    program = f"#!/bin/sh\ntouch {repo.path}/ran\nexit 0\n" + "#" * (3 << 20)
+    hook = repo.hook("post-commit", program)
+    telemetry("git-hooks", "install", cwd=repo.path)
+    repo.change()
+    assert (repo.path / "ran").exists()
+    telemetry("git-hooks", "uninstall", cwd=repo.path)
+    assert hook.read_text() == program
+
+
 def test_its_exit_code_is_ours(bare_repository: Bare, telemetry: Telemetry) -> None:
     repo = bare_repository()
     repo.hook("post-rewrite", NOTING)

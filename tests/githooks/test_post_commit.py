@@ -270,3 +270,11 @@ def test_a_buffered_start_is_found(repo: Repository, telemetry: Telemetry) -> No
     telemetry.append("run.create", moment, **open_run(repo, "waiting", moment))
     repo.change()
     assert repo.runs_of("HEAD") == ["waiting"]
+
+
+def test_a_repository_in_a_folder_that_is_not_utf_8(bare_repository: Bare, telemetry: Telemetry) -> None:
+    repo = bare_repository(os.fsdecode(b"n\xff"))
+    telemetry("git-hooks", "install", cwd=repo.path)
+    telemetry.start("--event-id", "run", cwd=repo.path)
+    repo.change()
+    assert repo.runs_of("HEAD") == ["run"]

@@ -66,6 +66,42 @@ def test_a_squash_on_a_server(ahead: bool, repo: Repository, telemetry: Telemetr
     assert relinked(repo, telemetry) == []
 
 
+@pytest.mark.parametrize("stacked", [False, True], ids=["beside", "stacked"])
+def test_a_squash_that_others_stand_upon(stacked: bool, repo: Repository, telemetry: Telemetry, topic: list[str]) -> None:
+    """A branch that goes on from the squash, and is not merged yet, says nothing against it."""
+    if stacked:
+        repo("checkout", "--quiet", "-b", "next", "topic")
+        commit_as(repo, telemetry, "next")
+        repo("checkout", "--quiet", "main")
+    repo("merge", "--quiet", "--squash", "topic")
+    repo("-c", "core.hooksPath=/dev/null", "commit", "--quiet", "-m", "squashed")
+    squashed = repo("rev-parse", "HEAD")
+    if stacked:
+        repo("rebase", "--quiet", "--onto", "main", "topic", "next")
+    else:
+        repo("checkout", "--quiet", "-b", "next")
+        commit_as(repo, telemetry, "next")
+    repo("checkout", "--quiet", "main")
+    rows = relinked(repo, telemetry)
+    assert [(row["commit_hash"], set(row["replaces"])) for row in rows if row["status"] == "linked"] == [(squashed, set(topic))]
+    assert repo.runs_of(squashed) == ["a", "b", "c"]
+    assert repo.runs_of("next") == ["next"]
+
+
+def test_what_a_lost_commit_is_built_upon_did_not_take_its_place(repo: Repository, telemetry: Telemetry) -> None:
+    """The same change, taken back, and made again on a branch: that one came later."""
+    repo.change("file", "1\n")
+    repo.change("file", "2\n")
+    repo.change("file", "1\n")
+    repo("checkout", "--quiet", "-b", "topic")
+    old = commit_as(repo, telemetry, "run", "file", "2\n")
+    repo("checkout", "--quiet", "-b", "other", "main~1")
+    commit_as(repo, telemetry, "else")
+    repo("checkout", "--quiet", "main")
+    assert {(row["commit_hash"], row["status"]) for row in relinked(repo, telemetry)} >= {(old, "unlinked")}
+    assert all(row["status"] == "unlinked" for row in relinked(repo, telemetry))
+
+
 def test_a_rebase_elsewhere_keeps_each_patch(repo: Repository, telemetry: Telemetry, topic: list[str], tmp_path: Path) -> None:
     clone = server(repo, tmp_path)
     clone.change("ahead")

@@ -48,6 +48,46 @@ def test_amend_of_a_commit_that_was_named_by_a_part_of_its_sha(repo: Repository,
     assert (repo.runs_of(old), repo.runs_of("HEAD"), commit_of(telemetry, "one")) == (["one"], ["one"], new)
 
 
+@pytest.mark.parametrize("onto", ["HEAD~3", "other"], ids=["in place", "onto another"])
+def test_a_rebase_that_amends_each_commit(onto: str, repo: Repository, telemetry: Telemetry) -> None:
+    """git names what the commits became before they were amended, and the amends one by one."""
+    repo.change("base")
+    repo("branch", "other")
+    start(repo, telemetry, "run")
+    olds = [repo.change(name) for name in "abc"]
+    telemetry("run", "end", "run")
+    repo("checkout", "--quiet", "other")
+    repo.change("ahead")
+    repo("checkout", "--quiet", "main")
+    repo("rebase", "--quiet", "--force-rebase", "-x", "git commit --quiet --amend --no-edit --reset-author -m better", onto)
+    for sha in (*olds, "HEAD", "HEAD~1", "HEAD~2"):
+        assert repo.runs_of(sha) == ["run"], sha
+    assert commit_of(telemetry, "run") == repo("rev-parse", "HEAD")
+
+
+@pytest.mark.parametrize("ending", ["--abort", "--continue"])
+def test_what_is_amended_in_a_rebase_stays_only_if_the_rebase_does(ending: str, repo: Repository, telemetry: Telemetry) -> None:
+    repo.change("base")
+    start(repo, telemetry, "one")
+    olds = [repo.change("a")]
+    telemetry("run", "end", "one")
+    start(repo, telemetry, "two")
+    olds += [repo.change("b"), repo.change("c")]
+    telemetry("run", "end", "two")
+    rebase(repo, "HEAD~3", todo="-e 2s/pick/fixup/ -e 2abreak")
+    repo("commit", "--quiet", "--amend", "-m", "looked at")
+    repo("-c", "core.editor=true", "rebase", ending)
+    if ending == "--abort":
+        assert repo("rev-parse", "HEAD") == olds[2]
+        assert (commit_of(telemetry, "one"), commit_of(telemetry, "two")) == (olds[0], olds[2])
+        assert [row["superseded_by"] for row in telemetry("commits", "one", "--json").json] == [None]
+    else:
+        assert (repo.runs_of("HEAD~1"), repo.runs_of("HEAD")) == (["one", "two"], ["two"])
+        assert [repo.runs_of(sha) for sha in olds] == [["one"], ["two"], ["two"]]
+        assert commit_of(telemetry, "one") == repo("rev-parse", "HEAD~1")
+    assert not list(repo.path.glob(".git/**/telemetry-amended"))
+
+
 def test_amend_of_a_commit_without_a_run_records_nothing(repo: Repository, telemetry: Telemetry) -> None:
     repo.change()
     telemetry.start("--no-git")

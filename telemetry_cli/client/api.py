@@ -117,7 +117,7 @@ class TelemetryClient:
 
     def _end(self, run_id: str, status: str, given: dict[str, object]) -> bool:
         moment = clock.now()
-        data = fields.changed(moment, {"status": status, **given})
+        data = fields.changed(self._settings(), moment, {"status": status, **given})
         if data.get("status") == "running":
             raise InvalidInput("status: a run that ends is not running; give success, failure, partial, timeout or cancelled")
         self._write("run.end", {**data, "run": self._reference(run_id)}, clock.stamp(moment))
@@ -129,7 +129,7 @@ class TelemetryClient:
 
     def _update(self, run_id: str, given: dict[str, object]) -> bool:
         moment = clock.now()
-        data = fields.changed(moment, given)
+        data = fields.changed(self._settings(), moment, given)
         if not data:
             raise InvalidInput("nothing to update: give at least one field")
         self._write("run.update", {**data, "run": self._reference(run_id)}, clock.stamp(moment))
@@ -269,7 +269,7 @@ class TelemetryClient:
 
     def _reference(self, run_id: str) -> str:
         """The run's event_id where this process started it: a run_id may name several."""
-        return self._event_ids.get(run_id) or rules.reference("run_id", run_id)
+        return self._event_ids.get(run_id) or fields.reference(self._settings(), "run_id", run_id)
 
     def _know(self, run_id: str, event_id: str) -> None:
         self._event_ids[run_id] = event_id

@@ -90,7 +90,7 @@ class RunContext:
         """What keeps its rule; the rest is logged and left out."""
 
         def kept(name: str, value: object) -> bool:
-            changed = fields_.changed(clock.now(), {name: value})
+            changed = fields_.changed(self._client._settings(), clock.now(), {name: value})
             if changed.get("status") == "running":
                 raise InvalidInput("status: a run that ends is not running; give success, failure, partial, timeout or cancelled")
             return True

@@ -75,7 +75,7 @@ def begin(
     data.setdefault("agent_owner", config.agent_owner)
     data.setdefault("host", environment.host())
     data.setdefault("trigger_type", facts.get("trigger"))
-    data |= _parent(parent, str(data["event_id"]))
+    data |= _parent(config, parent, str(data["event_id"]))
     if git_repo is not None:
         data["git_repo"] = remote(git_repo)
     data = {**_git_facts(data, facts, no_git=no_git), **data}
@@ -115,14 +115,14 @@ def _run_id(config: Config, moment: datetime, agent: str) -> str:
     return clock.new_run_id(moment, Redactor(config.redact_rules).text(agent))
 
 
-def _parent(parent: str | None, event_id: str) -> dict[str, object]:
+def _parent(config: Config, parent: str | None, event_id: str) -> dict[str, object]:
     if parent is not None:
         if parent == event_id:
             raise InvalidInput(f"--parent: {parent} is the run itself")
-        return {"parent": run_reference(parent, "--parent")}
+        return {"parent": run_reference(config, parent, "--parent")}
     current = environment.current_run()
     # A script that exports the id first and starts the run with it is not its own parent.
-    return {"parent": run_reference(None)} if current and current != event_id else {}
+    return {"parent": run_reference(config, None)} if current and current != event_id else {}
 
 
 def remote(value: str) -> str | None:

@@ -85,7 +85,7 @@ def export(
     if not to:
         raise InvalidInput("--to: no file is named; give a path, or - for stdout")
     shape = _shape(to, format_)
-    narrowed = narrowing(clock.now(), agent_name=agent_name, job_type=job_type, status=status, product=product, **others)
+    narrowed = narrowing(config, clock.now(), agent_name=agent_name, job_type=job_type, status=status, product=product, **others)
     reading = open_for_reading(config)
     db = reading.db or open_empty()
     with translated(config.db_path):

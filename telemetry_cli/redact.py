@@ -17,9 +17,10 @@ _FOLDED = (*NAME_MARKS, *sorted(sign for sign in _SIGNS if sign == sign.lower() 
 _EXACT = tuple(sorted(sign for sign in _SIGNS if sign != sign.lower()))
 #: Fields of an operation that say which thing is meant: changed, they would mean another one. Handlers refuse ids that look
 #: like secrets (`refuse_secret`).
-_IDENTITY = frozenset(
-    ("id", "given", "event_id", "run", "parent", "commit_hash", "blob", "digest", "process_started", "boot_id", "start_time", "end_time", "timestamp")
-)
+_IDENTITY = frozenset((
+    "id", "given", "event_id", "run", "parent", "created_by", "commit_hash", "blob", "digest", "process_started", "boot_id", "start_time", "end_time",
+    "timestamp",
+))  # fmt: skip
 #: What the tables hold at most of a field; a redacted text may be longer than it was.
 _LONGEST = {"agent_name": 200, "job_type": 200, "event_type": 200, "run_id": 255}
 _GROUPS = ("secret", "quoted", "single")

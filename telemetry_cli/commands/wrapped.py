@@ -7,6 +7,7 @@ being started.
 import _signal  # type: ignore[import-not-found] # the built-in module has no type stubs; `signal` has, and imports enum
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
@@ -17,7 +18,7 @@ from telemetry_cli.commands.result import Written, handler
 from telemetry_cli.config import Config
 from telemetry_cli.discover import environment, processes
 from telemetry_cli.errors import InvalidInput, NotDurable, TelemetryError
-from telemetry_cli.recorder import record
+from telemetry_cli.recorder import operation, record_all
 from telemetry_cli.redact import Redactor, limit_own_rules
 from telemetry_cli.wrap import capture, watch
 from telemetry_cli.wrap.spawn import NotStarted, Signals
@@ -92,11 +93,14 @@ def execute(
     try:
         ending = watch.run(words, env, signals, seconds, most if captures else None, recording.mark)
     except NotStarted as trouble:
-        said, code = str(trouble), trouble.code
-        recording.end(lambda _: {"status": "failure", "error_summary": said, "metrics": {"process.exit.code": code}})
-        return Written({}, None, [said, *recording.notes], code=code)
+        return _not_started(recording, str(trouble), trouble.code)
     recording.end(lambda redactor: _ended(ending, timeout, most, redactor))
     return Written({}, None, recording.notes, code=ending.code)
+
+
+def _not_started(recording: "_Recording", said: str, code: int) -> Written:
+    recording.end(lambda _: {"status": "failure", "error_summary": said, "metrics": {"process.exit.code": code}})
+    return Written({}, None, [said, *recording.notes], code=code)
 
 
 def _words(command: Sequence[str]) -> list[bytes]:
@@ -125,6 +129,7 @@ class _Recording:
         self.event_id: str | None = None
         self._config = None if config is None or config.disabled else config
         self._begun: Data | None = None
+        self._created_by: object = None
         self._is_duplicate = False
 
     @property
@@ -150,9 +155,11 @@ class _Recording:
         """Make the run durable, and return the command's environment."""
         if self._config is None or self._begun is None:
             return env
-        result = self._recorded(self._config, "run.create", self._begun, event_id=self._begun["event_id"], run_id=self._begun["run_id"])
+        made = operation("run.create", self._begun, clock.stamp(clock.now()))
+        result = self._recorded(self._config, made, event_id=self._begun["event_id"], run_id=self._begun["run_id"])
         if result is None:
             return env
+        self._created_by = made["op_id"]
         self.event_id = str(result["event_id"])
         self._is_duplicate = result["status"] == "duplicate"
         if self._is_duplicate:
@@ -160,24 +167,28 @@ class _Recording:
         return env | {name.encode(): value.encode() for name, value in exports(result, self.trace).items()}
 
     def end(self, ended: Callable[[Redactor], Data]) -> None:
-        """Record how it ended; nothing of a duplicate, whose first execution may still run, and has an end of its own."""
+        """Record how it ended; nothing of a duplicate, whose first execution may still run, and has an end of its own.
+
+        While its start is buffered nobody knows whether this is one: the end says whose it is, and counts for no other run.
+        """
         if self._config is None or self.event_id is None or self._is_duplicate:
             return
         try:
-            data: Data = {"run": self.event_id, **ended(Redactor(self._config.redact_rules))}
+            data = ended(Redactor(self._config.redact_rules))
         except Exception as defect:
             self._failed(defect)
-            data = {"run": self.event_id, "status": "failure"}
+            data = {"status": "failure"}
+        data |= {"run": self.event_id, "created_by": self._created_by}
         if self._begun and isinstance(data.get("duration_ms"), int):
             # When the command ended; whatever we do after it is no part of its run.
             start = clock.parse_stamp(str(self._begun["start_time"]))
             data["end_time"] = clock.stamp(start + timedelta(milliseconds=int(str(data["duration_ms"]))))
-        self._recorded(self._config, "run.end", data)
+        self._recorded(self._config, operation("run.end", data, clock.stamp(clock.now())))
 
-    def _recorded(self, config: Config, kind: str, data: Data, **if_buffered: object) -> Data | None:
+    def _recorded(self, config: Config, made: Data, **if_buffered: object) -> Data | None:
         """The result of an operation, None where it is not recorded."""
         try:
-            result, notes = became(record(config, kind, data, clock.stamp(clock.now())), **if_buffered)
+            result, notes = became(record_all(config, [made], time.monotonic() + config.lock_timeout)[0], **if_buffered)
         except Exception as trouble:
             self._failed(trouble)
             return None

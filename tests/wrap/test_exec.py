@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from bases import EXCLUSIVE, held
 from support import PROGRAM, Git, Telemetry
 
 EXEC = ("run", "exec", "--no-git")
@@ -319,6 +320,38 @@ def test_it_ends_when_the_command_does(telemetry: Telemetry) -> None:
 
 
 # Retried steps
+
+
+def begun(telemetry: Telemetry, code: int) -> "subprocess.Popen[bytes]":
+    """An execution with the id E whose command runs until it is told to end."""
+    process = telemetry.popen(
+        *EXEC, "--event-id", "E", "--", "sh", "-c", f"echo begun; read line; exit {code}",
+        env={"TELEMETRY_LOCK_TIMEOUT": "0.1"}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout
+    assert process.stdout.readline() == b"begun\n"
+    return process
+
+
+def ended(process: "subprocess.Popen[bytes]") -> tuple[int, str]:
+    """Its exit code and stderr, once it was told to end."""
+    err = process.communicate(b"\n", timeout=60)[1].decode()
+    return process.returncode, err
+
+
+@pytest.mark.parametrize("is_buffered_at_its_end", [True, False])
+def test_an_execution_that_began_no_run_ends_none_though_its_start_was_buffered(is_buffered_at_its_end: bool, telemetry: Telemetry) -> None:
+    telemetry.start()
+    with held(EXCLUSIVE, telemetry.database):
+        first, second = begun(telemetry, 4), begun(telemetry, 3)
+        told = ended(second) if is_buffered_at_its_end else None
+    code, said = told or ended(second)
+    assert (code, said.count("buffered"), said.count("begun by another execution")) == (3, 1, int(not is_buffered_at_its_end))
+    assert telemetry.run("E")["status"] == "running"
+    assert ended(first)[0] == 4
+    run = telemetry.run("E")
+    assert (run["status"], run["error_summary"], run["metrics_json"]["process.exit.code"]) == ("failure", "exit code 4", 4)
+    assert telemetry("query", "--count").line == "2"
 
 
 def test_the_same_id_again_runs_the_command_and_records_nothing(telemetry: Telemetry) -> None:

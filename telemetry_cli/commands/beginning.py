@@ -107,7 +107,9 @@ def _event_id(config: Config, value: str, apart: Sequence[str], notes: list[str]
         return refuse_secret("--event-id", rules.event_id("--event-id", value), config.redact_rules)
     derived = environment.derived_event_id(*apart)
     if derived is None:
-        notes.append("--event-id auto: no CI provider says which run this is; a random id is used")
+        lacking = environment.identity_lacks()
+        why = f"{lacking} is not set, and without it two jobs could get the same id" if lacking else "no CI provider says which run this is"
+        notes.append(f"--event-id auto: {why}; a random id is used")
     return derived or clock.new_event_id()
 
 

@@ -374,8 +374,11 @@ def test_a_duplicate_leaves_the_run_of_the_first_alone(telemetry: Telemetry) -> 
     assert (run["status"], run["error_summary"]) == ("success", None)
 
 
+GITHUB = {"GITHUB_ACTIONS": "true", "GITHUB_RUN_ID": "7", "GITHUB_JOB": "b", "GITHUB_REPOSITORY": "a/b", "GITHUB_RUN_ATTEMPT": "1"}
+
+
 def test_an_id_of_the_ci_step_tells_commands_apart(telemetry: Telemetry) -> None:
-    env = {"GITHUB_ACTIONS": "true", "GITHUB_RUN_ID": "7", "GITHUB_JOB": "b", "GITHUB_REPOSITORY": "a/b", "GITHUB_RUN_ATTEMPT": "1"}
+    env = GITHUB | {"RUNNER_TRACKING_ID": "github_1"}
     for _ in range(2):
         for command in (("true",), ("echo", "x")):
             telemetry(*EXEC, "--event-id", "auto", "--", *command, env=env)
@@ -388,4 +391,12 @@ def test_an_id_of_the_ci_step_tells_commands_apart(telemetry: Telemetry) -> None
 def test_an_automatic_id_outside_ci_is_random_and_says_so(telemetry: Telemetry) -> None:
     for _ in range(2):
         assert "--event-id auto" in telemetry(*EXEC, "--event-id", "auto", "--", "true").err
+    assert telemetry("query", "--count").line == "2"
+
+
+@pytest.mark.parametrize("command", [(*EXEC, "--event-id", "auto", "--", "true"), ("run", "start", "--no-git", "--event-id", "auto")])
+def test_where_two_jobs_could_share_an_automatic_id_it_is_random_and_the_variable_is_named(command: tuple[str, ...], telemetry: Telemetry) -> None:
+    """The jobs of one matrix: nothing but RUNNER_TRACKING_ID tells them apart."""
+    for _ in range(2):
+        assert "--event-id auto: RUNNER_TRACKING_ID is not set" in telemetry(*command, env=GITHUB).err
     assert telemetry("query", "--count").line == "2"

@@ -13,7 +13,7 @@ from telemetry_cli.client.writer import Waits, Writer
 from telemetry_cli.config import Config
 from telemetry_cli.errors import InvalidInput, TelemetryError
 from telemetry_cli.recorder import Outcome
-from telemetry_cli.redact import remote_without_credentials
+from telemetry_cli.redact import Redactor, remote_without_credentials
 from telemetry_cli.store import runs
 from telemetry_cli.store.database import open_reader, translated
 
@@ -266,6 +266,10 @@ class TelemetryClient:
     def _patience(self) -> float:
         """Seconds that a call may take."""
         return self._config.lock_timeout if self._config else 0.0
+
+    def _clean(self, text: str) -> str:
+        """A text without secrets, for whoever keeps only a part of it: a secret that was cut would be known by no rule."""
+        return Redactor(self._settings().redact_rules).text(text)
 
     def _reference(self, run_id: str) -> str:
         """The run's event_id where this process started it: a run_id may name several."""

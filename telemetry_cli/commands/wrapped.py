@@ -64,11 +64,10 @@ def execute(
 
     def prepare(config: Config) -> Data:
         shown = _shown(words, Redactor(config.redact_rules))
-        agent, job = names(config, agent_name, job_type)
         begun = begin(
             config,
             clock.now(),
-            (agent or "shell", job or _job(shown[0])),
+            _names(config, agent_name, job_type, shown[0]),
             event_id=event_id,
             run_id=run_id,
             parent=parent,
@@ -90,17 +89,7 @@ def execute(
     signals = Signals()
     env = recording.start(dict(os.environb))
     captures = bool(recording.event_id) and not no_capture and sys.stderr is not None and not os.isatty(2)
-    try:
-        ending = watch.run(words, env, signals, seconds, most if captures else None, recording.mark)
-    except NotStarted as trouble:
-        return _not_started(recording, str(trouble), trouble.code)
-    recording.end(lambda redactor: _ended(ending, timeout, most, redactor))
-    return Written({}, None, recording.notes, code=ending.code)
-
-
-def _not_started(recording: "_Recording", said: str, code: int) -> Written:
-    recording.end(lambda _: {"status": "failure", "error_summary": said, "metrics": {"process.exit.code": code}})
-    return Written({}, None, [said, *recording.notes], code=code)
+    return recording.ended(lambda: watch.run(words, env, signals, seconds, most if captures else None, recording.mark), timeout, most)
 
 
 def _words(command: Sequence[str]) -> list[bytes]:
@@ -166,7 +155,18 @@ class _Recording:
             self.notes.append(f"duplicate: a run with event_id {self.event_id} is there already; this execution is not recorded again")
         return env | {name.encode(): value.encode() for name, value in exports(result, self.trace).items()}
 
-    def end(self, ended: Callable[[Redactor], Data]) -> None:
+    def ended(self, run: Callable[[], watch.Ending], timeout: str | None, most: int) -> Written:
+        """Run the command to its end and record that; `timeout` as it was typed, `most` bytes of stderr are kept."""
+        try:
+            ending = run()
+        except NotStarted as trouble:
+            said, code = str(trouble), trouble.code
+            self._end(lambda _: {"status": "failure", "error_summary": said, "metrics": {"process.exit.code": code}})
+            return Written({}, None, [said, *self.notes], code=code)
+        self._end(lambda redactor: _ended(ending, timeout, most, redactor))
+        return Written({}, None, self.notes, code=ending.code)
+
+    def _end(self, ended: Callable[[Redactor], Data]) -> None:
         """Record how it ended; nothing of a duplicate, whose first execution may still run, and has an end of its own.
 
         While its start is buffered nobody knows whether this is one: the end says whose it is, and counts for no other run.
@@ -217,8 +217,10 @@ def _shown(words: list[bytes], redactor: Redactor) -> list[str]:
     return [rules.shorten(word, _LONGEST_WORD) for word in cleaned] + ([f"… {len(words) - _MOST_WORDS} more"] if len(words) > _MOST_WORDS else [])
 
 
-def _job(command: str) -> str:
-    return os.path.basename(command)[:_LONGEST_LINE].strip() or "shell"
+def _names(config: Config, agent_name: str | None, job_type: str | None, command: str) -> tuple[str, str]:
+    """agent_name and job_type: what is given or known, else `shell` and the command's name."""
+    agent, job = names(config, agent_name, job_type)
+    return agent or "shell", job or os.path.basename(command)[:_LONGEST_LINE].strip() or "shell"
 
 
 def _process(shown: list[str]) -> Data:

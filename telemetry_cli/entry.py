@@ -8,6 +8,7 @@ from telemetry_cli._fast import COMMANDS, FLAG, MANY, REST, VALUE
 from telemetry_cli.commands.result import Handler, Written
 from telemetry_cli.config import Config, is_on
 from telemetry_cli.errors import InvalidInput, NotDurable, OutputLost, TelemetryError
+from telemetry_cli.redact import hide
 from telemetry_cli.render import plain
 
 _GLOBAL_OPTIONS = {"--db": "db", "--base-dir": "base_dir"}
@@ -102,7 +103,7 @@ def _config(global_options: Globals, *, needed: bool) -> Config | None:
             raise
         _report(error)
         return None
-    plain.hide(config.redact_rules)
+    hide(config.redact_rules)
     return config
 
 

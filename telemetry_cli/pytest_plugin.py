@@ -55,17 +55,18 @@ class _Recorder:
         if report.failed and report.nodeid not in self._outcomes:
             self._not_collected += 1
             self._outcomes[report.nodeid] = "failed"
-            self._log({"test": report.nodeid, "phase": "collect", "text": report.longreprtext[-_MOST_TEXT:]})
+            self._log(report, {"phase": "collect"})
 
-    def _log(self, payload: dict[str, object]) -> None:
+    def _log(self, report: "pytest.CollectReport | pytest.TestReport", payload: dict[str, object]) -> None:
         if self._run_id:
-            self._client.log_event(self._run_id, "test_failed", _storable(payload))
+            text = self._client._guarded(lambda: self._client._clean(_storable(report.longreprtext)), "")
+            self._client.log_event(self._run_id, "test_failed", {"test": _storable(report.nodeid), **payload, "text": text[-_MOST_TEXT:]})
 
     def pytest_runtest_logreport(self, report: "pytest.TestReport") -> None:
         """Keep the worst of a test's three phases, and record a failure when it happens."""
         if report.failed:
             self._outcomes[report.nodeid] = "failed"
-            self._log({"test": report.nodeid, "phase": report.when, "seconds": round(report.duration, 3), "text": report.longreprtext[-_MOST_TEXT:]})
+            self._log(report, {"phase": report.when, "seconds": round(report.duration, 3)})
         elif report.skipped:
             self._outcomes.setdefault(report.nodeid, "skipped")
         elif report.when == "call":
@@ -87,6 +88,6 @@ class _Recorder:
         self._client.close()
 
 
-def _storable(payload: dict[str, object]) -> dict[str, object]:
-    """The payload without what text may hold and JSON may not."""
-    return {name: value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value for name, value in payload.items()}
+def _storable(text: str) -> str:
+    """A text without what it may hold and JSON may not."""
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -17,9 +17,10 @@ _FOLDED = (*NAME_MARKS, *sorted(sign for sign in _SIGNS if sign == sign.lower() 
 _EXACT = tuple(sorted(sign for sign in _SIGNS if sign != sign.lower()))
 #: Fields of an operation that say which thing is meant: changed, they would mean another one. Handlers refuse ids that look
 #: like secrets (`refuse_secret`).
-_IDENTITY = frozenset(
-    ("id", "given", "event_id", "run", "parent", "commit_hash", "blob", "digest", "process_started", "boot_id", "start_time", "end_time", "timestamp")
-)
+_IDENTITY = frozenset((
+    "id", "given", "event_id", "run", "parent", "created_by", "commit_hash", "blob", "digest", "process_started", "boot_id", "start_time", "end_time",
+    "timestamp",
+))  # fmt: skip
 #: What the tables hold at most of a field; a redacted text may be longer than it was.
 _LONGEST = {"agent_name": 200, "job_type": 200, "event_type": 200, "run_id": 255}
 _GROUPS = ("secret", "quoted", "single")
@@ -93,6 +94,12 @@ class Redactor:
     def operation(self, data: Mapping[str, object]) -> dict[str, object]:
         """The same for an operation's data, whose ids, digests and times stay as they are."""
         return {name: value if name in _IDENTITY else _bounded(name, self.value(value)) for name, value in data.items()}
+
+    def row(self, columns: Sequence[str], values: Sequence[object]) -> list[object]:
+        """The same for a row of a table, and for what stands behind its columns; without columns, for any list."""
+        if not columns:
+            return self._list(list(values))
+        return [_bounded(columns[place] if place < len(columns) else "", self.value(value)) for place, value in enumerate(values)]
 
     def _named(self, key: str, item: object) -> object:
         is_folder = key.lower().endswith("pwd") and isinstance(item, str) and item.startswith(("/", "~"))
@@ -176,6 +183,27 @@ def refuse_secret(name: str, value: str, own: Mapping[str, str] | None = None) -
     if Redactor(own, {}).text(value) != value:
         raise InvalidInput(f"{name}: the id looks like a secret, and ids are stored as they stand; give another one")
     return value
+
+
+#: The user's rules by which all is cleaned that this process says.
+_hidden: dict[str, str] = {}
+
+
+def hide(own: Mapping[str, str]) -> None:
+    """Take what these rules of the user's own match out of all that is said from now on."""
+    _hidden.clear()
+    _hidden.update(own)
+
+
+def said(text: str) -> str:
+    """A text as it may be said. A rule of the user's that is none is told of elsewhere, and must not keep anybody from that."""
+    try:
+        return Redactor(_hidden).text(text)
+    except InvalidInput:
+        return Redactor().text(text)
+
+
+rules.quote_through(said)
 
 
 def is_secret_name(name: str) -> bool:

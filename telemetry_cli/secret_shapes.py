@@ -6,10 +6,15 @@ in lower case stands for any case; of a tuple, all must stand there.
 Of a match, what its groups `secret`, `quoted` and `single` hold is taken out; without such groups, all of it.
 """
 
-_NAME = (
-    r"[a-z0-9_.-]{0,64}?(?:pass(?:word|wd|phrase)|(?<![a-z0-9])pass|pwd(?![\"'\\]{0,2}\s?[=:]\s?[\"'\\]?[/~])|secret(?:[_-]?key)?|token|api[_-]?key|access[_-]?key|private[_-]?key"
-    r"|(?:signing|encryption|auth|master|account|storage)[_-]?key|credentials?)"
-)
+_PASSWORDS = ("password", "passwd", "passphrase", "pwd")
+#: What the value under it is a secret by: the words that its name ends in, parts set off by `_`, which may be another separator or none.
+_NAMED = (
+    *_PASSWORDS, "pass", "secret", "token", "api_key", "access_key", "secret_key", "private_key", "signing_key", "encryption_key", "auth_key", "master_key",
+    "account_key", "storage_key", "credential", "credentials",
+)  # fmt: skip
+#: Words that stand for themselves in JSON and environments, and more narrowly in text: `compass`, and the folder in `PWD=/home`.
+_IN_TEXT = {"pass": r"(?<![a-z0-9])pass", "pwd": r"pwd(?![\"'\\]{0,2}\s?[=:]\s?[\"'\\]?[/~])"}
+_NAME = rf"[a-z0-9_.-]{{0,64}}?(?:{'|'.join(_IN_TEXT.get(name, name.replace('_', '[_-]?')) for name in _NAMED)})"
 _START = r"(?<![a-z0-9])"
 #: What stands in the place of a secret without being one: a variable, a placeholder, a type, what was redacted before.
 _NO_SECRET = (
@@ -24,7 +29,6 @@ _PROSE = (
     r"(?!(?:to|is|for|or|and|must|option|options|flag|argument|in|with|was|requires?|required|needs?|cannot|can|not|has|have|if|when|instead|as|on|by|from|are"
     r"|should|will|may|value|parameter|the|a|an|that|which|does|could|isn't|wasn't)\b)"
 )
-_PASSWORDS = ("password", "passwd", "passphrase", "pwd")
 _KEYS = ("key", "token", "secret", "credential", "pass", *_PASSWORDS)
 
 
@@ -116,10 +120,7 @@ RULES: tuple[tuple[str, tuple[str | tuple[str, ...], ...], str], ...] = (
 )  # fmt: skip
 
 #: Ends of names (lower case, without separators) whose text values are secrets, in JSON objects, environments and options.
-SECRET_NAMES = (
-    *_PASSWORDS, "pass", "secret", "token", "apikey", "accesskey", "secretkey", "privatekey", "signingkey", "encryptionkey", "authkey",
-    "masterkey", "accountkey", "storagekey", "credential", "credentials", "authorization", "cookie",
-)  # fmt: skip
+SECRET_NAMES = (*(name.replace("_", "") for name in _NAMED), "authorization", "cookie")
 #: Ends of names that look like those above, and are none.
 HARMLESS_NAMES = (
     "bostoken",

@@ -1,6 +1,7 @@
 """Every rule for secrets takes out what it is for, and nothing of what only looks like it."""
 
 import json
+import re
 import string
 import time
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from telemetry_cli.errors import InvalidInput
 from telemetry_cli.redact import REDACTED, Redactor, is_secret_name, refuse_secret
 from telemetry_cli.rules import LONGEST_ERROR_DETAILS
-from telemetry_cli.secret_shapes import RULES
+from telemetry_cli.secret_shapes import RULES, SECRET_NAMES
 
 LETTERS = string.ascii_letters + string.digits
 
@@ -215,6 +216,17 @@ def test_odd_texts_take_no_long_time(block: str) -> None:
 )
 def test_json(value: object, cleaned: object) -> None:
     assert Redactor({}, {}).value(value) == cleaned
+
+
+@pytest.mark.parametrize("name", [name for name in SECRET_NAMES if name not in ("authorization", "cookie")])
+def test_a_name_that_says_it_is_a_secret_says_so_everywhere(name: str) -> None:
+    """As a key, a variable and an option, with its parts set off or not."""
+    parts = re.sub(r"(?<=[a-z])key$", "_key", name)
+    for spelled in {name, parts, parts.replace("_", "-"), parts.upper()}:
+        assert is_secret_name(spelled)
+        assert Redactor(environ={}).value({spelled: "abc9abc9"}) == {spelled: REDACTED}
+        assert Redactor(environ={}).text(f"{spelled}=abc9abc9") == f"{spelled}={REDACTED}"
+        assert Redactor(environ={}).words([f"--{spelled}", "abc9abc9"]) == [f"--{spelled}", REDACTED]
 
 
 def test_ids_and_digests_of_an_operation_stay() -> None:

@@ -19,8 +19,8 @@ from telemetry_cli.errors import DatabaseTrouble, TelemetryError
 from telemetry_cli.files import make_folder, sync_folder
 from telemetry_cli.locks import Lock
 from telemetry_cli.redact import Redactor
-from telemetry_cli.redact_lines import blob_line
-from telemetry_cli.store import maintenance
+from telemetry_cli.redact_lines import blob_lines
+from telemetry_cli.store import maintenance, runs
 
 _FOLDER = "redacted"
 
@@ -96,9 +96,9 @@ def _clean_blob(config: Config, digest: str, replaced: dict[str, str]) -> str:
     if digest not in replaced:
         redactor = Redactor(config.redact_rules)
         try:
-            for line in blobs.lines(config, digest):
-                blob_line(redactor, line)
-            replaced[digest] = blobs.put(config, (blob_line(redactor, line) for line in blobs.lines(config, digest))) if redactor.found else digest
+            for _ in blob_lines(redactor, blobs.lines(config, digest), runs.COLUMNS):
+                pass
+            replaced[digest] = blobs.put(config, blob_lines(redactor, blobs.lines(config, digest), runs.COLUMNS)) if redactor.found else digest
         except TelemetryError:
             replaced[digest] = digest
     return replaced[digest]

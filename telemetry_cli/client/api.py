@@ -13,7 +13,7 @@ from telemetry_cli.client.writer import Waits, Writer
 from telemetry_cli.config import Config
 from telemetry_cli.errors import InvalidInput, TelemetryError
 from telemetry_cli.recorder import Outcome
-from telemetry_cli.redact import remote_without_credentials
+from telemetry_cli.redact import Redactor, remote_without_credentials
 from telemetry_cli.store import runs
 from telemetry_cli.store.database import open_reader, translated
 
@@ -117,7 +117,7 @@ class TelemetryClient:
 
     def _end(self, run_id: str, status: str, given: dict[str, object]) -> bool:
         moment = clock.now()
-        data = fields.changed(moment, {"status": status, **given})
+        data = fields.changed(self._settings(), moment, {"status": status, **given})
         if data.get("status") == "running":
             raise InvalidInput("status: a run that ends is not running; give success, failure, partial, timeout or cancelled")
         self._write("run.end", {**data, "run": self._reference(run_id)}, clock.stamp(moment))
@@ -129,7 +129,7 @@ class TelemetryClient:
 
     def _update(self, run_id: str, given: dict[str, object]) -> bool:
         moment = clock.now()
-        data = fields.changed(moment, given)
+        data = fields.changed(self._settings(), moment, given)
         if not data:
             raise InvalidInput("nothing to update: give at least one field")
         self._write("run.update", {**data, "run": self._reference(run_id)}, clock.stamp(moment))
@@ -267,9 +267,13 @@ class TelemetryClient:
         """Seconds that a call may take."""
         return self._config.lock_timeout if self._config else 0.0
 
+    def _clean(self, text: str) -> str:
+        """A text without secrets, for whoever keeps only a part of it: a secret that was cut would be known by no rule."""
+        return Redactor(self._settings().redact_rules).text(text)
+
     def _reference(self, run_id: str) -> str:
         """The run's event_id where this process started it: a run_id may name several."""
-        return self._event_ids.get(run_id) or rules.reference("run_id", run_id)
+        return self._event_ids.get(run_id) or fields.reference(self._settings(), "run_id", run_id)
 
     def _know(self, run_id: str, event_id: str) -> None:
         self._event_ids[run_id] = event_id

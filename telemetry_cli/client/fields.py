@@ -2,14 +2,14 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from telemetry_cli import clock, rules
 from telemetry_cli.config import Config
 from telemetry_cli.discover import environment, git, processes
 from telemetry_cli.errors import InvalidInput
-from telemetry_cli.redact import remote_without_credentials
+from telemetry_cli.redact import refuse_secret, remote_without_credentials
 from telemetry_cli.store.migrate import CURRENT_VERSION
 
 Data = dict[str, object]
@@ -25,19 +25,19 @@ def started(config: Config, moment: datetime, fields: Mapping[str, object], *, p
     With `ends_here` this process is the one that will end the run: should it die before, `run reap` can tell.
     """
     given = {name: value for name, value in fields.items() if value is not None}
-    data = changed(moment, {name: value for name, value in given.items() if name not in ("event_id", "run_id")})
+    data = changed(config, moment, {name: value for name, value in given.items() if name not in ("event_id", "run_id")})
     for name in ("agent_name", "job_type"):
         if name not in data:
             raise InvalidInput(f"{name}: no name is given")
     data = {"schema_version": CURRENT_VERSION, "status": "running", **data}
-    data["event_id"] = rules.event_id("event_id", _text("event_id", given["event_id"])) if "event_id" in given else clock.new_event_id()
-    data["run_id"] = rules.run_id("run_id", _text("run_id", given["run_id"])) if "run_id" in given else clock.new_run_id(moment, str(data["agent_name"]))
+    data["event_id"] = _id(config, "event_id", given["event_id"], rules.event_id) if "event_id" in given else clock.new_event_id()
+    data["run_id"] = _id(config, "run_id", given["run_id"], rules.run_id) if "run_id" in given else clock.new_run_id(moment, str(data["agent_name"]))
     data.setdefault("start_time", clock.stamp(moment))
     data.setdefault("agent_owner", config.agent_owner)
     data.setdefault("host", environment.host())
     enclosing = parent or environment.current_run()
     if enclosing and enclosing != data["event_id"]:
-        data.setdefault("parent", rules.reference("parent", enclosing))
+        data.setdefault("parent", reference(config, "parent", enclosing))
     if ends_here:
         pid = os.getpid()
         process_started, boot_id = processes.identity(pid)
@@ -47,14 +47,23 @@ def started(config: Config, moment: datetime, fields: Mapping[str, object], *, p
     return {name: value for name, value in data.items() if value is not None}
 
 
-def changed(moment: datetime, fields: Mapping[str, object]) -> Data:
+def _id(config: Config, name: str, value: object, rule: Callable[[str, str], str]) -> str:
+    return refuse_secret(name, rule(name, _text(name, value)), config.redact_rules)
+
+
+def reference(config: Config, name: str, value: object) -> str:
+    """What a run is called by: its shape only. Raises `InvalidInput`, also for what looks like a secret."""
+    return _id(config, name, value, rules.reference)
+
+
+def changed(config: Config, moment: datetime, fields: Mapping[str, object]) -> Data:
     """The data of a `run.update` or `run.end`: what is given; None clears a text, and leaves anything else as it is."""
     data: Data = {}
     for given, value in fields.items():
         name = _ALIASES.get(given, given)
         if value is None and (name not in rules.FIELDS or name in ("agent_name", "job_type", "status", *rules.COUNT_FIELDS)):
             continue
-        data[name] = _value(name, value, moment)
+        data[name] = reference(config, name, value) if name == "parent" else _value(name, value, moment)
     return data
 
 
@@ -67,8 +76,6 @@ def _value(name: str, value: object, moment: datetime) -> object:
         return _object(name, value)
     if name == "git_repo":
         return rules.optional_text(name, remote_without_credentials(_text(name, value)))
-    if name == "parent":
-        return rules.reference(name, _text(name, value))
     raise InvalidInput(f"{name}: there is no such field; valid are {', '.join((*rules.FIELDS, *_TIMES, 'metrics', 'context', 'git_repo', 'parent'))}")
 
 

@@ -74,7 +74,7 @@ class RunContext:
     def _finish(self, error: BaseException | None) -> None:
         if not self.run_id:
             return
-        said = {"error_summary": _summary(error), "error_details": _details(error)} if error is not None else {}
+        said = {"error_summary": self._summary(error), "error_details": _details(error)} if error is not None else {}
         fields: dict[str, object] = {**said, **self._keeping_rules(dict(self._fields))}
         status = fields.pop("status", "success")
         if error is not None:
@@ -86,11 +86,15 @@ class RunContext:
             # Together they may still be too much; that the run ended, and why, must be recorded even so.
             self._client.end_run(self.run_id, _status(error) if error is not None else "success", **said)
 
+    def _summary(self, error: BaseException) -> str:
+        """The error's type and message in a line, as far as it is kept."""
+        return self._client._guarded(lambda: self._client._clean(_message(error))[:_LONGEST_SUMMARY], type(error).__name__)
+
     def _keeping_rules(self, given: dict[str, object]) -> dict[str, object]:
         """What keeps its rule; the rest is logged and left out."""
 
         def kept(name: str, value: object) -> bool:
-            changed = fields_.changed(clock.now(), {name: value})
+            changed = fields_.changed(self._client._settings(), clock.now(), {name: value})
             if changed.get("status") == "running":
                 raise InvalidInput("status: a run that ends is not running; give success, failure, partial, timeout or cancelled")
             return True
@@ -248,14 +252,13 @@ def _storable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
 
 
-def _summary(error: BaseException) -> str:
-    """The error's type and message in a line."""
+def _message(error: BaseException) -> str:
     try:
         message = str(error)
     except Exception:
         message = "its message cannot be read"
     name = type(error).__name__
-    return _storable(f"{name}: {message}" if message else name)[:_LONGEST_SUMMARY]
+    return _storable(f"{name}: {message}" if message else name)
 
 
 def _details(error: BaseException) -> str:

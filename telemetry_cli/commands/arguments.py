@@ -5,19 +5,20 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from telemetry_cli import rules
+from telemetry_cli.config import Config
 from telemetry_cli.errors import InvalidInput
 from telemetry_cli.recorder import Outcome
 from telemetry_cli.redact import refuse_secret
 
 
-def run_reference(value: str | None, name: str = "RUN") -> str:
-    """A RUN as typed, `@current` and a left-out one replaced by `$TELEMETRY_EVENT_ID`."""
+def run_reference(config: Config, value: str | None, name: str = "RUN") -> str:
+    """A RUN as typed, `@current` and a left-out one replaced by `$TELEMETRY_EVENT_ID`. Raises `InvalidInput`, also for what looks like a secret."""
     if value is None or value == "@current":
         current = os.environ.get("TELEMETRY_EVENT_ID")
         if not current:
             raise InvalidInput(f"{name}: no run is given and TELEMETRY_EVENT_ID is not set", 'Name a run, or: eval "$(telemetry run start … -o env)"')
         name, value = "TELEMETRY_EVENT_ID", current
-    return refuse_secret(name, rules.reference(name, value))
+    return refuse_secret(name, rules.reference(name, value), config.redact_rules)
 
 
 def json_text(name: str, value: str) -> str:

@@ -75,7 +75,7 @@ def begin(
     data.setdefault("agent_owner", config.agent_owner)
     data.setdefault("host", environment.host())
     data.setdefault("trigger_type", facts.get("trigger"))
-    data |= _parent(parent, str(data["event_id"]))
+    data |= _parent(config, parent, str(data["event_id"]))
     if git_repo is not None:
         data["git_repo"] = remote(git_repo)
     data = {**_git_facts(data, facts, no_git=no_git), **data}
@@ -107,7 +107,9 @@ def _event_id(config: Config, value: str, apart: Sequence[str], notes: list[str]
         return refuse_secret("--event-id", rules.event_id("--event-id", value), config.redact_rules)
     derived = environment.derived_event_id(*apart)
     if derived is None:
-        notes.append("--event-id auto: no CI provider says which run this is; a random id is used")
+        lacking = environment.identity_lacks()
+        why = f"{lacking} is not set, and without it two jobs could get the same id" if lacking else "no CI provider says which run this is"
+        notes.append(f"--event-id auto: {why}; a random id is used")
     return derived or clock.new_event_id()
 
 
@@ -115,14 +117,14 @@ def _run_id(config: Config, moment: datetime, agent: str) -> str:
     return clock.new_run_id(moment, Redactor(config.redact_rules).text(agent))
 
 
-def _parent(parent: str | None, event_id: str) -> dict[str, object]:
+def _parent(config: Config, parent: str | None, event_id: str) -> dict[str, object]:
     if parent is not None:
         if parent == event_id:
             raise InvalidInput(f"--parent: {parent} is the run itself")
-        return {"parent": run_reference(parent, "--parent")}
+        return {"parent": run_reference(config, parent, "--parent")}
     current = environment.current_run()
     # A script that exports the id first and starts the run with it is not its own parent.
-    return {"parent": run_reference(None)} if current and current != event_id else {}
+    return {"parent": run_reference(config, None)} if current and current != event_id else {}
 
 
 def remote(value: str) -> str | None:

@@ -85,7 +85,7 @@ def export(
     if not to:
         raise InvalidInput("--to: no file is named; give a path, or - for stdout")
     shape = _shape(to, format_)
-    narrowed = narrowing(clock.now(), agent_name=agent_name, job_type=job_type, status=status, product=product, **others)
+    narrowed = narrowing(config, clock.now(), agent_name=agent_name, job_type=job_type, status=status, product=product, **others)
     reading = open_for_reading(config)
     db = reading.db or open_empty()
     with translated(config.db_path):
@@ -95,7 +95,8 @@ def export(
     guard = narrowed.guard(config, db)
     rows = (_presented(row, config) for row in translated_rows(config.db_path, exporting.nested(db, runs.select(db, filters, guard))))
     columns = RUN_COLUMNS if shape == "csv" else _NESTED
-    if to == "-":
+    if exporting.is_stdout(to):
+        # Records and nothing else: what a summary said there would be read as one of them.
         return Streamed(Listing("runs", columns, rows, reading.notes), _SHAPES[shape])
     total = 0
     with translated(config.db_path), narrowed.guard(config, db):
@@ -129,6 +130,7 @@ def export(
 
 def _shape(to: str, format_: str | None) -> str:
     """The format that is written. Raises `InvalidInput` when it cannot be written there."""
+    from telemetry_cli.transfer.exporting import is_stdout
     from telemetry_cli.transfer.sources import format_of
 
     shape = format_of(to, format_, transfer.WRITTEN)
@@ -136,7 +138,7 @@ def _shape(to: str, format_: str | None) -> str:
         from telemetry_cli.transfer import parquet
 
         parquet.available()
-        if to == "-" or to.endswith(".gz"):
+        if is_stdout(to) or to.endswith(".gz"):
             raise InvalidInput("--to: parquet is packed already and cannot be streamed; name a file without .gz")
     return shape
 

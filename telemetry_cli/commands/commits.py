@@ -34,7 +34,7 @@ def associate(
     """Associate a run with the commit that came of it."""
     moment = clock.now()
     data: dict[str, object] = {
-        "run": run_reference(run),
+        "run": run_reference(config, run),
         "role": rules.choice("--role", role, rules.COMMIT_ROLES) if role is not None else "produced",
         "source": rules.choice("--source", source, rules.COMMIT_SOURCES) if source is not None else environment.commit_source(),
     }
@@ -94,7 +94,7 @@ def _literal_sha(revision: str, repository: git.Repository | None, known: bool) 
 def ledger(config: Config, output: str, *, run: str | None, commit: str | None, absolute: bool) -> Listing:
     """The associations of a run, or of a commit, oldest first."""
     prefix = rules.commit_prefix("--commit", commit) if commit is not None else None
-    reference = run_reference(run) if run is not None or prefix is None else None
+    reference = run_reference(config, run) if run is not None or prefix is None else None
     reading = open_for_reading(config)
     event_id = reading.run(reference)[2] if reference else None
     rows: list[dict[str, object]] = []
@@ -118,7 +118,7 @@ def repo_url(config: Config, output: str, *, run: str | None) -> Written:
 
 def _url(config: Config, run: str | None, field: str) -> Written:
     reading = open_for_reading(config)
-    db, id_, _, _ = reading.run(run_reference(run))
+    db, id_, _, _ = reading.run(run_reference(config, run))
     with translated(config.db_path):
         url = presented(runs.get(db, id_), config.url_styles)[field]
     return Written({field: url}, str(url) if url else None, reading.notes)

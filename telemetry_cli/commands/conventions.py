@@ -88,11 +88,11 @@ def _found(config: Config, slug: str) -> tuple[Reading, Connection, Record]:
         return reading, db, conventions.convention(db, name)
 
 
-def _narrowed(found: Record, given: Sequence[str] | None, **others: object) -> Narrowing:
+def _narrowed(config: Config, found: Record, given: Sequence[str] | None, **others: object) -> Narrowing:
     """The filters that were typed, and besides them the convention's own job types."""
     jobs = found["job_types"]
     assert isinstance(jobs, list)
-    narrowed = narrowing(clock.now(), job_type=given, **others)  # type: ignore[arg-type]
+    narrowed = narrowing(config, clock.now(), job_type=given, **others)  # type: ignore[arg-type]
     narrowed.filters.any_of("job_type", jobs)
     return narrowed
 
@@ -103,7 +103,7 @@ def run(
 ) -> Card:
     """Run every hook of a convention on its runs that match."""
     reading, db, found = _found(config, slug)
-    narrowed = _narrowed(found, job_type, **others)
+    narrowed = _narrowed(config, found, job_type, **others)
     names = found["hooks"]
     assert isinstance(names, list)
     with translated(config.db_path):
@@ -118,7 +118,7 @@ def check(config: Config, output: str, *, slug: str, job_type: Sequence[str] | N
     reading, db, found = _found(config, slug)
     document = found["document"]
     assert isinstance(document, dict)
-    narrowed = _narrowed(found, job_type, **others)
+    narrowed = _narrowed(config, found, job_type, **others)
     if not document["schema"]:
         raise InvalidInput(f"{slug}: the convention has no schema to check its runs by", "Add [schema] to its file, and deploy it.")
 

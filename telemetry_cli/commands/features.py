@@ -23,7 +23,7 @@ def query(config: Config, output: str, *, hook: str, where: str | None, run: str
     name = rules.hook_name("NAME", hook)
     text = rules.text("--where", where) if where is not None else None
     condition = expression("--where", text) if text is not None else None
-    reference = run_reference(run, "--run") if run is not None else None
+    reference = run_reference(config, run, "--run") if run is not None else None
     reading = open_for_reading(config)
     db = reading.db or open_empty()
     with translated(config.db_path):

@@ -30,7 +30,7 @@ def stats(
     **others: str | None,
 ) -> Listing:
     """Counts, success rate and durations of the runs that match, by group."""
-    narrowed = narrowing(clock.now(), agent_name=agent_name, job_type=job_type, status=status, product=product, **others)
+    narrowed = narrowing(config, clock.now(), agent_name=agent_name, job_type=job_type, status=status, product=product, **others)
     grouping = statistics.grouping("--by", by) if by is not None else None
     reading = open_for_reading(config)
     db = reading.db or open_empty()

@@ -43,6 +43,7 @@ class Narrowing:
 
 
 def narrowing(
+    config: Config,
     moment: datetime,
     *,
     agent_name: Sequence[str] | None,
@@ -80,7 +81,7 @@ def narrowing(
         filters.search("--search", rules.text("--search", search))
     if where is not None:
         filters.expression(expression("--where", rules.text("--where", where)))
-    return Narrowing(filters, run_reference(parent, "--parent") if parent is not None else None, where)
+    return Narrowing(filters, run_reference(config, parent, "--parent") if parent is not None else None, where)
 
 
 def _range(value: str, repo: str | None) -> list[str]:

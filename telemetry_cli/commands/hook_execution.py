@@ -66,7 +66,7 @@ def run(
         raise InvalidInput("NAME: a hook is named twice; each is run once")
     how = options(retries, max_memory, run_key=run_key, force=force)
     version = rules.version("--at-version", at_version) if at_version is not None else None
-    narrowed = narrowing(clock.now(), agent_name=agent_name, job_type=job_type, status=status, product=product, **others)
+    narrowed = narrowing(config, clock.now(), agent_name=agent_name, job_type=job_type, status=status, product=product, **others)
     given = [name for name, value in (("--run", run), ("--input", input_), ("the filters of runs", narrowed.filters.terms or narrowed.parent)) if value]
     if len(given) > 1:
         raise InvalidInput(f"{given[0]}: {given[1]} is given too; give one of them")
@@ -103,7 +103,7 @@ def _file(path: str) -> BinaryIO:
 
 
 def _one(reading: Reading, reference: str) -> Iterator[Record]:
-    db, id_, _, _ = reading.run(run_reference(reference, "--run"))
+    db, id_, _, _ = reading.run(run_reference(reading.config, reference, "--run"))
     with translated(reading.config.db_path):
         yield presented(runs.get(db, id_), reading.config.url_styles)
 

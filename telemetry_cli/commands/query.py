@@ -38,7 +38,7 @@ def query(
     """The runs that match every filter."""
 
     def narrowed_now() -> Narrowing:
-        narrowed = narrowing(clock.now(), agent_name=agent_name, job_type=job_type, status=status, product=product, **others)
+        narrowed = narrowing(config, clock.now(), agent_name=agent_name, job_type=job_type, status=status, product=product, **others)
         filters = narrowed.filters
         if sort is not None:
             filters.sort_by("--sort", sort)

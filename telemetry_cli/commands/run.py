@@ -87,10 +87,10 @@ def update(
     if git_repo is not None:
         data["git_repo"] = remote(git_repo)
     if parent is not None:
-        data["parent"] = run_reference(parent, "--parent")
+        data["parent"] = run_reference(config, parent, "--parent")
     if not data:
         raise InvalidInput("nothing to update: give at least one field, such as --status or -m KEY=VALUE", "telemetry run update --help lists them.")
-    data["run"] = run_reference(run)
+    data["run"] = run_reference(config, run)
     return _changed(record(config, "run.update", data, clock.stamp(moment)), data)
 
 
@@ -118,7 +118,7 @@ def end(
     if exit_code is not None:
         status = "failure" if rules.exit_code("--exit-code", exit_code) else "success"
     data: dict[str, object] = {**rules.fields({"status": status, **fields}), **merged_objects(metrics, context, metric), **_times(moment, None, end_time)}
-    data["run"] = run_reference(run)
+    data["run"] = run_reference(config, run)
     if force:
         data["force"] = True
     return _changed(record(config, "run.end", data, clock.stamp(moment)), data)
@@ -153,7 +153,7 @@ def event(
 ) -> Written:
     """Record that something happened during a run."""
     moment = clock.now()
-    data: dict[str, object] = {"event_type": rules.required_text("TYPE", event_type), "run": run_reference(run, "--run")}
+    data: dict[str, object] = {"event_type": rules.required_text("TYPE", event_type), "run": run_reference(config, run, "--run")}
     if payload is not None:
         data["payload"] = rules.json_value("--payload", json_text("--payload", payload))
     if metric:
@@ -174,7 +174,7 @@ def event(
 @handler(*READS)
 def events(config: Config, output: str, *, run: str | None, type_: str | None, absolute: bool) -> Listing:
     """The events of a run, oldest first."""
-    reference = run_reference(run)
+    reference = run_reference(config, run)
     only = rules.text("--type", type_) if type_ is not None else None
     reading = open_for_reading(config)
     db, _, event_id, _ = reading.run(reference)
@@ -188,7 +188,7 @@ def show(config: Config, output: str, *, run: str | None, absolute: bool) -> Car
     from telemetry_cli.commands.reaping import truth
     from telemetry_cli.store import features
 
-    reference = run_reference(run)
+    reference = run_reference(config, run)
     reading = open_for_reading(config)
     db, id_, event_id, run_id = reading.run(reference)
     with translated(config.db_path):
@@ -207,7 +207,7 @@ def show(config: Config, output: str, *, run: str | None, absolute: bool) -> Car
 @handler(*ONE)
 def tree(config: Config, output: str, *, run: str | None) -> Card:
     """A run and everything that was started under it."""
-    reference = run_reference(run)
+    reference = run_reference(config, run)
     reading = open_for_reading(config)
     db, _, event_id, _ = reading.run(reference)
     with translated(config.db_path):

@@ -7,6 +7,7 @@ being started.
 import _signal  # type: ignore[import-not-found] # the built-in module has no type stubs; `signal` has, and imports enum
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
@@ -17,7 +18,7 @@ from telemetry_cli.commands.result import Written, handler
 from telemetry_cli.config import Config
 from telemetry_cli.discover import environment, processes
 from telemetry_cli.errors import InvalidInput, NotDurable, TelemetryError
-from telemetry_cli.recorder import record
+from telemetry_cli.recorder import operation, record_all
 from telemetry_cli.redact import Redactor, limit_own_rules
 from telemetry_cli.wrap import capture, watch
 from telemetry_cli.wrap.spawn import NotStarted, Signals
@@ -63,11 +64,10 @@ def execute(
 
     def prepare(config: Config) -> Data:
         shown = _shown(words, Redactor(config.redact_rules))
-        agent, job = names(config, agent_name, job_type)
         begun = begin(
             config,
             clock.now(),
-            (agent or "shell", job or _job(shown[0])),
+            _names(config, agent_name, job_type, shown[0]),
             event_id=event_id,
             run_id=run_id,
             parent=parent,
@@ -89,14 +89,7 @@ def execute(
     signals = Signals()
     env = recording.start(dict(os.environb))
     captures = bool(recording.event_id) and not no_capture and sys.stderr is not None and not os.isatty(2)
-    try:
-        ending = watch.run(words, env, signals, seconds, most if captures else None, recording.mark)
-    except NotStarted as trouble:
-        said, code = str(trouble), trouble.code
-        recording.end(lambda _: {"status": "failure", "error_summary": said, "metrics": {"process.exit.code": code}})
-        return Written({}, None, [said, *recording.notes], code=code)
-    recording.end(lambda redactor: _ended(ending, timeout, most, redactor))
-    return Written({}, None, recording.notes, code=ending.code)
+    return recording.ended(lambda: watch.run(words, env, signals, seconds, most if captures else None, recording.mark), timeout, most)
 
 
 def _words(command: Sequence[str]) -> list[bytes]:
@@ -125,6 +118,7 @@ class _Recording:
         self.event_id: str | None = None
         self._config = None if config is None or config.disabled else config
         self._begun: Data | None = None
+        self._created_by: object = None
         self._is_duplicate = False
 
     @property
@@ -150,34 +144,51 @@ class _Recording:
         """Make the run durable, and return the command's environment."""
         if self._config is None or self._begun is None:
             return env
-        result = self._recorded(self._config, "run.create", self._begun, event_id=self._begun["event_id"], run_id=self._begun["run_id"])
+        made = operation("run.create", self._begun, clock.stamp(clock.now()))
+        result = self._recorded(self._config, made, event_id=self._begun["event_id"], run_id=self._begun["run_id"])
         if result is None:
             return env
+        self._created_by = made["op_id"]
         self.event_id = str(result["event_id"])
         self._is_duplicate = result["status"] == "duplicate"
         if self._is_duplicate:
             self.notes.append(f"duplicate: a run with event_id {self.event_id} is there already; this execution is not recorded again")
         return env | {name.encode(): value.encode() for name, value in exports(result, self.trace).items()}
 
-    def end(self, ended: Callable[[Redactor], Data]) -> None:
-        """Record how it ended; nothing of a duplicate, whose first execution may still run, and has an end of its own."""
+    def ended(self, run: Callable[[], watch.Ending], timeout: str | None, most: int) -> Written:
+        """Run the command to its end and record that; `timeout` as it was typed, `most` bytes of stderr are kept."""
+        try:
+            ending = run()
+        except NotStarted as trouble:
+            said, code = str(trouble), trouble.code
+            self._end(lambda _: {"status": "failure", "error_summary": said, "metrics": {"process.exit.code": code}})
+            return Written({}, None, [said, *self.notes], code=code)
+        self._end(lambda redactor: _ended(ending, timeout, most, redactor))
+        return Written({}, None, self.notes, code=ending.code)
+
+    def _end(self, ended: Callable[[Redactor], Data]) -> None:
+        """Record how it ended; nothing of a duplicate, whose first execution may still run, and has an end of its own.
+
+        While its start is buffered nobody knows whether this is one: the end says whose it is, and counts for no other run.
+        """
         if self._config is None or self.event_id is None or self._is_duplicate:
             return
         try:
-            data: Data = {"run": self.event_id, **ended(Redactor(self._config.redact_rules))}
+            data = ended(Redactor(self._config.redact_rules))
         except Exception as defect:
             self._failed(defect)
-            data = {"run": self.event_id, "status": "failure"}
+            data = {"status": "failure"}
+        data |= {"run": self.event_id, "created_by": self._created_by}
         if self._begun and isinstance(data.get("duration_ms"), int):
             # When the command ended; whatever we do after it is no part of its run.
             start = clock.parse_stamp(str(self._begun["start_time"]))
             data["end_time"] = clock.stamp(start + timedelta(milliseconds=int(str(data["duration_ms"]))))
-        self._recorded(self._config, "run.end", data)
+        self._recorded(self._config, operation("run.end", data, clock.stamp(clock.now())))
 
-    def _recorded(self, config: Config, kind: str, data: Data, **if_buffered: object) -> Data | None:
+    def _recorded(self, config: Config, made: Data, **if_buffered: object) -> Data | None:
         """The result of an operation, None where it is not recorded."""
         try:
-            result, notes = became(record(config, kind, data, clock.stamp(clock.now())), **if_buffered)
+            result, notes = became(record_all(config, [made], time.monotonic() + config.lock_timeout)[0], **if_buffered)
         except Exception as trouble:
             self._failed(trouble)
             return None
@@ -206,8 +217,10 @@ def _shown(words: list[bytes], redactor: Redactor) -> list[str]:
     return [rules.shorten(word, _LONGEST_WORD) for word in cleaned] + ([f"… {len(words) - _MOST_WORDS} more"] if len(words) > _MOST_WORDS else [])
 
 
-def _job(command: str) -> str:
-    return os.path.basename(command)[:_LONGEST_LINE].strip() or "shell"
+def _names(config: Config, agent_name: str | None, job_type: str | None, command: str) -> tuple[str, str]:
+    """agent_name and job_type: what is given or known, else `shell` and the command's name."""
+    agent, job = names(config, agent_name, job_type)
+    return agent or "shell", job or os.path.basename(command)[:_LONGEST_LINE].strip() or "shell"
 
 
 def _process(shown: list[str]) -> Data:

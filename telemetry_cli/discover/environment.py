@@ -63,10 +63,10 @@ def derived_event_id(*what: str) -> str | None:
     """An id that the same step of the same attempt of the same CI run always gets: a UUID (version 5).
 
     Made of provider, repository, run, attempt, job and step, and of `what` tells several runs of a step apart. None where no
-    provider says which run this is.
+    provider says which job this is, or not well enough (`identity_lacks`): two jobs must not get the same one.
     """
     known, found = provider(), facts()
-    if known is None or "run" not in found:
+    if known is None or any(fact not in found for fact in known.identity):
         return None
     from hashlib import sha1
 
@@ -74,6 +74,16 @@ def derived_event_id(*what: str) -> str | None:
     name = "\0".join(parts).encode(errors="surrogateescape")
     digits = sha1(_NAMESPACE + name, usedforsecurity=False).hexdigest()
     return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{'89ab'[int(digits[16], 16) % 4]}{digits[17:20]}-{digits[20:32]}"
+
+
+def identity_lacks() -> str | None:
+    """The variable, or variables any of which would do, without which two jobs of the CI provider could be taken for one; None without any."""
+    known, found = provider(), facts()
+    missing = [fact for fact in known.identity if fact in known.facts and fact not in found] if known else []
+    if not known or not missing:
+        return None
+    variables = ([part.partition("}")[0].partition(":")[0] for part in text.split("{")[1:]] for text in known.facts[missing[0]])
+    return " or ".join(dict.fromkeys(next(name for name in names if _value(name, "") is None) for names in variables))
 
 
 def host() -> str | None:

@@ -10,19 +10,22 @@ class Provider:
     """A CI provider: how it is recognised, where its variables are documented, and which of them say what.
 
     A fact has one or several texts; the first one whose `{VARIABLE}`s are all set counts. `{VARIABLE:before*after}` is the part
-    of a value that has this shape.
+    of a value that has this shape. `identity`: the facts without which two of its jobs could be taken for the same one.
     """
 
-    def __init__(self, name: str, detect: str, equals: str | None, docs: str, **facts: str | tuple[str, ...]) -> None:
+    def __init__(
+        self, name: str, detect: str, equals: str | None, docs: str, identity: tuple[str, ...] = ("run", "job_id"), **facts: str | tuple[str, ...]
+    ) -> None:
         self.name = name
         self.detect = detect
         self.equals = equals
         self.docs = docs
+        self.identity = identity
         self.facts: Facts = {fact: (texts,) if isinstance(texts, str) else texts for fact, texts in facts.items()}
 
 
-def _github(name: str, detect: str, docs: str, run_url: str, **more: str) -> Provider:
-    """GitHub Actions, and the two that took its variables over."""
+def _github(name: str, detect: str, docs: str, run_url: str, job: str, **more: str) -> Provider:
+    """GitHub Actions, and the two that took its variables over; `job` is the fact that tells one job of a run from the others."""
     facts: dict[str, str | tuple[str, ...]] = {
         "job": "{GITHUB_JOB}",
         "step": "{GITHUB_ACTION}",
@@ -36,18 +39,19 @@ def _github(name: str, detect: str, docs: str, run_url: str, **more: str) -> Pro
         "attempt": "{GITHUB_RUN_ATTEMPT}",
         **more,
     }
-    return Provider(name, detect, "true", docs, **facts)
+    return Provider(name, detect, "true", docs, ("run", "attempt", job), **facts)
 
 
 #: More specific ones first: Forgejo and Gitea set GitHub's variables too, and everyone sets CI.
 PROVIDERS = (
-    _github("forgejo-actions", "FORGEJO_ACTIONS", "https://forgejo.org/docs/latest/user/actions/reference/", "{GITHUB_RUN_NUMBER}"),
-    _github("gitea-actions", "GITEA_ACTIONS", "https://docs.gitea.com/usage/actions/actions-variables", "{GITHUB_RUN_NUMBER}"),
+    _github("forgejo-actions", "FORGEJO_ACTIONS", "https://forgejo.org/docs/latest/user/actions/reference/", "{GITHUB_RUN_NUMBER}", "job"),
+    _github("gitea-actions", "GITEA_ACTIONS", "https://docs.gitea.com/usage/actions/actions-variables", "{GITHUB_RUN_NUMBER}", "job"),
     _github(
         "github-actions",
         "GITHUB_ACTIONS",
         "https://docs.github.com/en/actions/reference/workflows-and-actions/variables",
         "{GITHUB_RUN_ID}",
+        "job_id",
         job_url="{GITHUB_SERVER_URL}/{GITHUB_REPOSITORY}/actions/runs/{GITHUB_RUN_ID}/attempts/{GITHUB_RUN_ATTEMPT}",
         job_id="{RUNNER_TRACKING_ID}",
     ),
@@ -90,6 +94,7 @@ PROVIDERS = (
         "BITBUCKET_BUILD_NUMBER",
         None,
         "https://support.atlassian.com/bitbucket-cloud/docs/variables-and-secrets/",
+        ("run", "step", "attempt"),
         job="{BITBUCKET_REPO_SLUG}",
         step="{BITBUCKET_STEP_UUID}",
         branch="{BITBUCKET_BRANCH}",
@@ -154,6 +159,7 @@ PROVIDERS = (
         "DRONE",
         "true",
         "https://docs.drone.io/pipeline/environment/reference/",
+        ("repository", "run", "job_id", "step"),
         job=("{DRONE_STEP_NAME}", "{DRONE_STAGE_NAME}"),
         step="{DRONE_STEP_NUMBER}",
         trigger="{DRONE_BUILD_EVENT}",
@@ -171,6 +177,7 @@ PROVIDERS = (
         "CI",
         "woodpecker",
         "https://woodpecker-ci.org/docs/usage/environment",
+        ("repository", "run", "job_id", "step"),
         job=("{CI_STEP_NAME}", "{CI_WORKFLOW_NAME}"),
         step="{CI_STEP_NUMBER}",
         trigger="{CI_PIPELINE_EVENT}",
@@ -188,6 +195,7 @@ PROVIDERS = (
         "TEAMCITY_VERSION",
         None,
         "https://www.jetbrains.com/help/teamcity/predefined-build-parameters.html",
+        ("repository", "run", "job"),
         job="{TEAMCITY_BUILDCONF_NAME}",
         branch="{BUILD_VCS_BRANCH}",
         sha="{BUILD_VCS_NUMBER}",
@@ -215,6 +223,7 @@ PROVIDERS = (
         "CF_BUILD_ID",
         None,
         "https://codefresh.io/docs/docs/pipelines/variables/",
+        ("run", "step"),
         job=("{CF_STEP_NAME}", "{CF_PIPELINE_NAME}"),
         step="{CF_STEP_NAME}",
         trigger="{CF_BUILD_TRIGGER}",
@@ -245,6 +254,7 @@ PROVIDERS = (
         "JENKINS_URL",
         None,
         "https://www.jenkins.io/doc/book/pipeline/jenkinsfile/#using-environment-variables",
+        ("run", "job"),
         job="{JOB_NAME}",
         step="{STAGE_NAME}",
         branch=("{CHANGE_BRANCH}", "{BRANCH_NAME}", "{GIT_BRANCH:origin/*}", "{GIT_BRANCH}"),

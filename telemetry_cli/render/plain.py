@@ -7,8 +7,8 @@ import sys
 from collections.abc import Iterator
 
 from telemetry_cli.commands.result import Card, Listing, Record, Result, Streamed, Watched, Working, Written
-from telemetry_cli.errors import OutputLost, TelemetryError
-from telemetry_cli.redact import Redactor
+from telemetry_cli.errors import OutputLost
+from telemetry_cli.redact import said
 from telemetry_cli.render.text import printable
 
 #: What a spreadsheet would take for a formula.
@@ -40,25 +40,10 @@ def flush_streams() -> None:
             _silence(descriptor)
 
 
-class _Hiding:
-    """What is taken out of all that is said: secrets, by the rules and by the user's own."""
-
-    rules: dict[str, str] = {}  # noqa: RUF012 - there is one stderr
-
-
-def hide(rules: dict[str, str]) -> None:
-    """Take what these rules of the user's own match out of all that is said from now on."""
-    _Hiding.rules = rules
-
-
 def say(text: str) -> None:
     """A line for a person, on stderr, without secrets. That nobody reads it must not matter."""
     try:
-        said = Redactor(_Hiding.rules).text(text)
-    except TelemetryError:
-        said = Redactor().text(text)
-    try:
-        print(printable(said, keep="\n"), file=sys.stderr, flush=True)
+        print(printable(said(text), keep="\n"), file=sys.stderr, flush=True)
     except (OSError, ValueError, AttributeError):
         _silence(2)
 

@@ -77,13 +77,30 @@ def replaced(path: str) -> Iterator[IO[bytes]]:
     sync_folder(os.path.dirname(place))
 
 
+def is_stdout(path: str) -> bool:
+    """Tell whether a path means stdout: `-`, its names in the file system, or the terminal, pipe or other device that stdout is."""
+    if path == "-" or _standard(path) == 1:
+        return True
+    try:
+        info = os.stat(path)
+        return not stat.S_ISREG(info.st_mode) and os.path.samestat(info, os.fstat(1))
+    except (OSError, ValueError):
+        return False
+
+
+def _standard(path: str) -> int | None:
+    """The descriptor that a path names, of those that this process has open itself."""
+    found = _OPEN.fullmatch(path)
+    return int(found[1]) if found else _STANDARD.get(path)
+
+
 def _stream(path: str) -> int | None:
     """A descriptor of what is there and must not be replaced; None where a file can be put in its place."""
     try:
-        found = _OPEN.fullmatch(path)
-        if found or path in _STANDARD:
+        descriptor = _standard(path)
+        if descriptor is not None:
             # Not opened once more: that would begin at the beginning of a file, over what was written there before.
-            return os.dup(int(found[1]) if found else _STANDARD[path])
+            return os.dup(descriptor)
         if stat.S_ISREG(os.stat(path).st_mode):
             return None
     except FileNotFoundError:

@@ -22,7 +22,7 @@ from telemetry_cli.store.repeats import Repeats
 from telemetry_cli.transfer import legacy
 from telemetry_cli.transfer.formats import FORMATS, Format, named
 from telemetry_cli.transfer.models import BadRecord
-from telemetry_cli.transfer.records import FIRST_LINE
+from telemetry_cli.transfer.records import COLUMNS, FIRST_LINE
 from telemetry_cli.transfer.sources import UNREADABLE, BrokenOff, Source
 from telemetry_cli.transfer.worker import ahead
 
@@ -162,7 +162,7 @@ class Import:
     def _record(self, chunks: Iterable[bytes], runs: int, first: int) -> None:
         at = clock.stamp(clock.now())
         try:
-            digest = blobs.put(self._config, chain((FIRST_LINE,), redacted(self._config.redact_rules, chunks)))
+            digest = blobs.put(self._config, chain((FIRST_LINE,), redacted(self._config.redact_rules, chunks, COLUMNS)))
         except OSError as error:
             raise _not_durable(self._config.blobs_dir, error) from None
         data: dict[str, object] = {"blob": digest, "schema_version": CURRENT_VERSION}

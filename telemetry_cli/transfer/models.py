@@ -61,7 +61,6 @@ _COUNT = core_schema.int_schema(strict=True, ge=0, le=rules.LARGEST_INTEGER)
 _OBJECT = core_schema.union_schema([core_schema.dict_schema(core_schema.str_schema(), core_schema.any_schema()), core_schema.str_schema(strict=True)])
 _RULES: dict[str, Callable[[str, str], object]] = {
     **{name: rule for name, rule in rules.FIELDS.items() if name not in rules.COUNT_FIELDS},
-    "error_details": rules.error_details,
     "event_id": rules.event_id,
     "run_id": rules.run_id,
     **dict.fromkeys(("created_at", "updated_at", "start_time", "end_time", "git_commit_timestamp"), rules.document_instant),

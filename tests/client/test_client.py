@@ -190,3 +190,19 @@ def test_public_names() -> None:
     assert all(hasattr(telemetry_cli, name) for name in telemetry_cli.__all__)
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         _ = telemetry_cli.nothing
+
+
+def test_an_id_that_is_a_secret_is_refused_without_saying_it(client: TelemetryClient, telemetry: Telemetry, warnings: Callable[[], list[str]]) -> None:
+    (telemetry.home / ".config" / "telemetry").mkdir(parents=True)
+    (telemetry.home / ".config" / "telemetry" / "config.toml").write_text("[redact]\nticket = 'TCK-[0-9]{4,}'\n")
+    ruled = TelemetryClient(telemetry.base, discover_git=False)
+    for secret in ("ghp_" + "a1B2c3D4e5" * 4, "TCK-12345"):
+        for field in ("event_id", "run_id", "parent_run_id"):
+            assert ruled.start_run("a", "j", **{field: secret}) == ""
+        assert not ruled.end_run(secret)
+        assert not ruled.log_event(secret, "step")
+        assert not ruled.update_run(ruled.start_run("a", "j"), parent=secret)
+        assert not ruled.associate_commit(secret, "abcdef1", "ci")[0]
+        assert [path for path in telemetry.base.rglob("*") if path.is_file() and secret.encode() in path.read_bytes()] == []
+        assert not any(secret in message for message in warnings())
+    ruled.close()

@@ -100,3 +100,11 @@ def test_a_session_that_was_killed_can_be_reaped(telemetry: Telemetry, tmp_path:
     assert telemetry.run("@last")["status"] == "running"
     telemetry("run", "reap")
     assert telemetry.run("@last")["status"] == "failure"
+
+
+def test_a_secret_that_the_cut_of_a_failures_text_goes_through_does_not_show(telemetry: Telemetry, tmp_path: Path) -> None:
+    secret = "ghp_" + "a1B2c3D4e5" * 4
+    run(telemetry, tmp_path, "--telemetry", tests=f"def test_bad():\n    raise ValueError({secret!r} ' ' * 500)\n")
+    (event,) = telemetry("run", "events", "@last", "--json").json
+    assert "[redacted]" in event["payload_json"]["text"]
+    assert "D4e5" not in event["payload_json"]["text"]

@@ -21,6 +21,24 @@ def last(telemetry: Telemetry) -> dict[str, object]:
     return telemetry.run("@last")
 
 
+@pytest.mark.parametrize("before", range(430, 500, 7))
+def test_a_secret_that_the_shortening_of_a_message_goes_through_does_not_show(before: int, client: TelemetryClient, telemetry: Telemetry) -> None:
+    secret = "ghp_" + "a1B2c3D4e5" * 4
+    with pytest.raises(ValueError), client.track_run("a", "j"):
+        raise ValueError("x" * before + f" {secret} " + "y" * 200)
+    found = last(telemetry)
+    assert "ghp_" not in f"{found['error_summary']}{found['error_details']}"
+    assert len(str(found["error_summary"])) == 500
+    assert [path for path in telemetry.base.rglob("*") if path.is_file() and b"ghp_a1" in path.read_bytes()] == []
+
+
+def test_a_tracebacks_secrets_are_taken_out_before_it_is_cut(client: TelemetryClient, telemetry: Telemetry) -> None:
+    message = ("ghp_" + "a1B2c3D4e5" * 4 + " ") * 3000
+    with pytest.raises(ValueError), client.track_run("a", "j"):
+        raise ValueError(message)
+    assert "D4e5a1B2" not in str(last(telemetry)["error_details"])
+
+
 def test_a_block(client: TelemetryClient, telemetry: Telemetry) -> None:
     with client.track_run("a", "j", product="cells") as run:
         assert isinstance(run, RunContext)

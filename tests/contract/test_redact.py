@@ -1,5 +1,6 @@
 """`telemetry redact`: secrets in what was stored before, found and taken out, and nothing lost on the way."""
 
+import json
 import re
 import shutil
 import sqlite3
@@ -211,3 +212,17 @@ def test_killed_at_any_call_it_loses_nothing_and_can_be_run_again(stained: Telem
         assert (hits(stained), ids(stained)) == ([], sorted([*expected, "new"])), (call, n)
         assert_sound(stained)
     assert killed > 10
+
+
+def test_names_of_an_import_that_grow_as_they_are_cleaned_cost_no_run(telemetry: Telemetry) -> None:
+    """`[redacted]` is longer than the ticket: one name past its limit, and the import as a whole would break the schema's rule."""
+    long = {"agent_name": "x" * 190 + "TCK-123456", "job_type": "j", "start_time": "2026-01-02T03:04:05Z", "event_id": "long"}
+    details = {"error_details": "TCK-123456 " * 5957, "agent_name": "a", "event_id": "details"}
+    telemetry("import", "-", stdin="".join(json.dumps(record) + "\n" for record in (long, long | details, long | {"agent_name": "a", "event_id": "other"})))
+    (telemetry.home / ".config" / "telemetry").mkdir(parents=True)
+    (telemetry.home / ".config" / "telemetry" / "config.toml").write_text("[redact]\nticket = 'TCK(?P<secret>-[0-9]+)'\n")
+    telemetry("redact", "--fix")
+    assert ids(telemetry) == ["details", "long", "other"]
+    assert telemetry.run("long")["agent_name"] == ("x" * 190 + "TCK[redacted]")[:200]
+    assert len(telemetry.run("details")["error_details"].encode()) <= 64 * 1024
+    assert [path for path in telemetry.base.rglob("*") if path.is_file() and b"TCK-1" in path.read_bytes()] == []

@@ -10,7 +10,7 @@ from telemetry_cli.discover import environment, providers
 GITHUB = {
     "GITHUB_ACTIONS": "true", "GITHUB_JOB": "build", "GITHUB_ACTION": "__run_2", "GITHUB_EVENT_NAME": "push", "GITHUB_REF": "refs/heads/feature/x",
     "GITHUB_HEAD_REF": "", "GITHUB_SHA": "5ha", "GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "acme/shop", "GITHUB_RUN_ID": "165",
-    "GITHUB_RUN_ATTEMPT": "2", "GITHUB_RUN_NUMBER": "7",
+    "GITHUB_RUN_ATTEMPT": "2", "GITHUB_RUN_NUMBER": "7", "RUNNER_TRACKING_ID": "github_9f",
 }  # fmt: skip
 #: Provider → (its variables, what they say).
 SAID: dict[str, tuple[dict[str, str], dict[str, str]]] = {
@@ -20,6 +20,7 @@ SAID: dict[str, tuple[dict[str, str], dict[str, str]]] = {
             "job": "build", "step": "__run_2", "trigger": "push", "branch": "feature/x", "sha": "5ha", "run": "165",
             "repository": "https://github.com/acme/shop",
             "run_url": "https://github.com/acme/shop/actions/runs/165", "job_url": "https://github.com/acme/shop/actions/runs/165/attempts/2", "attempt": "2",
+            "job_id": "github_9f",
         },
     ),
     "gitlab-ci": (
@@ -172,3 +173,50 @@ def test_parts_do_not_run_together(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_id_where_nobody_says_which_run_this_is(variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     set_all(monkeypatch, variables)
     assert environment.derived_event_id("x") is None
+
+
+IDENTIFYING = [provider for provider in providers.PROVIDERS if provider.facts]
+
+
+def variables_of(text: str) -> list[str]:
+    return re.findall(r"\{([A-Z0-9_]+)", text)
+
+
+def naming(provider: providers.Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every variable of the facts that tell a provider's jobs apart."""
+    monkeypatch.setenv(provider.detect, provider.equals or "1")
+    for variable in {name for fact in provider.identity for text in provider.facts[fact] for name in variables_of(text)} - {provider.detect}:
+        monkeypatch.setenv(variable, "v")
+
+
+@pytest.mark.parametrize("provider", IDENTIFYING, ids=lambda provider: provider.name)
+def test_a_job_that_is_not_known_from_others_gets_no_derived_id(provider: providers.Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+    naming(provider, monkeypatch)
+    assert environment.identity_lacks() is None
+    assert environment.derived_event_id() is not None
+    for fact in provider.identity:
+        with monkeypatch.context() as without:
+            needed = {name for text in provider.facts[fact] for name in variables_of(text)} - {provider.detect}
+            if any(set(variables_of(text)) <= {provider.detect} for text in provider.facts[fact]):
+                continue
+            for variable in needed:
+                without.delenv(variable)
+            lacking = environment.identity_lacks()
+            assert lacking
+            assert set(lacking.split(" or ")) <= needed
+            assert environment.derived_event_id() is None
+
+
+def test_any_of_several_variables_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_all(monkeypatch, {"CIRCLECI": "true", "CIRCLE_WORKFLOW_ID": "w", "CIRCLE_NODE_INDEX": "0"})
+    assert environment.identity_lacks() == "CIRCLE_BUILD_NUM"
+    set_all(monkeypatch, {"CIRCLE_BUILD_NUM": "5"})
+    assert environment.derived_event_id() is not None
+    monkeypatch.delenv("CIRCLE_WORKFLOW_ID")
+    assert environment.derived_event_id() is not None
+
+
+@pytest.mark.parametrize("variables", [{}, {"CI": "true"}])
+def test_nothing_is_lacking_where_no_variable_would_help(variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    set_all(monkeypatch, variables)
+    assert environment.identity_lacks() is None

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from documents import LEAST, RUN, dump, named, write
-from support import Telemetry
+from support import PROGRAM, Telemetry
 
 
 @pytest.fixture
@@ -105,6 +105,7 @@ def test_a_link_is_followed_to_the_file_that_it_means(filled: Telemetry, tmp_pat
         ["--to", "x", "--format", "sqlite"],
         ["--to", "/nowhere/x.json"],
         ["--to", "-", "--format", "parquet"],
+        ["--to", "/dev/stdout", "--format", "parquet"],
     ],
 )
 def test_what_cannot_be_written_is_a_usage_error(argv: list[str], filled: Telemetry) -> None:
@@ -177,13 +178,25 @@ def test_a_device_is_written_into_and_stays(filled: Telemetry) -> None:
         os.close(slave)
 
 
+@pytest.mark.parametrize("place", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
+@pytest.mark.parametrize("shape", ["ndjson", "json", "csv"])
+@pytest.mark.parametrize("option", [(), ("--json",)])
+def test_stdout_by_its_name_in_the_file_system_is_stdout(place: str, shape: str, option: tuple[str, ...], filled: Telemetry) -> None:
+    assert filled("export", "--to", place, "--format", shape, *option).out == filled("export", "--to", "-", "--format", shape).out
+
+
+def test_another_name_of_the_pipe_that_stdout_is(filled: Telemetry) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f"exec {PROGRAM} export --to /dev/fd/3 --format ndjson 3>&1"], env=filled.env, cwd=filled.cwd, capture_output=True, text=True
+    )
+    assert [json.loads(line)["event_id"] for line in done.stdout.splitlines()] == ["nightly-7", "going", "formula"]
+
+
 @pytest.mark.parametrize("place", ["/dev/stdout", "/dev/fd/1"])
-def test_stdout_by_its_name_in_the_file_system(place: str, filled: Telemetry, tmp_path: Path) -> None:
-    lines = filled("export", "--to", place, "--format", "ndjson").out.splitlines()
-    assert [json.loads(line)["event_id"] for line in lines[:3]] == ["nightly-7", "going", "formula"]
+def test_stdout_that_is_a_file_is_written_on(place: str, filled: Telemetry, tmp_path: Path) -> None:
     target = tmp_path / "out"
     with target.open("wb") as file:
         file.write(b"before\n")
         file.flush()
         assert filled.popen("export", "--to", place, "--format", "ndjson", stdout=file).wait(60) == 0
-    assert [line[:1] for line in target.read_text().splitlines()] == ["b", "{", "{", "{", "e"]
+    assert [line[:1] for line in target.read_text().splitlines()] == ["b", "{", "{", "{"]

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from bases import EXCLUSIVE, held
 from support import PROGRAM, Git, Telemetry
 
 EXEC = ("run", "exec", "--no-git")
@@ -321,6 +322,38 @@ def test_it_ends_when_the_command_does(telemetry: Telemetry) -> None:
 # Retried steps
 
 
+def begun(telemetry: Telemetry, code: int) -> "subprocess.Popen[bytes]":
+    """An execution with the id E whose command runs until it is told to end."""
+    process = telemetry.popen(
+        *EXEC, "--event-id", "E", "--", "sh", "-c", f"echo begun; read line; exit {code}",
+        env={"TELEMETRY_LOCK_TIMEOUT": "0.1"}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout
+    assert process.stdout.readline() == b"begun\n"
+    return process
+
+
+def ended(process: "subprocess.Popen[bytes]") -> tuple[int, str]:
+    """Its exit code and stderr, once it was told to end."""
+    err = process.communicate(b"\n", timeout=60)[1].decode()
+    return process.returncode, err
+
+
+@pytest.mark.parametrize("is_buffered_at_its_end", [True, False])
+def test_an_execution_that_began_no_run_ends_none_though_its_start_was_buffered(is_buffered_at_its_end: bool, telemetry: Telemetry) -> None:
+    telemetry.start()
+    with held(EXCLUSIVE, telemetry.database):
+        first, second = begun(telemetry, 4), begun(telemetry, 3)
+        told = ended(second) if is_buffered_at_its_end else None
+    code, said = told or ended(second)
+    assert (code, said.count("buffered"), said.count("begun by another execution")) == (3, 1, int(not is_buffered_at_its_end))
+    assert telemetry.run("E")["status"] == "running"
+    assert ended(first)[0] == 4
+    run = telemetry.run("E")
+    assert (run["status"], run["error_summary"], run["metrics_json"]["process.exit.code"]) == ("failure", "exit code 4", 4)
+    assert telemetry("query", "--count").line == "2"
+
+
 def test_the_same_id_again_runs_the_command_and_records_nothing(telemetry: Telemetry) -> None:
     assert telemetry(*EXEC, "--event-id", "E", "--", "sh", "-c", "exit 3", code=3).err == ""
     before = telemetry.run("E")
@@ -341,8 +374,11 @@ def test_a_duplicate_leaves_the_run_of_the_first_alone(telemetry: Telemetry) -> 
     assert (run["status"], run["error_summary"]) == ("success", None)
 
 
+GITHUB = {"GITHUB_ACTIONS": "true", "GITHUB_RUN_ID": "7", "GITHUB_JOB": "b", "GITHUB_REPOSITORY": "a/b", "GITHUB_RUN_ATTEMPT": "1"}
+
+
 def test_an_id_of_the_ci_step_tells_commands_apart(telemetry: Telemetry) -> None:
-    env = {"GITHUB_ACTIONS": "true", "GITHUB_RUN_ID": "7", "GITHUB_JOB": "b", "GITHUB_REPOSITORY": "a/b", "GITHUB_RUN_ATTEMPT": "1"}
+    env = GITHUB | {"RUNNER_TRACKING_ID": "github_1"}
     for _ in range(2):
         for command in (("true",), ("echo", "x")):
             telemetry(*EXEC, "--event-id", "auto", "--", *command, env=env)
@@ -355,4 +391,12 @@ def test_an_id_of_the_ci_step_tells_commands_apart(telemetry: Telemetry) -> None
 def test_an_automatic_id_outside_ci_is_random_and_says_so(telemetry: Telemetry) -> None:
     for _ in range(2):
         assert "--event-id auto" in telemetry(*EXEC, "--event-id", "auto", "--", "true").err
+    assert telemetry("query", "--count").line == "2"
+
+
+@pytest.mark.parametrize("command", [(*EXEC, "--event-id", "auto", "--", "true"), ("run", "start", "--no-git", "--event-id", "auto")])
+def test_where_two_jobs_could_share_an_automatic_id_it_is_random_and_the_variable_is_named(command: tuple[str, ...], telemetry: Telemetry) -> None:
+    """The jobs of one matrix: nothing but RUNNER_TRACKING_ID tells them apart."""
+    for _ in range(2):
+        assert "--event-id auto: RUNNER_TRACKING_ID is not set" in telemetry(*command, env=GITHUB).err
     assert telemetry("query", "--count").line == "2"

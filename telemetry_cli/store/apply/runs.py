@@ -82,8 +82,10 @@ def update(db: sqlite3.Connection, operation: Data, data: Data) -> Result:
 
 
 def end(db: sqlite3.Connection, operation: Data, data: Data) -> Result:
-    """A run ends once: an end again changes nothing, unless it is forced."""
+    """A run ends once: an end again changes nothing, unless it is forced. Nor does one that is said to be of another run's creator."""
     run, note = _run(db, data)
+    if "created_by" in data and data["created_by"] != run["op_id"]:
+        return _outcome("unchanged", run, [], f"duplicate: {run['event_id']} was begun by another execution, which ends it; this one is not recorded")
     if run["end_time"] is not None and run["status"] != "running" and not data.get("force"):
         return _outcome("unchanged", run, [], f"{run['event_id']} has already ended ({run['status']}); --force ends it again")
     values = _new_values(db, run, data)

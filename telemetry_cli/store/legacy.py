@@ -221,7 +221,8 @@ class _Copy:
             self._keep_whole(f"{name}[{number}]", row, None)
 
     def _keep_whole(self, where: str, row: dict[str, object], event_id: str | None) -> None:
-        text = json.dumps({column: {"hex": value.hex()} if isinstance(value, bytes) else value for column, value in row.items()}, ensure_ascii=True)
+        values = {column: {"hex": value.hex()} if isinstance(value, bytes) else value for column, value in row.items()}
+        text = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         _insert(self._db, "legacy_values", {"event_id": event_id, "column": where, "value": text})
 
 

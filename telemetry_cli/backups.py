@@ -49,7 +49,7 @@ def keep_snapshot(config: Config, path: str, deadline: float) -> str:
             found = maintenance.damage(partial)
             if found:
                 raise DatabaseTrouble(f"{path} is damaged, and was left as it is: {found[0]}", "Try: sqlite3 OLD .recover | sqlite3 NEW")
-            digest = _digest(partial)
+            digest = digest_of(partial)
             _into_place(partial, snapshot(config, digest))
         finally:
             maintenance.remove(partial)
@@ -58,14 +58,19 @@ def keep_snapshot(config: Config, path: str, deadline: float) -> str:
 
 def snapshot(config: Config, digest: str) -> str:
     """Where the snapshot of this SHA-256 is, or would be."""
-    return os.path.join(config.backups_dir, f"{_ADOPTED}{digest}{_ENDING}")
+    return os.path.join(config.backups_dir, snapshot_name(digest))
+
+
+def snapshot_name(digest: str) -> str:
+    """What the snapshot of this SHA-256 is called."""
+    return f"{_ADOPTED}{digest}{_ENDING}"
 
 
 def snapshots(config: Config) -> list[str]:
     """The snapshots of adopted databases, newest first. One whose content has another digest is left out."""
     paths = [os.path.join(config.backups_dir, name) for name in _names(config, _ADOPTED)]
     paths.sort(key=lambda path: os.stat(path).st_mtime, reverse=True)
-    return [path for path in paths if os.path.basename(path) == f"{_ADOPTED}{_digest(path)}{_ENDING}"]
+    return [path for path in paths if os.path.basename(path) == snapshot_name(digest_of(path))]
 
 
 def any_snapshot(config: Config) -> bool:
@@ -132,7 +137,8 @@ def _into_place(partial: str, path: str) -> None:
         sync_folder(folder)
 
 
-def _digest(path: str) -> str:
+def digest_of(path: str) -> str:
+    """The SHA-256 of a file, in hex."""
     digest = sha256()
     with open(open_private(path, os.O_RDONLY), "rb") as file:
         while block := file.read(_BLOCK):

@@ -9,7 +9,7 @@ import os
 import time
 import zlib
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
 
 from telemetry_cli import buffer
 from telemetry_cli.clock import new_op_id
@@ -403,6 +403,23 @@ def take_over(config: Config, second: Config) -> None:
     for name in segments(second):
         os.replace(os.path.join(second.raw_dir, name), os.path.join(config.raw_dir, name))
     sync_folder(config.raw_dir)
+
+
+def lengthen(config: Config, second: Config, name: str) -> None:
+    """Add the lines to a segment of the second journal that the first one's was given after it was written."""
+    number = sum(1 for _ in lines_of(second, name))
+    added = list(islice(lines_of(config, name), number, None)) if name in segments(config) else []
+    if not added:
+        return
+    longer, path = name + ".longer", os.path.join(second.raw_dir, name)
+    try:
+        os.unlink(os.path.join(second.raw_dir, longer))
+    except FileNotFoundError:
+        pass
+    last = ending(second, (name, os.stat(path).st_size))
+    write_segment(second, longer, chain(lines_of(second, name), (b"\n",) if last and not last.endswith(b"\n") else (), added))
+    os.replace(os.path.join(second.raw_dir, longer), path)
+    sync_folder(second.raw_dir)
 
 
 def lines_before(config: Config, position: Position) -> int:

@@ -1,9 +1,8 @@
-"""How values of the legacy platform become ours: canonical statuses, times without zone, a valid value in place of a bad one.
+"""How values of the legacy platform become ours: one set of rules, for whoever adopts one of its databases and for the import of its files.
 
-Pure functions, row in and row out, for everything that meets such rows: the import of its files, and whoever adopts one of
-its databases. **The event_id of a run that has none is UUIDv5 of "telemetry-cli:run:" + run_id in `uuid.NAMESPACE_URL`.**
-Every door must derive it through `event_id_of`: only then do a database that was migrated and the same one imported
-elsewhere agree on which run is which.
+A value that keeps its rule is taken over. One that breaks it is kept as it was, and a valid one stands in its place. **The event_id of a
+run that has none is UUIDv5 of "telemetry-cli:run:" + run_id in `uuid.NAMESPACE_URL`**: so a database that was migrated and the same one
+imported elsewhere agree on which run is which.
 """
 
 import json
@@ -11,66 +10,33 @@ import math
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from telemetry_cli import rules
 from telemetry_cli.clock import stamp
 from telemetry_cli.errors import InvalidInput
 
 Row = dict[str, object]
+_Value = TypeVar("_Value")
 
 #: What stands in for a name or type that is missing, and for a time that nobody knows.
 UNKNOWN = "unknown"
 EPOCH = "1970-01-01T00:00:00.000Z"
 
-_OBJECTS = ("metrics_json", "context_json")
-_NUMBERS = (*rules.COUNT_FIELDS, "api_posted", "api_retry_count")
-_TEXTS = (*rules.TEXT_FIELDS, "git_repo", "git_branch", "git_run_tag", "git_commit_author", "parent_run_id", "api_posted_at", "git_dir", "boot_id")
+_LONGEST_NAME = 200
+_LONGEST_RUN_ID = 255
+_TEXTS = (*rules.TEXT_FIELDS, "git_repo", "git_branch", "git_run_tag", "git_commit_author", "parent_run_id", "api_posted_at")
+_COUNTS = (*rules.COUNT_FIELDS, "api_posted", "api_retry_count")
+#: Numbers that can only be seconds, or milliseconds, since 1970.
+_SECONDS = (10**8, 10**11)
+_MILLISECONDS = (10**11, 10**14)
+#: Up to here a float tells one whole number from the next.
+_LARGEST_EXACT = 2**53
 
 
 def event_id_of(run_id: str) -> str:
     """The event_id of a run from before there were any: the same one on every machine."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"telemetry-cli:run:{jsonable(run_id)}"))
-
-
-def run(row: Mapping[str, object]) -> tuple[Row, Row]:
-    """A run of the legacy platform as (what is stored of it, what broke a rule and must be kept elsewhere).
-
-    Takes the columns of `agent_runs` of any version, null or missing where a version has none; other keys are nobody's
-    business here. The first row satisfies every rule of a run; JSON columns are objects in it. The second holds original values.
-    """
-    misfits: Row = {}
-    made: Row = _names(row, misfits) | _times(row, misfits)
-    made["status"] = _status(row.get("status"), made, misfits)
-    for name in _TEXTS:
-        _keep(made, misfits, name, row.get(name), rules.optional_text)
-    _keep(made, misfits, "error_details", row.get("error_details"), rules.error_details)
-    for name in _NUMBERS:
-        made[name] = _number(name, row.get(name), misfits)
-    for name in _OBJECTS:
-        made[name] = _object(name, row.get(name), misfits)
-    _keep(made, misfits, "git_commit_hash", row.get("git_commit_hash"), _commit_hash)
-    _keep(made, misfits, "git_commit_source", row.get("git_commit_source"), lambda name, value: rules.choice(name, value, rules.COMMIT_SOURCES))
-    return made, misfits
-
-
-def event(row: Mapping[str, object]) -> Row:
-    """An event (event_type, timestamp, payload_json and the ids of its trace). Raises `InvalidInput` when its time cannot be read."""
-    found = instant(row.get("timestamp"))
-    if found is None:
-        raise InvalidInput(f"timestamp: {rules.shorten(repr(row.get('timestamp')))} is not a time")
-    made: Row = {"event_type": _cut("event_type", row.get("event_type"), {}), "timestamp": found, "payload_json": _payload(row.get("payload_json"))}
-    for name in ("trace_id", "span_id", "parent_span_id"):
-        _keep(made, {}, name, row.get(name), rules.optional_text)
-    return made
-
-
-def instant(value: object) -> str | None:
-    """A time as it is stored; one without a zone is UTC. None where it cannot be read."""
-    try:
-        moment = datetime.fromisoformat(str(value).strip())
-        return stamp(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
-    except (ValueError, OverflowError):
-        return None
 
 
 def jsonable(value: object) -> object:
@@ -88,125 +54,239 @@ def jsonable(value: object) -> object:
     return value
 
 
-# Parts
+class Found:
+    """One legacy row. Each column is asked for once, by its rule, and a value that keeps the rule comes back.
+
+    Text that is no UTF-8 comes as bytes, or with lone surrogates. `clean` takes secrets out of a text before it is cut: no rule knows
+    one of which a part is left. Whoever keeps everything as it was leaves it out.
+    """
+
+    def __init__(self, row: Mapping[str, object], clean: Callable[[str], str] = str) -> None:
+        self._row = dict(row)
+        self._clean = clean
+        #: What broke its rule: column → value as it was found.
+        self.broken: Row = {}
+
+    def left(self) -> Row:
+        """What broke its rule, and what was never asked for: column → value as it was found. To be called last."""
+        return self.broken | {name: value for name, value in self._row.items() if value is not None}
+
+    def raw(self, column: str) -> str | None:
+        """The text that other rows know this one by, as it was found."""
+        value = self._row.get(column)
+        return None if value is None else str(jsonable(value.decode(errors="surrogateescape") if isinstance(value, bytes) else str(value)))
+
+    def text(self, column: str) -> str | None:
+        """Text or null; an empty text is null."""
+        value = self._row.pop(column, None)
+        text = "" if value is None else _text(value)
+        if isinstance(value, bytes) or "\0" in text or jsonable(text) != text:
+            self.instead(column, value, None)
+            text = _valid(text).replace("\0", "")
+        return text or None
+
+    def required(self, column: str) -> str:
+        """1 to 200 characters."""
+        text = self.text(column)
+        if text is None or text.isspace():
+            return self.instead(column, text, UNKNOWN)
+        if len(text) <= _LONGEST_NAME:
+            return text
+        cut = self._clean(text)[:_LONGEST_NAME]
+        return self.instead(column, text, UNKNOWN if cut.isspace() else cut)
+
+    def details(self, column: str) -> str | None:
+        """Text of at most 64 KiB."""
+        text = self.text(column)
+        if text is None or rules.error_details(column, text) == text:
+            return text
+        return self.instead(column, text, rules.error_details(column, self._clean(text)))
+
+    def count(self, column: str) -> int:
+        """A whole number from 0; null is read as 0, and of a fraction the whole part stays."""
+        value = self._row.pop(column, None)
+        number = _integer(value)
+        if number is not None and number >= 0:
+            return number
+        return self.instead(column, value, int(value) if isinstance(value, float) and 0 < value <= _LARGEST_EXACT else 0)
+
+    def integer(self, column: str) -> int:
+        """A whole number; null is read as 0."""
+        value = self._row.pop(column, None)
+        number = _integer(value)
+        return self.instead(column, value, 0) if number is None else number
+
+    def time(self, column: str) -> str | None:
+        """A time as it is stored, or null. A number is taken for seconds or milliseconds since 1970, and kept beside."""
+        value = self._row.pop(column, None)
+        if value in (None, ""):
+            return None
+        moment = _moment(value)
+        return moment if moment and isinstance(value, str) else self.instead(column, value, moment)
+
+    def json_object(self, column: str) -> Row:
+        """A JSON object, an empty one for null."""
+        value = self._row.pop(column, None)
+        if value in (None, ""):
+            return {}
+        try:
+            return rules.json_object(column, _json(value))
+        except InvalidInput:
+            return self.instead(column, value, {})
+
+    def payload(self, column: str) -> object:
+        """Any JSON; what is none, as JSON can hold it."""
+        value = self._row.pop(column, None)
+        if value in (None, ""):
+            return None
+        try:
+            return rules.json_value(column, _json(value))
+        except InvalidInput:
+            return jsonable(value)
+
+    def status(self, column: str, *, ended: bool) -> str:
+        """A canonical status. None at all is a run that goes on, or of which only the end is known."""
+        text = self.text(column)
+        word = (text or "").strip().lower()
+        if not word:
+            return self.instead(column, text, "partial" if ended else "running")
+        word = rules.STATUS_ALIASES.get(word, word)
+        return word if word in rules.STATUSES else self.instead(column, text, "partial")
+
+    def choice(self, column: str, accepted: tuple[str, ...]) -> str | None:
+        """One of a few words in any case, or null."""
+        text = self.text(column)
+        word = text.strip().lower() if text else None
+        return word if word is None or word in accepted else self.instead(column, text, None)
+
+    def commit_hash(self, column: str) -> str | None:
+        """A SHA in lower case, or null."""
+        text = self.text(column)
+        digits = rules.commit_hash(text.strip()) if text else None
+        return digits if text is None or digits else self.instead(column, text, None)
+
+    def run_id(self, column: str, otherwise: str) -> str:
+        """A run_id, with `-` for what may not stand in one."""
+        text = self.text(column)
+        try:
+            return rules.run_id(column, text or "")
+        except InvalidInput:
+            made = "".join("-" if char in "/\\" or ord(char) < 32 or 127 <= ord(char) < 160 else char for char in self._clean(text or ""))[:_LONGEST_RUN_ID]
+            return self.instead(column, text, made if made.strip() else otherwise)
+
+    def event_id(self, column: str) -> str | None:
+        """An event_id, or null where there is none that keeps the rule."""
+        text = self.text(column)
+        try:
+            return rules.event_id(column, text) if text else None
+        except InvalidInput:
+            return self.instead(column, text, None)
+
+    def instead(self, column: str, found: object, value: _Value) -> _Value:
+        """Keep aside what was found and breaks a rule, and give a valid value in its place."""
+        if found is not None:
+            self.broken.setdefault(column, found)
+        return value
 
 
-def _names(row: Mapping[str, object], misfits: Row) -> Row:
-    made: Row = {}
-    for name in ("agent_name", "job_type"):
-        made[name] = _cut(name, row.get(name), misfits)
-    _keep(made, misfits, "run_id", row.get("run_id"), rules.run_id)
-    _keep(made, misfits, "event_id", row.get("event_id"), rules.event_id)
-    if "run_id" not in made:
-        given = "".join("-" if char in "/\\" or not char.isprintable() else char for char in str(row.get("run_id") or row.get("event_id") or ""))
-        made["run_id"] = given[:255].strip() or UNKNOWN
-    if "event_id" not in made:
-        made["event_id"] = event_id_of(str(row.get("run_id") or made["run_id"]))
-    return made
+# Rows: what the tables hold of them; JSON columns as they are in Python
 
 
-def _cut(name: str, value: object, misfits: Row) -> str:
-    text = _text(value)
-    if text is None or not text.strip() or "\0" in text:
-        if value is not None:
-            misfits[name] = value
-        return UNKNOWN
-    if len(text) > 200:
-        misfits[name] = value
-    return text[:200] if text[:200].strip() else UNKNOWN
+def run(found: Found, event_id: str) -> Row:
+    """A run that keeps every rule."""
+    said = {name: found.raw(name) for name in ("updated_at", "end_time")}
+    start, created, updated, end = (found.time(name) for name in ("start_time", "created_at", "updated_at", "end_time"))
+    start = start or created or end or updated or EPOCH
+    created = created or start
+    made: Row = {
+        "event_id": event_id,
+        "run_id": found.run_id("run_id", event_id),
+        "created_at": created,
+        "updated_at": found.instead("updated_at", said["updated_at"], created) if updated and updated < created else updated or created,
+        "start_time": start,
+        "end_time": found.instead("end_time", said["end_time"], start) if end and end < start else end,
+        "agent_name": found.required("agent_name"),
+        "job_type": found.required("job_type"),
+        "status": found.status("status", ended=end is not None),
+        "error_details": found.details("error_details"),
+        "git_commit_hash": found.commit_hash("git_commit_hash"),
+        "git_commit_source": found.choice("git_commit_source", rules.COMMIT_SOURCES),
+        "git_commit_timestamp": found.time("git_commit_timestamp"),
+        "metrics_json": found.json_object("metrics_json"),
+        "context_json": found.json_object("context_json"),
+    }
+    return made | {name: found.text(name) for name in _TEXTS} | {name: found.count(name) for name in _COUNTS}
 
 
-def _text(value: object) -> str | None:
-    """A value as text, or None where it is none: null, bytes, or text that is not valid Unicode."""
-    if value is None or isinstance(value, bytes):
-        return None
-    text = str(value)
-    return text if text == jsonable(text) else None
+def event(found: Found) -> Row:
+    """An event; null for a time that cannot be read."""
+    made: Row = {"event_type": found.required("event_type"), "timestamp": found.time("timestamp"), "payload_json": found.payload("payload_json")}
+    return made | {name: found.text(name) for name in ("trace_id", "span_id", "parent_span_id")}
 
 
-def _keep(made: Row, misfits: Row, name: str, value: object, rule: Callable[[str, str], object]) -> None:
-    """Put a value where it belongs if it keeps its rule, else among the misfits. Null and empty ones are simply not there."""
-    if value is None or value == "":
-        return
-    text = _text(value)
+def commit(found: Found, timestamp: str = "timestamp") -> Row:
+    """An association, whose commit's time is in the column `timestamp`; null for a SHA that is none, and for a time that nobody said."""
+    made: Row = {
+        "commit_hash": found.commit_hash("commit_hash"),
+        "role": found.choice("role", rules.COMMIT_ROLES) or "produced",
+        "source": found.choice("source", rules.COMMIT_SOURCES) or "manual",
+        "timestamp": found.time(timestamp),
+        "associated_at": found.time("associated_at") or found.time("created_at"),
+        "superseded_by": found.commit_hash("superseded_by"),
+    }
+    made["associated_at"] = made["associated_at"] or made["timestamp"]
+    return made | {name: found.text(name) for name in ("author", "repo", "branch")}
+
+
+# Values
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bytes):
+        return value.decode(errors="surrogateescape")
+    return json.dumps(value) if isinstance(value, (dict, list)) else str(value)
+
+
+def _valid(text: str) -> str:
+    """Text with U+FFFD for what is no UTF-8."""
     try:
-        found = rule(name, text) if text is not None else None
-    except InvalidInput:
-        found = None
-    if found is not None:
-        made[name] = found
-    else:
-        misfits[name] = value
+        raw = text.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        raw = text.encode(errors="surrogatepass")
+    return raw.decode(errors="replace")
 
 
-def _times(row: Mapping[str, object], misfits: Row) -> Row:
-    found: Row = {}
-    for name in ("start_time", "end_time", "created_at", "updated_at", "git_commit_timestamp"):
-        value = row.get(name)
-        if value is None or value == "":
-            continue
-        moment = instant(value)
-        if moment is None:
-            misfits[name] = value
-        else:
-            found[name] = moment
-    start = found.setdefault("start_time", found.get("created_at", found.get("end_time", found.get("updated_at", EPOCH))))
-    if str(found.get("end_time", "~")) < str(start):
-        misfits["end_time"] = row["end_time"]
-        found["end_time"] = start
-    created = found.setdefault("created_at", start)
-    if str(found.setdefault("updated_at", created)) < str(created):
-        misfits["updated_at"] = row["updated_at"]
-        found["updated_at"] = created
-    return found
-
-
-def _status(value: object, made: Row, misfits: Row) -> str:
-    """A canonical status, as a migration makes it: none at all is a run that goes on, or of which only the end is known."""
-    if value is None or not str(value).strip():
-        return "partial" if "end_time" in made else "running"
-    try:
-        return rules.status("status", str(value).strip())
-    except InvalidInput:
-        misfits["status"] = value
-        return "partial"
-
-
-def _number(name: str, value: object, misfits: Row) -> int:
-    if value is None or value == "":
-        return 0
-    text = str(int(value)) if isinstance(value, bool) or (isinstance(value, float) and value.is_integer()) else str(value)
-    try:
-        return rules.count(name, text)
-    except InvalidInput:
-        misfits[name] = value
-        return 0
-
-
-def _object(name: str, value: object, misfits: Row) -> Row:
-    if value is None or value == "":
-        return {}
-    try:
-        return rules.json_object(name, value if isinstance(value, str) else json.dumps(value))
-    except (InvalidInput, TypeError, ValueError):
-        misfits[name] = value
-        return {}
-
-
-def _payload(value: object) -> object:
-    """JSON where it is some, else the value itself as JSON can hold it."""
+def _json(value: object) -> str:
+    """The JSON that a value is, or is written in; an empty text, which is none, for anything else."""
     if isinstance(value, (dict, list)):
-        value = json.dumps(value)
-    if not isinstance(value, str):
-        return jsonable(value)
+        return json.dumps(value)
+    return value if isinstance(value, str) else ""
+
+
+def _integer(value: object) -> int | None:
+    """The whole number that a value is, whatever its type; None for anything else."""
+    if value in (None, ""):
+        return 0
+    if isinstance(value, int):
+        return int(value) if abs(value) <= rules.LARGEST_INTEGER else None
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and abs(value) <= _LARGEST_EXACT else None
+    digits = value.strip() if isinstance(value, str) else ""
+    found = int(digits) if digits.removeprefix("-").isdigit() and digits.isascii() and len(digits) <= 20 else None
+    return found if found is not None and abs(found) <= rules.LARGEST_INTEGER else None
+
+
+def _moment(value: object) -> str | None:
+    """A time as it is stored. Without a zone it is UTC, as SQLite's datetime('now') is."""
     try:
-        return rules.json_value("payload_json", value) if value else None
-    except InvalidInput:
-        return jsonable(value)
-
-
-def _commit_hash(name: str, value: str) -> str:
-    found = rules.commit_hash(value)
-    if found is None:
-        raise InvalidInput(f"{name}: {rules.shorten(value)!r} is no SHA")
-    return found
+        if isinstance(value, str):
+            text = value.strip().removesuffix("UTC").rstrip()
+            parsed = datetime.fromisoformat(text)
+            return stamp(parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC))
+        if isinstance(value, (int, float)) and _SECONDS[0] <= value < _SECONDS[1]:
+            return stamp(datetime.fromtimestamp(value, UTC))
+        if isinstance(value, (int, float)) and _MILLISECONDS[0] <= value < _MILLISECONDS[1]:
+            return stamp(datetime.fromtimestamp(value / 1000, UTC))
+    except (ValueError, OverflowError):
+        pass
+    return None

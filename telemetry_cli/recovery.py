@@ -8,11 +8,10 @@ import time
 from collections.abc import Iterator
 
 from telemetry_cli import adoption, backups, blobs, damage, journal
-from telemetry_cli.blobs import is_digest
 from telemetry_cli.clock import new_op_id, now, stamp
 from telemetry_cli.config import Config
 from telemetry_cli.errors import Conflict, DatabaseTrouble, InvalidInput, JournalTrouble, TelemetryError
-from telemetry_cli.files import make_folder, sync_folder
+from telemetry_cli.files import make_folder
 from telemetry_cli.locks import Lock
 from telemetry_cli.recorder import BATCH, apply_behind, believable_cursor, is_of_journal
 from telemetry_cli.store import maintenance, progress
@@ -29,10 +28,10 @@ class Made:
         self.damaged = damaged
 
 
-def rebuild(config: Config, aside: str = "aside", *, live: bool = True) -> Made:
-    """Make the database again, and swap it in when it checks out. The old one is put aside under its name, a dot, and `aside`.
+def rebuild(config: Config) -> Made:
+    """Make the database again, and swap it in when it checks out.
 
-    Where the journal is damaged and the old one is sound, it is begun with (`live`), for it holds what the damaged part did.
+    Where the journal is damaged and the old one is sound, it is begun with, for it holds what the damaged part did.
     Raises `DatabaseTrouble` (`NewerDatabase`: a newer telemetry wrote it) or `LockTimeout`, and then nothing has changed.
     """
     _check_replaceable(config)
@@ -45,8 +44,8 @@ def rebuild(config: Config, aside: str = "aside", *, live: bool = True) -> Made:
             # Its own journal is gone, and this one began beside it: it is what this one begins with.
             backups.keep_snapshot(config, config.db_path, time.monotonic() + config.lock_timeout)
         try:
-            origin = make_again(config, fresh, live=live)
-            return _swapped_in(config, fresh, origin, aside)
+            origin = make_again(config, fresh, live=True)
+            return _swapped_in(config, fresh, origin)
         finally:
             maintenance.remove(fresh)
 
@@ -72,12 +71,10 @@ def make_again(config: Config, fresh: str, until: progress.Cursor | None = None,
     Raises `DatabaseTrouble` with what stood in the way of each beginning.
     """
     troubles = []
-    for path, origin in _beginnings(config, live):
-        maintenance.remove(fresh)
+    for path, origin in beginnings(config, live=live):
         try:
-            _begin_with(config, fresh, path)
-            while _apply_some(config, fresh, until):
-                pass
+            begin_with(config, fresh, path)
+            apply_journal(config, fresh, until)
         except JournalTrouble:
             raise
         except (DatabaseTrouble, OSError) as trouble:
@@ -90,44 +87,29 @@ def make_again(config: Config, fresh: str, until: progress.Cursor | None = None,
     )
 
 
-def replay(config: Config, path: str, until: journal.Position) -> None:
-    """Make a database at `path` from the journal's beginning up to a position, and check it. Raises `DatabaseTrouble` or `LockTimeout`."""
-    maintenance.remove(path)
-    while _apply_some(config, path, ("", *until, "")):
-        pass
-    maintenance.check(path)
-
-
-def position_of(config: Config, path: str) -> journal.Position:
-    """How far the journal has been applied to the database at `path`. Raises `DatabaseTrouble` when they do not belong together."""
-    cursor = maintenance.cursor_of(path)[1]
-    if cursor is None or not belongs(config, path):
-        raise DatabaseTrouble(f"{path} does not belong to the journal in {config.raw_dir}")
-    return cursor[1], cursor[2]
-
-
-def _beginnings(config: Config, live: bool) -> Iterator[tuple[str | None, str]]:
+def beginnings(config: Config, *, live: bool) -> Iterator[tuple[str | None, str]]:
     """What a database can be made from, the best first: (a database, or None for an empty one; in words).
 
     The journal from its beginning is best, for nothing but its CRCs tells that no bit of it has changed. Where a line or a blob of it is
     damaged, the database that is there holds what that did, and a backup may.
     """
-    genesis = list(_genesis(config))
-    copies = [(path, f"the backup {path}") for path in backups.kept(config) if _is_good(config, path)]
+    first = list(genesis(config))
+    copies = [(path, f"the backup {path}") for path in backups.kept(config) if is_good(config, path)]
     if not damage.makes_rows_differ(config):
-        yield from [*genesis, *copies]
+        yield from [*first, *copies]
         return
-    if live and _is_good(config, config.db_path):
+    if live and is_good(config, config.db_path):
         yield config.db_path, f"the database {config.db_path} as it was, for the journal is damaged, and the journal since"
-    yield from [*copies, *genesis]
+    yield from [*copies, *first]
 
 
-def _genesis(config: Config) -> Iterator[tuple[str | None, str]]:
-    genesis = journal.genesis(config)
-    if genesis == journal.PRUNED:
+def genesis(config: Config) -> Iterator[tuple[str | None, str]]:
+    """As `beginnings`, those that the whole journal is applied to; none where it was pruned."""
+    found = journal.genesis(config)
+    if found == journal.PRUNED:
         return
     adopted = backups.snapshots(config)
-    if genesis in (None, journal.UNREADABLE) and not backups.any_snapshot(config):
+    if found in (None, journal.UNREADABLE) and not backups.any_snapshot(config):
         yield None, "the journal from its beginning"
     # The newest is what the journal was applied to: it may be adopted again, if its migration was cut off and it was written to since.
     yield from ((path, f"the adopted database {path} and the journal") for path in adopted)
@@ -144,7 +126,7 @@ def _is_orphan(config: Config) -> bool:
     return cursor is not None and cursor[0] != journal.journal_id(config, journal.segments(config))
 
 
-def _is_good(config: Config, path: str) -> bool:
+def is_good(config: Config, path: str) -> bool:
     """Tell whether a backup checks out, and belongs to the journal as it is now."""
     try:
         maintenance.check(path)
@@ -159,8 +141,9 @@ def belongs(config: Config, path: str) -> bool:
     return cursor is not None and is_of_journal(config, cursor)
 
 
-def _begin_with(config: Config, fresh: str, path: str | None) -> None:
-    """Put the database that it begins with at `fresh`, in our schema and with a cursor in this journal."""
+def begin_with(config: Config, fresh: str, path: str | None) -> None:
+    """Put the database that it begins with at `fresh` (None: nothing), in our schema and with a cursor in this journal, or none."""
+    maintenance.remove(fresh)
     if path is None:
         return
     maintenance.copy(path, fresh, time.monotonic() + config.lock_timeout)
@@ -168,7 +151,13 @@ def _begin_with(config: Config, fresh: str, path: str | None) -> None:
     if version < FIRST_VERSION:
         adoption.migrate_copy(config, fresh)
     elif cursor and not belongs(config, path):
-        maintenance.forget_journal(fresh)
+        maintenance.set_cursor(fresh, None)
+
+
+def apply_journal(config: Config, path: str, until: progress.Cursor | None = None) -> None:
+    """Apply the journal behind its cursor to the database at `path`, all of it or up to another cursor. Raises `DatabaseTrouble` or `LockTimeout`."""
+    while _apply_some(config, path, until):
+        pass
 
 
 def _apply_some(config: Config, path: str, until: progress.Cursor | None) -> bool:
@@ -199,64 +188,10 @@ def _content(config: Config, digest: str) -> Iterator[bytes]:
         raise DatabaseTrouble(error.message, error.hint) from error
 
 
-def _swapped_in(config: Config, fresh: str, origin: str, aside: str) -> Made:
+def _swapped_in(config: Config, fresh: str, origin: str) -> Made:
     maintenance.check(fresh)
     damaged = maintenance.count_damaged(fresh)
-    return Made(origin, maintenance.swap_in(fresh, config.db_path, f"{config.db_path}.{aside}-{new_op_id()[:12]}"), damaged)
-
-
-# What a backup makes unnecessary
-
-#: Operations whose blob has done its work once they are applied; other blobs are named by rows too.
-_ONLY_APPLIED = frozenset(("runs.import",))
-
-
-class Discarded:
-    """What of the journal was deleted, since every backup that is kept has it: segments and blobs, and their bytes."""
-
-    def __init__(self) -> None:
-        self.segments = 0
-        self.blobs = 0
-        self.bytes = 0
-
-
-def discard_journal(config: Config) -> Discarded:
-    """Delete the segments, and the blobs only they name, that lie wholly before the cursor of the oldest good backup.
-
-    Without a good backup nothing is deleted. The oldest goes first: killed in between, what is left is still the journal's end.
-    """
-    discarded = Discarded()
-    with Lock(config.db_path + ".lock", time.monotonic() + config.lock_timeout):
-        cursors = [maintenance.cursor_of(path)[1] for path in backups.kept(config) if _is_good(config, path)]
-        oldest = min((cursor[1] for cursor in cursors if cursor), default="")
-        names = journal.segments(config)
-        gone = [name for name in names if name < oldest]
-        if not gone:
-            return discarded
-        needed = blobs_of(config, names[len(gone)], names[-1])
-        unneeded = blobs_of(config, gone[0], gone[-1]) - needed
-        for path in [*(os.path.join(config.raw_dir, name) for name in gone), *(os.path.join(config.blobs_dir, digest) for digest in sorted(unneeded))]:
-            try:
-                size = os.lstat(path).st_size
-                os.unlink(path)
-            except FileNotFoundError:
-                continue
-            discarded.bytes += size
-        discarded.segments, discarded.blobs = len(gone), len(unneeded)
-        sync_folder(config.raw_dir)
-    return discarded
-
-
-def blobs_of(config: Config, first: str, last: str) -> set[str]:
-    """The blobs that the operations of these segments name and nothing else does."""
-    end = (last, os.stat(os.path.join(config.raw_dir, last)).st_size)
-    found = set()
-    for _, line in journal.read(config, (first, 0), end):
-        operation = journal.decode(line) if b'"blob"' in line else None
-        data = operation["data"] if operation and operation["op"] in _ONLY_APPLIED else None
-        if isinstance(data, dict) and is_digest(str(data.get("blob"))):
-            found.add(str(data["blob"]))
-    return found
+    return Made(origin, maintenance.swap_in(fresh, config.db_path, f"{config.db_path}.aside-{new_op_id()[:12]}"), damaged)
 
 
 # Restore
@@ -277,9 +212,8 @@ def restore(config: Config, source: str) -> Made:
         maintenance.remove(fresh)
         try:
             _take(config, source, fresh)
-            while _apply_some(config, fresh, None):
-                pass
-            return _swapped_in(config, fresh, source, "aside")
+            apply_journal(config, fresh)
+            return _swapped_in(config, fresh, source)
         finally:
             maintenance.remove(fresh)
 
@@ -304,17 +238,16 @@ def _settle(config: Config, source: str, fresh: str) -> None:
         raise DatabaseTrouble(f"{source} is damaged: {found[0]}", f"Take another backup; they are in {config.backups_dir}")
     if version >= FIRST_VERSION and belongs(config, fresh):
         return
-    genesis = journal.genesis(config)
-    is_adopted = version < FIRST_VERSION and os.path.realpath(source) in map(os.path.realpath, backups.snapshots(config))
+    is_adopted = os.path.realpath(source) in map(os.path.realpath, backups.snapshots(config))
     if not is_adopted:
-        if journal.segments(config) and genesis != journal.UNRECORDED:
+        if journal.segments(config) and journal.genesis(config) != journal.UNRECORDED:
             raise _foreign(config, source, cursor)
         digest = backups.keep_snapshot(config, source, time.monotonic() + config.lock_timeout)
         journal.begin(config, stamp(now()), time.monotonic() + config.lock_timeout, digest)
     if version < FIRST_VERSION:
         adoption.migrate_copy(config, fresh)
     elif cursor:
-        maintenance.forget_journal(fresh)
+        maintenance.set_cursor(fresh, None)
 
 
 def _foreign(config: Config, source: str, cursor: progress.Cursor | None) -> Conflict:

@@ -74,6 +74,11 @@ def append(telemetry: Telemetry, *lines: bytes) -> None:
         file.writelines(lines)
 
 
+def next_day(telemetry: Telemetry, day: str) -> None:
+    """Let the journal go on in a new segment."""
+    (telemetry.raw / f"ops_{day}.ndjson").touch(0o600)
+
+
 def journal_lines(telemetry: Telemetry) -> list[bytes]:
     """Every line of every segment, newline included."""
     return [line for path in sorted(telemetry.raw.glob("ops_*.ndjson")) for line in path.read_bytes().splitlines(keepends=True)]

@@ -134,3 +134,25 @@ def test_the_fingerprint_of_a_damaged_line_changes_with_it(tmp_path: Path) -> No
 
 def test_a_segment_that_is_gone_ends_in_nothing(tmp_path: Path) -> None:
     assert journal.ending(_config(tmp_path), ("ops_20260101.ndjson", 10)) == b""
+
+
+@pytest.mark.parametrize(
+    ("second", "first", "longer"),
+    [
+        (b"a\n", b"A\n", b"a\n"),
+        (b"a\n", b"A\nb\nc", b"a\nb\nc"),
+        (b"a\nto", b"A\nTO\nb\n", b"a\nto\nb\n"),
+        (b"", b"A\n", b"A\n"),
+        (b"a\n", None, b"a\n"),
+    ],
+    ids=["as it was", "longer", "after a torn line", "empty", "deleted"],
+)
+def test_a_second_journal_gets_the_lines_that_came_since(tmp_path: Path, second: bytes, first: bytes | None, longer: bytes) -> None:
+    config, other = Config(base_dir=str(tmp_path / "one")), Config(base_dir=str(tmp_path / "two"))
+    for folder, content in ((config.raw_dir, first), (other.raw_dir, second)):
+        Path(folder).mkdir(parents=True)
+        if content is not None:
+            (Path(folder) / "ops_20260101.ndjson").write_bytes(content)
+    (Path(other.raw_dir) / "ops_20260101.ndjson.longer").write_bytes(b"of one that was killed")
+    journal.lengthen(config, other, "ops_20260101.ndjson")
+    assert (Path(other.raw_dir) / "ops_20260101.ndjson").read_bytes() == longer

@@ -1,8 +1,11 @@
 """What a line or a row becomes without its secrets. Both of `scan` and `fix` go by this, so that nothing is left that one alone knows."""
 
+import json
+
 from telemetry_cli import journal
+from telemetry_cli.errors import InvalidInput
 from telemetry_cli.redact import Redactor
-from telemetry_cli.redact_lines import json_line, text_line
+from telemetry_cli.redact_lines import text_line
 
 
 def journal_line(redactor: Redactor, line: bytes) -> bytes:
@@ -17,10 +20,36 @@ def journal_line(redactor: Redactor, line: bytes) -> bytes:
     return journal.encode({name: value for name, value in operation.items() if name != "v"} | {"data": cleaned})
 
 
-def stored_text(redactor: Redactor, text: str, *, is_result: bool = False) -> str:
-    """A value of a row: a journal line, JSON, or text. `is_result`: of an operation, whose ids stay as they do in the operation."""
+def stored_text(redactor: Redactor, table: str, column: str, text: str) -> str:
+    """A value of a row: a journal line, JSON as it is stored, or text, within what its column holds at most."""
     if text.startswith('{"v":'):
-        return journal_line(redactor, text.encode()).decode()
+        return journal_line(redactor, text.encode(errors="surrogateescape")).decode(errors="surrogateescape").rstrip("\n")
     if text.startswith(("{", "[")):
-        return json_line(redactor, text.encode(), redactor.operation if is_result else redactor.value).decode()
-    return redactor.text(text)
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError):
+            return redactor.text(text)
+        # The ids in an operation's result stay, as they do in the operation.
+        is_result = (table, column) == ("op_results", "result_json") and isinstance(value, dict)
+        cleaned = redactor.operation(value) if is_result else redactor.value(value)
+        return text if cleaned == value else _encoded(cleaned)
+    cleaned = redactor.text(text)
+    if cleaned == text:
+        return text
+    try:
+        return str(redactor.operation({column: cleaned})[column])
+    except InvalidInput:
+        # Not UTF-8: of a database that is not ours yet.
+        return cleaned
+
+
+def _encoded(value: object) -> str:
+    """JSON as it is stored; escaped where it holds what is no text, as values of a database that was adopted may."""
+    for is_ascii in (False, True):
+        made = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=is_ascii)
+        try:
+            made.encode()
+            break
+        except UnicodeEncodeError:
+            continue
+    return made

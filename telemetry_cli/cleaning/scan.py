@@ -14,8 +14,6 @@ from telemetry_cli.store import texts
 
 #: Something found: `where` (journal, buffer, blob, database, backup), `place` in there, the `rule`, and how often (`count`).
 Finding = dict[str, object]
-#: What the database is put aside as that `redact --fix` has made again, until it is removed.
-ASIDE = "redacting"
 #: What SQLite keeps beside a database.
 _BESIDE = ("-journal", "-wal", "-shm")
 Change = Callable[[Redactor, bytes], bytes]
@@ -35,15 +33,11 @@ def scan(config: Config) -> Iterator[Finding]:
 def databases(config: Config) -> list[str]:
     """The database, those put aside by it, and the backups: the paths of those that are there."""
     found = [config.db_path] if os.path.isfile(config.db_path) else []
-    for folder, begin, end in ((config.backups_dir, "", ".sqlite"), *((os.path.dirname(config.db_path), begin, "") for begin in _put_aside(config))):
+    aside = f"{os.path.basename(config.db_path)}.aside-"
+    for folder, begin, end in ((config.backups_dir, "", ".sqlite"), (os.path.dirname(config.db_path), aside, "")):
         names = sorted(os.listdir(folder)) if os.path.isdir(folder) and not os.path.islink(folder) else []
         found += [os.path.join(folder, name) for name in names if name.startswith(begin) and name.endswith(end) and not name.endswith(_BESIDE)]
     return found
-
-
-def _put_aside(config: Config) -> list[str]:
-    """How the names begin of databases that were put aside, by `db rebuild` and by an earlier `redact --fix` that was killed."""
-    return [f"{os.path.basename(config.db_path)}.{word}-" for word in ("aside", ASIDE)]
 
 
 def kept_blobs(config: Config) -> list[str]:
@@ -61,7 +55,7 @@ def scan_database(config: Config, path: str) -> Iterator[Finding]:
     try:
         for table, key, column, text in texts.of(path):
             redactor.found.clear()
-            stored_text(redactor, text, is_result=(table, column) == ("op_results", "result_json"))
+            stored_text(redactor, table, column, text)
             yield from _findings(where, f"{place}{table} {key} {column}", redactor)
     except TelemetryError as error:
         yield {"where": where, "place": place + error.message, "rule": "unreadable", "count": 1}

@@ -3,7 +3,7 @@
 import os
 import time
 
-from telemetry_cli import backups, clock, recorder, recovery, rules
+from telemetry_cli import backups, clock, pruning, recorder, recovery, rules
 from telemetry_cli.commands.arguments import became
 from telemetry_cli.commands.result import WRITES, Written, handler
 from telemetry_cli.config import Config
@@ -100,7 +100,7 @@ def prune(config: Config, output: str, *, older_than: str | None, dry_run: bool)
     result, notes = became(outcome, before=before, runs=None, events=None, commits=None)
     if result["status"] == "buffered":
         return Written(result, "buffered", notes)
-    discarded = recovery.discard_journal(config)
+    discarded = pruning.discard_journal(config)
     result |= {"segments": discarded.segments, "blobs": discarded.blobs, "bytes": discarded.bytes}
     if discarded.segments:
         notes.append(f"{discarded.segments} journal segments that every good backup covers were deleted ({discarded.bytes} bytes)")

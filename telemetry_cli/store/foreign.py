@@ -36,8 +36,8 @@ def open_foreign(path: str) -> Connection:
 
 
 def columns(db: Connection, table: str) -> list[str]:
-    """The names of a table's columns; none when there is no such table."""
-    return [row[1] for row in db.execute(f'PRAGMA table_info("{table}")')]
+    """The names of a table's columns, which SQLite knows in any case, in lower case; none when there is no such table."""
+    return [str(row[1]).lower() for row in db.execute(f'PRAGMA table_info("{table}")')]
 
 
 def count(db: Connection, table: str) -> int:

@@ -10,10 +10,10 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 
+from telemetry_cli import legacy_rules
 from telemetry_cli.errors import DatabaseTrouble
-from telemetry_cli.legacy_rules import event_id_of
-from telemetry_cli.rules import COMMIT_SOURCES
-from telemetry_cli.store.legacy_rules import Found
+from telemetry_cli.legacy_rules import Found, event_id_of
+from telemetry_cli.rules import encode
 from telemetry_cli.store.migrate import apply_schema
 
 #: The last version that is not ours.
@@ -21,14 +21,7 @@ LAST_VERSION = 7
 #: What the rows that come from an old database say of the operation that made them.
 OP_ID = "legacy"
 
-_EPOCH = "1970-01-01T00:00:00.000Z"
 _ASIDE = "legacy aside "
-_TEXTS = (
-    "agent_owner", "product", "product_family", "platform", "subdomain", "website", "website_section", "item_name", "environment", "host",
-    "trigger_type", "insight_id", "source_ref", "target_ref", "input_summary", "output_summary", "error_summary", "git_repo", "git_branch",
-    "git_run_tag", "git_commit_author", "api_posted_at",
-)  # fmt: skip
-_COUNTS = ("items_discovered", "items_succeeded", "items_failed", "items_skipped", "duration_ms")
 #: The event_id, run_id and start_time of a run.
 _Named = tuple[str, str, str]
 _KNOWN_BY = ("run_id", "agent_name", "job_type", "status")
@@ -106,6 +99,11 @@ def _rows(db: sqlite3.Connection, table: str) -> Iterator[tuple[int, dict[str, o
         yield (number, dict(zip(names, row, strict=True))) if without_rowid else (row[0], dict(zip(names[1:], row[1:], strict=True)))
 
 
+def _found(row: Mapping[str, object]) -> Found:
+    """A row whose columns are asked for as SQLite knows them, in any case."""
+    return Found({name.lower(): value for name, value in row.items()})
+
+
 def _insert(db: sqlite3.Connection, table: str, row: Mapping[str, object]) -> None:
     db.execute(f"INSERT INTO {table} ({','.join(map(_quoted, row))}) VALUES ({','.join('?' * len(row))})", tuple(row.values()))
 
@@ -113,7 +111,7 @@ def _insert(db: sqlite3.Connection, table: str, row: Mapping[str, object]) -> No
 def _copy_versions(db: sqlite3.Connection, table: str) -> None:
     """The versions that the old database has been through, before ours."""
     for _, row in _rows(db, table):
-        found = Found(row)
+        found = _found(row)
         version, applied_at, description = found.integer("version"), found.text("applied_at"), found.text("description")
         if 0 < version <= LAST_VERSION:
             db.execute(
@@ -134,7 +132,7 @@ class _Copy:
         """Every run, with what has no place in one; order and content decide about ids, so that they agree everywhere."""
         numbered = any(row[1].lower() == "id" and row[2].upper() == "INTEGER" and row[5] for row in self._db.execute(f"PRAGMA table_info({_quoted(table)})"))
         for number, row in _rows(self._db, table):
-            found = Found(row)
+            found = _found(row)
             called = [name for name in (found.raw("run_id"), found.raw("event_id")) if name]
             run = _run(found, self._version, self._event_id(found)) | ({"id": number} if numbered else {})
             _insert(self._db, "agent_runs", run)
@@ -185,48 +183,29 @@ class _Copy:
     def events(self, table: str | None) -> None:
         """Every event; one whose run is gone stays without a run."""
         for number, row in _rows(self._db, table) if table else ():
-            found = Found(row)
+            found = _found(row)
             run = self._run_of(found)
             event_id = run[0] if run else None
-            event = {
-                "event_id": event_id,
-                "run_id": run[1] if run else found.run_id("run_id", "unknown"),
-                "event_type": found.required("event_type", "unknown"),
-                "timestamp": found.time("timestamp") or (run[2] if run else _EPOCH),
-                "payload_json": found.json_value("payload_json"),
-                "trace_id": found.text("trace_id"),
-                "span_id": found.text("span_id"),
-                "parent_span_id": found.text("parent_span_id"),
-                "op_id": OP_ID,
-            }
+            event = legacy_rules.event(found)
+            event["timestamp"] = event["timestamp"] or (run[2] if run else legacy_rules.EPOCH)
+            event["payload_json"] = encode(event["payload_json"]) if event["payload_json"] is not None else None
             found.integer("id")
-            _insert(self._db, "run_events", event)
+            of_run = {"event_id": event_id, "run_id": run[1] if run else found.run_id("run_id", legacy_rules.UNKNOWN), "op_id": OP_ID}
+            _insert(self._db, "run_events", of_run | event)
             self._keep(event_id, found, f"run_events[{number}].")
 
     def commits(self, table: str | None) -> None:
         """Every association, those that stand in the runs alone too; one that cannot stand in the ledger is kept whole."""
         for number, row in _rows(self._db, table) if table else ():
-            found = Found(row)
+            found = _found(row)
             run = self._run_of(found)
-            commit = found.commit_hash("commit_hash")
-            if not run or not commit:
+            commit = legacy_rules.commit(found, "commit_date")
+            if not run or not commit["commit_hash"]:
                 self._keep_whole(f"commits[{number}]", row, run[0] if run else None)
                 continue
-            timestamp = found.time("commit_date")
-            entry = {
-                "event_id": run[0],
-                "commit_hash": commit,
-                "role": "produced",
-                "source": found.choice("source", COMMIT_SOURCES) or "manual",
-                "author": found.text("author"),
-                "timestamp": timestamp,
-                "repo": found.text("repo"),
-                "branch": found.text("branch"),
-                "associated_at": found.time("created_at") or timestamp or run[2],
-                "op_id": OP_ID,
-            }
+            commit["associated_at"] = commit["associated_at"] or run[2]
             found.integer("id")
-            _insert(self._db, "run_commits", entry)
+            _insert(self._db, "run_commits", {"event_id": run[0], "op_id": OP_ID} | commit)
             self._keep(run[0], found, f"commits[{number}].")
         self._db.execute(
             "INSERT INTO run_commits (event_id, commit_hash, role, source, author, timestamp, repo, branch, associated_at, op_id)"
@@ -242,40 +221,18 @@ class _Copy:
             self._keep_whole(f"{name}[{number}]", row, None)
 
     def _keep_whole(self, where: str, row: dict[str, object], event_id: str | None) -> None:
-        text = json.dumps({column: {"hex": value.hex()} if isinstance(value, bytes) else value for column, value in row.items()}, ensure_ascii=True)
+        values = {column: {"hex": value.hex()} if isinstance(value, bytes) else value for column, value in row.items()}
+        text = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         _insert(self._db, "legacy_values", {"event_id": event_id, "column": where, "value": text})
 
 
 def _run(found: Found, version: int, event_id: str) -> dict[str, object]:
     """A row of `agent_runs` that keeps every rule."""
-    said = {name: found.raw(name) for name in ("updated_at", "end_time")}
-    start, created, updated, end = (found.time(name) for name in ("start_time", "created_at", "updated_at", "end_time"))
-    start = start or created or updated or end or _EPOCH
-    created = created or start
-    run: dict[str, object] = {
-        "event_id": event_id,
-        "run_id": found.run_id("run_id", event_id),
-        "schema_version": found.integer("schema_version") or version,
-        "op_id": OP_ID,
-        "created_at": created,
-        "updated_at": max(created, found.instead("updated_at", said["updated_at"], created) if updated and updated < created else updated or created),
-        "start_time": start,
-        "end_time": found.instead("end_time", said["end_time"], start) if end and end < start else end,
-        "agent_name": found.required("agent_name", "unknown"),
-        "job_type": found.required("job_type", "unknown"),
-        "status": found.status("status", ended=end is not None),
-        "error_details": found.details("error_details"),
-        "git_commit_hash": found.commit_hash("git_commit_hash"),
-        "git_commit_source": found.choice("git_commit_source", COMMIT_SOURCES),
-        "git_commit_timestamp": found.time("git_commit_timestamp"),
-        "metrics_json": found.json_object("metrics_json"),
-        "context_json": found.json_object("context_json"),
-        "parent_run_id": found.text("parent_run_id"),
-        "api_posted": found.integer("api_posted"),
-        "api_retry_count": found.integer("api_retry_count"),
-    }
+    run = legacy_rules.run(found, event_id)
+    run |= {name: encode(run[name]) for name in ("metrics_json", "context_json")}
+    run |= {"schema_version": found.integer("schema_version") or version, "op_id": OP_ID}
     found.integer("id")
-    return run | {name: found.text(name) for name in _TEXTS} | {name: found.count(name) for name in _COUNTS}
+    return run
 
 
 def _drop(db: sqlite3.Connection) -> None:

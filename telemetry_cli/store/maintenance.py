@@ -99,12 +99,12 @@ def version_of(path: str) -> int:
             db.close()
 
 
-def forget_journal(path: str) -> None:
-    """Let a journal that begins with this database be applied to it from its beginning."""
+def set_cursor(path: str, cursor: progress.Cursor | None) -> None:
+    """Let the journal be applied to the database at `path` from this place on, or (None) from its beginning."""
     with translated(path):
         db = sqlite3.connect(path, isolation_level=None)
         try:
-            db.execute("DELETE FROM journal_cursor")
+            progress.move_cursor(db, cursor) if cursor else db.execute("DELETE FROM journal_cursor")
         finally:
             db.close()
 
@@ -139,6 +139,18 @@ def remove(path: str) -> None:
             os.unlink(path + suffix)
         except FileNotFoundError:
             pass
+
+
+def replace(fresh: str, path: str) -> None:
+    """Put the database at `fresh`, which is flushed, in the place of the one at `path`, which is gone then: the one or the other, never none.
+
+    The caller holds the writer lock. Raises `DatabaseTrouble` or `OSError`.
+    """
+    if os.path.exists(path + _SUFFIXES[1]):
+        # Looked at, so that SQLite settles what a killed writer left: a hot journal must not meet another database.
+        cursor_of(path)
+    os.replace(fresh, path)
+    sync_folder(os.path.dirname(path))
 
 
 def swap_in(fresh: str, path: str, aside: str) -> str | None:

@@ -8,7 +8,7 @@ from telemetry_cli import rules
 from telemetry_cli.errors import InvalidInput
 from telemetry_cli.transfer import legacy, sources
 from telemetry_cli.transfer.models import BadRecord, Document, from_line, from_values
-from telemetry_cli.transfer.records import Warn, run_line
+from telemetry_cli.transfer.records import Clean, Warn, run_line
 
 #: A line for the blob, and whether it stands for a run (and not for an event or a commit of one).
 Line = tuple[bytes, bool]
@@ -17,11 +17,16 @@ Line = tuple[bytes, bool]
 class Format:
     """`read` yields (line number, raw record) from a path or its `sources.Source`; `make` turns one into a line. Raises `BadRecord`.
 
-    `continues` tells that a later record of a run may say how it ended.
+    `make` is given what takes secrets out of a text, for where one is cut. `continues` tells that a later record of a run may say how it ended.
     """
 
     def __init__(
-        self, read: Callable[[Any], Iterator[tuple[int, Any]]], make: Callable[[Any, Warn | None], Line], *, is_database: bool = False, continues: bool = False
+        self,
+        read: Callable[[Any], Iterator[tuple[int, Any]]],
+        make: Callable[[Any, Warn | None, Clean], Line],
+        *,
+        is_database: bool = False,
+        continues: bool = False,
     ) -> None:
         self.read = read
         self.make = make
@@ -29,14 +34,14 @@ class Format:
         self.continues = continues
 
 
-def _from_json(raw: bytes, warn: Warn | None) -> Line:
+def _from_json(raw: bytes, warn: Warn | None, _clean: Clean) -> Line:
     return run_line(from_line(raw), warn, raw), True
 
 
 _NUMBERS = (*rules.COUNT_FIELDS, "pid", "api_posted", "api_retry_count")
 
 
-def _from_csv(raw: dict[str, str] | BadRecord, warn: Warn | None) -> Line:
+def _from_csv(raw: dict[str, str] | BadRecord, warn: Warn | None, _clean: Clean) -> Line:
     if isinstance(raw, BadRecord):
         raise raw
     values: Document = dict(raw)

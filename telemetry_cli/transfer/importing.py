@@ -16,13 +16,14 @@ from telemetry_cli import blobs, clock
 from telemetry_cli.config import Config
 from telemetry_cli.errors import InvalidInput, NotDurable, TelemetryError
 from telemetry_cli.recorder import record
+from telemetry_cli.redact import Redactor
 from telemetry_cli.redact_lines import redacted
 from telemetry_cli.store.migrate import CURRENT_VERSION
 from telemetry_cli.store.repeats import Repeats
 from telemetry_cli.transfer import legacy
 from telemetry_cli.transfer.formats import FORMATS, Format, named
 from telemetry_cli.transfer.models import BadRecord
-from telemetry_cli.transfer.records import COLUMNS, FIRST_LINE
+from telemetry_cli.transfer.records import COLUMNS, FIRST_LINE, Clean
 from telemetry_cli.transfer.sources import UNREADABLE, BrokenOff, Source
 from telemetry_cli.transfer.worker import ahead
 
@@ -53,7 +54,7 @@ class Batch:
         self.warnings: list[tuple[int, str, str]] = []
 
 
-def checked(format_name: str, atomic: bool, repeats: Repeats, raw: Raw) -> Batch:
+def checked(format_name: str, atomic: bool, repeats: Repeats, clean: Clean, raw: Raw) -> Batch:
     """Check some records. `repeats` knows the earlier ones of a database, in which the same event may stand several times."""
     make, batch = FORMATS[format_name].make, Batch()
     batch.first, batch.read = raw[0][0], len(raw)
@@ -64,7 +65,7 @@ def checked(format_name: str, atomic: bool, repeats: Repeats, raw: Raw) -> Batch
 
     for number, record_ in raw:
         try:
-            line, is_run = make(record_, None if atomic else warn)
+            line, is_run = make(record_, None if atomic else warn, clean)
         except BadRecord as error:
             batch.errors.append((number, named(record_), error.field, error.message))
         else:
@@ -181,7 +182,8 @@ class Import:
 
     def _batches(self) -> Iterator[Batch]:
         """Every record, some thousands at a time, checked; what was wrong with them is in the report by then."""
-        for batch in ahead(partial(checked, self._name, self._atomic, Repeats()), self._raw()):
+        clean = Redactor(self._config.redact_rules).text
+        for batch in ahead(partial(checked, self._name, self._atomic, Repeats(), clean), self._raw()):
             self._seen += batch.read
             for error in batch.errors:
                 self.report.fail(*error)

@@ -4,16 +4,17 @@ A value that breaks a rule does not cost the run: a valid one stands in its plac
 `context_json.extra`. The rules stand in `legacy_rules`, and so does how a run without an event_id gets one.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import islice
 
 from telemetry_cli import legacy_rules, rules
 from telemetry_cli.errors import InvalidInput
+from telemetry_cli.legacy_rules import Found
 from telemetry_cli.redact import remote_without_credentials
 from telemetry_cli.store import foreign
 from telemetry_cli.store.database import Connection
 from telemetry_cli.transfer.models import COMMIT_KEYS, EVENT_KEYS, KNOWN, BadRecord, Document, from_values
-from telemetry_cli.transfer.records import Warn, alone_line, commit_values, event_values, run_line, with_extra
+from telemetry_cli.transfer.records import Clean, Warn, alone_line, commit_values, event_values, run_line, with_extra
 from telemetry_cli.transfer.sources import BrokenOff
 
 #: Table → what its rows are; and what the sibling service calls a column that we call otherwise.
@@ -30,6 +31,9 @@ _RENAMED = {
     "event": {"ts": "timestamp", "type": "event_type", "payload": "payload_json"},
     "commit": {"commit_date": "timestamp", "commit_author": "author"},
 }
+
+#: What only our own databases say of a run.
+_OURS = ("git_dir", "pid", "process_started", "boot_id")
 
 #: Where it stands (a table, or what it is) and its values.
 Row = tuple[str, Document]
@@ -82,7 +86,7 @@ def database_size(path: str) -> int:
         db.close()
 
 
-def ndjson_line(raw: bytes, warn: Warn | None) -> tuple[bytes, bool]:
+def ndjson_line(raw: bytes, warn: Warn | None, clean: Clean) -> tuple[bytes, bool]:
     """A line of the platform's NDJSON, an object with `record_type` run or event."""
     try:
         found = rules.json_object("the line", raw.decode("utf-8-sig"))
@@ -93,36 +97,37 @@ def ndjson_line(raw: bytes, warn: Warn | None) -> tuple[bytes, bool]:
     kind = found.pop("record_type", "event" if "event_type" in found else "run")
     if kind not in ("run", "event"):
         raise BadRecord("record_type", f"{rules.shorten(repr(kind))} is not accepted; it is run or event")
-    return line((str(kind), found), warn, partial=True)
+    return line((str(kind), found), warn, clean, partial=True)
 
 
-def database_line(raw: Row, warn: Warn | None) -> tuple[bytes, bool]:
+def database_line(raw: Row, warn: Warn | None, clean: Clean) -> tuple[bytes, bool]:
     """The blob's line of a table's row. Raises `BadRecord`, which names the table."""
     table, row = raw
     try:
-        return line((TABLES[table], row), warn)
+        return line((TABLES[table], row), warn, clean)
     except BadRecord as error:
         raise BadRecord(error.field, f"{error.message} (in the table {table})") from None
 
 
-def line(raw: Row, warn: Warn | None, *, partial: bool = False) -> tuple[bytes, bool]:
+def line(raw: Row, warn: Warn | None, clean: Clean = str, *, partial: bool = False) -> tuple[bytes, bool]:
     """The blob's line of a row, and whether it is a run's; a `partial` one may be continued by others, or continue them. Raises `BadRecord`."""
     kind, row = raw
     row = _renamed(kind, row)
     if kind == "run":
-        return _run(row, warn, partial=partial), True
+        return _run(row, warn, clean, partial=partial), True
     event_id, run_id = row.get("event_id"), row.get("run_id")
     if run_id is None and event_id is None:
         raise BadRecord("run_id", "is missing, and without it nobody knows of which run this is")
-    try:
-        values = legacy_rules.event(row) if kind == "event" else _commit(row)
-    except InvalidInput as error:
-        field, _, message = error.message.partition(": ")
-        raise BadRecord(field, message) from None
+    found = Found(row, clean)
+    values, needed, what = (legacy_rules.event(found), "timestamp", "not a time") if kind == "event" else (legacy_rules.commit(found), "commit_hash", "no SHA")
+    if values[needed] is None:
+        raise BadRecord(needed, f"{rules.shorten(clean(repr(row.get(needed))))} is {what}")
     known = EVENT_KEYS if kind == "event" else COMMIT_KEYS
-    for name in sorted(row.keys() - known - {"run_id"}):
-        if row[name] is not None and warn:
+    for name in sorted(found.left().keys() - (known - found.broken.keys()) - {"run_id"}):
+        if warn:
             warn("without a place here and left out", f"{kind}.{name}")
+    if kind == "commit" and values["repo"]:
+        values["repo"] = remote_without_credentials(str(values["repo"]))
     made = event_values(values, None) if kind == "event" else commit_values(values, None)
     return alone_line(kind, made, _reference(event_id), _reference(run_id)), False
 
@@ -136,21 +141,20 @@ def _renamed(kind: str, row: Document) -> Document:
     return {names.get(name, name) if names.get(name, name) == name or names[name] not in row else name: value for name, value in row.items()}
 
 
-def _run(row: Document, warn: Warn | None, *, partial: bool) -> bytes:
-    values, misfits = legacy_rules.run(row)
-    says = [name for name in values if row.get(name) not in (None, "") and name not in misfits]
-    unknown = {name: value for name, value in row.items() if name not in KNOWN and value is not None}
-    for name in misfits:
-        _tell(warn, "against the rules and kept under context_json.extra", name)
-    for name in unknown:
-        _tell(warn, "unknown and kept under context_json.extra", name)
-    if misfits or unknown:
-        context = values["context_json"]
-        assert isinstance(context, dict)
-        values["context_json"] = with_extra(context, {name: legacy_rules.jsonable(value) for name, value in (misfits | unknown).items()})
+def _run(row: Document, warn: Warn | None, clean: Clean, *, partial: bool) -> bytes:
+    found = Found({name: value for name, value in row.items() if name not in _OURS}, clean)
+    name = found.raw("run_id") or found.raw("event_id") or legacy_rules.UNKNOWN
+    made = legacy_rules.run(found, found.event_id("event_id") or legacy_rules.event_id_of(name))
+    values: Document = {name: value for name, value in made.items() if value is not None}
+    says = [name for name in values if row.get(name) not in (None, "") and name not in found.broken]
+    extra = {name: value for name, value in found.left().items() if name in found.broken or name not in KNOWN}
+    for name in extra:
+        _tell(warn, f"{'against the rules' if name in found.broken else 'unknown'} and kept under context_json.extra", name)
+    if extra:
+        kept = {name: legacy_rules.jsonable(clean(value) if isinstance(value, str) else value) for name, value in extra.items()}
+        values["context_json"] = with_extra(values["context_json"], kept)
         says = [*says, "context_json"]
-    # Of our own databases; the platform has none of them.
-    values |= {name: row[name] for name in ("pid", "process_started") if row.get(name) is not None}
+    values |= {name: row[name] for name in _OURS if row.get(name) is not None}
     if row.get("commits") == []:
         values["commits"] = []
     return run_line(from_values(values), warn, says=sorted({*says, "status"}) if partial else None)
@@ -160,18 +164,3 @@ def _tell(warn: Warn | None, what: str, name: str) -> None:
     if warn is None:
         raise BadRecord(name, f"is {what.removesuffix(' and kept under context_json.extra')}; without --atomic it would be kept under context_json.extra")
     warn(what, name)
-
-
-def _commit(row: Mapping[str, object]) -> Document:
-    sha = rules.commit_hash(str(row.get("commit_hash")))
-    if sha is None:
-        raise InvalidInput(f"commit_hash: {rules.shorten(repr(row.get('commit_hash')))} is no SHA")
-    made: Document = {"commit_hash": sha}
-    for name, accepted in (("role", rules.COMMIT_ROLES), ("source", rules.COMMIT_SOURCES)):
-        made[name] = row[name] if row.get(name) in accepted else None
-    for name in ("author", "repo", "branch"):
-        value = legacy_rules.jsonable(row.get(name))
-        made[name] = rules.optional_text(name, remote_without_credentials(value) if name == "repo" else value) if isinstance(value, str) else None
-    made |= {name: legacy_rules.instant(row[name]) for name in ("timestamp", "associated_at") if row.get(name) is not None}
-    superseded = rules.commit_hash(str(row.get("superseded_by")))
-    return made | ({"superseded_by": superseded} if superseded else {})

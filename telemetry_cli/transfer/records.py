@@ -23,6 +23,8 @@ from telemetry_cli.transfer.models import COMMIT_KEYS, EVENT_KEYS, KNOWN, BadRec
 
 #: Told of what is kept though it has no place: (what was done, about which key).
 Warn = Callable[[str, str], None]
+#: Takes secrets out of a text.
+Clean = Callable[[str], str]
 
 #: A run's values in a blob's line.
 COLUMNS = tuple(name for name in runs.COLUMNS if name not in ("id", "op_id", "schema_version"))

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from bases import EXCLUSIVE, START, append, assert_sound, create, flip, held, ids, journal_lines, operation, segment
+from bases import EXCLUSIVE, START, append, assert_sound, create, flip, held, ids, journal_lines, next_day, operation, segment
 from support import PROGRAM, Telemetry
 
-from telemetry_cli import recovery
+from telemetry_cli import pruning
 from telemetry_cli.config import Config
 from telemetry_cli.journal import encode
 
@@ -26,11 +26,6 @@ def contents(telemetry: Telemetry) -> list[list[tuple[object, ...]]]:
 
 def backups(telemetry: Telemetry) -> list[Path]:
     return sorted((telemetry.base / "backups").glob("*.sqlite"))
-
-
-def next_day(telemetry: Telemetry, day: str) -> None:
-    """Let the journal go on in a new segment."""
-    (telemetry.raw / f"ops_{day}.ndjson").touch(0o600)
 
 
 def a_life(telemetry: Telemetry, event_id: str, start: str = OLD) -> str:
@@ -407,7 +402,7 @@ def test_blobs_of_imports_go_with_their_segments_and_no_other_blob(telemetry: Te
     )
     first = segment(telemetry).name
     (telemetry.raw / "ops_29990101.ndjson").write_bytes(encode(operation("runs.import", 4, blob="b" * 64)))
-    assert recovery.blobs_of(config, first, first) - recovery.blobs_of(config, "ops_29990101.ndjson", "ops_29990101.ndjson") == {"a" * 64}
+    assert pruning.blobs_of(config, first, first) - pruning.blobs_of(config, "ops_29990101.ndjson", "ops_29990101.ndjson") == {"a" * 64}
 
 
 # Vacuum

@@ -219,7 +219,9 @@ def test_any_row_of_the_platform_becomes_a_run(db: sqlite3.Connection, row: dict
     stored = db.execute("SELECT context_json FROM agent_runs").fetchall()
     db.execute("ROLLBACK TO one")
     assert counts["created"] == 1
-    _, misfits = legacy_rules.run(row)
+    found = legacy_rules.Found(row)
+    legacy_rules.run(found, "any")
+    misfits = found.broken
     extra = json.loads(stored[0][0]).get("extra", {})
     assert set(misfits) <= set(extra)
     assert all(extra[name] == legacy_rules.jsonable(value) for name, value in misfits.items())

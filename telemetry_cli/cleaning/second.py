@@ -1,0 +1,262 @@
+"""The second of everything that is kept: the journal, the backups and the database without secrets, beside what is there.
+
+`prepare` makes and checks all of it and changes nothing that is used; then one rename says that it is ready. `take_over` puts each part in
+its place. Killed anywhere in there it can be done again, and goes on.
+"""
+
+import copy
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterable
+
+from telemetry_cli import adoption, backups, blobs, damage, journal, recovery
+from telemetry_cli.cleaning.changes import journal_line, stored_text
+from telemetry_cli.cleaning.scan import databases, scan_database
+from telemetry_cli.config import Config
+from telemetry_cli.errors import DatabaseTrouble, TelemetryError
+from telemetry_cli.files import make_folder, open_private, sync_file, sync_folder, write_all
+from telemetry_cli.redact import Redactor
+from telemetry_cli.redact_lines import blob_lines
+from telemetry_cli.store import compare, maintenance, progress, runs, texts
+from telemetry_cli.store.migrate import FIRST_VERSION
+
+#: Folders in `raw/`: where the second journal is written, and where it is once everything is ready.
+_WRITTEN, _READY = "redacting", "redacted"
+#: What the second of a database is called, beside it.
+_ENDING = ".redacted"
+#: A file beside the second journal: what is deleted once all is in its place (`blobs`, `snapshots`: digests).
+_OBSOLETE = "obsolete.json"
+
+
+def is_begun(config: Config) -> bool:
+    """Tell whether an earlier `prepare` or `take_over` was cut off."""
+    return any(os.path.isdir(os.path.join(config.raw_dir, folder)) for folder in (_WRITTEN, _READY))
+
+
+def resume(config: Config) -> None:
+    """Bring what was cut off to its end, or take away what was not ready. The caller holds the locks."""
+    if os.path.isdir(os.path.join(config.raw_dir, _READY)):
+        take_over(config)
+    _forget(config, _elsewhere(config, _WRITTEN))
+
+
+def check(config: Config) -> None:
+    """Raise `DatabaseTrouble` where the database cannot tell whether all that it holds came over."""
+    if not recovery.is_good(config, config.db_path):
+        raise DatabaseTrouble(f"{config.db_path} is damaged, or does not belong to the journal in {config.raw_dir}", "Run: telemetry db rebuild")
+
+
+def prepare(config: Config) -> list[str]:
+    """Make it, and check it. Returns what could not be made, in words. The caller holds the locks.
+
+    Raises `DatabaseTrouble`, `LockTimeout` or `OSError`, and then nothing is left of it.
+    """
+    second = _elsewhere(config, _WRITTEN)
+    _forget(config, second)
+    make_folder(second.raw_dir)
+    try:
+        snapshots = _make_snapshots(config)
+        replaced = _write_journal(config, second, snapshots)
+        notes = _make_databases(config, second)
+        _write(os.path.join(second.raw_dir, _OBSOLETE), json.dumps({"blobs": sorted(replaced), "snapshots": sorted(snapshots)}).encode())
+        for folder in (second.raw_dir, config.backups_dir, os.path.dirname(config.db_path)):
+            if os.path.isdir(folder):
+                sync_folder(folder)
+        os.rename(second.raw_dir, os.path.join(config.raw_dir, _READY))
+    except BaseException:
+        _forget(config, second)
+        raise
+    sync_folder(config.raw_dir)
+    return notes
+
+
+def take_over(config: Config) -> None:
+    """Put everything in its place, the journal first: until the database is there too, its cursor is not believed. The caller holds the locks."""
+    second = _elsewhere(config, _READY)
+    with open(os.path.join(second.raw_dir, _OBSOLETE), "rb") as file:
+        obsolete = json.load(file)
+    for name in journal.segments(second):
+        # Where an earlier one was killed, others have written since.
+        journal.lengthen(config, second, name)
+    journal.take_over(config, second)
+    for path in _made(config):
+        target = path.removesuffix(_ENDING)
+        if target == config.db_path:
+            maintenance.replace(path, target)
+        elif os.path.basename(target) in map(backups.snapshot_name, obsolete["snapshots"]):
+            os.rename(path, backups.snapshot(config, backups.digest_of(path)))
+        else:
+            os.replace(path, target)
+    if os.path.isdir(config.backups_dir):
+        sync_folder(config.backups_dir)
+    for digest in obsolete["snapshots"]:
+        maintenance.remove(backups.snapshot(config, digest))
+    for digest in obsolete["blobs"]:
+        blobs.forget(config, digest)
+    gone = os.path.join(config.raw_dir, _WRITTEN)
+    shutil.rmtree(gone, ignore_errors=True)
+    # Renamed first: half a folder must not look like one that is ready.
+    os.rename(second.raw_dir, gone)
+    sync_folder(config.raw_dir)
+    shutil.rmtree(gone)
+
+
+def _elsewhere(config: Config, folder: str) -> Config:
+    """The same settings with the journal in a folder of its own."""
+    second = copy.copy(config)
+    second.raw_dir = os.path.join(config.raw_dir, folder)
+    return second
+
+
+def _forget(config: Config, second: Config) -> None:
+    shutil.rmtree(second.raw_dir, ignore_errors=True)
+    for path in _made(config):
+        maintenance.remove(path)
+
+
+def _made(config: Config) -> list[str]:
+    """The databases that were made, those in `backups/` first."""
+    names = sorted(os.listdir(config.backups_dir)) if os.path.isdir(config.backups_dir) else []
+    own = config.db_path + _ENDING
+    return [*(os.path.join(config.backups_dir, name) for name in names if name.endswith(".sqlite" + _ENDING)), *([own] if os.path.exists(own) else [])]
+
+
+def _write(path: str, content: bytes) -> None:
+    descriptor = open_private(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    try:
+        write_all(descriptor, content)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+# The journal
+
+
+def _write_journal(config: Config, second: Config, snapshots: dict[str, str]) -> set[str]:
+    """Write the whole journal without secrets. Returns the digests of the blobs that others have replaced."""
+    redactor = Redactor(config.redact_rules)
+    replaced: dict[str, str] = {}
+
+    def cleaned(line: bytes) -> bytes:
+        line = journal_line(redactor, line)
+        operation = journal.decode(line) if b'"blob":"' in line or b'"genesis":"' in line else None
+        data = operation["data"] if operation else None
+        if operation is None or not isinstance(data, dict):
+            return line
+        made = dict(data)
+        if isinstance(data.get("blob"), str):
+            made["blob"] = _clean_blob(config, data["blob"], replaced)
+        if operation["op"] == "journal.header":
+            made["genesis"] = snapshots.get(str(data.get("genesis")), data.get("genesis"))
+        return line if made == data else journal.encode({**operation, "data": made})
+
+    for name in journal.segments(config):
+        journal.write_segment(second, name, map(cleaned, journal.lines_of(config, name)))
+    return {old for old, new in replaced.items() if old != new}
+
+
+def _clean_blob(config: Config, digest: str, replaced: dict[str, str]) -> str:
+    """The digest of a blob's content without secrets, which is kept; its own where there are none, or it cannot be read."""
+    if digest not in replaced:
+        redactor = Redactor(config.redact_rules)
+        try:
+            for _ in blob_lines(redactor, blobs.lines(config, digest), runs.COLUMNS):
+                pass
+            replaced[digest] = blobs.put(config, blob_lines(redactor, blobs.lines(config, digest), runs.COLUMNS)) if redactor.found else digest
+        except TelemetryError:
+            replaced[digest] = digest
+    return replaced[digest]
+
+
+# The databases
+
+
+def _make_snapshots(config: Config) -> dict[str, str]:
+    """Make each adopted database that holds secrets again, in our schema. Returns its old digest → its new one.
+
+    In the old schema a run without an event_id has one that is made of its run_id, and would get another.
+    """
+    made = {}
+    for path in backups.snapshots(config):
+        if not any(True for _ in scan_database(config, path)):
+            continue
+        fresh = path + _ENDING
+        maintenance.copy(path, fresh, time.monotonic() + config.lock_timeout)
+        if maintenance.cursor_of(fresh)[0] < FIRST_VERSION:
+            adoption.migrate_copy(config, fresh)
+        _clean(config, fresh)
+        maintenance.check(fresh)
+        # Of several, the newest is what the journal was applied to.
+        info = os.stat(path)
+        os.utime(fresh, ns=(info.st_atime_ns, info.st_mtime_ns))
+        sync_file(fresh)
+        made[backups.digest_of(path)] = backups.digest_of(fresh)
+    return made
+
+
+def _make_databases(config: Config, second: Config) -> list[str]:
+    """Make the database again, and the backups that are of this journal. Returns why others that hold secrets could not be."""
+    check(config)
+    whole = not damage.makes_rows_differ(config)
+    first = [path for path, _ in recovery.genesis(config)] if whole else []
+    adopted = backups.snapshots(config)
+    notes = []
+    for path in databases(config):
+        if os.path.dirname(path) != config.backups_dir or path in adopted:
+            continue
+        try:
+            is_stained = any(True for _ in scan_database(config, path))
+            if recovery.is_good(config, path):
+                # One without secrets has another place in the second journal, no more.
+                _make(config, second, path, [*(first if is_stained else ()), path])
+            elif is_stained:
+                raise DatabaseTrouble(f"{path} is damaged, or does not belong to the journal in {config.raw_dir}")
+        except (TelemetryError, OSError) as error:
+            maintenance.remove(path + _ENDING)
+            notes.append(f"{path} could not be made again without secrets ({error}); delete it, or keep it where nobody else reads it")
+    _make(config, second, config.db_path, [*(path for path, _ in recovery.beginnings(config, live=True)), config.db_path])
+    recovery.apply_journal(second, config.db_path + _ENDING)
+    maintenance.check(config.db_path + _ENDING)
+    sync_file(config.db_path + _ENDING)
+    return notes
+
+
+def _make(config: Config, second: Config, path: str, beginnings: Iterable[str | None]) -> None:
+    """Make the database at `path` again without secrets, from the first of its beginnings (None: nothing) from which it comes out the same.
+
+    Best is what the journal makes of it. Where it no longer can, by what was pruned or is damaged, the database itself holds all there is.
+    """
+    fresh = path + _ENDING
+    cursor = _in_second(config, second, maintenance.cursor_of(path)[1])
+    trouble = ""
+    for beginning in beginnings:
+        try:
+            recovery.begin_with(config, fresh, beginning)
+            if beginning:
+                _clean(config, fresh)
+                maintenance.set_cursor(fresh, _in_second(config, second, maintenance.cursor_of(fresh)[1]))
+            recovery.apply_journal(second, fresh, cursor)
+            maintenance.check(fresh)
+            if compare.is_same_but_for_texts(path, fresh):
+                sync_file(fresh)
+                return
+            trouble = "it came out with other rows"
+        except DatabaseTrouble as error:
+            trouble = str(error)
+    raise DatabaseTrouble(f"{path} could not be made again without secrets: {trouble}", "Nothing was changed. See: telemetry doctor")
+
+
+def _clean(config: Config, path: str) -> None:
+    redactor = Redactor(config.redact_rules)
+    texts.replace(path, lambda table, column, text: stored_text(redactor, table, column, text))
+
+
+def _in_second(config: Config, second: Config, cursor: progress.Cursor | None) -> progress.Cursor | None:
+    """A cursor in the journal as one in the second: behind as many lines."""
+    if cursor is None:
+        return None
+    place = journal.after_lines(second, cursor[1], journal.lines_before(config, (cursor[1], cursor[2])))
+    return (cursor[0], *place, journal.fingerprint(journal.ending(second, place)))

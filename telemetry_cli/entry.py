@@ -5,9 +5,9 @@ import sys
 from collections.abc import Sequence
 
 from telemetry_cli._fast import COMMANDS, FLAG, MANY, REST, VALUE
-from telemetry_cli.commands.result import Handler, Written
+from telemetry_cli.commands.result import HandedBack, Handler, Written
 from telemetry_cli.config import Config, is_on
-from telemetry_cli.errors import InvalidInput, NotDurable, OutputLost, TelemetryError
+from telemetry_cli.errors import InvalidInput, NotDurable, OutputLost, TelemetryError, from_system
 from telemetry_cli.redact import hide
 from telemetry_cli.render import plain
 
@@ -82,7 +82,7 @@ def _run(argv: list[str]) -> int:
         plain.say(f"telemetry: warning: {warning}")
     result = plain.settle(handler(config, output := _output(handler.formats, params), **params))
     for note in result.notes:
-        plain.say(f"telemetry: {note}")
+        plain.say(note if isinstance(note, HandedBack) else f"telemetry: {note}")
     if handler.wraps and isinstance(result, Written):
         return result.code
     try:
@@ -271,15 +271,7 @@ def _wishes(argv: list[str]) -> tuple[bool, bool, bool]:
 def _known(error: Exception) -> TelemetryError | None:
     if isinstance(error, TelemetryError):
         return error
-    if isinstance(error, PermissionError):
-        from telemetry_cli.errors import Refused
-
-        return Refused(f"{error.filename}: {error.strerror}", "See to the permissions, or name another --base-dir.")
-    if isinstance(error, OSError):
-        from telemetry_cli.errors import DatabaseTrouble
-
-        return DatabaseTrouble(f"{error.filename or 'the system'}: {error.strerror}", "See to the disk.")
-    return None
+    return from_system(error) if isinstance(error, OSError) else None
 
 
 def _report(error: TelemetryError) -> None:

@@ -106,5 +106,12 @@ class JournalTrouble(DatabaseTrouble):
     slug = "journal-trouble"
 
 
+def from_system(error: OSError) -> TelemetryError:
+    """What the system refused, as an error of ours."""
+    if isinstance(error, PermissionError):
+        return Refused(f"{error.filename}: {error.strerror}", "See to the permissions, or name another --base-dir.")
+    return DatabaseTrouble(f"{error.filename or 'the system'}: {error.strerror}", "See to the disk.")
+
+
 #: What an operation's stored result becomes again: exit code → error.
 BY_EXIT_CODE: dict[int, type[TelemetryError]] = {cls.exit_code: cls for cls in (InvalidInput, NotFound, Conflict, Refused)}

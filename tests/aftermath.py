@@ -47,3 +47,16 @@ def wrong_after(base: Path, facts: list[Fact]) -> str:
     finally:
         db.close()
     return ""
+
+
+def wrong_backups(base: Path, *, at_least: int = 0) -> str:
+    """What is wrong with what lies in `backups/` under a backup's name; empty when each is whole, and there are enough."""
+    paths = list((base / "backups").glob("*.sqlite"))
+    for path in paths:
+        db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        try:
+            if db.execute("PRAGMA integrity_check").fetchone() != ("ok",) or not db.execute("SELECT 1 FROM journal_cursor").fetchone():
+                return f"{path} is no whole backup"
+        finally:
+            db.close()
+    return "" if len(paths) >= at_least else f"{len(paths)} backups, not {at_least}"

@@ -9,10 +9,10 @@ from typing import BinaryIO
 from telemetry_cli import clock, rules
 from telemetry_cli.commands.arguments import run_reference
 from telemetry_cli.commands.filters import Narrowing, narrowing
-from telemetry_cli.commands.result import ONE, Card, Record, handler
+from telemetry_cli.commands.result import ONE, Card, HandedBack, Record, handler
 from telemetry_cli.commands.rows import presented
 from telemetry_cli.config import Config
-from telemetry_cli.errors import InvalidInput, NotDurable, TelemetryError
+from telemetry_cli.errors import InvalidInput, NotDurable, TelemetryError, from_system
 from telemetry_cli.hooks import execution, subjects, work
 from telemetry_cli.hooks.attempt import Stopped
 from telemetry_cli.hooks.progress import Shown
@@ -167,11 +167,11 @@ def _prepared(
 
 def _failed(hook: str, error: TelemetryError | OSError, notes: list[str]) -> int:
     """Say why a hook could not be run to its end, or its end not be recorded. Returns the exit code of it."""
-    if isinstance(error, OSError):
-        notes.append(f"{hook}: {error.filename or 'a file'}: {error.strerror or error}")
-        return TelemetryError.exit_code
-    notes.append(" ".join(part for part in (f"{hook}: {error.message}", error.hint, error.record if isinstance(error, NotDurable) else "") if part))
-    return error.exit_code
+    known = from_system(error) if isinstance(error, OSError) else error
+    if isinstance(known, NotDurable) and known.record:
+        notes.append(HandedBack(known.record))
+    notes.append(" ".join(part for part in (f"{hook}: {known.message}", known.hint) if part))
+    return known.exit_code
 
 
 def _told(config: Config, result: execution.Result, notes: list[str]) -> Record:

@@ -7,6 +7,12 @@ from telemetry_cli.config import Config
 Record = dict[str, object]
 
 
+class HandedBack(str):
+    """A note that is the journal line of a record that could be written nowhere: said as it is, in a line of its own, to be saved."""
+
+    __slots__ = ()
+
+
 class Written:
     """The outcome of one act: `line` is printed as plain text, `data` as json, `exports` as shell exports for `-o env`.
 

@@ -14,7 +14,7 @@ from datetime import timedelta
 from telemetry_cli import clock, rules
 from telemetry_cli.commands.arguments import became
 from telemetry_cli.commands.beginning import begin, exports, names
-from telemetry_cli.commands.result import Written, handler
+from telemetry_cli.commands.result import HandedBack, Written, handler
 from telemetry_cli.config import Config
 from telemetry_cli.discover import environment, processes
 from telemetry_cli.errors import InvalidInput, NotDurable, TelemetryError
@@ -197,7 +197,7 @@ class _Recording:
 
     def _failed(self, trouble: Exception) -> None:
         if isinstance(trouble, NotDurable):
-            self.notes.append(f"the record that could be written nowhere: {trouble.record}")
+            self.notes.append(HandedBack(trouble.record))
         if isinstance(trouble, TelemetryError):
             self.notes += [f"not recorded: {trouble.message}", *([trouble.hint] if trouble.hint else [])]
         else:

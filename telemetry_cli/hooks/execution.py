@@ -11,6 +11,7 @@ from typing import TypeVar
 from telemetry_cli import blobs, rules
 from telemetry_cli.clock import new_op_id, now, stamp
 from telemetry_cli.config import Config
+from telemetry_cli.errors import NotDurable
 from telemetry_cli.hooks import artifact, documents, process
 from telemetry_cli.hooks.attempt import Attempt, Stopped
 from telemetry_cli.hooks.contract import Contract
@@ -115,19 +116,25 @@ def _recorded(config: Config, run: "Run", id_: str, stop: stoppable, beat: Calla
         return Result(str(outcome.result["id"]), begun, standing=str(outcome.result["status"]))
     clock = time.monotonic()
     try:
-        run.attempt_all(stop, beat)
-        status = run.status
-    except Stopped:
-        status = "aborted"
+        status = _attempted(run, stop, beat)
+        finished = run.facts(status) | {"hook_run": id_, "status": status, "duration_ms": round((time.monotonic() - clock) * 1000)}
+        finished |= run.kept(status)
     except BaseException:
         record(config, "hook.finish", aborted(id_), max(stamp(now()), started_at))
         raise
-    finished = run.facts(status) | {"hook_run": id_, "status": status, "duration_ms": round((time.monotonic() - clock) * 1000)}
-    finished |= {"logs": run.kept_logs(), "blob": run.kept_rows() if status == "passed" else None}
     outcome = record(config, "hook.finish", finished, ended_at := max(stamp(now()), started_at))
     outcome.check()
     known = begun | finished | {"id": id_, "started_at": started_at, "finished_at": ended_at}
     return Result(id_, known, buffered=outcome.buffered.message if outcome.buffered else None)
+
+
+def _attempted(run: "Run", stop: stoppable, beat: Callable[[int], None]) -> str:
+    """Attempt the run, and return its status."""
+    try:
+        run.attempt_all(stop, beat)
+    except Stopped:
+        return "aborted"
+    return run.status
 
 
 class Run:
@@ -229,7 +236,17 @@ class Run:
             "mismatches": rows.mismatches if rows else [],
         }
 
-    def kept_logs(self) -> list[dict[str, object]]:
+    def kept(self, status: str) -> dict[str, object]:
+        """What the operation that ends the run names: its logs and, where it passed, its rows. Raises `NotDurable` when they cannot be kept."""
+        try:
+            return {"logs": self._kept_logs(), "blob": self._kept_rows() if status == "passed" else None}
+        except OSError as error:
+            place = self.config.blobs_dir
+            raise NotDurable(
+                f"what it gave could not be kept in {place}: {error.strerror}", "", "See to the space and permissions there, and run it again."
+            ) from error
+
+    def _kept_logs(self) -> list[dict[str, object]]:
         """The log of each attempt, kept as a blob."""
         kept: list[dict[str, object]] = []
         for number, attempt in enumerate(self.attempts, 1):
@@ -238,7 +255,7 @@ class Run:
             kept.append({"attempt": number, "digest": digest, "bytes": attempt.log.written})
         return kept
 
-    def kept_rows(self) -> str:
+    def _kept_rows(self) -> str:
         """The rows, kept as a blob."""
         with open(self._spool, "rb") as file:
             return blobs.put(self.config, redacted(self.config.redact_rules, file))

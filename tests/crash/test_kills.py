@@ -11,7 +11,7 @@ from pathlib import Path
 
 import platforms
 import pytest
-from aftermath import Fact, wrong_after
+from aftermath import Fact, wrong_after, wrong_backups
 from bases import NAMED, START, append, create
 from platforms import VERSIONS
 from support import Telemetry
@@ -128,17 +128,7 @@ def test_a_command_killed_loses_nothing(telemetry: Telemetry, command: str, reco
         }
         return [RUNS, *changed.get(command, [])]
 
-    def whole_backups() -> str:
-        for path in (telemetry.base / "backups").glob("*.sqlite"):
-            db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-            try:
-                if db.execute("PRAGMA integrity_check").fetchone() != ("ok",) or not db.execute("SELECT 1 FROM journal_cursor").fetchone():
-                    return f"{path} is no whole backup"
-            finally:
-                db.close()
-        return ""
-
-    assert _killed(telemetry, argv, 3, 0, facts, whole_backups, record_property) == []
+    assert _killed(telemetry, argv, 3, 0, facts, lambda: wrong_backups(telemetry.base), record_property) == []
     telemetry("db", "backup")
     left = [path.name for path in (telemetry.base / "backups").iterdir() if path.name.startswith(".partial")]
     assert left == [], "what a killed maker left is taken away by the next"

@@ -1,9 +1,11 @@
 """Places that cannot be written: exit 0 with the record kept, or 75 with the record on stderr; never a silent loss."""
 
+import fcntl
 import json
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -87,10 +89,6 @@ def _as_nobody(telemetry: Telemetry) -> Iterator[Callable[..., Ran]]:
     """The program run by a user to whom the base does not belong, though the way to it is open."""
     if os.geteuid() or not shutil.which("setpriv"):
         pytest.skip("becoming another user needs root and setpriv")
-    opened = [path for path in (telemetry.home, *telemetry.home.parents) if not path.stat().st_mode & 0o001]
-    modes = {path: path.stat().st_mode for path in opened}
-    for path in opened:
-        path.chmod(modes[path] | 0o011)
 
     def run(*argv: str) -> Ran:
         command = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", str(PROGRAM), *argv]
@@ -99,13 +97,26 @@ def _as_nobody(telemetry: Telemetry) -> Iterator[Callable[..., Ran]]:
         assert "Traceback" not in ran.err, ran
         return ran
 
-    try:
+    with _opened(telemetry.home):
         if run("--version").code:
             pytest.skip("another user may not execute the program here")
         yield run
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[None]:
+    """The way to a folder open to everybody. One test at a time: the folders on the way are those of other workers' tests, too."""
+    held = os.open(tempfile.gettempdir(), os.O_RDONLY | os.O_DIRECTORY)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    modes = {folder: mode for folder in (path, *path.parents) if not (mode := folder.stat().st_mode) & 0o001}
+    try:
+        for folder, mode in modes.items():
+            folder.chmod(mode | 0o011)
+        yield
     finally:
-        for path in opened:
-            path.chmod(modes[path])
+        for folder, mode in modes.items():
+            folder.chmod(mode)
+        os.close(held)
 
 
 def test_another_users_base_hands_the_record_back(telemetry: Telemetry) -> None:
@@ -120,6 +131,35 @@ def test_root_may_use_another_users_base(telemetry: Telemetry) -> None:
     telemetry.base.mkdir(mode=0o700)
     with _as_nobody(telemetry) as nobody:
         os.chown(telemetry.base, 65534, 65534)
+        theirs = nobody(*START)
+        assert theirs.code == 0, theirs
+    ours = telemetry.start()
+    assert ids(telemetry) == sorted([theirs.line, ours])
+
+
+def test_root_and_the_owner_take_turns_at_a_base_in_a_sticky_folder(telemetry: Telemetry) -> None:
+    shared = telemetry.home / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    telemetry.base = shared / "base"
+    telemetry.env["TELEMETRY_BASE_DIR"] = str(telemetry.base)
+    with _as_nobody(telemetry) as nobody:
+        runs = [nobody(*START), telemetry(*START), nobody(*START)]
+        assert [ran.code for ran in runs] == [0, 0, 0], runs
+        telemetry("run", "end", runs[0].line)
+        assert nobody("run", "end", runs[1].line).code == 0
+        assert sorted(nobody("query", "-o", "ids").out.split()) == sorted(ran.line for ran in runs)
+    assert {telemetry.run(ran.line)["status"] for ran in runs[:2]} == {"success"}
+    assert {path.stat().st_uid for path in (telemetry.base, telemetry.database, segment(telemetry))} == {65534}
+
+
+def test_root_over_another_users_database_that_lies_in_a_sticky_folder(telemetry: Telemetry) -> None:
+    shared = telemetry.home / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    del telemetry.env["TELEMETRY_BASE_DIR"]
+    telemetry.env["TELEMETRY_DB_PATH"] = str(shared / "runs.sqlite")
+    with _as_nobody(telemetry) as nobody:
         theirs = nobody(*START)
         assert theirs.code == 0, theirs
     ours = telemetry.start()

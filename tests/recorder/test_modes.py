@@ -3,7 +3,8 @@
 import os
 import stat
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -153,6 +154,56 @@ def test_the_base_may_be_a_symlink(telemetry: Telemetry) -> None:
     run = telemetry.start()
     assert ids(telemetry) == [run]
     assert (real / "db" / "telemetry.sqlite").is_file()
+
+
+@pytest.mark.parametrize(
+    "argv", [("query", "-o", "ids"), ("db", "backup"), ("db", "rebuild"), ("db", "vacuum"), ("doctor",), ("redact", "--scan")], ids=" ".join
+)
+def test_every_command_takes_a_symlink_for_the_base(telemetry: Telemetry, argv: tuple[str, ...]) -> None:
+    real = telemetry.home / "real"
+    real.mkdir(mode=0o700)
+    telemetry.base.symlink_to(real)
+    run = telemetry.start()
+    telemetry(*argv)
+    assert telemetry.base.is_symlink()
+    assert ids(telemetry) == [run]
+
+
+@contextmanager
+def _shared(telemetry: Telemetry) -> Iterator[Path]:
+    """A folder in which anybody may make entries and only their owners may take them away, as /tmp is one."""
+    folder = telemetry.home / "shared"
+    folder.mkdir()
+    folder.chmod(0o1777)
+    yield folder
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o1777
+
+
+@pytest.mark.parametrize("below", ["base", "not/there/yet"])
+def test_a_base_below_a_sticky_folder(telemetry: Telemetry, below: str) -> None:
+    with _shared(telemetry) as folder:
+        telemetry.env["TELEMETRY_BASE_DIR"] = str(folder / below)
+        telemetry.base = folder / below
+        first = telemetry.start()
+        telemetry("run", "event", "step", "--run", first)
+        telemetry("run", "end", first)
+        second = telemetry.start()
+        telemetry("db", "backup")
+        telemetry("doctor")
+        assert ids(telemetry) == sorted([first, second])
+        modes = {stat.S_IMODE(path.stat().st_mode) for path in folder.rglob("*") if path.is_dir()}
+        assert modes == {0o700}
+
+
+@pytest.mark.parametrize("target", ["a folder", "nowhere"])
+def test_a_link_planted_for_the_base_in_a_sticky_folder(telemetry: Telemetry, target: str) -> None:
+    """It may be a link, to a folder; nothing is ever made through one that leads nowhere."""
+    with _shared(telemetry) as folder:
+        (telemetry.home / "a folder").mkdir(mode=0o700)
+        (folder / "base").symlink_to(telemetry.home / target)
+        telemetry.env["TELEMETRY_BASE_DIR"] = str(folder / "base")
+        assert telemetry(*START, code=None).code == (0 if target == "a folder" else 6)
+        assert (telemetry.home / "nowhere").exists() is False
 
 
 def test_a_base_that_is_a_dangling_symlink_is_refused(telemetry: Telemetry) -> None:

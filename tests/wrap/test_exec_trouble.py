@@ -8,6 +8,8 @@ import pytest
 from bases import EXCLUSIVE, FLOCKED, held
 from support import PROGRAM, Telemetry
 
+from telemetry_cli.journal import decode
+
 COMMAND = ("--", "sh", "-c", "echo ran; exit 5")
 
 
@@ -47,7 +49,9 @@ def test_a_wrong_option_is_still_a_usage_error(telemetry: Telemetry) -> None:
 def test_nowhere_to_write(base: str, telemetry: Telemetry) -> None:
     ran = telemetry("run", "exec", *COMMAND, env={"TELEMETRY_BASE_DIR": base}, code=5)
     assert ran.out == "ran\n"
-    assert "run.create" in ran.err  # the record, for the caller to save
+    assert [record["op"] for record in map(decode, ran.err.encode().splitlines()) if record] == ["run.create"], (
+        "the record stands in a line of its own, to be saved"
+    )
 
 
 def test_a_planted_link(telemetry: Telemetry, tmp_path: Path) -> None:

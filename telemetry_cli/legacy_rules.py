@@ -215,7 +215,10 @@ def run(found: Found, event_id: str) -> Row:
         "metrics_json": found.json_object("metrics_json"),
         "context_json": found.json_object("context_json"),
     }
-    return made | {name: found.text(name) for name in _TEXTS} | {name: found.count(name) for name in _COUNTS}
+    made |= {name: found.text(name) for name in _TEXTS} | {name: found.count(name) for name in _COUNTS}
+    if made["parent_run_id"] == event_id:
+        made["parent_run_id"] = found.instead("parent_run_id", event_id, None)
+    return made
 
 
 def event(found: Found) -> Row:

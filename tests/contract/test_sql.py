@@ -182,7 +182,7 @@ def test_the_time_limit_holds_inside_a_function(two: Telemetry, output: str) -> 
 
 def test_large_rows_are_kept_in_a_file(two: Telemetry) -> None:
     statement = "with recursive n (i) as (select 1 union all select i + 1 from n limit 300) select i, printf('%.1000000c', 'x') as wide from n"
-    code, kib = two.measured("sql", statement, "-o", "jsonl", stdout=subprocess.DEVNULL).ended()
+    code, kib = two.measured("sql", statement, "--timeout", "60s", "-o", "jsonl", stdout=subprocess.DEVNULL).ended()
     assert code == 0
     assert kib < 120_000
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from bases import AT, assert_sound
 from documents import dump, write
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from support import Telemetry
 
@@ -211,6 +211,7 @@ def db() -> Iterator[sqlite3.Connection]:
     db.close()
 
 
+@example({"event_id": "own", "parent_run_id": "own"})
 @given(rows)
 def test_any_row_of_the_platform_becomes_a_run(db: sqlite3.Connection, row: dict[str, Any]) -> None:
     made, _ = line(("run", row), lambda *_: None)

@@ -87,6 +87,10 @@ class NewerDatabase(DatabaseTrouble):
     slug = "newer-database"
 
 
+class LockedDatabase(DatabaseTrouble):
+    """Another program held SQLite's own lock on the database until the deadline."""
+
+
 class ForbiddenDatabase(DatabaseTrouble):
     """The database may not be opened with these permissions."""
 

@@ -29,7 +29,7 @@ from telemetry_cli.locks import Lock
 from telemetry_cli.redact import Redactor
 from telemetry_cli.store import progress
 from telemetry_cli.store.apply import Blobs, apply, is_large, reject
-from telemetry_cli.store.database import Connection, check_place, commit, ensure_schema, open_writer, translated
+from telemetry_cli.store.database import Connection, asides, check_place, commit, ensure_schema, open_writer, translated
 
 #: What one command on the fast path applies at most (operations, seconds): a backlog of others must not hold it up.
 _FAST = (1000, 0.1)
@@ -198,6 +198,9 @@ def _check_may_be_made(config: Config) -> None:
             return
     except FileNotFoundError:
         pass
+    if asides(config.db_path):
+        # One of them may hold what the journal has lost since; which, `db rebuild` finds out.
+        raise DatabaseTrouble(f"{config.db_path} is missing, and another that was put aside is there", "Run: telemetry db rebuild")
     if journal.genesis(config) is not None or _was_adopted(config):
         raise DatabaseTrouble(f"{config.db_path} is missing, and the journal does not go back to an empty beginning", "Run: telemetry db rebuild")
 

@@ -1,20 +1,21 @@
 """Databases made again: from the journal and what it begins with, or from a backup and the journal since.
 
-The new one is made beside the old, checked, and swapped in; the old one is put aside, never deleted.
+The new one is made beside the old, checked, and swapped in; of the old one a copy is put aside, never deleted.
 """
 
 import os
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from telemetry_cli import adoption, backups, blobs, damage, journal
-from telemetry_cli.clock import new_op_id, now, stamp
+from telemetry_cli.clock import now, stamp
 from telemetry_cli.config import Config
 from telemetry_cli.errors import Conflict, DatabaseTrouble, InvalidInput, JournalTrouble, TelemetryError
 from telemetry_cli.files import make_folder
 from telemetry_cli.locks import Lock
 from telemetry_cli.recorder import BATCH, apply_behind, believable_cursor, is_of_journal
-from telemetry_cli.store import maintenance, progress
+from telemetry_cli.store import maintenance, progress, swap
 from telemetry_cli.store.database import REBUILD, check_place, commit, ensure_schema, newer, open_writer, translated
 from telemetry_cli.store.migrate import CURRENT_VERSION, FIRST_VERSION
 
@@ -34,25 +35,39 @@ def rebuild(config: Config) -> Made:
     Where the journal is damaged and the old one is sound, it is begun with, for it holds what the damaged part did.
     Raises `DatabaseTrouble` (`NewerDatabase`: a newer telemetry wrote it) or `LockTimeout`, and then nothing has changed.
     """
-    _check_replaceable(config)
+    check_place(config.db_path, config.owns_db_folder)
     if not journal.segments(config):
         raise DatabaseTrouble(f"there is no journal in {config.raw_dir} to make a database from")
-    make_folder(os.path.dirname(config.db_path), may_be_link=not config.owns_db_folder)
-    with Lock(config.db_path + ".lock", time.monotonic() + config.lock_timeout):
-        fresh = config.db_path + ".rebuild"
+    with _replacing(config, swap.REBUILT) as fresh:
         if journal.genesis(config) == journal.UNRECORDED and not backups.any_snapshot(config) and _is_orphan(config):
             # Its own journal is gone, and this one began beside it: it is what this one begins with.
             backups.keep_snapshot(config, config.db_path, time.monotonic() + config.lock_timeout)
+        return _swapped_in(config, fresh, make_again(config, fresh, live=True))
+
+
+@contextmanager
+def _replacing(config: Config, ending: str) -> Iterator[str]:
+    """Hold the writer lock while a database is made at the path that this yields; what one that was killed left is taken away, and so is what is left of it.
+
+    Raises `LockedDatabase` while another program is in a transaction on the database, and `NewerDatabase` for a sound one of a newer telemetry.
+    """
+    make_folder(os.path.dirname(config.db_path), may_be_link=not config.owns_db_folder)
+    deadline = time.monotonic() + config.lock_timeout
+    with Lock(config.db_path + ".lock", deadline):
+        if os.path.exists(config.db_path):
+            # Asked before all the work, and again by the swap.
+            with swap.alone(config.db_path, deadline):
+                pass
+        _check_not_newer(config)
+        swap.clear(config.db_path)
+        fresh = config.db_path + ending
         try:
-            origin = make_again(config, fresh, live=True)
-            return _swapped_in(config, fresh, origin)
+            yield fresh
         finally:
             maintenance.remove(fresh)
 
 
-def _check_replaceable(config: Config) -> None:
-    """Raise `Refused` for what is planted in the database's place, and `NewerDatabase` for a sound one that a newer telemetry wrote."""
-    check_place(config.db_path, config.owns_db_folder)
+def _check_not_newer(config: Config) -> None:
     try:
         version = maintenance.version_of(config.db_path)
         # Where the file is damaged, what it says of its version means nothing.
@@ -191,7 +206,7 @@ def _content(config: Config, digest: str) -> Iterator[bytes]:
 def _swapped_in(config: Config, fresh: str, origin: str) -> Made:
     maintenance.check(fresh)
     damaged = maintenance.count_damaged(fresh)
-    return Made(origin, maintenance.swap_in(fresh, config.db_path, f"{config.db_path}.aside-{new_op_id()[:12]}"), damaged)
+    return Made(origin, swap.swap_in(fresh, config.db_path, time.monotonic() + config.lock_timeout), damaged)
 
 
 # Restore
@@ -204,18 +219,12 @@ def restore(config: Config, source: str) -> Made:
     """
     if not os.path.isfile(source):
         raise InvalidInput(f"FROM: there is no file {source}", f"Backups are in {config.backups_dir}")
-    _check_replaceable(config)
+    check_place(config.db_path, config.owns_db_folder)
     make_folder(config.base_dir, may_be_link=True)
-    make_folder(os.path.dirname(config.db_path), may_be_link=not config.owns_db_folder)
-    with Lock(config.db_path + ".lock", time.monotonic() + config.lock_timeout):
-        fresh = config.db_path + ".restore"
-        maintenance.remove(fresh)
-        try:
-            _take(config, source, fresh)
-            apply_journal(config, fresh)
-            return _swapped_in(config, fresh, source)
-        finally:
-            maintenance.remove(fresh)
+    with _replacing(config, swap.RESTORED) as fresh:
+        _take(config, source, fresh)
+        apply_journal(config, fresh)
+        return _swapped_in(config, fresh, source)
 
 
 def _take(config: Config, source: str, fresh: str) -> None:

@@ -18,6 +18,7 @@ CHECKS: tuple[Check, ...] = (
     files.permissions,
     files.file_system,
     files.locks,
+    files.cut_off,
     records.database,
     records.settings,
     records.journal_lines,

@@ -11,6 +11,7 @@ from telemetry_cli.checkup.finding import Finding, problem, warning
 from telemetry_cli.config import Config
 from telemetry_cli.errors import LockTimeout, Refused
 from telemetry_cli.locks import Lock, holders
+from telemetry_cli.store import swap
 
 _NETWORK = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "fuse.sshfs", "fuse.glusterfs", "ncpfs", "lustre")
 _PATIENCE = 1.0
@@ -121,6 +122,20 @@ def locks(examined: Examined) -> Iterator[Finding]:
     # Only who holds SQLite's own lock is asked here: to take it would be to write.
     if isinstance(examined.trouble, LockTimeout):
         yield warning(f"locked, {_by_whom(examined.config.db_path)}", examined.config.db_path, "Wait for it, or see what it does.")
+
+
+def cut_off(examined: Examined) -> Iterator[Finding]:
+    """What a rebuild or restore that was killed left beside the database; one that is at work holds the lock."""
+    found, lock = swap.leftovers(examined.config.db_path), examined.config.db_path + ".lock"
+    if found and os.path.isfile(lock):
+        try:
+            with Lock(lock, time.monotonic() + _PATIENCE):
+                found = swap.leftovers(examined.config.db_path)
+        except (LockTimeout, OSError, Refused):
+            # Who is at work, `locks` says; what is not to be opened, `permissions`.
+            return
+    for path in found:
+        yield warning("left by a db rebuild or restore that was cut off; nothing in it is needed", path, "The next one takes it away: telemetry db rebuild")
 
 
 def _by_whom(path: str) -> str:

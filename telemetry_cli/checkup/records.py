@@ -10,7 +10,7 @@ from telemetry_cli.checkup.finding import Finding, problem, warning
 from telemetry_cli.errors import DatabaseTrouble, TelemetryError
 from telemetry_cli.rules import shorten
 from telemetry_cli.store import compare, health, maintenance, registry
-from telemetry_cli.store.database import translated
+from telemetry_cli.store.database import asides, translated
 from telemetry_cli.store.migrate import CURRENT_VERSION, FIRST_VERSION
 
 _REBUILD = "telemetry db rebuild"
@@ -26,7 +26,10 @@ def database(examined: Examined) -> Iterator[Finding]:
         return
     if examined.copy is None:
         if journal.newest_end(config) != journal.START:
-            yield problem("there is a journal and no database", config.db_path, f"The next command makes it again; else: {_REBUILD}")
+            kept = asides(config.db_path)
+            yield problem("there is a journal and no database", config.db_path, _REBUILD if kept else f"The next command makes it again; else: {_REBUILD}")
+            for path in kept:
+                yield problem("a database that was put aside; it may hold what the journal has lost", path, _REBUILD)
         return
     try:
         version = maintenance.version_of(examined.copy)

@@ -5,12 +5,14 @@ import sqlite3
 import time
 from collections.abc import Iterator
 
-from telemetry_cli.errors import DatabaseTrouble, ForbiddenDatabase, NewerDatabase, OlderDatabase
+from telemetry_cli.errors import DatabaseTrouble, ForbiddenDatabase, LockedDatabase, NewerDatabase, OlderDatabase
 from telemetry_cli.files import check_folder, check_regular, open_private, sync_folder
 from telemetry_cli.store.migrate import CURRENT_VERSION, FIRST_VERSION, apply_schema
 
 Connection = sqlite3.Connection
 
+#: What the name of a database that was put aside goes on with, behind that of the one that took its place.
+ASIDE = ".aside-"
 #: What to do about a damaged database of ours.
 REBUILD = "Writes are kept in the journal meanwhile. Run: telemetry db rebuild"
 #: Primary result code of SQLite → (what it means, what to do).
@@ -55,7 +57,8 @@ def trouble(path: str, error: sqlite3.Error) -> DatabaseTrouble:
     if code in _FORBIDDEN:
         return ForbiddenDatabase(f"{path} may not be opened or written: {error}", "See to the permissions of the file and its folder.")
     meaning, hint = _TROUBLE.get(code, (f"could not be used: {error}", ""))
-    return DatabaseTrouble(f"{path} {meaning}" + (f" ({error})" if code == sqlite3.SQLITE_ERROR else ""), hint)
+    kind = LockedDatabase if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) else DatabaseTrouble
+    return kind(f"{path} {meaning}" + (f" ({error})" if code == sqlite3.SQLITE_ERROR else ""), hint)
 
 
 def commit(db: Connection, deadline: float) -> None:
@@ -116,6 +119,18 @@ def _check_names(path: str) -> bool:
         except FileNotFoundError:
             pass
     return there
+
+
+def asides(path: str) -> list[str]:
+    """The databases that were put aside for the one at `path`, the newest first."""
+    folder, name = os.path.split(path)
+    try:
+        names = sorted(os.listdir(folder), reverse=True)
+    except OSError:
+        return []
+    found = [os.path.join(folder, one) for one in names if one.startswith(name + ASIDE) and not one.endswith(("-journal", "-wal", "-shm"))]
+    # A link there was planted, and is never followed.
+    return [path for path in found if os.path.isfile(path) and not os.path.islink(path)]
 
 
 def _make_file(path: str) -> None:

@@ -1,18 +1,17 @@
-"""Whole databases as files: copy one, check one, put one aside, swap another in."""
+"""Whole databases as files: copy one, check one, ask one, replace one."""
 
 import os
 import sqlite3
 import time
 
 from telemetry_cli.errors import DatabaseTrouble, LockTimeout
-from telemetry_cli.files import open_private, sync_file, sync_folder
+from telemetry_cli.files import open_private, sync_folder
 from telemetry_cli.store import legacy, progress
 from telemetry_cli.store.database import translated
 from telemetry_cli.store.migrate import FIRST_VERSION
 
-#: The database and what SQLite keeps beside it; without its hot journal a database is a damaged one.
-#: The database itself comes first: killed in between, what is left of a pair must not be a database without its journal.
-_SUFFIXES = ("", "-journal", "-wal", "-shm")
+#: What SQLite keeps beside a database; without its hot journal a database is a damaged one.
+BESIDE = ("-journal", "-wal", "-shm")
 
 _BROKEN_RULES = ("refers to a row", "CHECK constraint failed", "NULL value in")
 
@@ -30,7 +29,7 @@ def copy(path: str, target: str, deadline: float) -> None:
     # Made here: SQLite would make a public one.
     os.close(open_private(target, os.O_RDWR | os.O_CREAT))
     with translated(path):
-        source = _opened(path)
+        source = opened(path)
         copied = sqlite3.connect(target, isolation_level=None)
         try:
             # Whoever copies flushes the file once, when it is whole.
@@ -44,17 +43,17 @@ def copy(path: str, target: str, deadline: float) -> None:
             source.close()
 
 
-def _opened(path: str) -> sqlite3.Connection:
-    """A connection for reading, which rolls back what a killed writer left where it may; it makes no database."""
+def opened(path: str, deadline: float = 0.0) -> sqlite3.Connection:
+    """A connection that makes no database. It rolls back what a killed writer left where it may, and waits for others until the deadline."""
     quoted = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
     mode = "rw" if os.access(path, os.W_OK) else "ro"
-    return sqlite3.connect(f"file:{quoted}?mode={mode}", uri=True, timeout=0, isolation_level=None)
+    return sqlite3.connect(f"file:{quoted}?mode={mode}", uri=True, timeout=max(0.0, deadline - time.monotonic()), isolation_level=None)
 
 
 def faults(path: str, most: int = 100) -> list[str]:
     """What SQLite's whole check finds in the database at `path`, its foreign keys too; nothing when it is sound."""
     with translated(path):
-        db = _opened(path)
+        db = opened(path)
         try:
             found = [str(row[0]) for row in db.execute(f"PRAGMA integrity_check({most})")]
             dangling = db.execute("PRAGMA foreign_key_check").fetchmany(most)
@@ -79,7 +78,7 @@ def check(path: str) -> None:
 def cursor_of(path: str) -> tuple[int, progress.Cursor | None]:
     """The version of the database at `path`, and how far the journal has been applied to it."""
     with translated(path):
-        db = _opened(path)
+        db = opened(path)
         try:
             version: int = db.execute("PRAGMA user_version").fetchone()[0]
             there = db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'journal_cursor'").fetchone()
@@ -91,7 +90,7 @@ def cursor_of(path: str) -> tuple[int, progress.Cursor | None]:
 def version_of(path: str) -> int:
     """The schema version of the database at `path`, the platform's own where it is one of those."""
     with translated(path):
-        db = _opened(path)
+        db = opened(path)
         try:
             version: int = db.execute("PRAGMA user_version").fetchone()[0]
             return version if version >= FIRST_VERSION else legacy.version_of(db) or version
@@ -112,7 +111,7 @@ def set_cursor(path: str, cursor: progress.Cursor | None) -> None:
 def count_damaged(path: str) -> int:
     """How many journal lines that could not be read were met on the way to the database at `path`."""
     with translated(path):
-        db = _opened(path)
+        db = opened(path)
         try:
             found: int = db.execute("SELECT count(*) FROM rejected_ops WHERE kind = 'damaged'").fetchone()[0]
             return found
@@ -134,7 +133,8 @@ def vacuum(path: str, deadline: float) -> None:
 
 def remove(path: str) -> None:
     """Take away what an earlier attempt left at `path`."""
-    for suffix in _SUFFIXES:
+    # The database itself comes first: killed in between, what is left of a pair must not be a database without its journal.
+    for suffix in ("", *BESIDE):
         try:
             os.unlink(path + suffix)
         except FileNotFoundError:
@@ -146,23 +146,8 @@ def replace(fresh: str, path: str) -> None:
 
     The caller holds the writer lock. Raises `DatabaseTrouble` or `OSError`.
     """
-    if os.path.exists(path + _SUFFIXES[1]):
+    if os.path.exists(path + BESIDE[0]):
         # Looked at, so that SQLite settles what a killed writer left: a hot journal must not meet another database.
         cursor_of(path)
     os.replace(fresh, path)
     sync_folder(os.path.dirname(path))
-
-
-def swap_in(fresh: str, path: str, aside: str) -> str | None:
-    """Put the database at `fresh` in the place of the one at `path`, which is kept under `aside`. Returns `aside`, if there was one."""
-    sync_file(fresh)
-    there = False
-    for suffix in _SUFFIXES:
-        try:
-            os.rename(path + suffix, aside + suffix)
-            there = there or not suffix
-        except FileNotFoundError:
-            pass
-    os.rename(fresh, path)
-    sync_folder(os.path.dirname(path))
-    return aside if there else None

@@ -317,6 +317,7 @@ def test_what_was_pruned_does_not_come_back(telemetry: Telemetry) -> None:
         telemetry("db", *again)
         assert contents(telemetry) == before
     telemetry.database.unlink()
+    telemetry("db", "rebuild")
     assert ids(telemetry) == [new]
 
 

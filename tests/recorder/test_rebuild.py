@@ -1,0 +1,124 @@
+"""`db rebuild` and `db restore` cut off, or in the way of others: nothing acknowledged is lost."""
+
+import shutil
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+from bases import EXCLUSIVE, READING, START, assert_sound, flip, held, ids, journal_lines
+from support import Telemetry
+from tracing import Traced, needs_strace
+
+IMMEDIATE = EXCLUSIVE.replace("EXCLUSIVE", "IMMEDIATE")
+SHORT = {"TELEMETRY_LOCK_TIMEOUT": "0.4"}
+BY = pytest.mark.parametrize("by", ["rebuild", "restore"])
+
+
+def _argv(telemetry: Telemetry, by: str) -> tuple[str, ...]:
+    return ("db", by, *([str(telemetry.home / "saved.sqlite")] if by == "restore" else []))
+
+
+def _three_runs(telemetry: Telemetry) -> list[str]:
+    """Three runs, a backup that was made before the second, and a bit flipped in the second one's line after it was applied."""
+    runs = [telemetry(*START).line]
+    telemetry("db", "backup", str(telemetry.home / "saved.sqlite"))
+    runs += [telemetry(*START).line, telemetry(*START).line]
+    flip(telemetry.raw / max(telemetry.raw.glob("ops_*")).name, sum(map(len, journal_lines(telemetry)[:2])) + 40, 2)
+    return runs
+
+
+def _beside(telemetry: Telemetry) -> list[str]:
+    """What lies in the folder of the database beside it and its lock."""
+    return sorted(path.name for path in telemetry.database.parent.iterdir() if path.name not in ("telemetry.sqlite", "telemetry.sqlite.lock"))
+
+
+# Cut off
+
+
+@needs_strace
+@pytest.mark.parametrize("fault", ["signal=SIGKILL", "error=EIO"])
+@BY
+def test_at_every_rename_a_database_stands_at_the_path(telemetry: Telemetry, by: str, fault: str) -> None:
+    runs = _three_runs(telemetry)
+    argv, beginning, codes = _argv(telemetry, by), telemetry.home / "beginning", set()
+    shutil.copytree(telemetry.base, beginning)
+    traced = Traced(telemetry)
+    points = traced.points(argv, paths=False, calls=("rename",))
+    assert points
+    for _, n in points:
+        shutil.rmtree(telemetry.base)
+        shutil.copytree(beginning, telemetry.base)
+        before = telemetry.database.read_bytes()
+        ran = traced(argv, "-e", f"inject=rename:{fault}:when={n}", paths=False, calls=("rename",))
+        codes.add(ran.code)
+        assert telemetry.database.is_file(), f"rename {n}: no database is left"
+        if ran.code == 1:
+            assert (telemetry.database.read_bytes(), _beside(telemetry)) == (before, []), f"rename {n}: something has changed"
+        if by == "rebuild" or ran.code:
+            next_run = telemetry(*START).line
+            assert ids(telemetry) == sorted([*runs, next_run]), f"rename {n}"
+    assert codes & ({-9, 137} if "KILL" in fault else {1}), codes
+
+
+@needs_strace
+@BY
+def test_a_killed_one_leaves_nothing_for_ever(telemetry: Telemetry, by: str) -> None:
+    """Doctor names what lies there, and the next takes it away."""
+    runs = _three_runs(telemetry)
+    argv, traced = _argv(telemetry, by), Traced(telemetry)
+    flushes = traced.points(argv, paths=False, calls=("fsync",))
+    for path in telemetry.database.parent.glob("*.aside-*"):
+        path.unlink()
+    traced(argv, "-e", f"inject=fsync:signal=SIGTERM:when={flushes[-3][1]}", paths=False, calls=("fsync",))
+    left = _beside(telemetry)
+    assert [name for name in left if name.startswith(f"telemetry.sqlite.{by[:7]}")], left
+    named = [Path(row["where"]).name for row in telemetry("doctor", "-o", "json", code=1).json if "cut off" in row["what"]]
+    assert sorted(named) == left
+    telemetry("db", "rebuild")
+    assert [name for name in _beside(telemetry) if ".aside-" not in name] == []
+    assert "cut off" not in telemetry("doctor", code=1).out
+    assert set(runs if by == "rebuild" else [runs[0], runs[2]]) <= set(ids(telemetry))
+
+
+@pytest.mark.parametrize("is_missing", [False, True], ids=["damaged", "missing"])
+def test_a_hot_journal_never_meets_another_database(telemetry: Telemetry, is_missing: bool) -> None:
+    runs = [telemetry(*START).line, telemetry(*START).line]
+    journal = Path(f"{telemetry.database}-journal")
+    journal.write_bytes(b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7" + bytes(2000))
+    telemetry.database.unlink() if is_missing else telemetry.database.write_bytes(b"no database\n" * 900)
+    assert bool(telemetry("db", "rebuild", "--json").json["aside"]) is not is_missing
+    assert not journal.exists()
+    assert ids(telemetry) == sorted(runs)
+    assert_sound(telemetry)
+
+
+# In the way of others
+
+
+@pytest.mark.parametrize("lock", [EXCLUSIVE, IMMEDIATE, READING], ids=["exclusive", "immediate", "reader"])
+@BY
+def test_a_database_that_is_in_use_is_not_replaced(telemetry: Telemetry, by: str, lock: str) -> None:
+    runs = _three_runs(telemetry)
+    before = telemetry.database.stat().st_ino
+    with held(lock, telemetry.database):
+        begun = time.monotonic()
+        refused = telemetry(*_argv(telemetry, by), env=SHORT, code=1)
+        assert 0.4 <= time.monotonic() - begun < 5
+    assert "locked by another process" in refused.err
+    assert telemetry.database.stat().st_ino == before
+    assert _beside(telemetry) == []
+    assert ids(telemetry) == sorted(runs)
+
+
+def test_a_rebuild_waits_for_a_transaction_and_sees_what_it_did(telemetry: Telemetry) -> None:
+    runs = _three_runs(telemetry)
+    db = sqlite3.connect(telemetry.database, isolation_level=None)
+    db.execute("BEGIN IMMEDIATE")
+    rebuilding = telemetry.popen("db", "rebuild", stdout=-3, stderr=-3)
+    with pytest.raises(Exception, match="timed out"):
+        rebuilding.wait(1)
+    db.execute("ROLLBACK")
+    db.close()
+    assert rebuilding.wait(60) == 0
+    assert ids(telemetry) == sorted(runs)

@@ -21,7 +21,13 @@ class Damage:
 def found(config: Config) -> Iterator[Damage]:
     """All damage, in the order of the journal; of each blob once."""
     seen: set[str] = set()
+    was_blank = False
     for place, line in journal.read(config, journal.START, journal.newest_end(config)):
+        is_blank = not line.strip()
+        if is_blank and was_blank:
+            # Newlines over a line make many lines of it.
+            continue
+        was_blank = is_blank
         if journal.is_damaged(line):
             where = f"{os.path.join(config.raw_dir, place[0])}, byte {place[1] - len(line)}"
             yield Damage(where, "a damaged line", line, makes_rows=True)

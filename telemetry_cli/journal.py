@@ -265,8 +265,8 @@ def genesis(config: Config) -> str | None:
 
 
 def is_damaged(line: bytes) -> bool:
-    """Tell whether a line holds something that cannot be read."""
-    return bool(line.strip()) and decode(line) is None
+    """Tell whether a line cannot be read. A blank one cannot: nobody writes one, so another line stood there."""
+    return bool(line) and decode(line) is None
 
 
 def segments(config: Config) -> list[str]:

@@ -8,7 +8,7 @@ from telemetry_cli.blobs import is_digest
 from telemetry_cli.config import Config
 from telemetry_cli.files import sync_folder
 from telemetry_cli.locks import Lock
-from telemetry_cli.recovery import is_good
+from telemetry_cli.origins import is_good
 from telemetry_cli.store import maintenance
 
 #: Operations whose blob has done its work once they are applied; other blobs are named by rows too.

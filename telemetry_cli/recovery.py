@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from telemetry_cli import adoption, backups, blobs, damage, journal
+from telemetry_cli import adoption, backups, blobs, damage, journal, origins
 from telemetry_cli.clock import now, stamp
 from telemetry_cli.config import Config
 from telemetry_cli.errors import Conflict, DatabaseTrouble, InvalidInput, JournalTrouble, TelemetryError
@@ -21,18 +21,20 @@ from telemetry_cli.store.migrate import CURRENT_VERSION, FIRST_VERSION
 
 
 class Made:
-    """A database that was made again: what it was made `from`, where the old one is kept, how many journal lines could not be read."""
+    """A database that was made again: what it was made `from`, where the old one is kept, how many journal lines are damaged or gone."""
 
-    def __init__(self, origin: str, aside: str | None, damaged: int) -> None:
+    def __init__(self, origin: str, aside: str | None, damaged: int, left: int = 0) -> None:
         self.origin = origin
         self.aside = aside
         self.damaged = damaged
+        #: How many operations the old database alone holds the outcome of.
+        self.left = left
 
 
 def rebuild(config: Config) -> Made:
     """Make the database again, and swap it in when it checks out.
 
-    Where the journal is damaged and the old one is sound, it is begun with, for it holds what the damaged part did.
+    Where the journal is damaged or has lost lines and the old one is sound, it is begun with, for it holds what those did.
     Raises `DatabaseTrouble` (`NewerDatabase`: a newer telemetry wrote it) or `LockTimeout`, and then nothing has changed.
     """
     check_place(config.db_path, config.owns_db_folder)
@@ -42,7 +44,7 @@ def rebuild(config: Config) -> Made:
         if journal.genesis(config) == journal.UNRECORDED and not backups.any_snapshot(config) and _is_orphan(config):
             # Its own journal is gone, and this one began beside it: it is what this one begins with.
             backups.keep_snapshot(config, config.db_path, time.monotonic() + config.lock_timeout)
-        return _swapped_in(config, fresh, make_again(config, fresh, live=True))
+        return _swapped_in(config, fresh, *_make_whole(config, fresh))
 
 
 @contextmanager
@@ -78,15 +80,13 @@ def _check_not_newer(config: Config) -> None:
         raise newer(config.db_path, version)
 
 
-def make_again(config: Config, fresh: str, until: progress.Cursor | None = None, *, live: bool = False) -> str:
+def make_again(config: Config, fresh: str, until: progress.Cursor | None = None, survivor: str | None = None) -> str:
     """Make a database at `fresh` of all that there is, or of all up to a cursor. Returns what it was made from, in words.
 
-    With `live` the database that is there counts too, where the journal is damaged.
-
-    Raises `DatabaseTrouble` with what stood in the way of each beginning.
+    Where the journal is damaged, the `survivor` counts too. Raises `DatabaseTrouble` with what stood in the way of each beginning.
     """
     troubles = []
-    for path, origin in beginnings(config, live=live):
+    for path, origin in origins.beginnings(config, survivor):
         try:
             begin_with(config, fresh, path)
             apply_journal(config, fresh, until)
@@ -102,32 +102,33 @@ def make_again(config: Config, fresh: str, until: progress.Cursor | None = None,
     )
 
 
-def beginnings(config: Config, *, live: bool) -> Iterator[tuple[str | None, str]]:
-    """What a database can be made from, the best first: (a database, or None for an empty one; in words).
+def _make_whole(config: Config, fresh: str) -> tuple[str, int]:
+    """The same of all that there is, so that nothing is missing that the journal has lost and a database still holds.
 
-    The journal from its beginning is best, for nothing but its CRCs tells that no bit of it has changed. Where a line or a blob of it is
-    damaged, the database that is there holds what that did, and a backup may.
+    Returns how many operations those are, too.
     """
-    first = list(genesis(config))
-    copies = [(path, f"the backup {path}") for path in backups.kept(config) if is_good(config, path)]
-    if not damage.makes_rows_differ(config):
-        yield from [*first, *copies]
-        return
-    if live and is_good(config, config.db_path):
-        yield config.db_path, f"the database {config.db_path} as it was, for the journal is damaged, and the journal since"
-    yield from [*copies, *first]
+    survivors, second, lost = origins.survivors(config), config.db_path + swap.SECOND, 0
+    origin = make_again(config, fresh, survivor=survivors[0] if survivors else None)
+    try:
+        for path in survivors:
+            missing = maintenance.missing(fresh, path)
+            if missing and _is_better(config, second, path, fresh):
+                os.replace(second, fresh)
+                origin = f"{origins.in_words(config, path)}, for it holds operations ({missing}) that the journal has lost, and the journal since"
+                lost += missing
+    finally:
+        maintenance.remove(second)
+    return origin, lost
 
 
-def genesis(config: Config) -> Iterator[tuple[str | None, str]]:
-    """As `beginnings`, those that the whole journal is applied to; none where it was pruned."""
-    found = journal.genesis(config)
-    if found == journal.PRUNED:
-        return
-    adopted = backups.snapshots(config)
-    if found in (None, journal.UNREADABLE) and not backups.any_snapshot(config):
-        yield None, "the journal from its beginning"
-    # The newest is what the journal was applied to: it may be adopted again, if its migration was cut off and it was written to since.
-    yield from ((path, f"the adopted database {path} and the journal") for path in adopted)
+def _is_better(config: Config, second: str, path: str, fresh: str) -> bool:
+    """Make a database at `second` that begins with the one at `path`, and tell whether it came out with all that the one at `fresh` has."""
+    try:
+        begin_with(config, second, path)
+        apply_journal(config, second)
+        return maintenance.has_tables_of(second, fresh) and not maintenance.missing(second, fresh)
+    except DatabaseTrouble:
+        return False
 
 
 def _is_orphan(config: Config) -> bool:
@@ -141,21 +142,6 @@ def _is_orphan(config: Config) -> bool:
     return cursor is not None and cursor[0] != journal.journal_id(config, journal.segments(config))
 
 
-def is_good(config: Config, path: str) -> bool:
-    """Tell whether a backup checks out, and belongs to the journal as it is now."""
-    try:
-        maintenance.check(path)
-        return belongs(config, path)
-    except (TelemetryError, OSError):
-        return False
-
-
-def belongs(config: Config, path: str) -> bool:
-    """Tell whether the database at `path` was made from this journal, and from nothing that the journal has lost."""
-    cursor = maintenance.cursor_of(path)[1]
-    return cursor is not None and is_of_journal(config, cursor)
-
-
 def begin_with(config: Config, fresh: str, path: str | None) -> None:
     """Put the database that it begins with at `fresh` (None: nothing), in our schema and with a cursor in this journal, or none."""
     maintenance.remove(fresh)
@@ -165,8 +151,8 @@ def begin_with(config: Config, fresh: str, path: str | None) -> None:
     version, cursor = maintenance.cursor_of(fresh)
     if version < FIRST_VERSION:
         adoption.migrate_copy(config, fresh)
-    elif cursor and not belongs(config, path):
-        maintenance.set_cursor(fresh, None)
+    elif cursor and not is_of_journal(config, cursor):
+        maintenance.set_cursor(fresh, origins.again_from(config, cursor))
 
 
 def apply_journal(config: Config, path: str, until: progress.Cursor | None = None) -> None:
@@ -203,10 +189,11 @@ def _content(config: Config, digest: str) -> Iterator[bytes]:
         raise DatabaseTrouble(error.message, error.hint) from error
 
 
-def _swapped_in(config: Config, fresh: str, origin: str) -> Made:
+def _swapped_in(config: Config, fresh: str, origin: str, lost: int, left: int = 0) -> Made:
     maintenance.check(fresh)
-    damaged = maintenance.count_damaged(fresh)
-    return Made(origin, swap.swap_in(fresh, config.db_path, time.monotonic() + config.lock_timeout), damaged)
+    # A damaged line that was applied before is one of the lost, too.
+    damaged = max(lost, sum(found.line is not None for found in damage.found(config)))
+    return Made(origin, swap.swap_in(fresh, config.db_path, time.monotonic() + config.lock_timeout), damaged, left)
 
 
 # Restore
@@ -224,7 +211,8 @@ def restore(config: Config, source: str) -> Made:
     with _replacing(config, swap.RESTORED) as fresh:
         _take(config, source, fresh)
         apply_journal(config, fresh)
-        return _swapped_in(config, fresh, source)
+        left = maintenance.missing(fresh, config.db_path) if origins.survives(config, config.db_path) else 0
+        return _swapped_in(config, fresh, source, 0, left)
 
 
 def _take(config: Config, source: str, fresh: str) -> None:
@@ -245,7 +233,9 @@ def _settle(config: Config, source: str, fresh: str) -> None:
     found = maintenance.faults(fresh, 1) if version >= FIRST_VERSION else maintenance.damage(fresh)
     if found:
         raise DatabaseTrouble(f"{source} is damaged: {found[0]}", f"Take another backup; they are in {config.backups_dir}")
-    if version >= FIRST_VERSION and belongs(config, fresh):
+    if version >= FIRST_VERSION and cursor and (is_of_journal(config, cursor) or origins.is_ahead(config, cursor)):
+        if not is_of_journal(config, cursor):
+            maintenance.set_cursor(fresh, origins.again_from(config, cursor))
         return
     is_adopted = os.path.realpath(source) in map(os.path.realpath, backups.snapshots(config))
     if not is_adopted:

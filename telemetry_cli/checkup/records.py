@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from datetime import timedelta
 
-from telemetry_cli import backups, buffer, clock, damage, journal, recovery
+from telemetry_cli import backups, buffer, clock, damage, journal, origins, recovery
 from telemetry_cli.checkup.examined import Examined
 from telemetry_cli.checkup.finding import Finding, problem, warning
 from telemetry_cli.errors import DatabaseTrouble, TelemetryError
@@ -82,10 +82,15 @@ def rows(examined: Examined) -> Iterator[Finding]:
         cursor = maintenance.cursor_of(copy)[1]
         if cursor is None:
             return
-        if not recovery.belongs(config, copy):
+        if not origins.belongs(config, copy):
             yield problem(f"the database does not belong to the journal in {config.raw_dir}", config.db_path, _REBUILD)
             return
         recovery.make_again(config, again, cursor)
+        lost = maintenance.missing(again, copy)
+        if lost and not examined.is_explained:
+            what = f"the journal has lost {lost} {'record' if lost == 1 else 'records'} that the database holds"
+            yield problem(what, config.raw_dir, "What they did stands in the database or a backup: telemetry db backup, and keep the old ones.")
+            examined.is_explained = True
         for difference in compare.differences(copy, again):
             what = f"{difference.table}: the row of {shorten(difference.name)} {difference.what}"
             if examined.is_explained:

@@ -11,7 +11,7 @@ import shutil
 import time
 from collections.abc import Iterable
 
-from telemetry_cli import adoption, backups, blobs, damage, journal, recovery
+from telemetry_cli import adoption, backups, blobs, damage, journal, origins, recovery
 from telemetry_cli.cleaning.changes import journal_line, stored_text
 from telemetry_cli.cleaning.scan import databases, scan_database
 from telemetry_cli.config import Config
@@ -44,7 +44,7 @@ def resume(config: Config) -> None:
 
 def check(config: Config) -> None:
     """Raise `DatabaseTrouble` where the database cannot tell whether all that it holds came over."""
-    if not recovery.is_good(config, config.db_path):
+    if not origins.is_good(config, config.db_path):
         raise DatabaseTrouble(f"{config.db_path} is damaged, or does not belong to the journal in {config.raw_dir}", "Run: telemetry db rebuild")
 
 
@@ -201,7 +201,7 @@ def _make_databases(config: Config, second: Config) -> list[str]:
     """Make the database again, and the backups that are of this journal. Returns why others that hold secrets could not be."""
     check(config)
     whole = not damage.makes_rows_differ(config)
-    first = [path for path, _ in recovery.genesis(config)] if whole else []
+    first = [path for path, _ in origins.genesis(config)] if whole else []
     adopted = backups.snapshots(config)
     notes = []
     for path in databases(config):
@@ -209,7 +209,7 @@ def _make_databases(config: Config, second: Config) -> list[str]:
             continue
         try:
             is_stained = any(True for _ in scan_database(config, path))
-            if recovery.is_good(config, path):
+            if origins.is_good(config, path):
                 # One without secrets has another place in the second journal, no more.
                 _make(config, second, path, [*(first if is_stained else ()), path])
             elif is_stained:
@@ -217,7 +217,7 @@ def _make_databases(config: Config, second: Config) -> list[str]:
         except (TelemetryError, OSError) as error:
             maintenance.remove(path + _ENDING)
             notes.append(f"{path} could not be made again without secrets ({error}); delete it, or keep it where nobody else reads it")
-    _make(config, second, config.db_path, [*(path for path, _ in recovery.beginnings(config, live=True)), config.db_path])
+    _make(config, second, config.db_path, [*(path for path, _ in origins.beginnings(config, config.db_path)), config.db_path])
     recovery.apply_journal(second, config.db_path + _ENDING)
     maintenance.check(config.db_path + _ENDING)
     sync_file(config.db_path + _ENDING)

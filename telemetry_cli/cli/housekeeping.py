@@ -58,7 +58,8 @@ def db_restore(
 def db_rebuild() -> None:
     """Make the database again from the journal; the old one is put aside.
 
-    From the journal's beginning; or, where that is gone or damaged, from the newest good backup and the journal since.
+    From the journal's beginning; or, where that is gone or damaged, from the newest good backup and the journal since. What the journal has
+    lost and a database still holds, be it the old one, one that was put aside or a backup, stays.
     """
 
 

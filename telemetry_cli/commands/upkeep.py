@@ -73,7 +73,9 @@ def _made(config: Config, made: recovery.Made, line: str) -> Written:
     if made.aside:
         notes.append(f"the old database is kept as {made.aside}")
     if made.damaged:
-        notes.append(f"{made.damaged} journal lines could not be read; they are kept in rejected_ops. See: telemetry doctor")
+        notes.append(f"journal lines that are damaged or gone: {made.damaged}; what they did is there where a database still held it. See: telemetry doctor")
+    if made.left:
+        notes.append(f"records that only the old database holds: {made.left}; to have them back: telemetry db rebuild")
     return Written({"db_path": config.db_path, "from": made.origin, "aside": made.aside, "damaged": made.damaged}, line, notes)
 
 

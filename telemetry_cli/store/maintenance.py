@@ -108,13 +108,37 @@ def set_cursor(path: str, cursor: progress.Cursor | None) -> None:
             db.close()
 
 
-def count_damaged(path: str) -> int:
-    """How many journal lines that could not be read were met on the way to the database at `path`."""
+def missing(path: str, other: str) -> int:
+    """How many operations the database `other` holds the outcome of, and the one at `path` does not. Raises `DatabaseTrouble`."""
+    with translated(other):
+        db = opened(path)
+        try:
+            db.execute("ATTACH ? AS other", (other,))
+            query = "SELECT count(*) FROM other.op_results AS one WHERE NOT EXISTS (SELECT 1 FROM main.op_results AS made WHERE made.op_id = one.op_id)"
+            found: int = db.execute(query).fetchone()[0]
+            return found
+        finally:
+            db.close()
+
+
+def tells_results(path: str) -> bool:
+    """Tell whether the database at `path` has runs, and what came of each operation; its tables may be another program's, or dropped."""
     with translated(path):
         db = opened(path)
         try:
-            found: int = db.execute("SELECT count(*) FROM rejected_ops WHERE kind = 'damaged'").fetchone()[0]
-            return found
+            found: int = db.execute("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('agent_runs', 'op_results')").fetchone()[0]
+            return found == 2
+        finally:
+            db.close()
+
+
+def has_tables_of(path: str, other: str) -> bool:
+    """Tell whether the database at `path` has every table, index and trigger that `other` has."""
+    with translated(path):
+        db = opened(path)
+        try:
+            db.execute("ATTACH ? AS other", (other,))
+            return db.execute("SELECT type, name FROM other.sqlite_schema EXCEPT SELECT type, name FROM main.sqlite_schema").fetchone() is None
         finally:
             db.close()
 

@@ -14,15 +14,15 @@ from telemetry_cli.store.database import ASIDE, translated
 from telemetry_cli.store.maintenance import BESIDE, opened, remove
 from telemetry_cli.store.migrate import CURRENT_VERSION
 
-#: What is made beside a database on the way: its successor, by a rebuild or a restore, and the copy of it that is put aside.
-REBUILT, RESTORED, _COPIED = ".rebuild", ".restore", ".aside"
+#: What is made beside a database on the way: its successor, by a rebuild (which may need two) or a restore, and the copy of it that is put aside.
+REBUILT, SECOND, RESTORED, _COPIED = ".rebuild", ".second", ".restore", ".aside"
 #: What SQLite says of a file that it cannot take for a database, so that no program can be in a transaction on it either.
 _NO_DATABASE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_ERROR)
 
 
 def leftovers(path: str) -> list[str]:
     """What a rebuild or restore that was killed left beside the database at `path`: nothing in there is needed."""
-    unfinished = [path + ending + beside for ending in (REBUILT, RESTORED, _COPIED) for beside in ("", *BESIDE)]
+    unfinished = [path + ending + beside for ending in (REBUILT, SECOND, RESTORED, _COPIED) for beside in ("", *BESIDE)]
     return [found for found in unfinished if os.path.lexists(found)]
 
 

@@ -1,8 +1,9 @@
-"""`db rebuild` and `db restore` cut off, or in the way of others: nothing acknowledged is lost."""
+"""`db rebuild` and `db restore` cut off, in the way of others, or over a journal that has lost what was applied: nothing acknowledged is lost."""
 
 import shutil
 import sqlite3
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,29 @@ def test_a_killed_one_leaves_nothing_for_ever(telemetry: Telemetry, by: str) -> 
     assert set(runs if by == "rebuild" else [runs[0], runs[2]]) <= set(ids(telemetry))
 
 
+def test_what_was_put_aside_counts_where_the_database_is_missing(telemetry: Telemetry) -> None:
+    """Whoever would make a fresh one leaves that to a rebuild; doctor names what lies there."""
+    runs = _three_runs(telemetry)
+    aside = telemetry.database.rename(f"{telemetry.database}.aside-019a00000000")
+    written = telemetry(*START)
+    assert "buffered" in written.err
+    assert "db rebuild" in written.err
+    assert not telemetry.database.exists()
+    found = telemetry("doctor", "-o", "json", code=1).json
+    assert [row["todo"] for row in found if row["where"] == str(aside)] == ["telemetry db rebuild"]
+    telemetry("db", "rebuild")
+    assert ids(telemetry) == sorted([*runs, written.line])
+
+
+def test_what_was_put_aside_counts_where_the_database_is_damaged(telemetry: Telemetry) -> None:
+    runs = _three_runs(telemetry)
+    telemetry("db", "rebuild")
+    assert ids(telemetry) == sorted(runs)
+    telemetry.database.write_bytes(b"no database\n" * 900)
+    telemetry("db", "rebuild")
+    assert ids(telemetry) == sorted(runs)
+
+
 @pytest.mark.parametrize("is_missing", [False, True], ids=["damaged", "missing"])
 def test_a_hot_journal_never_meets_another_database(telemetry: Telemetry, is_missing: bool) -> None:
     runs = [telemetry(*START).line, telemetry(*START).line]
@@ -122,3 +146,106 @@ def test_a_rebuild_waits_for_a_transaction_and_sees_what_it_did(telemetry: Telem
     db.close()
     assert rebuilding.wait(60) == 0
     assert ids(telemetry) == sorted(runs)
+
+
+# Lines that were applied, and are gone
+
+
+def _journal(telemetry: Telemetry, *lines: bytes) -> None:
+    max(telemetry.raw.glob("ops_*")).write_bytes(b"".join(lines))
+
+
+def _without(number: int) -> Callable[[list[bytes]], list[bytes]]:
+    return lambda lines: [line for index, line in enumerate(lines) if index != number % len(lines)]
+
+
+def _blanked(blank: bytes) -> Callable[[list[bytes]], list[bytes]]:
+    return lambda lines: [*lines[:2], blank * (len(lines[2]) - 1) + b"\n", *lines[3:]]
+
+
+GONE: dict[str, Callable[[list[bytes]], list[bytes]]] = {
+    "last": _without(-1),
+    "last-two": lambda lines: lines[:-2],
+    "all-but-the-header": lambda lines: lines[:1],
+    "middle": _without(2),
+    "half-of-the-last": lambda lines: [*lines[:-1], lines[-1][: len(lines[-1]) // 2]],
+    "last-newline": lambda lines: [*lines[:-1], lines[-1][:-1]],
+    "blanks": _blanked(b" "),
+    "newlines": _blanked(b"\n"),
+    "last-blank": lambda lines: [*lines[:-1], b" " * (len(lines[-1]) - 1) + b"\n"],
+}
+
+
+@pytest.mark.parametrize("writes_between", [False, True], ids=["at-once", "after-a-write"])
+@pytest.mark.parametrize("gone", GONE)
+def test_what_the_journal_has_lost_stays(telemetry: Telemetry, gone: str, writes_between: bool) -> None:
+    """In this rebuild and every later one, with what was recorded since; the loss is counted, and doctor goes on saying so."""
+    runs = [telemetry.start() for _ in range(3)]
+    telemetry("run", "end", runs[2])
+    _journal(telemetry, *GONE[gone](journal_lines(telemetry)))
+    if writes_between:
+        runs.append(telemetry(*START).line)
+    before = telemetry.sql("SELECT event_id, status FROM agent_runs ORDER BY event_id")
+    # A line of which only the newline is gone can still be read, once the next one has been written.
+    is_whole = gone == "last-newline" and writes_between
+    for again in range(2):
+        made = telemetry("db", "rebuild", "--json").json
+        assert bool(made["damaged"]) is not is_whole, again
+        assert set(before) <= set(telemetry.sql("SELECT event_id, status FROM agent_runs"))
+        runs.append(telemetry(*START).line)
+        assert ids(telemetry) == sorted(runs)
+        is_whole = gone == "last-newline"
+        found = telemetry("doctor", "-o", "json", code=int(not is_whole)).json
+        assert not [row for row in found if "db rebuild" in row["todo"]], found
+    assert telemetry.run(runs[2])["status"] == "success"
+    assert_sound(telemetry)
+
+
+def test_what_the_journal_has_lost_is_found_in_a_backup_too(telemetry: Telemetry) -> None:
+    runs = [telemetry.start(), telemetry.start()]
+    telemetry("db", "backup")
+    _journal(telemetry, *journal_lines(telemetry)[:-1])
+    runs.append(telemetry(*START).line)
+    telemetry.database.unlink()
+    telemetry("db", "rebuild")
+    assert ids(telemetry) == sorted(runs)
+
+
+def test_a_backup_of_what_the_journal_has_lost_can_be_restored(telemetry: Telemetry) -> None:
+    runs = [telemetry.start(), telemetry.start()]
+    telemetry("db", "backup", str(telemetry.home / "saved.sqlite"))
+    _journal(telemetry, *journal_lines(telemetry)[:-1])
+    runs.append(telemetry(*START).line)
+    telemetry.database.unlink()
+    telemetry("db", "restore", str(telemetry.home / "saved.sqlite"))
+    assert ids(telemetry) == sorted(runs)
+
+
+def test_a_restore_says_what_it_leaves_behind_and_a_rebuild_brings_it_back(telemetry: Telemetry) -> None:
+    runs = _three_runs(telemetry)
+    told = telemetry("db", "restore", str(telemetry.home / "saved.sqlite")).err
+    assert "only the old database holds: 1;" in told
+    runs.append(telemetry(*START).line)
+    telemetry("db", "rebuild")
+    assert ids(telemetry) == sorted(runs)
+
+
+def test_a_database_of_another_journal_is_not_begun_with(telemetry: Telemetry) -> None:
+    other = Telemetry(telemetry.home / "other")
+    other.start()
+    run = telemetry.start()
+    shutil.copy(other.database, telemetry.database)
+    telemetry("db", "rebuild")
+    assert ids(telemetry) == [run]
+
+
+@pytest.mark.parametrize("table", ["op_results", "agent_runs", "run_events"])
+def test_a_database_without_a_table_is_not_begun_with(telemetry: Telemetry, table: str) -> None:
+    runs = [telemetry.start(), telemetry.start()]
+    _journal(telemetry, *journal_lines(telemetry)[:-1])
+    db = sqlite3.connect(telemetry.database)
+    db.executescript(f"PRAGMA foreign_keys = OFF; DROP TABLE {table}")
+    db.close()
+    telemetry("db", "rebuild")
+    assert ids(telemetry) == runs[:1]
+    assert_sound(telemetry)

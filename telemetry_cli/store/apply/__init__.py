@@ -82,8 +82,9 @@ def _changed(db: sqlite3.Connection, operation: Data, kind: str, blobs: Blobs) -
 
 
 def reject(db: sqlite3.Connection, op_id: str, kind: str, code: int, message: str, line: bytes) -> None:
-    """Keep what could not be applied, as it stands in the journal."""
+    """Keep what could not be applied, as it stands in the journal; a damaged line that is met again, as it has no result, once."""
     db.execute(
-        "INSERT INTO rejected_ops (op_id, kind, code, message, operation) VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO rejected_ops (op_id, kind, code, message, operation) SELECT ?1, ?2, ?3, ?4, ?5 "
+        "WHERE ?2 <> 'damaged' OR NOT EXISTS (SELECT 1 FROM rejected_ops WHERE op_id = ?1 AND kind = ?2 AND operation = ?5)",
         (op_id, kind, code, message, line.decode(errors="backslashreplace").rstrip("\n")),
     )

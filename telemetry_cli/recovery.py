@@ -148,6 +148,7 @@ def begin_with(config: Config, fresh: str, path: str | None) -> None:
     if path is None:
         return
     maintenance.copy(path, fresh, time.monotonic() + config.lock_timeout)
+    maintenance.mend_version(fresh)
     version, cursor = maintenance.cursor_of(fresh)
     if version < FIRST_VERSION:
         adoption.migrate_copy(config, fresh)
@@ -227,6 +228,7 @@ def _take(config: Config, source: str, fresh: str) -> None:
 
 def _settle(config: Config, source: str, fresh: str) -> None:
     """Make the copy of a backup one that this journal can be applied to."""
+    maintenance.mend_version(fresh)
     version, cursor = maintenance.cursor_of(fresh)
     if version > CURRENT_VERSION:
         raise newer(source, version)

@@ -97,6 +97,13 @@ def flip(path: Path, offset: int, bit: int) -> None:
     path.write_bytes(content)
 
 
+def make_newer(db: sqlite3.Connection) -> None:
+    """Make the database one that a newer telemetry wrote: it says so beside its migrations, and in its header."""
+    with db:
+        db.execute("INSERT INTO schema_migrations VALUES (99, ?, 'newer')", (AT,))
+        db.execute("PRAGMA user_version = 99")
+
+
 # What must hold
 
 

@@ -40,6 +40,10 @@ def database(examined: Examined) -> Iterator[Finding]:
         return
     for fault in faults:
         yield problem(f"integrity_check: {fault}", config.db_path, _REBUILD)
+    said = maintenance.cursor_of(examined.copy)[0]
+    if FIRST_VERSION <= version <= CURRENT_VERSION and said != version:
+        yield problem(f"it has schema version {version}, and its header says {said}", config.db_path, _REBUILD)
+        return
     if version != CURRENT_VERSION:
         newer = version > CURRENT_VERSION
         finding = problem if newer else warning

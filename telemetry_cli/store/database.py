@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from telemetry_cli.errors import DatabaseTrouble, ForbiddenDatabase, LockedDatabase, NewerDatabase, OlderDatabase
 from telemetry_cli.files import check_folder, check_regular, open_private, sync_folder
-from telemetry_cli.store.migrate import CURRENT_VERSION, FIRST_VERSION, apply_schema
+from telemetry_cli.store.migrate import CURRENT_VERSION, FIRST_VERSION, apply_schema, noted_version
 
 Connection = sqlite3.Connection
 
@@ -152,7 +152,7 @@ def ensure_schema(db: sqlite3.Connection, path: str, at: str) -> bool:
         if version == 0 and not db.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone():
             apply_schema(db, at)
             return True
-        if FIRST_VERSION <= version < CURRENT_VERSION:
+        if FIRST_VERSION <= version < CURRENT_VERSION and noted_version(db) in (None, version):
             apply_schema(db, at, version)
             return False
         raise _other_version(db, path, version)
@@ -164,7 +164,10 @@ def newer(path: str, version: int) -> NewerDatabase:
 
 
 def _other_version(db: Connection, path: str, version: int) -> DatabaseTrouble:
-    """What to say of a database that has not the current version."""
+    """What to say of a database that has not the current version, or says that it has another one."""
+    noted = noted_version(db)
+    if noted is not None and noted != version and noted <= CURRENT_VERSION:
+        return DatabaseTrouble(f"{path} is damaged: it has schema version {noted}, and its header says {version}", REBUILD)
     if version < FIRST_VERSION:
         from telemetry_cli.store import legacy
 

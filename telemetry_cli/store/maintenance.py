@@ -8,7 +8,7 @@ from telemetry_cli.errors import DatabaseTrouble, LockTimeout
 from telemetry_cli.files import open_private, sync_folder
 from telemetry_cli.store import legacy, progress
 from telemetry_cli.store.database import translated
-from telemetry_cli.store.migrate import FIRST_VERSION
+from telemetry_cli.store.migrate import FIRST_VERSION, noted_version
 
 #: What SQLite keeps beside a database; without its hot journal a database is a damaged one.
 BESIDE = ("-journal", "-wal", "-shm")
@@ -88,12 +88,24 @@ def cursor_of(path: str) -> tuple[int, progress.Cursor | None]:
 
 
 def version_of(path: str) -> int:
-    """The schema version of the database at `path`, the platform's own where it is one of those."""
+    """The schema version of the database at `path`: what it notes itself, the platform's own where it is one of those, else what its header says."""
     with translated(path):
         db = opened(path)
         try:
             version: int = db.execute("PRAGMA user_version").fetchone()[0]
-            return version if version >= FIRST_VERSION else legacy.version_of(db) or version
+            return noted_version(db) or (version if version >= FIRST_VERSION else legacy.version_of(db) or version)
+        finally:
+            db.close()
+
+
+def mend_version(path: str) -> None:
+    """Let the header of the database at `path` say what it notes of its schema version itself, if it does."""
+    with translated(path):
+        db = sqlite3.connect(path, isolation_level=None)
+        try:
+            noted = noted_version(db)
+            if noted is not None and noted != db.execute("PRAGMA user_version").fetchone()[0]:
+                db.execute(f"PRAGMA user_version = {noted}")
         finally:
             db.close()
 

@@ -26,6 +26,15 @@ def apply_schema(db: sqlite3.Connection, at: str, version: int = 0) -> None:
     db.execute(f"PRAGMA user_version = {CURRENT_VERSION}")
 
 
+def noted_version(db: sqlite3.Connection) -> int | None:
+    """The version that a database of ours notes beside each migration; None for any other. A bit may flip in `user_version`, which says it too."""
+    tables = db.execute("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('schema_migrations', 'journal_cursor')").fetchone()[0]
+    if tables < 2:
+        return None
+    found: int | None = db.execute("SELECT max(version) FROM schema_migrations").fetchone()[0]
+    return found
+
+
 def _files() -> list[tuple[int, str]]:
     return [(int(name[:4]), name) for name in sorted(os.listdir(_FOLDER)) if name.endswith(".sql")]
 

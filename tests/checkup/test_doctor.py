@@ -11,7 +11,7 @@ from typing import Any
 
 import platforms
 import pytest
-from bases import EXCLUSIVE, FLOCKED, START, append, create, flip, held, journal_lines, operation, read_only, segment
+from bases import EXCLUSIVE, FLOCKED, START, append, create, flip, held, journal_lines, make_newer, operation, read_only, segment
 from support import Telemetry
 
 from telemetry_cli.journal import encode
@@ -196,7 +196,7 @@ def test_a_flipped_bit_in_a_payload_is_found(telemetry: Telemetry, part: int) ->
 def test_a_newer_database(telemetry: Telemetry) -> None:
     telemetry.start()
     db = sqlite3.connect(telemetry.database)
-    db.execute("PRAGMA user_version = 99")
+    make_newer(db)
     db.close()
     assert only(telemetry, "problem")["todo"] == "Upgrade telemetry."
 

@@ -239,6 +239,37 @@ def test_a_database_of_another_journal_is_not_begun_with(telemetry: Telemetry) -
     assert ids(telemetry) == [run]
 
 
+# A version that is none
+
+
+@pytest.mark.parametrize("said", [0, 3, 7, 9, 10, 15, 75, 2**31 - 1])
+def test_a_header_that_says_another_version_is_damage(telemetry: Telemetry, said: int) -> None:
+    """What the migrations say counts. Writes are buffered, the bytes are left alone, and a rebuild mends it, over a damaged journal too."""
+    runs = _three_runs(telemetry)
+    telemetry.sql(f"PRAGMA user_version = {said}")
+    before = telemetry.database.read_bytes()
+    written = telemetry(*START)
+    assert "db rebuild" in written.err
+    assert telemetry.database.read_bytes() == before
+    assert "db rebuild" in telemetry("query", code=1).err
+    assert [row for row in telemetry("doctor", "-o", "json", code=1).json if f"its header says {said}" in row["what"] and row["todo"] == "telemetry db rebuild"]
+    telemetry("db", "rebuild")
+    assert ids(telemetry) == sorted([*runs, written.line])
+
+
+@BY
+def test_a_database_whose_header_says_another_version_is_replaced(telemetry: Telemetry, by: str) -> None:
+    runs = [telemetry(*START).line]
+    telemetry("db", "backup", str(telemetry.home / "saved.sqlite"))
+    db = sqlite3.connect(telemetry.home / "saved.sqlite")
+    db.execute("PRAGMA user_version = 15")
+    db.close()
+    telemetry.sql("PRAGMA user_version = 15")
+    telemetry(*_argv(telemetry, by))
+    assert ids(telemetry) == runs
+    assert_sound(telemetry)
+
+
 @pytest.mark.parametrize("table", ["op_results", "agent_runs", "run_events"])
 def test_a_database_without_a_table_is_not_begun_with(telemetry: Telemetry, table: str) -> None:
     runs = [telemetry.start(), telemetry.start()]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from bases import EXCLUSIVE, FLOCKED, NAMED, READING, START, append, assert_sound, create, held, ids, operation, waiting
+from bases import EXCLUSIVE, FLOCKED, NAMED, READING, START, append, assert_sound, create, held, ids, make_newer, operation, waiting
 from support import Telemetry
 
 from telemetry_cli.journal import encode
@@ -230,7 +230,7 @@ def test_a_newer_database_is_left_alone(telemetry: Telemetry, mode: str) -> None
     telemetry.start()
     db = sqlite3.connect(telemetry.database)
     db.execute(f"PRAGMA journal_mode = {mode}")
-    db.execute("PRAGMA user_version = 99")
+    make_newer(db)
     db.close()
     before = telemetry.database.read_bytes()
     _buffered_start(telemetry)
@@ -244,7 +244,7 @@ def test_a_newer_database_is_not_replaced(telemetry: Telemetry, by: str) -> None
     telemetry.start()
     backup = telemetry("db", "backup").line
     db = sqlite3.connect(telemetry.database)
-    db.execute("PRAGMA user_version = 99")
+    make_newer(db)
     db.close()
     before = telemetry.database.read_bytes()
     assert "Upgrade telemetry." in telemetry("db", by, *([backup] if by == "restore" else []), code=2).err

@@ -110,6 +110,8 @@ def _rename(fresh: str, path: str, aside: str) -> None:
             if os.path.lexists(path + suffix):
                 os.rename(path + suffix, aside + suffix)
                 moved.append(suffix)
+        if moved:
+            sync_folder(os.path.dirname(path))
         os.replace(fresh, path)
     except BaseException:
         if os.path.lexists(fresh):

@@ -11,6 +11,7 @@ from _signal import (  # type: ignore[import-not-found] # the built-in module ha
     SIGHUP,
     SIGINT,
     SIGKILL,
+    SIGPIPE,
     SIGQUIT,
     SIGSTOP,
     SIGTERM,
@@ -18,6 +19,8 @@ from _signal import (  # type: ignore[import-not-found] # the built-in module ha
     SIGTTIN,
     SIGTTOU,
     SIGWINCH,
+    SIGXCPU,
+    SIGXFSZ,
     setitimer,
     sigpending,
     sigwait,
@@ -39,6 +42,8 @@ _STOPS = (SIGTSTP, SIGTTIN, SIGTTOU)
 _FROM_KEYS = (SIGINT, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU, SIGWINCH, SIGHUP, SIGCONT)
 #: What ends most programs; SIGHUP tells some to read their settings again.
 _REQUESTS = (SIGINT, SIGTERM)
+#: What the kernel says of what we did ourselves: wrote into a closed pipe, into a file that may not grow, used up our processor time.
+_OF_OUR_DOINGS = (SIGPIPE, SIGXFSZ, SIGXCPU)
 _TO_GIVE_UP = (*_REQUESTS, SIGHUP, SIGQUIT)
 #: A timer may come a little early, by a clock that is not ours.
 _EARLY_SECONDS = 0.05
@@ -117,7 +122,7 @@ class _Watch:
             number, sender = _next_signal()
             if number == SIGALRM and deadlines and (sender == _SYSTEM or (sender is None and time.monotonic() > deadlines[0] - _EARLY_SECONDS)):
                 continue
-            if number != SIGCHLD:
+            if number != SIGCHLD and not _is_our_own(number, sender):
                 self._take(number, sender)
 
     def _has_ended(self) -> bool:
@@ -211,3 +216,11 @@ def _next_signal() -> tuple[int, int | None]:
         return sigwait(valid_signals()), None
     found = sigwaitinfo(valid_signals())
     return found.si_signo, (found.si_pid or _OUTSIDE) if found.si_code <= 0 else _SYSTEM
+
+
+def _is_our_own(number: int, sender: int | None) -> bool:
+    """Tell whether a signal is about what we did: the command did not do it, and would not have got the signal.
+
+    The kernel names as the sender who wrote, or itself. Where it names nobody, one that another process sent is not told from these.
+    """
+    return number in _OF_OUR_DOINGS and sender in (os.getpid(), _SYSTEM, None)

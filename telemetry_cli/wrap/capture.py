@@ -75,6 +75,10 @@ class Capture:
             left -= len(block)
 
     def _take(self, block: bytes) -> None:
+        """Keep a block and write it. What cannot be written, as on a full disk, is dropped, and the next block tried again.
+
+        A pipe that closed then would end the command by SIGPIPE, which a full disk does not. Raises `BrokenPipeError`.
+        """
         self._kept.append(block)
         self._size += len(block)
         while self._size - len(self._kept[0]) >= self._most:
@@ -87,6 +91,10 @@ class Capture:
                 ready = poll()
                 ready.register(_STDERR, POLLOUT)
                 ready.poll()
+            except BrokenPipeError:
+                raise
+            except OSError:
+                return
 
 
 def tail(text: str, most: int) -> str:

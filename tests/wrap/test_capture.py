@@ -3,6 +3,7 @@
 import io
 import os
 import re
+import resource
 import subprocess
 import sys
 import time
@@ -107,6 +108,36 @@ def test_stderr_whose_reader_has_gone_ends_the_command_as_ever(telemetry: Teleme
     os.close(writing)
     assert done.returncode in (141, 1, 2)
     assert telemetry.run("@last")["status"] == "failure"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
+def test_stderr_on_a_full_disk_is_no_closed_stderr(telemetry: Telemetry) -> None:
+    with open("/dev/full", "wb") as full:
+        command = [str(PROGRAM), *EXEC, "--", "sh", "-c", "echo x >&2; sleep 0.3; echo y >&2; exit 4"]
+        done = subprocess.run(command, env=telemetry.env, cwd=telemetry.cwd, stderr=full, timeout=60)
+    run = telemetry.run("@last")
+    assert (done.returncode, run["error_details"]) == (4, "x\ny\n")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of another process")
+def test_stderr_that_finds_room_again_gets_what_comes_then(telemetry: Telemetry) -> None:
+    """A file that may not grow for a while."""
+    file = telemetry.home / "stderr"
+    code = "import os, sys\nfor word in (b'', b'lost', b'kept'): os.write(2, word); print('written', flush=True); sys.stdin.readline()"
+    with file.open("wb") as stderr:
+        process = telemetry.popen(*EXEC, "--", sys.executable, "-c", code, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr)
+    assert process.stdin
+    assert process.stdout
+    assert process.stdout.readline() == b"written\n"
+    for most, left in ((0, b""), (resource.RLIM_INFINITY, b"kept")):
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == b"written\n"
+        time.sleep(0.3)
+        assert file.read_bytes() == left
+    process.communicate(b"\n", timeout=60)
+    assert (process.returncode, file.read_bytes()) == (0, b"kept")
 
 
 def test_a_slow_reader_of_stderr_gets_everything(telemetry: Telemetry) -> None:

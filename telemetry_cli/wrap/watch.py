@@ -40,6 +40,8 @@ _MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
 _STOPS = (SIGTSTP, SIGTTIN, SIGTTOU)
 #: What a terminal sends to the whole group, and so to the command too.
 _FROM_KEYS = (SIGINT, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU, SIGWINCH, SIGHUP, SIGCONT)
+#: What the kernel sends when a terminal closes: to the leader of its session, and to nobody else.
+_HANGUP = (SIGHUP, SIGCONT)
 #: What ends most programs; SIGHUP tells some to read their settings again.
 _REQUESTS = (SIGINT, SIGTERM)
 #: What the kernel says of what we did ourselves: wrote into a closed pipe, into a file that may not grow, used up our processor time.
@@ -100,6 +102,7 @@ class _Watch:
         self._child = child
         self._family = family
         self._shares_terminal = shares_terminal
+        self._leads_session = os.getsid(0) == os.getpid()
         self._asked_to_stop = False
         self._told: int | None = None
         self._heard: int | None = None
@@ -144,6 +147,8 @@ class _Watch:
     def _take(self, number: int, sender: int | None) -> None:
         """Pass a signal on, unless it has reached the command without us, or comes from there."""
         typed = self._shares_terminal and (sender == _SYSTEM or (sender is None and number in _FROM_KEYS))
+        if number in _HANGUP and self._leads_session:
+            typed = False
         if number in _REQUESTS and not typed:
             self._told = number
         elif number in _TO_GIVE_UP:

@@ -34,6 +34,10 @@ _PATIENCE = (2.0, 0.02)
 _SIGNALS: dict[int, str] = {number: name for name, number in vars(_signal).items() if name.startswith("SIG") and "_" not in name}
 
 
+#: Of the end of a run, what is always fit to be stored.
+_BARE_END = ("run", "created_by", "status", "end_time", "duration_ms")
+
+
 @handler(wraps=True)
 def execute(
     config: Config | None,
@@ -178,20 +182,24 @@ class _Recording:
         except Exception as defect:
             self._failed(defect)
             data = {"status": "failure"}
-        data |= {"run": self.event_id, "created_by": self._created_by}
+        data = {name: _storable(value) for name, value in data.items()} | {"run": self.event_id, "created_by": self._created_by}
         if self._begun and isinstance(data.get("duration_ms"), int):
             # When the command ended; whatever we do after it is no part of its run.
             start = clock.parse_stamp(str(self._begun["start_time"]))
             data["end_time"] = clock.stamp(start + timedelta(milliseconds=int(str(data["duration_ms"]))))
-        self._recorded(self._config, operation("run.end", data, clock.stamp(clock.now())))
+        # That it ended, and how, must not be lost with what cannot be stored of the rest.
+        bare = {name: data[name] for name in _BARE_END if name in data}
+        self._recorded(self._config, operation("run.end", data, clock.stamp(clock.now())), instead=bare)
 
-    def _recorded(self, config: Config, made: Data, **if_buffered: object) -> Data | None:
-        """The result of an operation, None where it is not recorded."""
+    def _recorded(self, config: Config, made: Data, instead: Data | None = None, **if_buffered: object) -> Data | None:
+        """The result of an operation, None where it is not recorded. Where it is its data that is wrong, record it with other data `instead`."""
         try:
             result, notes = became(record_all(config, [made], time.monotonic() + config.lock_timeout)[0], **if_buffered)
         except Exception as trouble:
             self._failed(trouble)
-            return None
+            if instead is None or (isinstance(trouble, TelemetryError) and not isinstance(trouble, InvalidInput)):
+                return None
+            return self._recorded(config, operation(str(made["op"]), instead, str(made["at"])))
         self.notes += [note for note in notes if note not in self.notes]
         return result
 
@@ -264,6 +272,11 @@ def _summary(ending: watch.Ending, timeout: str | None, details: str) -> str:
         how = f"cancelled by {_signal_name(ending.cancelled)}, {how}"
     last = next((line.strip() for line in reversed(details.splitlines()) if line.strip()), "")
     return f"{how}: {rules.shorten(last, _LONGEST_LINE)}" if last else how
+
+
+def _storable(value: object) -> object:
+    """A text as a column takes it: what is no character is escaped, as it is on stderr."""
+    return value.replace("\0", "").encode(errors="backslashreplace").decode() if isinstance(value, str) else value
 
 
 def _signal_name(number: int) -> str:

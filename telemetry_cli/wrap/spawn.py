@@ -149,4 +149,4 @@ def find(name: bytes, env: dict[bytes, bytes]) -> bytes:
 def _not_started(name: bytes, number: int) -> NotStarted:
     missing = number in (errno.ENOENT, errno.ENOTDIR)
     reason = "command not found" if missing and b"/" not in name else os.strerror(number)
-    return NotStarted(NOT_FOUND if missing else NOT_EXECUTABLE, f"{os.fsdecode(name)}: {reason}")
+    return NotStarted(NOT_FOUND if missing else NOT_EXECUTABLE, f"{name.decode(errors='backslashreplace')}: {reason}")

@@ -168,7 +168,7 @@ class _Recording:
             self._end(lambda _: {"status": "failure", "error_summary": said, "metrics": {"process.exit.code": code}})
             return Written({}, None, [said, *self.notes], code=code)
         self._end(lambda redactor: _ended(ending, timeout, most, redactor))
-        return Written({}, None, self.notes, code=ending.code)
+        return Written({}, None, [] if ending.stalled else self.notes, code=ending.code)
 
     def _end(self, ended: Callable[[Redactor], Data]) -> None:
         """Record how it ended; nothing of a duplicate, whose first execution may still run, and has an end of its own.

@@ -26,7 +26,7 @@ from _signal import (  # type: ignore[import-not-found] # the built-in module ha
     sigwait,
     valid_signals,
 )
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from telemetry_cli.wrap.capture import Capture
 from telemetry_cli.wrap.family import Family
@@ -34,6 +34,8 @@ from telemetry_cli.wrap.spawn import Signals, has_terminal, spawn
 
 #: Seconds between the request to end and the end, on --timeout.
 GRACE_SECONDS = 5.0
+#: When the grace is over, whoever reads our stderr gets so long to take what is left of it.
+_LAST_SECONDS = 1.0
 _LOOK_SECONDS = 0.02
 #: ru_maxrss counts kilobytes, on macOS bytes.
 _MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
@@ -54,16 +56,19 @@ _EARLY_SECONDS = 0.05
 class Ending:
     """How a command ended: `code` as a shell returns it, `signal` if one ended it, what it used (seconds, bytes), its last stderr.
 
-    `timed_out`: at the time limit. `cancelled`: the signal by which we were told to end before it did.
+    `timed_out`: at the time limit. `cancelled`: the signal by which we were told to end before it did. `stalled`: nobody takes our stderr.
     """
 
-    def __init__(self, code: int, signal: int | None, used: Sequence[float], tail: bytes, *, timed_out: bool, cancelled: int | None) -> None:
+    def __init__(
+        self, code: int, signal: int | None, used: Sequence[float], tail: bytes, *, timed_out: bool, cancelled: int | None, stalled: bool
+    ) -> None:
         self.code = code
         self.signal = signal
         self.wall, self.user, self.system, self.peak = used
         self.tail = tail
         self.timed_out = timed_out
         self.cancelled = cancelled
+        self.stalled = stalled
 
 
 def run(command: list[bytes], env: dict[bytes, bytes], signals: Signals, timeout: float | None, tail: int | None, mark: bytes | None) -> Ending:
@@ -81,10 +86,18 @@ def run(command: list[bytes], env: dict[bytes, bytes], signals: Signals, timeout
     watch.until_end(begun + timeout if timeout is not None else None)
     wall = time.monotonic() - begun
     watch.end_the_rest()
-    kept = capture.finish(lambda: not sigpending().isdisjoint(_TO_GIVE_UP)) if capture else b""
+    kept = capture.finish(watch.patience()) if capture else b""
     code = os.waitstatus_to_exitcode(watch.status)
     used = (wall, *watch.used)
-    return Ending(128 - code if code < 0 else code, -code if code < 0 else None, used, kept, timed_out=watch.timed_out, cancelled=watch.cancelled(code))
+    return Ending(
+        128 - code if code < 0 else code,
+        -code if code < 0 else None,
+        used,
+        kept,
+        timed_out=watch.timed_out,
+        cancelled=watch.cancelled(code),
+        stalled=capture is not None and capture.is_stalled,
+    )
 
 
 def _captured(tail: int) -> Capture | None:
@@ -201,6 +214,11 @@ class _Watch:
             self._has_ended()
             time.sleep(_LOOK_SECONDS)
         self._family.send_all(SIGKILL)
+
+    def patience(self) -> Callable[[], bool]:
+        """What tells when to wait no longer for those who read our stderr: at a request to end, or when the grace of a time limit is over."""
+        last = None if self._grace_end is None else max(self._grace_end, time.monotonic() + _LAST_SECONDS)
+        return lambda: not sigpending().isdisjoint(_TO_GIVE_UP) or (last is not None and time.monotonic() > last)
 
     def cancelled(self, code: int) -> int | None:
         """The signal by which we were told to end; one from the keyboard, or SIGHUP, only where the command did not end well after all."""

@@ -151,6 +151,22 @@ def test_a_slow_reader_of_stderr_gets_everything(telemetry: Telemetry) -> None:
     assert (size, process.returncode) == (1_000_000, 0)
 
 
+@pytest.mark.parametrize(("command", "code", "status"), [("exec yes >&2", 143, "timeout"), ("head -c 110000 /dev/zero >&2; exit 4", 4, "failure")])
+def test_a_reader_of_stderr_that_stalls_holds_nobody_past_the_time_limit(command: str, code: int, status: str, telemetry: Telemetry) -> None:
+    begun = time.monotonic()
+    with telemetry.popen(*EXEC, "--timeout", "500ms", "--", "sh", "-c", command, stderr=subprocess.PIPE) as process:
+        assert process.wait(30) == code
+        assert 5 < time.monotonic() - begun < 15
+        assert telemetry.run("@last")["status"] == status
+
+
+def test_a_reader_that_stalls_keeps_us_from_saying_anything_and_from_nothing_else(telemetry: Telemetry) -> None:
+    telemetry.start("--event-id", "E")
+    command = (*EXEC, "--event-id", "E", "--timeout", "500ms", "--", "sh", "-c", "exec yes >&2")
+    with telemetry.popen(*command, stderr=subprocess.PIPE) as process:
+        assert process.wait(30) == 143
+
+
 def test_stderr_that_does_not_block_gets_everything(telemetry: Telemetry) -> None:
     reading, writing = os.pipe()
     os.set_blocking(writing, False)

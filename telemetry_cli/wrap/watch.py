@@ -5,6 +5,9 @@ import sys
 import time
 from _signal import (  # type: ignore[import-not-found] # the built-in module has no type stubs; `signal` has, and imports enum
     ITIMER_REAL,
+    SIG_BLOCK,
+    SIG_DFL,
+    SIG_UNBLOCK,
     SIGALRM,
     SIGCHLD,
     SIGCONT,
@@ -21,7 +24,9 @@ from _signal import (  # type: ignore[import-not-found] # the built-in module ha
     SIGWINCH,
     SIGXCPU,
     SIGXFSZ,
+    pthread_sigmask,
     setitimer,
+    signal,
     sigpending,
     sigwait,
     valid_signals,
@@ -59,9 +64,7 @@ class Ending:
     `timed_out`: at the time limit. `cancelled`: the signal by which we were told to end before it did. `stalled`: nobody takes our stderr.
     """
 
-    def __init__(
-        self, code: int, signal: int | None, used: Sequence[float], tail: bytes, *, timed_out: bool, cancelled: int | None, stalled: bool
-    ) -> None:
+    def __init__(self, code: int, signal: int | None, used: Sequence[float], tail: bytes, *, timed_out: bool, cancelled: int | None, stalled: bool) -> None:
         self.code = code
         self.signal = signal
         self.wall, self.user, self.system, self.peak = used
@@ -174,13 +177,13 @@ class _Watch:
             self._family.send(number)
 
     def _stopped(self, number: int) -> None:
-        """The command was stopped by a key, or because it wanted to use the terminal from behind: whoever waits for us must see that.
+        """The command was stopped. At a terminal, or where we were asked for it, whoever waits for us must see that.
 
-        Stopped otherwise, it may go on without us being told: we stay awake for that.
+        Without a terminal it may go on without us being told, and we stay awake for that.
         """
-        if number in _STOPS and (self._shares_terminal or self._asked_to_stop):
+        if self._shares_terminal or (self._asked_to_stop and number in _STOPS):
             self._asked_to_stop = False
-            os.kill(os.getpid(), SIGSTOP)
+            _stop_by(number if self._shares_terminal else SIGSTOP)
             if not self._went_on():
                 self._family.send(SIGCONT)
 
@@ -223,6 +226,15 @@ class _Watch:
     def cancelled(self, code: int) -> int | None:
         """The signal by which we were told to end; one from the keyboard, or SIGHUP, only where the command did not end well after all."""
         return self._told or (self._heard if code else None)
+
+
+def _stop_by(number: int) -> None:
+    """Stop until we are continued, by the same signal as the command: shells show which."""
+    if number != SIGSTOP:
+        signal(number, SIG_DFL)
+    os.kill(os.getpid(), number)
+    pthread_sigmask(SIG_UNBLOCK, (number,))
+    pthread_sigmask(SIG_BLOCK, (number,))
 
 
 #: The sender of a signal that no process sent.

@@ -148,6 +148,26 @@ def test_in_the_background_it_waits_for_the_terminal(terminal: Callable[..., Ter
     assert telemetry.run("@last")["status"] == "success"
 
 
+@pytest.mark.parametrize(("name", "shown"), [("STOP", r"\(signal\)"), ("TSTP", ""), ("TTIN", r"\(tty input\)"), ("TTOU", r"\(tty output\)")])
+def test_a_command_that_stops_itself_gives_the_terminal_back(name: str, shown: str, terminal: Callable[..., Terminal], telemetry: Telemetry) -> None:
+    one = terminal()
+    one.type(f"{EXEC} sh -c 'kill -{name} $$; exit 4'\n")
+    one.wait_for(r"Stopped(.|\n)*\$ ")
+    one.type("jobs -l\n")
+    one.wait_for(rf"Stopped *{shown} +'/")
+    one.type("fg; echo code $?\n")
+    one.wait_for("code 4")
+    assert telemetry.run("@last")["error_summary"] == "exit code 4"
+
+
+def test_continued_alone_it_continues_the_command(terminal: Callable[..., Terminal], telemetry: Telemetry) -> None:
+    one = terminal()
+    one.type(f"{EXEC} sh -c 'kill -STOP $$; sleep 0.3; exit 4'\n")
+    one.wait_for(r"Stopped(.|\n)*\$ ")
+    one.type("set -b; kill -CONT $(jobs -p)\n")
+    one.wait_for("Exit 4")
+
+
 def test_the_command_is_interactive_and_has_the_window(terminal: Callable[..., Terminal], telemetry: Telemetry) -> None:
     code = "import os, sys; print(*(os.isatty(n) for n in range(3)), os.get_terminal_size(), os.tcgetpgrp(0) == os.getpgrp(), flush=True); sys.exit(3)"
     (telemetry.cwd / "look.py").write_text(code)

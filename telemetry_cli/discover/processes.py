@@ -54,12 +54,31 @@ def group(pid: int) -> int:
     return int(fields[2]) if len(fields) > 2 else 0
 
 
+def is_orphaned(number: int) -> bool:
+    """Tell whether a process group has nobody who could continue it: no parent of a member in another group of the session.
+
+    The kernel does not stop such a group from a terminal. Where there is no /proc, no group is taken for one.
+    """
+    pids = everyone()
+    for pid in pids:
+        if group(pid) == number:
+            above = parent(pid)
+            if _session(above) == _session(pid) and group(above) != number:
+                return False
+    return bool(pids)
+
+
 def everyone() -> list[int]:
     """The processes that there are; none where there is no /proc."""
     try:
         return [int(name) for name in os.listdir("/proc") if name.isdigit()]
     except OSError:
         return []
+
+
+def _session(pid: int) -> int:
+    fields = _fields(pid)
+    return int(fields[3]) if len(fields) > 3 else 0
 
 
 def _started(pid: int) -> tuple[str | None, str]:

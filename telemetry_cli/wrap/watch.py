@@ -33,6 +33,7 @@ from _signal import (  # type: ignore[import-not-found] # the built-in module ha
 )
 from collections.abc import Callable, Sequence
 
+from telemetry_cli.discover.processes import is_orphaned
 from telemetry_cli.wrap.capture import Capture
 from telemetry_cli.wrap.family import Family
 from telemetry_cli.wrap.spawn import Signals, has_terminal, spawn
@@ -179,13 +180,16 @@ class _Watch:
     def _stopped(self, number: int) -> None:
         """The command was stopped. At a terminal, or where we were asked for it, whoever waits for us must see that.
 
-        Without a terminal it may go on without us being told, and we stay awake for that.
+        Without a terminal it may go on without us being told, and we stay awake for that; where it would not have stopped without
+        us, since nobody could continue it, it goes on.
         """
         if self._shares_terminal or (self._asked_to_stop and number in _STOPS):
             self._asked_to_stop = False
             _stop_by(number if self._shares_terminal else SIGSTOP)
             if not self._went_on():
                 self._family.send(SIGCONT)
+        elif number in _STOPS and is_orphaned(os.getpgrp()):
+            self._family.send(SIGCONT)
 
     def _went_on(self) -> bool:
         """Tell whether the command was continued with us, as a shell does with the whole group; another SIGCONT could undo the next stop."""

@@ -20,7 +20,7 @@ from telemetry_cli.discover import environment, processes
 from telemetry_cli.errors import InvalidInput, NotDurable, TelemetryError
 from telemetry_cli.recorder import operation, record_all
 from telemetry_cli.redact import Redactor, limit_own_rules
-from telemetry_cli.wrap import capture, watch
+from telemetry_cli.wrap import capture, spawn, watch
 from telemetry_cli.wrap.spawn import NotStarted, Signals
 
 Data = dict[str, object]
@@ -91,7 +91,7 @@ def execute(
     recording.prepare(prepare)
     # From here on no signal ends us before the run has its end.
     signals = Signals()
-    env = recording.start(dict(os.environb))
+    env = recording.start(spawn.environment())
     captures = bool(recording.event_id) and not no_capture and sys.stderr is not None and not os.isatty(2)
     return recording.ended(lambda: watch.run(words, env, signals, seconds, most if captures else None, recording.mark), timeout, most)
 

@@ -31,6 +31,16 @@ def config(telemetry: Telemetry, text: str) -> None:
     path.write_text(text)
 
 
+@linux
+@pytest.mark.parametrize("locale", [{}, {"LC_CTYPE": "C"}, {"LC_CTYPE": "C.UTF-8"}, {"LC_CTYPE": "C.UTF-8", "LANG": "C"}, {"LC_ALL": "C"}, {"LANG": "C"}])
+def test_no_locale_of_pythons_is_added(locale: dict[str, str], telemetry: Telemetry) -> None:
+    env = {"PATH": os.environ["PATH"], "HOME": telemetry.env["HOME"], **locale}
+    done = subprocess.run([PROGRAM, *EXEC, "--", "env", "-0"], env=env, cwd=telemetry.cwd, capture_output=True, text=True, timeout=60, check=True)
+    found = dict(entry.split("=", 1) for entry in done.stdout.split("\0")[:-1])
+    added = {"TELEMETRY_EVENT_ID", "TELEMETRY_RUN_ID", "TRACEPARENT"}
+    assert {name: value for name, value in found.items() if name not in added} == env
+
+
 # Exit codes
 
 

@@ -73,11 +73,14 @@ def _gone_runs(running: Iterable[Record], before: str | None) -> Iterator[Gone]:
 
 
 def is_alive(run: Record) -> bool | None:
-    """Tell whether the process that will end a run is there; None when none was recorded, or it cannot be told from this machine."""
-    if run["pid"] is None or run["host"] != environment.host():
+    """Tell whether the process that will end a run is there; None when none was recorded, or it cannot be told from this machine.
+
+    The boot is the machine's, whatever a run says of its host; only after another boot nothing but the host tells whose it was.
+    """
+    started, boot = str(run["process_started"] or ""), str(run["boot_id"] or "")
+    if run["pid"] is None or (run["host"] != environment.host() and not processes.is_this_boot(boot)):
         return None
-    started, boot = run["process_started"], run["boot_id"]
-    return processes.is_alive(int(str(run["pid"])), str(started) if started else None, str(boot) if boot else None)
+    return processes.is_alive(int(str(run["pid"])), started or None, boot or None)
 
 
 def truth(run: Record) -> str | None:

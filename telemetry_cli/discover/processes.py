@@ -12,7 +12,7 @@ def identity(pid: int) -> tuple[str | None, str | None]:
     """
     if sys.platform != "linux":
         return _started_by_ps(pid), None
-    boot = _content("/proc/sys/kernel/random/boot_id").strip()
+    boot = _boot()
     try:
         namespace = f"/{os.stat('/proc/self/ns/pid').st_ino}"
     except OSError:
@@ -35,6 +35,12 @@ def is_alive(pid: int, process_started: str | None, boot_id: str | None) -> bool
     except (PermissionError, OverflowError):
         return None
     return None if process_started else True
+
+
+def is_this_boot(boot_id: str) -> bool:
+    """Tell whether this machine has been running since a process was recorded on it; not where boots have no ids."""
+    boot = boot_id.partition("/")[0]
+    return bool(boot) and boot == _boot()
 
 
 def parent(pid: int) -> int:
@@ -90,6 +96,10 @@ def _started(pid: int) -> tuple[str | None, str]:
 def _fields(pid: int) -> list[str]:
     """The fields of /proc/PID/stat from the third, the state, on. The second, the name, may hold spaces and brackets."""
     return _content(f"/proc/{pid}/stat").rpartition(")")[2].split()
+
+
+def _boot() -> str:
+    return _content("/proc/sys/kernel/random/boot_id").strip()
 
 
 def _content(path: str) -> str:

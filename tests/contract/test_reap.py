@@ -151,3 +151,34 @@ def test_disabled_it_does_nothing(killed: Telemetry) -> None:
 def test_without_a_base_there_is_nothing_to_end(telemetry: Telemetry) -> None:
     assert telemetry("run", "reap").line == "nothing to end"
     assert not telemetry.base.exists()
+
+
+def test_a_tree_tells_which_of_its_runs_are_gone(killed: Telemetry) -> None:
+    killed.start("--event-id", "child", "--parent", "killed")
+    for output in ("table", "json"):
+        shown = killed("run", "tree", "killed", "-o", output)
+        assert shown.err.count(GONE) == 1
+        assert "killed says running" in shown.err
+    assert set(shown.json) == {
+        "event_id", "run_id", "agent_name", "job_type", "status", "start_time", "end_time", "duration_ms", "error_summary", "children"
+    }  # fmt: skip
+    killed("run", "reap")
+    assert killed("run", "tree", "killed").err == ""
+
+
+def test_a_tree_of_many_that_are_gone_names_some(telemetry: Telemetry) -> None:
+    telemetry.start("--event-id", "root")
+    for number in range(30):
+        append(telemetry, event_id=f"gone-{number}", parent_run_id="root", host=os.uname().nodename, pid=2**22 + 1)
+    shown = telemetry("run", "tree", "root")
+    assert (shown.err.count("says running"), "20 more" in shown.err) == (10, True)
+
+
+def test_a_table_of_runs_tells_which_are_gone(killed: Telemetry) -> None:
+    killed.start("--event-id", "other")
+    for options in ((), ("--columns", "event_id,status")):
+        lines = killed("query", "--status", "running", "-o", "table", *options).out.splitlines()
+        assert [("running, gone" in line, "running" in line) for line in lines if "killed" in line or "other" in line] == [(False, True), (True, True)]
+    assert {run["status"] for run in killed("query", "-o", "json").json} == {"running"}
+    killed("run", "reap")
+    assert "gone" not in killed("query", "--status", "failure", "--columns", "event_id,status", "-o", "table").out

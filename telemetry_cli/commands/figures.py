@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from telemetry_cli import clock, rules
 from telemetry_cli.commands.filters import narrowing
-from telemetry_cli.commands.reaping import truth
+from telemetry_cli.commands.reaping import truths
 from telemetry_cli.commands.result import READS, Card, Listing, handler
 from telemetry_cli.commands.rows import presented
 from telemetry_cli.config import Config
@@ -57,7 +57,7 @@ def status(config: Config, output: str) -> Card:
         last, going = ([presented(row, config.url_styles) for row in runs.select(db, filters, guard)] for filters in (newest, running))
     known = {row["id"] for row in last}
     shown = {"last runs": last, "still running": [row for row in going if row["id"] not in known]}
-    notes = [*reading.notes, *filter(None, map(truth, going))]
+    notes = [*reading.notes, *truths(going)]
     data |= {"buffered": waiting(config), "db_path": config.db_path, "journal_mode": "DELETE", "synchronous": config.synchronous}
     beside = {heading: rows for heading, rows in shown.items() if rows or heading == "last runs"}
     return Card("status", data, notes, beside=beside, prefixes=reading.prefixes)

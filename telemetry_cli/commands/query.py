@@ -52,7 +52,7 @@ def query(
     def ask() -> Listing:
         narrowed = narrowed_now()
         reading = _settled(config, narrowed)
-        rows = _rows(reading, narrowed, chosen if output != "ids" else None)
+        rows = _rows(reading, narrowed, chosen if output != "ids" else None, tells_gone=output == "table")
         is_chosen = chosen is not None
         return Listing("runs", chosen or RUN_COLUMNS, rows, reading.notes, chosen=is_chosen, absolute=absolute, prefixes=reading.prefixes)
 
@@ -90,12 +90,17 @@ def _counted(reading: Reading, narrowed: Narrowing) -> Written:
     return Written({"count": number}, str(number), reading.notes)
 
 
-def _rows(reading: Reading, narrowed: Narrowing, chosen: list[str] | None) -> Iterator[Record]:
+def _rows(reading: Reading, narrowed: Narrowing, chosen: list[str] | None, *, tells_gone: bool) -> Iterator[Record]:
+    """The runs, with the columns that are `chosen`; a person is told whose process is gone, a program reads what is recorded."""
     if reading.db is None:
         return
+    if tells_gone:
+        from telemetry_cli.commands.reaping import is_gone
     guard = narrowed.guard(reading.config, reading.db)
     for row in translated_rows(reading.config.db_path, runs.select(reading.db, narrowed.filters, guard)):
         run = presented(row, reading.config.url_styles)
+        if tells_gone and is_gone(row):
+            run["status"] = "running, gone"
         yield {name: run[name] for name in chosen} if chosen else run
 
 

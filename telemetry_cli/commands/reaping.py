@@ -14,6 +14,9 @@ from telemetry_cli.recorder import record
 from telemetry_cli.store import runs
 from telemetry_cli.store.database import Connection, translated, translated_rows
 
+#: So many runs whose process is gone are named beside others.
+_MOST_TOLD = 10
+
 
 class Gone:
     """Something that was begun and has nobody left to end it: what it is, why that is known, and the operation that ends it."""
@@ -73,15 +76,28 @@ def _gone_runs(running: Iterable[Record], before: str | None) -> Iterator[Gone]:
 
 
 def is_alive(run: Record) -> bool | None:
-    """Tell whether the process that will end a run is there; None when none was recorded, or it cannot be told from this machine."""
-    if run["pid"] is None or run["host"] != environment.host():
+    """Tell whether the process that will end a run is there; None when none was recorded, or it cannot be told from this machine.
+
+    The boot is the machine's, whatever a run says of its host; only after another boot nothing but the host tells whose it was.
+    """
+    started, boot = str(run["process_started"] or ""), str(run["boot_id"] or "")
+    if run["pid"] is None or (run["host"] != environment.host() and not processes.is_this_boot(boot)):
         return None
-    started, boot = run["process_started"], run["boot_id"]
-    return processes.is_alive(int(str(run["pid"])), str(started) if started else None, str(boot) if boot else None)
+    return processes.is_alive(int(str(run["pid"])), started or None, boot or None)
+
+
+def is_gone(run: Record) -> bool:
+    """Tell whether a run says running though its process is gone."""
+    return run["status"] == "running" and is_alive(run) is False
 
 
 def truth(run: Record) -> str | None:
     """What must be said beside a run that says running though its process is gone."""
-    if run["status"] != "running" or is_alive(run) is not False:
-        return None
-    return f"{run['event_id']} says running, but its process {run['pid']} is gone; telemetry run reap ends it"
+    return f"{run['event_id']} says running, but its process {run['pid']} is gone; telemetry run reap ends it" if is_gone(run) else None
+
+
+def truths(found: Iterable[Record]) -> list[str]:
+    """The same of many runs: of some of them, and how many more there are."""
+    notes = list(filter(None, map(truth, found)))
+    more = len(notes) - _MOST_TOLD
+    return notes[:_MOST_TOLD] + ([f"and {more} more; telemetry run reap --dry-run names them"] if more > 0 else [])

@@ -207,11 +207,20 @@ def show(config: Config, output: str, *, run: str | None, absolute: bool) -> Car
 @handler(*ONE)
 def tree(config: Config, output: str, *, run: str | None) -> Card:
     """A run and everything that was started under it."""
+    from telemetry_cli.commands.reaping import truths
+
     reference = run_reference(config, run)
     reading = open_for_reading(config)
     db, _, event_id, _ = reading.run(reference)
     with translated(config.db_path):
-        return Card("tree", _nested(runs.tree(db, event_id)), reading.notes, prefixes=reading.prefixes)
+        rows = runs.tree(db, event_id)
+    notes = [*reading.notes, *truths(rows)]
+    shown = [{name: value for name, value in row.items() if name not in _OF_THE_PROCESS} for row in rows]
+    return Card("tree", _nested(shown), notes, prefixes=reading.prefixes)
+
+
+#: What tells whether a run in a tree is gone, and is no part of the tree.
+_OF_THE_PROCESS = ("host", "pid", "process_started", "boot_id")
 
 
 def _nested(rows: list[dict[str, object]]) -> dict[str, object]:

@@ -20,7 +20,7 @@ from telemetry_cli.discover import environment, processes
 from telemetry_cli.errors import InvalidInput, NotDurable, TelemetryError
 from telemetry_cli.recorder import operation, record_all
 from telemetry_cli.redact import Redactor, limit_own_rules
-from telemetry_cli.wrap import capture, watch
+from telemetry_cli.wrap import capture, spawn, watch
 from telemetry_cli.wrap.spawn import NotStarted, Signals
 
 Data = dict[str, object]
@@ -32,6 +32,10 @@ _LONGEST_LINE = 200
 #: What the user's rules for secrets may take of the processor: seconds together, and for a text when these are used up.
 _PATIENCE = (2.0, 0.02)
 _SIGNALS: dict[int, str] = {number: name for name, number in vars(_signal).items() if name.startswith("SIG") and "_" not in name}
+
+
+#: Of the end of a run, what is always fit to be stored.
+_BARE_END = ("run", "created_by", "status", "end_time", "duration_ms")
 
 
 @handler(wraps=True)
@@ -87,7 +91,7 @@ def execute(
     recording.prepare(prepare)
     # From here on no signal ends us before the run has its end.
     signals = Signals()
-    env = recording.start(dict(os.environb))
+    env = recording.start(spawn.environment())
     captures = bool(recording.event_id) and not no_capture and sys.stderr is not None and not os.isatty(2)
     return recording.ended(lambda: watch.run(words, env, signals, seconds, most if captures else None, recording.mark), timeout, most)
 
@@ -164,7 +168,7 @@ class _Recording:
             self._end(lambda _: {"status": "failure", "error_summary": said, "metrics": {"process.exit.code": code}})
             return Written({}, None, [said, *self.notes], code=code)
         self._end(lambda redactor: _ended(ending, timeout, most, redactor))
-        return Written({}, None, self.notes, code=ending.code)
+        return Written({}, None, [] if ending.stalled else self.notes, code=ending.code)
 
     def _end(self, ended: Callable[[Redactor], Data]) -> None:
         """Record how it ended; nothing of a duplicate, whose first execution may still run, and has an end of its own.
@@ -178,20 +182,24 @@ class _Recording:
         except Exception as defect:
             self._failed(defect)
             data = {"status": "failure"}
-        data |= {"run": self.event_id, "created_by": self._created_by}
+        data = {name: _storable(value) for name, value in data.items()} | {"run": self.event_id, "created_by": self._created_by}
         if self._begun and isinstance(data.get("duration_ms"), int):
             # When the command ended; whatever we do after it is no part of its run.
             start = clock.parse_stamp(str(self._begun["start_time"]))
             data["end_time"] = clock.stamp(start + timedelta(milliseconds=int(str(data["duration_ms"]))))
-        self._recorded(self._config, operation("run.end", data, clock.stamp(clock.now())))
+        # That it ended, and how, must not be lost with what cannot be stored of the rest.
+        bare = {name: data[name] for name in _BARE_END if name in data}
+        self._recorded(self._config, operation("run.end", data, clock.stamp(clock.now())), instead=bare)
 
-    def _recorded(self, config: Config, made: Data, **if_buffered: object) -> Data | None:
-        """The result of an operation, None where it is not recorded."""
+    def _recorded(self, config: Config, made: Data, instead: Data | None = None, **if_buffered: object) -> Data | None:
+        """The result of an operation, None where it is not recorded. Where it is its data that is wrong, record it with other data `instead`."""
         try:
             result, notes = became(record_all(config, [made], time.monotonic() + config.lock_timeout)[0], **if_buffered)
         except Exception as trouble:
             self._failed(trouble)
-            return None
+            if instead is None or (isinstance(trouble, TelemetryError) and not isinstance(trouble, InvalidInput)):
+                return None
+            return self._recorded(config, operation(str(made["op"]), instead, str(made["at"])))
         self.notes += [note for note in notes if note not in self.notes]
         return result
 
@@ -264,6 +272,11 @@ def _summary(ending: watch.Ending, timeout: str | None, details: str) -> str:
         how = f"cancelled by {_signal_name(ending.cancelled)}, {how}"
     last = next((line.strip() for line in reversed(details.splitlines()) if line.strip()), "")
     return f"{how}: {rules.shorten(last, _LONGEST_LINE)}" if last else how
+
+
+def _storable(value: object) -> object:
+    """A text as a column takes it: what is no character is escaped, as it is on stderr."""
+    return value.replace("\0", "").encode(errors="backslashreplace").decode() if isinstance(value, str) else value
 
 
 def _signal_name(number: int) -> str:

@@ -12,7 +12,7 @@ def identity(pid: int) -> tuple[str | None, str | None]:
     """
     if sys.platform != "linux":
         return _started_by_ps(pid), None
-    boot = _content("/proc/sys/kernel/random/boot_id").strip()
+    boot = _boot()
     try:
         namespace = f"/{os.stat('/proc/self/ns/pid').st_ino}"
     except OSError:
@@ -37,6 +37,12 @@ def is_alive(pid: int, process_started: str | None, boot_id: str | None) -> bool
     return None if process_started else True
 
 
+def is_this_boot(boot_id: str) -> bool:
+    """Tell whether this machine has been running since a process was recorded on it; not where boots have no ids."""
+    boot = boot_id.partition("/")[0]
+    return bool(boot) and boot == _boot()
+
+
 def parent(pid: int) -> int:
     """The process that a process belongs to; 0 when there is no telling."""
     fields = _fields(pid)
@@ -54,12 +60,31 @@ def group(pid: int) -> int:
     return int(fields[2]) if len(fields) > 2 else 0
 
 
+def is_orphaned(number: int) -> bool:
+    """Tell whether a process group has nobody who could continue it: no parent of a member in another group of the session.
+
+    The kernel does not stop such a group from a terminal. Where there is no /proc, no group is taken for one.
+    """
+    pids = everyone()
+    for pid in pids:
+        if group(pid) == number:
+            above = parent(pid)
+            if _session(above) == _session(pid) and group(above) != number:
+                return False
+    return bool(pids)
+
+
 def everyone() -> list[int]:
     """The processes that there are; none where there is no /proc."""
     try:
         return [int(name) for name in os.listdir("/proc") if name.isdigit()]
     except OSError:
         return []
+
+
+def _session(pid: int) -> int:
+    fields = _fields(pid)
+    return int(fields[3]) if len(fields) > 3 else 0
 
 
 def _started(pid: int) -> tuple[str | None, str]:
@@ -71,6 +96,10 @@ def _started(pid: int) -> tuple[str | None, str]:
 def _fields(pid: int) -> list[str]:
     """The fields of /proc/PID/stat from the third, the state, on. The second, the name, may hold spaces and brackets."""
     return _content(f"/proc/{pid}/stat").rpartition(")")[2].split()
+
+
+def _boot() -> str:
+    return _content("/proc/sys/kernel/random/boot_id").strip()
 
 
 def _content(path: str) -> str:

@@ -11,7 +11,15 @@ from telemetry_cli.commands.result import Record
 from telemetry_cli.render.text import printable
 from telemetry_cli.rules import encode, looks_random
 
-_STATUS_STYLES = {"running": "cyan", "success": "green", "failure": "red", "partial": "yellow", "timeout": "magenta", "cancelled": "dim"}
+_STATUS_STYLES = {
+    "running": "cyan",
+    "running, gone": "red",
+    "success": "green",
+    "failure": "red",
+    "partial": "yellow",
+    "timeout": "magenta",
+    "cancelled": "dim",
+}
 _STATUS_STYLES |= {"passed": "green", "rejected": "red", "failed": "red", "errored": "magenta", "aborted": "dim", "skipped": "dim"}
 _SHORT_SHA = 10
 #: The eighths of a character, upright for trends and lying for shares.

@@ -244,7 +244,8 @@ def tree(db: sqlite3.Connection, event_id: str) -> list[Row]:
                FROM agent_runs AS child JOIN below ON child.parent_run_id IN (below.event_id, below.run_id)
                WHERE depth < ? AND child.event_id <> ?
            )
-           SELECT depth, event_id, agent_runs.run_id, agent_name, job_type, status, start_time, end_time, duration_ms, error_summary
+           SELECT depth, event_id, agent_runs.run_id, agent_name, job_type, status, start_time, end_time, duration_ms, error_summary,
+                  host, pid, process_started, boot_id
            FROM below JOIN agent_runs USING (event_id) ORDER BY path""",
         (event_id, _DEEPEST_TREE, event_id),
     ).fetchall()

@@ -12,6 +12,8 @@ _LARGEST_PIPE = 1 << 20
 #: More than the tail is kept until it is cleaned: a secret must not lose its beginning to the cut.
 SLACK = 8192
 _LOOK_SECONDS = 0.05
+#: Whoever reads our stderr and takes nothing for so long has stalled, and hears nothing more.
+_STALLED_MILLISECONDS = 500
 
 
 class Capture:
@@ -27,6 +29,7 @@ class Capture:
         self._kept: list[bytes] = []
         self._size = 0
         self._done = allocate_lock()
+        self.is_stalled = False
 
     def begin(self) -> None:
         """Pass on what comes, in a thread. The command holds the other end by now."""
@@ -37,11 +40,14 @@ class Capture:
     def finish(self, give_up: Callable[[], bool]) -> bytes:
         """What was kept, once all that the command wrote is passed on, or `give_up` says so: whoever reads it may not read on.
 
+        `is_stalled` tells then that a word of ours would not be read either, and that saying it would take for ever.
         Other processes may hold the pipe still: nobody waits for them, and they find it closed.
         """
         os.write(self._wake, b"!")
-        while not self._done.acquire(True, _LOOK_SECONDS) and not give_up():
-            pass
+        while not self._done.acquire(True, _LOOK_SECONDS):
+            if give_up():
+                self.is_stalled = not _writable().poll(_STALLED_MILLISECONDS)
+                break
         return b"".join(self._kept)[-self._most :]
 
     def _relay(self) -> None:
@@ -75,6 +81,10 @@ class Capture:
             left -= len(block)
 
     def _take(self, block: bytes) -> None:
+        """Keep a block and write it. What cannot be written, as on a full disk, is dropped, and the next block tried again.
+
+        A pipe that closed then would end the command by SIGPIPE, which a full disk does not. Raises `BrokenPipeError`.
+        """
         self._kept.append(block)
         self._size += len(block)
         while self._size - len(self._kept[0]) >= self._most:
@@ -84,9 +94,18 @@ class Capture:
             try:
                 view = view[os.write(_STDERR, view) :]
             except BlockingIOError:
-                ready = poll()
-                ready.register(_STDERR, POLLOUT)
-                ready.poll()
+                _writable().poll()
+            except BrokenPipeError:
+                raise
+            except OSError:
+                return
+
+
+def _writable() -> poll:
+    """To wait until our stderr takes something."""
+    ready = poll()
+    ready.register(_STDERR, POLLOUT)
+    return ready
 
 
 def tail(text: str, most: int) -> str:

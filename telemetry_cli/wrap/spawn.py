@@ -23,6 +23,23 @@ _PR_SET_PDEATHSIG = 1
 #: What Python ignores for itself; nobody asked for the command to ignore it.
 _IGNORED_BY_PYTHON = (SIGPIPE, SIGXFSZ)
 
+#: What Python puts there for itself where the locale is C (PEP 538).
+_LOCALE, _PUT_BY_PYTHON = b"LC_CTYPE", (b"C.UTF-8", b"C.utf8", b"UTF-8")
+
+
+def environment() -> dict[bytes, bytes]:
+    """The environment that we were started with, without the locale that Python may have put there since."""
+    env = dict(os.environb)
+    if env.get(_LOCALE) not in _PUT_BY_PYTHON:
+        return env
+    try:
+        with open("/proc/self/environ", "rb") as file:
+            found = file.read().split(b"\0")
+    except OSError:
+        return env
+    del env[_LOCALE]
+    return env | {name: value for name, _, value in (entry.partition(b"=") for entry in reversed(found)) if name == _LOCALE}
+
 
 def _never_called(_number: int, _frame: object) -> None:
     """For a signal that must not be dropped while it is blocked."""
@@ -149,4 +166,4 @@ def find(name: bytes, env: dict[bytes, bytes]) -> bytes:
 def _not_started(name: bytes, number: int) -> NotStarted:
     missing = number in (errno.ENOENT, errno.ENOTDIR)
     reason = "command not found" if missing and b"/" not in name else os.strerror(number)
-    return NotStarted(NOT_FOUND if missing else NOT_EXECUTABLE, f"{os.fsdecode(name)}: {reason}")
+    return NotStarted(NOT_FOUND if missing else NOT_EXECUTABLE, f"{name.decode(errors='backslashreplace')}: {reason}")

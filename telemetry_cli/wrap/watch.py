@@ -5,12 +5,16 @@ import sys
 import time
 from _signal import (  # type: ignore[import-not-found] # the built-in module has no type stubs; `signal` has, and imports enum
     ITIMER_REAL,
+    SIG_BLOCK,
+    SIG_DFL,
+    SIG_UNBLOCK,
     SIGALRM,
     SIGCHLD,
     SIGCONT,
     SIGHUP,
     SIGINT,
     SIGKILL,
+    SIGPIPE,
     SIGQUIT,
     SIGSTOP,
     SIGTERM,
@@ -18,27 +22,38 @@ from _signal import (  # type: ignore[import-not-found] # the built-in module ha
     SIGTTIN,
     SIGTTOU,
     SIGWINCH,
+    SIGXCPU,
+    SIGXFSZ,
+    pthread_sigmask,
     setitimer,
+    signal,
     sigpending,
     sigwait,
     valid_signals,
 )
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from telemetry_cli.discover.processes import is_orphaned
 from telemetry_cli.wrap.capture import Capture
 from telemetry_cli.wrap.family import Family
 from telemetry_cli.wrap.spawn import Signals, has_terminal, spawn
 
 #: Seconds between the request to end and the end, on --timeout.
 GRACE_SECONDS = 5.0
+#: When the grace is over, whoever reads our stderr gets so long to take what is left of it.
+_LAST_SECONDS = 1.0
 _LOOK_SECONDS = 0.02
 #: ru_maxrss counts kilobytes, on macOS bytes.
 _MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024
 _STOPS = (SIGTSTP, SIGTTIN, SIGTTOU)
 #: What a terminal sends to the whole group, and so to the command too.
 _FROM_KEYS = (SIGINT, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU, SIGWINCH, SIGHUP, SIGCONT)
+#: What the kernel sends when a terminal closes: to the leader of its session, and to nobody else.
+_HANGUP = (SIGHUP, SIGCONT)
 #: What ends most programs; SIGHUP tells some to read their settings again.
 _REQUESTS = (SIGINT, SIGTERM)
+#: What the kernel says of what we did ourselves: wrote into a closed pipe, into a file that may not grow, used up our processor time.
+_OF_OUR_DOINGS = (SIGPIPE, SIGXFSZ, SIGXCPU)
 _TO_GIVE_UP = (*_REQUESTS, SIGHUP, SIGQUIT)
 #: A timer may come a little early, by a clock that is not ours.
 _EARLY_SECONDS = 0.05
@@ -47,16 +62,17 @@ _EARLY_SECONDS = 0.05
 class Ending:
     """How a command ended: `code` as a shell returns it, `signal` if one ended it, what it used (seconds, bytes), its last stderr.
 
-    `timed_out`: at the time limit. `cancelled`: the signal by which we were told to end before it did.
+    `timed_out`: at the time limit. `cancelled`: the signal by which we were told to end before it did. `stalled`: nobody takes our stderr.
     """
 
-    def __init__(self, code: int, signal: int | None, used: Sequence[float], tail: bytes, *, timed_out: bool, cancelled: int | None) -> None:
+    def __init__(self, code: int, signal: int | None, used: Sequence[float], tail: bytes, *, timed_out: bool, cancelled: int | None, stalled: bool) -> None:
         self.code = code
         self.signal = signal
         self.wall, self.user, self.system, self.peak = used
         self.tail = tail
         self.timed_out = timed_out
         self.cancelled = cancelled
+        self.stalled = stalled
 
 
 def run(command: list[bytes], env: dict[bytes, bytes], signals: Signals, timeout: float | None, tail: int | None, mark: bytes | None) -> Ending:
@@ -74,10 +90,18 @@ def run(command: list[bytes], env: dict[bytes, bytes], signals: Signals, timeout
     watch.until_end(begun + timeout if timeout is not None else None)
     wall = time.monotonic() - begun
     watch.end_the_rest()
-    kept = capture.finish(lambda: not sigpending().isdisjoint(_TO_GIVE_UP)) if capture else b""
+    kept = capture.finish(watch.patience()) if capture else b""
     code = os.waitstatus_to_exitcode(watch.status)
     used = (wall, *watch.used)
-    return Ending(128 - code if code < 0 else code, -code if code < 0 else None, used, kept, timed_out=watch.timed_out, cancelled=watch.cancelled(code))
+    return Ending(
+        128 - code if code < 0 else code,
+        -code if code < 0 else None,
+        used,
+        kept,
+        timed_out=watch.timed_out,
+        cancelled=watch.cancelled(code),
+        stalled=capture is not None and capture.is_stalled,
+    )
 
 
 def _captured(tail: int) -> Capture | None:
@@ -95,6 +119,7 @@ class _Watch:
         self._child = child
         self._family = family
         self._shares_terminal = shares_terminal
+        self._leads_session = os.getsid(0) == os.getpid()
         self._asked_to_stop = False
         self._told: int | None = None
         self._heard: int | None = None
@@ -117,7 +142,7 @@ class _Watch:
             number, sender = _next_signal()
             if number == SIGALRM and deadlines and (sender == _SYSTEM or (sender is None and time.monotonic() > deadlines[0] - _EARLY_SECONDS)):
                 continue
-            if number != SIGCHLD:
+            if number != SIGCHLD and not _is_our_own(number, sender):
                 self._take(number, sender)
 
     def _has_ended(self) -> bool:
@@ -139,6 +164,8 @@ class _Watch:
     def _take(self, number: int, sender: int | None) -> None:
         """Pass a signal on, unless it has reached the command without us, or comes from there."""
         typed = self._shares_terminal and (sender == _SYSTEM or (sender is None and number in _FROM_KEYS))
+        if number in _HANGUP and self._leads_session:
+            typed = False
         if number in _REQUESTS and not typed:
             self._told = number
         elif number in _TO_GIVE_UP:
@@ -151,15 +178,18 @@ class _Watch:
             self._family.send(number)
 
     def _stopped(self, number: int) -> None:
-        """The command was stopped by a key, or because it wanted to use the terminal from behind: whoever waits for us must see that.
+        """The command was stopped. At a terminal, or where we were asked for it, whoever waits for us must see that.
 
-        Stopped otherwise, it may go on without us being told: we stay awake for that.
+        Without a terminal it may go on without us being told, and we stay awake for that; where it would not have stopped without
+        us, since nobody could continue it, it goes on.
         """
-        if number in _STOPS and (self._shares_terminal or self._asked_to_stop):
+        if self._shares_terminal or (self._asked_to_stop and number in _STOPS):
             self._asked_to_stop = False
-            os.kill(os.getpid(), SIGSTOP)
+            _stop_by(number if self._shares_terminal else SIGSTOP)
             if not self._went_on():
                 self._family.send(SIGCONT)
+        elif number in _STOPS and is_orphaned(os.getpgrp()):
+            self._family.send(SIGCONT)
 
     def _went_on(self) -> bool:
         """Tell whether the command was continued with us, as a shell does with the whole group; another SIGCONT could undo the next stop."""
@@ -192,9 +222,23 @@ class _Watch:
             time.sleep(_LOOK_SECONDS)
         self._family.send_all(SIGKILL)
 
+    def patience(self) -> Callable[[], bool]:
+        """What tells when to wait no longer for those who read our stderr: at a request to end, or when the grace of a time limit is over."""
+        last = None if self._grace_end is None else max(self._grace_end, time.monotonic() + _LAST_SECONDS)
+        return lambda: not sigpending().isdisjoint(_TO_GIVE_UP) or (last is not None and time.monotonic() > last)
+
     def cancelled(self, code: int) -> int | None:
         """The signal by which we were told to end; one from the keyboard, or SIGHUP, only where the command did not end well after all."""
         return self._told or (self._heard if code else None)
+
+
+def _stop_by(number: int) -> None:
+    """Stop until we are continued, by the same signal as the command: shells show which."""
+    if number != SIGSTOP:
+        signal(number, SIG_DFL)
+    os.kill(os.getpid(), number)
+    pthread_sigmask(SIG_UNBLOCK, (number,))
+    pthread_sigmask(SIG_BLOCK, (number,))
 
 
 #: The sender of a signal that no process sent.
@@ -211,3 +255,11 @@ def _next_signal() -> tuple[int, int | None]:
         return sigwait(valid_signals()), None
     found = sigwaitinfo(valid_signals())
     return found.si_signo, (found.si_pid or _OUTSIDE) if found.si_code <= 0 else _SYSTEM
+
+
+def _is_our_own(number: int, sender: int | None) -> bool:
+    """Tell whether a signal is about what we did: the command did not do it, and would not have got the signal.
+
+    The kernel names as the sender who wrote, or itself. Where it names nobody, one that another process sent is not told from these.
+    """
+    return number in _OF_OUR_DOINGS and sender in (os.getpid(), _SYSTEM, None)

@@ -5,13 +5,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from typing import Any
 
 import pytest
 from support import Telemetry
 
 GONE = "its process"
+linux = pytest.mark.skipif(sys.platform != "linux", reason="boots and process starts by /proc")
 
 
 @pytest.fixture
@@ -25,6 +25,19 @@ def killed(telemetry: Telemetry) -> Telemetry:
     process.send_signal(signal.SIGKILL)
     process.communicate()
     return telemetry
+
+
+def append(telemetry: Telemetry, **fields: object) -> None:
+    """A running run, as `E`, and what is recorded of its process; None: nothing."""
+    named: dict[str, object] = {
+        "event_id": "E",
+        "run_id": "R",
+        "agent_name": "a",
+        "job_type": "j",
+        "status": "running",
+        "start_time": "2026-01-01T00:00:00.000Z",
+    }
+    telemetry.append("run.create", "2026-01-01T00:00:00.000Z", **named | {name: value for name, value in fields.items() if value is not None})
 
 
 def reaped(telemetry: Telemetry, *options: str) -> list[str]:
@@ -79,14 +92,21 @@ def test_an_age_that_is_none(age: str, telemetry: Telemetry) -> None:
     assert "--older-than" in telemetry("run", "reap", "--older-than", age, code=2).err
 
 
-def test_another_machines_runs_are_left_alone(killed: Telemetry) -> None:
+@linux
+def test_the_host_is_a_label_and_the_boot_is_the_machine(killed: Telemetry) -> None:
     killed("run", "update", "killed", "--host", "elsewhere")
-    assert (reaped(killed), killed("run", "show", "killed").err) == ([], "")
-    time.sleep(1.1)
-    assert reaped(killed, "--older-than", "1s") == ["killed"]
+    assert GONE in killed("run", "show", "killed").err
+    assert reaped(killed) == ["killed"]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="boots and process starts by /proc")
+def test_another_machines_runs_are_left_alone(telemetry: Telemetry) -> None:
+    telemetry.start()
+    append(telemetry, host="elsewhere", pid=2**22 + 1, process_started="1", boot_id="another/1")
+    assert (reaped(telemetry), telemetry("run", "show", "E").err) == ([], "")
+    assert reaped(telemetry, "--older-than", "1d") == ["E"]
+
+
+@linux
 @pytest.mark.parametrize(
     ("identity", "gone"),
     [
@@ -104,17 +124,7 @@ def test_a_process_is_meant_by_its_number_start_and_boot(identity: dict[str, obj
 
     telemetry.start()
     started, boot = processes.identity(os.getpid())
-    data = {"pid": os.getpid(), "process_started": started, "boot_id": boot} | identity
-    named = {
-        "event_id": "E",
-        "run_id": "R",
-        "agent_name": "a",
-        "job_type": "j",
-        "status": "running",
-        "start_time": "2026-01-01T00:00:00.000Z",
-        "host": os.uname().nodename,
-    }
-    telemetry.append("run.create", "2026-01-01T00:00:00.000Z", **named, **{name: value for name, value in data.items() if value is not None})
+    append(telemetry, host=os.uname().nodename, **{"pid": os.getpid(), "process_started": started, "boot_id": boot} | identity)
     assert reaped(telemetry) == (["E"] if gone else [])
 
 
@@ -141,3 +151,34 @@ def test_disabled_it_does_nothing(killed: Telemetry) -> None:
 def test_without_a_base_there_is_nothing_to_end(telemetry: Telemetry) -> None:
     assert telemetry("run", "reap").line == "nothing to end"
     assert not telemetry.base.exists()
+
+
+def test_a_tree_tells_which_of_its_runs_are_gone(killed: Telemetry) -> None:
+    killed.start("--event-id", "child", "--parent", "killed")
+    for output in ("table", "json"):
+        shown = killed("run", "tree", "killed", "-o", output)
+        assert shown.err.count(GONE) == 1
+        assert "killed says running" in shown.err
+    assert set(shown.json) == {
+        "event_id", "run_id", "agent_name", "job_type", "status", "start_time", "end_time", "duration_ms", "error_summary", "children"
+    }  # fmt: skip
+    killed("run", "reap")
+    assert killed("run", "tree", "killed").err == ""
+
+
+def test_a_tree_of_many_that_are_gone_names_some(telemetry: Telemetry) -> None:
+    telemetry.start("--event-id", "root")
+    for number in range(30):
+        append(telemetry, event_id=f"gone-{number}", parent_run_id="root", host=os.uname().nodename, pid=2**22 + 1)
+    shown = telemetry("run", "tree", "root")
+    assert (shown.err.count("says running"), "20 more" in shown.err) == (10, True)
+
+
+def test_a_table_of_runs_tells_which_are_gone(killed: Telemetry) -> None:
+    killed.start("--event-id", "other")
+    for options in ((), ("--columns", "event_id,status")):
+        lines = killed("query", "--status", "running", "-o", "table", *options).out.splitlines()
+        assert [("running, gone" in line, "running" in line) for line in lines if "killed" in line or "other" in line] == [(False, True), (True, True)]
+    assert {run["status"] for run in killed("query", "-o", "json").json} == {"running"}
+    killed("run", "reap")
+    assert "gone" not in killed("query", "--status", "failure", "--columns", "event_id,status", "-o", "table").out

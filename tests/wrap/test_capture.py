@@ -3,6 +3,7 @@
 import io
 import os
 import re
+import resource
 import subprocess
 import sys
 import time
@@ -109,6 +110,36 @@ def test_stderr_whose_reader_has_gone_ends_the_command_as_ever(telemetry: Teleme
     assert telemetry.run("@last")["status"] == "failure"
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
+def test_stderr_on_a_full_disk_is_no_closed_stderr(telemetry: Telemetry) -> None:
+    with open("/dev/full", "wb") as full:
+        command = [str(PROGRAM), *EXEC, "--", "sh", "-c", "echo x >&2; sleep 0.3; echo y >&2; exit 4"]
+        done = subprocess.run(command, env=telemetry.env, cwd=telemetry.cwd, stderr=full, timeout=60)
+    run = telemetry.run("@last")
+    assert (done.returncode, run["error_details"]) == (4, "x\ny\n")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of another process")
+def test_stderr_that_finds_room_again_gets_what_comes_then(telemetry: Telemetry) -> None:
+    """A file that may not grow for a while."""
+    file = telemetry.home / "stderr"
+    code = "import os, sys\nfor word in (b'', b'lost', b'kept'): os.write(2, word); print('written', flush=True); sys.stdin.readline()"
+    with file.open("wb") as stderr:
+        process = telemetry.popen(*EXEC, "--", sys.executable, "-c", code, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr)
+    assert process.stdin
+    assert process.stdout
+    assert process.stdout.readline() == b"written\n"
+    for most, left in ((0, b""), (resource.RLIM_INFINITY, b"kept")):
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == b"written\n"
+        time.sleep(0.3)
+        assert file.read_bytes() == left
+    process.communicate(b"\n", timeout=60)
+    assert (process.returncode, file.read_bytes()) == (0, b"kept")
+
+
 def test_a_slow_reader_of_stderr_gets_everything(telemetry: Telemetry) -> None:
     code = "import os; os.write(2, b'x' * 1_000_000)"
     with telemetry.popen(*EXEC, "--", sys.executable, "-c", code, stderr=subprocess.PIPE) as process:
@@ -118,6 +149,22 @@ def test_a_slow_reader_of_stderr_gets_everything(telemetry: Telemetry) -> None:
             size += len(block)
             time.sleep(0.01)
     assert (size, process.returncode) == (1_000_000, 0)
+
+
+@pytest.mark.parametrize(("command", "code", "status"), [("exec yes >&2", 143, "timeout"), ("head -c 110000 /dev/zero >&2; exit 4", 4, "failure")])
+def test_a_reader_of_stderr_that_stalls_holds_nobody_past_the_time_limit(command: str, code: int, status: str, telemetry: Telemetry) -> None:
+    begun = time.monotonic()
+    with telemetry.popen(*EXEC, "--timeout", "500ms", "--", "sh", "-c", command, stderr=subprocess.PIPE) as process:
+        assert process.wait(30) == code
+        assert 5 < time.monotonic() - begun < 15
+        assert telemetry.run("@last")["status"] == status
+
+
+def test_a_reader_that_stalls_keeps_us_from_saying_anything_and_from_nothing_else(telemetry: Telemetry) -> None:
+    telemetry.start("--event-id", "E")
+    command = (*EXEC, "--event-id", "E", "--timeout", "500ms", "--", "sh", "-c", "exec yes >&2")
+    with telemetry.popen(*command, stderr=subprocess.PIPE) as process:
+        assert process.wait(30) == 143
 
 
 def test_stderr_that_does_not_block_gets_everything(telemetry: Telemetry) -> None:

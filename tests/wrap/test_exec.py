@@ -31,6 +31,16 @@ def config(telemetry: Telemetry, text: str) -> None:
     path.write_text(text)
 
 
+@linux
+@pytest.mark.parametrize("locale", [{}, {"LC_CTYPE": "C"}, {"LC_CTYPE": "C.UTF-8"}, {"LC_CTYPE": "C.UTF-8", "LANG": "C"}, {"LC_ALL": "C"}, {"LANG": "C"}])
+def test_no_locale_of_pythons_is_added(locale: dict[str, str], telemetry: Telemetry) -> None:
+    env = {"PATH": os.environ["PATH"], "HOME": telemetry.env["HOME"], **locale}
+    done = subprocess.run([PROGRAM, *EXEC, "--", "env", "-0"], env=env, cwd=telemetry.cwd, capture_output=True, text=True, timeout=60, check=True)
+    found = dict(entry.split("=", 1) for entry in done.stdout.split("\0")[:-1])
+    added = {"TELEMETRY_EVENT_ID", "TELEMETRY_RUN_ID", "TRACEPARENT"}
+    assert {name: value for name, value in found.items() if name not in added} == env
+
+
 # Exit codes
 
 
@@ -67,6 +77,44 @@ def test_what_cannot_be_started_is_told_as_a_shell_tells_it(command: str, code: 
     run = last(telemetry)
     assert (run["status"], run["metrics_json"]) == ("failure", {"process.exit.code": code})
     assert said in str(run["error_summary"])
+
+
+@linux
+def test_a_name_that_is_no_text_cannot_be_found_and_is_told_in_text(telemetry: Telemetry) -> None:
+    command = [os.fsencode(PROGRAM), *map(os.fsencode, EXEC), b"--event-id", b"E", b"--", b"./na\xffme"]
+    done = subprocess.run(command, env=telemetry.env, cwd=telemetry.cwd, capture_output=True, timeout=60)
+    assert (done.returncode, done.stderr) == (127, b"telemetry: ./na\\xffme: No such file or directory\n")
+    run = telemetry.run("E")
+    assert (run["status"], run["error_summary"]) == ("failure", "./na\\xffme: No such file or directory")
+
+
+#: The program, with an end that says what it is told to.
+SAYING = """
+import sys
+from telemetry_cli import entry
+from telemetry_cli.commands import wrapped
+said = eval(sys.argv.pop(1))
+wrapped._ended = lambda *_: {"status": "failure", "duration_ms": 1000, **said}
+sys.exit(entry.main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "summary"),
+    [
+        ({"error_summary": "a\ud800b\0c"}, "a\\ud800bc"),
+        ({"error_summary": "lost", "metrics": {"x": float("inf")}}, None),
+        ({"error_summary": "lost", "metrics": "no object"}, None),
+    ],
+)
+def test_a_run_has_its_end_whatever_the_end_says(said: dict[str, object], summary: str | None, telemetry: Telemetry) -> None:
+    saying = repr(said).replace("inf", "float('inf')")
+    command = [sys.executable, "-c", SAYING, saying, *EXEC, "--event-id", "E", "--", "sh", "-c", "exit 5"]
+    done = subprocess.run(command, env=telemetry.env, cwd=telemetry.cwd, capture_output=True, timeout=60, text=True)
+    assert done.returncode == 5, done.stderr
+    run = telemetry.run("E")
+    assert (run["status"], run["duration_ms"], run["error_summary"]) == ("failure", 1000, summary), done.stderr
+    assert ("not recorded" in done.stderr) is (summary is None)
 
 
 def test_a_file_that_may_not_be_executed(telemetry: Telemetry) -> None:

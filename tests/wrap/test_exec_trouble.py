@@ -1,5 +1,7 @@
 """Whatever telemetry meets, the command runs and its exit code comes back."""
 
+import resource
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -52,6 +54,30 @@ def test_nowhere_to_write(base: str, telemetry: Telemetry) -> None:
     assert [record["op"] for record in map(decode, ran.err.encode().splitlines()) if record] == ["run.create"], (
         "the record stands in a line of its own, to be saved"
     )
+
+
+@pytest.mark.parametrize("most", [0, 4096], ids=["nothing", "a part"])
+def test_files_that_may_not_grow(most: int, telemetry: Telemetry) -> None:
+    """The kernel tells us with SIGXFSZ that we wrote too much: that is nothing to tell the command, nor to be told by it."""
+    for _ in range(12):
+        telemetry("run", "exec", "--no-git", "--", "true")
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+
+    with telemetry.popen("run", "exec", "--no-git", "--", "sh", "-c", "sleep 0.2; exit 5", stderr=subprocess.PIPE, preexec_fn=limit) as process:
+        said = process.communicate(timeout=60)[1]
+    assert process.returncode == 5, said
+    assert b"not recorded" in said or b"buffered" in said
+
+
+def test_the_command_still_gets_sigxfsz_for_its_own_files(telemetry: Telemetry) -> None:
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+
+    command = ("run", "exec", "--no-git", "--", "sh", "-c", "exec head -c 100 /dev/zero >written")
+    with telemetry.popen(*command, stderr=subprocess.DEVNULL, preexec_fn=limit) as process:
+        assert process.wait(60) == 128 + signal.SIGXFSZ
 
 
 def test_a_planted_link(telemetry: Telemetry, tmp_path: Path) -> None:

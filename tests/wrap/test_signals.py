@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support import Telemetry
+from support import PROGRAM, Telemetry
 
 EXEC = ("run", "exec", "--no-git")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="by /proc")
@@ -85,6 +85,10 @@ def is_alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 PASSED_ON = [
@@ -176,15 +180,36 @@ def test_stopped_and_continued_with_the_command(wrapped: Callable[..., Wrapped])
     one = wrapped(*EXEC, "--", "sh", "-c", "echo $$; exec sleep 60")
     (pid,) = map(int, one.ready())
 
-    def state(process: int) -> str:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
-
     one.send(signal.SIGTSTP)
     eventually(lambda: (state(pid), state(one.process.pid)) == ("T", "T"))
     one.send(signal.SIGCONT)
     eventually(lambda: "T" not in (state(pid), state(one.process.pid)))
     one.send(signal.SIGTERM)
     assert one.code() == 143
+
+
+@linux
+@pytest.mark.parametrize("name", ["TSTP", "TTIN", "TTOU"])
+def test_where_nobody_could_continue_it_the_command_does_not_stop(name: str, wrapped: Callable[..., Wrapped]) -> None:
+    """As it would without us, in a group of processes that no shell looks after: there the kernel drops these signals."""
+    one = wrapped(*EXEC, "--", "sh", "-c", f"kill -{name} $$; exit 3")
+    assert one.code() == 3
+
+
+@linux
+def test_where_somebody_could_continue_it_the_command_stops(telemetry: Telemetry) -> None:
+    """A group of its own, whose parent is another group in the session."""
+    code = "import os, subprocess, sys; p = subprocess.Popen(sys.argv[1:], process_group=0); print(p.pid, flush=True); sys.exit(p.wait())"
+    command = [sys.executable, "-S", "-c", code, str(PROGRAM), *EXEC, "--", "sh", "-c", "echo $$; kill -TSTP $$; exit 3"]
+    with subprocess.Popen(command, env=telemetry.env, cwd=telemetry.cwd, stdout=subprocess.PIPE, start_new_session=True) as process:
+        assert process.stdout
+        ours, pid = int(process.stdout.readline()), int(process.stdout.readline())
+        eventually(lambda: state(pid) == "T")
+        assert state(ours) != "T"
+        time.sleep(0.3)
+        assert state(pid) == "T"
+        os.kill(ours, signal.SIGCONT)
+        assert process.wait(30) == 3
 
 
 # Time limits and what is left behind

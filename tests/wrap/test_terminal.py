@@ -24,14 +24,17 @@ EXEC = f"'{PROGRAM}' run exec --no-git --"
 CONTROLLED = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execvp(sys.argv[1], sys.argv[1:])"
 
 
-class Terminal:
-    """A terminal with an interactive shell, which has job control."""
+BASH = ("bash", "--norc", "--noprofile", "-i")
 
-    def __init__(self, telemetry: Telemetry) -> None:
+
+class Terminal:
+    """A terminal with an interactive shell, which has job control; or with another program, which leads the session then."""
+
+    def __init__(self, telemetry: Telemetry, *program: str) -> None:
         self.master, slave = pty.openpty()
         self._seen = ""
         self.shell = subprocess.Popen(
-            [sys.executable, "-S", "-c", CONTROLLED, "bash", "--norc", "--noprofile", "-i"],
+            [sys.executable, "-S", "-c", CONTROLLED, *(program or BASH)],
             env=telemetry.env | {"PS1": "$ ", "TERM": "dumb"},
             cwd=telemetry.cwd,
             stdin=slave,
@@ -61,11 +64,11 @@ class Terminal:
 
 
 @pytest.fixture
-def terminal(telemetry: Telemetry) -> Iterator[Callable[[], Terminal]]:
+def terminal(telemetry: Telemetry) -> Iterator[Callable[..., Terminal]]:
     made: list[Terminal] = []
 
-    def make() -> Terminal:
-        made.append(Terminal(telemetry))
+    def make(*program: str) -> Terminal:
+        made.append(Terminal(telemetry, *program))
         return made[-1]
 
     yield make
@@ -82,7 +85,7 @@ COUNTING = (
 
 
 @pytest.mark.parametrize(("name", "key"), [("SIGINT", "\x03"), ("SIGQUIT", "\x1c")])
-def test_a_key_reaches_the_command_once(name: str, key: str, terminal: Callable[[], Terminal], telemetry: Telemetry) -> None:
+def test_a_key_reaches_the_command_once(name: str, key: str, terminal: Callable[..., Terminal], telemetry: Telemetry) -> None:
     (telemetry.cwd / "count.py").write_text(COUNTING.format(name=name))
     one = terminal()
     one.type(f"{EXEC} '{sys.executable}' count.py; echo code $?\n")
@@ -92,7 +95,7 @@ def test_a_key_reaches_the_command_once(name: str, key: str, terminal: Callable[
     assert telemetry.run("@last")["status"] == "cancelled"
 
 
-def test_ctrl_c_ends_the_command(terminal: Callable[[], Terminal], telemetry: Telemetry) -> None:
+def test_ctrl_c_ends_the_command(terminal: Callable[..., Terminal], telemetry: Telemetry) -> None:
     one = terminal()
     one.type(f"{EXEC} sh -c 'echo rea\"\"dy; exec sleep 60'\n")
     one.wait_for("ready")
@@ -103,7 +106,7 @@ def test_ctrl_c_ends_the_command(terminal: Callable[[], Terminal], telemetry: Te
     assert telemetry.run("@last")["status"] == "cancelled"
 
 
-def test_ctrl_c_that_the_command_survives_is_no_cancelled_run(terminal: Callable[[], Terminal], telemetry: Telemetry) -> None:
+def test_ctrl_c_that_the_command_survives_is_no_cancelled_run(terminal: Callable[..., Terminal], telemetry: Telemetry) -> None:
     one = terminal()
     one.type(f'{EXEC} sh -c \'trap "exit 0" INT; echo rea""dy; while :; do sleep 0.05; done\'; echo code $?\n')
     one.wait_for("ready")
@@ -112,7 +115,7 @@ def test_ctrl_c_that_the_command_survives_is_no_cancelled_run(terminal: Callable
     assert telemetry.run("@last")["status"] == "success"
 
 
-def test_ctrl_z_and_fg(terminal: Callable[[], Terminal], telemetry: Telemetry) -> None:
+def test_ctrl_z_and_fg(terminal: Callable[..., Terminal], telemetry: Telemetry) -> None:
     one = terminal()
     one.type(f"{EXEC} sh -c 'echo rea\"\"dy; exec cat'\n")
     one.wait_for("ready")
@@ -130,7 +133,7 @@ def test_ctrl_z_and_fg(terminal: Callable[[], Terminal], telemetry: Telemetry) -
     assert telemetry.run("@last")["status"] == "success"
 
 
-def test_in_the_background_it_waits_for_the_terminal(terminal: Callable[[], Terminal], telemetry: Telemetry) -> None:
+def test_in_the_background_it_waits_for_the_terminal(terminal: Callable[..., Terminal], telemetry: Telemetry) -> None:
     one = terminal()
     one.type(f"{EXEC} cat &\n")
     one.wait_for(r"\[1\] \d+")
@@ -145,7 +148,27 @@ def test_in_the_background_it_waits_for_the_terminal(terminal: Callable[[], Term
     assert telemetry.run("@last")["status"] == "success"
 
 
-def test_the_command_is_interactive_and_has_the_window(terminal: Callable[[], Terminal], telemetry: Telemetry) -> None:
+@pytest.mark.parametrize(("name", "shown"), [("STOP", r"\(signal\)"), ("TSTP", ""), ("TTIN", r"\(tty input\)"), ("TTOU", r"\(tty output\)")])
+def test_a_command_that_stops_itself_gives_the_terminal_back(name: str, shown: str, terminal: Callable[..., Terminal], telemetry: Telemetry) -> None:
+    one = terminal()
+    one.type(f"{EXEC} sh -c 'kill -{name} $$; exit 4'\n")
+    one.wait_for(r"Stopped(.|\n)*\$ ")
+    one.type("jobs -l\n")
+    one.wait_for(rf"Stopped *{shown} +'/")
+    one.type("fg; echo code $?\n")
+    one.wait_for("code 4")
+    assert telemetry.run("@last")["error_summary"] == "exit code 4"
+
+
+def test_continued_alone_it_continues_the_command(terminal: Callable[..., Terminal], telemetry: Telemetry) -> None:
+    one = terminal()
+    one.type(f"{EXEC} sh -c 'kill -STOP $$; sleep 0.3; exit 4'\n")
+    one.wait_for(r"Stopped(.|\n)*\$ ")
+    one.type("set -b; kill -CONT $(jobs -p)\n")
+    one.wait_for("Exit 4")
+
+
+def test_the_command_is_interactive_and_has_the_window(terminal: Callable[..., Terminal], telemetry: Telemetry) -> None:
     code = "import os, sys; print(*(os.isatty(n) for n in range(3)), os.get_terminal_size(), os.tcgetpgrp(0) == os.getpgrp(), flush=True); sys.exit(3)"
     (telemetry.cwd / "look.py").write_text(code)
     one = terminal()
@@ -155,7 +178,7 @@ def test_the_command_is_interactive_and_has_the_window(terminal: Callable[[], Te
     assert telemetry.run("@last")["error_details"] is None
 
 
-def test_a_new_window_size_reaches_the_command_once(terminal: Callable[[], Terminal], telemetry: Telemetry) -> None:
+def test_a_new_window_size_reaches_the_command_once(terminal: Callable[..., Terminal], telemetry: Telemetry) -> None:
     (telemetry.cwd / "count.py").write_text(COUNTING.format(name="SIGWINCH"))
     one = terminal()
     one.type(f"{EXEC} '{sys.executable}' count.py; echo code $?\n")
@@ -164,7 +187,7 @@ def test_a_new_window_size_reaches_the_command_once(terminal: Callable[[], Termi
     assert "got 1 end" in one.wait_for("code 9")
 
 
-def test_a_signal_from_another_process_reaches_the_command_once(terminal: Callable[[], Terminal], telemetry: Telemetry) -> None:
+def test_a_signal_from_another_process_reaches_the_command_once(terminal: Callable[..., Terminal], telemetry: Telemetry) -> None:
     (telemetry.cwd / "count.py").write_text(COUNTING.format(name="SIGTERM"))
     one = terminal()
     one.type(f"{EXEC} '{sys.executable}' count.py; echo code $?\n")
@@ -175,7 +198,7 @@ def test_a_signal_from_another_process_reaches_the_command_once(terminal: Callab
     assert telemetry.run("@last")["status"] == "cancelled"
 
 
-def test_a_time_limit_ends_the_tree_and_spares_the_pipeline(terminal: Callable[[], Terminal], telemetry: Telemetry) -> None:
+def test_a_time_limit_ends_the_tree_and_spares_the_pipeline(terminal: Callable[..., Terminal], telemetry: Telemetry) -> None:
     one = terminal()
     command = f"'{PROGRAM}' run exec --no-git --timeout 700ms -- sh -c 'sleep 77 & (sleep 77 &); sleep 77'"
     one.type(f"{command} | {{ cat; echo spa''red; }}; echo code ${{PIPESTATUS[0]}}\n")
@@ -184,7 +207,7 @@ def test_a_time_limit_ends_the_tree_and_spares_the_pipeline(terminal: Callable[[
     assert subprocess.run(["pgrep", "-fx", "sleep 77"], capture_output=True).stdout == b""
 
 
-def test_a_terminal_that_closes_ends_it(terminal: Callable[[], Terminal], telemetry: Telemetry) -> None:
+def test_a_terminal_that_closes_ends_it(terminal: Callable[..., Terminal], telemetry: Telemetry) -> None:
     one = terminal()
     one.type(f"{EXEC} sh -c 'echo rea\"\"dy; exec sleep 60'\n")
     one.wait_for("ready")
@@ -195,3 +218,24 @@ def test_a_terminal_that_closes_ends_it(terminal: Callable[[], Terminal], teleme
         assert time.monotonic() < end
         time.sleep(0.1)
     assert (run["status"], run["metrics_json"]["process.exit.signal"]) == ("cancelled", "SIGHUP")
+
+
+def test_a_terminal_that_closes_ends_it_where_no_shell_stands_before_it(terminal: Callable[..., Terminal], telemetry: Telemetry) -> None:
+    """Only the leader of the session is told by the kernel, and that is us."""
+    one = terminal(str(PROGRAM), "run", "exec", "--no-git", "--", "sh", "-c", "echo ready; exec sleep 60")
+    one.wait_for("ready")
+    os.close(one.master)
+    one.master = os.open(os.devnull, os.O_RDONLY)
+    assert one.shell.wait(20) == 128 + signal.SIGHUP
+    run = telemetry.run("@last")
+    assert (run["status"], run["metrics_json"]["process.exit.signal"]) == ("cancelled", "SIGHUP")
+
+
+def test_a_terminal_that_closes_reaches_the_command_once(terminal: Callable[..., Terminal], telemetry: Telemetry) -> None:
+    (telemetry.cwd / "count.py").write_text(COUNTING.format(name="SIGHUP").replace("print('got', len(got), 'end')", "open('got', 'w').write(str(len(got)))"))
+    one = terminal(str(PROGRAM), "run", "exec", "--no-git", "--", sys.executable, "count.py")
+    one.wait_for("ready")
+    os.close(one.master)
+    one.master = os.open(os.devnull, os.O_RDONLY)
+    assert one.shell.wait(20) == 9
+    assert (telemetry.cwd / "got").read_text() == "1"

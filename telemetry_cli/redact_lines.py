@@ -32,13 +32,13 @@ def blob_lines(redactor: Redactor, lines: Iterable[bytes], known: Container[str]
     first = next(rest, None)
     if first is None:
         return
-    columns = _columns(first, known)
+    columns = columns_of(first, known)
     yield first if columns else blob_line(redactor, first)
     for line in rest:
         yield blob_line(redactor, line, columns)
 
 
-def _columns(first: bytes, known: Container[str]) -> Sequence[str]:
+def columns_of(first: bytes, known: Container[str]) -> Sequence[str]:
     """What the values of a run's line are, by the first line of its blob; nothing where that tells no such thing."""
     try:
         found = json.loads(first) if first.startswith(b'{"columns":[') else {}

@@ -44,7 +44,12 @@ RULES: tuple[tuple[str, tuple[str | tuple[str, ...], ...], str], ...] = (
         ("PRIVATE KEY",),
         r"(?s)-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|\Z)",
     ),
-    ("private-key-end", ("PRIVATE KEY",), r"(?s)\A(?!\[redacted\])(?P<secret>[^-]+)-----END [A-Z0-9 ]{0,40}PRIVATE KEY"),
+    (
+        "private-key-end",
+        ("PRIVATE KEY",),
+        # Headers hold dashes: DEK-Info: AES-128-CBC.
+        r"(?s)\A(?!\[redacted\]-----END)(?P<secret>(?:(?!-----BEGIN ).)+?)-----END [A-Z0-9 ]{0,40}PRIVATE KEY",
+    ),
     ("age-key", ("AGE-SECRET-KEY-1",), r"AGE-SECRET-KEY-1[0-9A-Z]{40,}"),
     # Clouds.
     ("aws-access-key", ("AKIA", "ASIA", "ABIA", "ACCA"), r"(?<![A-Za-z0-9])(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}(?![A-Za-z0-9])"),

@@ -30,7 +30,10 @@ KEY = "-----BEGIN {0}PRIVATE KEY-----\nMIIE{1}\n{1}\n-----END {0}PRIVATE KEY----
 #: Rule → texts that hold a secret in `«»`.
 HELD: dict[str, list[str]] = {
     "private-key": ["key: «" + KEY.format("RSA ", filled(64)) + "» end", "«" + KEY.format("", filled(64)) + "»", "«-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl»"],
-    "private-key-end": ["«" + filled(64) + "\n»-----END EC PRIVATE KEY-----"],
+    "private-key-end": [
+        "«" + filled(64) + "\n»-----END EC PRIVATE KEY-----",
+        "«Info: AES-128-CBC,0A1B\n\n" + filled(64) + "\n»-----END RSA PRIVATE KEY-----\nmore",
+    ],
     "age-key": ["«AGE-SECRET-KEY-1" + filled(58, UPPER) + "»"],
     "aws-access-key": ["id «AKIA" + filled(16, UPPER) + "» x", "«ASIA" + filled(16, UPPER) + "»"],
     "google-api-key": ["«AIza" + filled(35) + "»"],

@@ -26,6 +26,7 @@ class Capture:
         self._waking, self._wake = os.pipe()
         self._kept: list[bytes] = []
         self._size = 0
+        self._is_cut = False
         self._done = allocate_lock()
 
     def begin(self) -> None:
@@ -37,12 +38,15 @@ class Capture:
     def finish(self, give_up: Callable[[], bool]) -> bytes:
         """What was kept, once all that the command wrote is passed on, or `give_up` says so: whoever reads it may not read on.
 
+        It begins with a line, or where there is none with a word.
+
         Other processes may hold the pipe still: nobody waits for them, and they find it closed.
         """
         os.write(self._wake, b"!")
         while not self._done.acquire(True, _LOOK_SECONDS) and not give_up():
             pass
-        return b"".join(self._kept)[-self._most :]
+        kept = b"".join(self._kept)
+        return _from_a_beginning(kept[-self._most :]) if self._is_cut or len(kept) > self._most else kept
 
     def _relay(self) -> None:
         try:
@@ -79,6 +83,7 @@ class Capture:
         self._size += len(block)
         while self._size - len(self._kept[0]) >= self._most:
             self._size -= len(self._kept.pop(0))
+            self._is_cut = True
         view = memoryview(block)
         while view:
             try:
@@ -87,6 +92,19 @@ class Capture:
                 ready = poll()
                 ready.register(_STDERR, POLLOUT)
                 ready.poll()
+
+
+def _from_a_beginning(cut: bytes) -> bytes:
+    """What was cut at its head without the rest of the line that the cut went through.
+
+    Cleaning may shorten what follows until that rest would be kept, and half a secret is known by no rule. Of a line
+    without an end, what is kept for the rules alone goes, and then the rest of the word: all of it where there is no other.
+    """
+    _, newline, rest = cut.partition(b"\n")
+    if newline:
+        return rest
+    words = cut[SLACK:].split(maxsplit=1)
+    return words[1] if len(words) > 1 else b""
 
 
 def tail(text: str, most: int) -> str:

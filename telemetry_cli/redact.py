@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from telemetry_cli import rules
 from telemetry_cli.bounded import Budget, TooLong
 from telemetry_cli.errors import InvalidInput
-from telemetry_cli.secret_shapes import HARMLESS_NAMES, NAME_MARKS, RULES, SECRET_NAMES
+from telemetry_cli.secret_shapes import HARMLESS_KEYS, HARMLESS_NAMES, NAME_MARKS, ROOTS, RULES, SECRET_NAMES
 
 REDACTED = "[redacted]"
 
@@ -232,13 +232,46 @@ def _is_no_secret(value: str) -> bool:
 
 def _secret_values(environ: Mapping[str, str]) -> Sequence[str]:
     """The secrets that the environment holds, longest first, as far as finding one of them in a text means anything."""
-    values = {value for name, value in environ.items() if len(value) >= _SHORTEST_VALUE and is_secret_name(name) and _is_telling(value)}
+    values: set[str] = set()
+    for name, value in environ.items():
+        if len(value) >= _SHORTEST_VALUE and (is_secret_name(name) or (_is_key(name) and _is_random(value))) and not _is_path(name, value):
+            # Texts are looked at line by line in places, and an end of line often comes with the value.
+            lines = [line.strip() for line in value.splitlines()]
+            values.update(one for one in (value.strip(), *filter(_is_random, lines)) if _is_telling(one))
     return sorted(values, key=len, reverse=True) if values else ()
 
 
 def _is_telling(value: str) -> bool:
-    mixed = any(char.isdigit() for char in value) and any(char.isalpha() for char in value)
-    return value.isprintable() and " " not in value and not value.startswith(("/", "$", "[")) and (mixed or len(value) >= _SURELY_LONG)
+    return (
+        len(value) >= _SHORTEST_VALUE
+        and (len(value) >= _SURELY_LONG or _is_mixed(value))
+        and all(map(str.isprintable, value.split()))
+        and not _is_no_secret(value)
+    )
+
+
+def _is_mixed(value: str) -> bool:
+    return any(char.isdigit() for char in value) and any(char.isalpha() for char in value)
+
+
+def _is_random(value: str) -> bool:
+    return len(value) >= _SURELY_LONG and " " not in value and _is_mixed(value)
+
+
+def _is_key(name: str) -> bool:
+    """Tell whether a variable's name says that it is some key: `STRIPE_KEY`. Those of which more is said are secrets' names."""
+    *words, last = name.lower().split("_")
+    return last == "key" and any(words) and HARMLESS_KEYS.isdisjoint(words)
+
+
+def _is_path(name: str, value: str) -> bool:
+    """Tell whether a variable holds a path, and no key in base64, which may begin with a slash too."""
+    if not value.startswith(("/", "~/", "./")):
+        return False
+    is_folder = name.lower().endswith("pwd")
+    has_root = value[1:].partition("/")[0].lower() in ROOTS or not value.startswith("/")
+    is_plain = value == value.lower() and not any(mark in value for mark in "+=")
+    return is_folder or has_root or is_plain or "." in value.rpartition("/")[2] or os.path.exists(value)
 
 
 def remote_without_credentials(url: str) -> str:

@@ -10,7 +10,7 @@ _PASSWORDS = ("password", "passwd", "passphrase", "pwd")
 #: What the value under it is a secret by: the words that its name ends in, parts set off by `_`, which may be another separator or none.
 _NAMED = (
     *_PASSWORDS, "pass", "secret", "token", "api_key", "access_key", "secret_key", "private_key", "signing_key", "encryption_key", "auth_key", "master_key",
-    "account_key", "storage_key", "credential", "credentials",
+    "account_key", "storage_key", "secret_key_base", "credential", "credentials",
 )  # fmt: skip
 #: Words that stand for themselves in JSON and environments, and more narrowly in text: `compass`, and the folder in `PWD=/home`.
 _IN_TEXT = {"pass": r"(?<![a-z0-9])pass", "pwd": r"pwd(?![\"'\\]{0,2}\s?[=:]\s?[\"'\\]?[/~])"}
@@ -29,7 +29,7 @@ _PROSE = (
     r"(?!(?:to|is|for|or|and|must|option|options|flag|argument|in|with|was|requires?|required|needs?|cannot|can|not|has|have|if|when|instead|as|on|by|from|are"
     r"|should|will|may|value|parameter|the|a|an|that|which|does|could|isn't|wasn't)\b)"
 )
-_KEYS = ("key", "token", "secret", "credential", "pass", *_PASSWORDS)
+_KEYS = ("key", "keybase", "key_base", "key-base", "token", "secret", "credential", "pass", *_PASSWORDS)
 
 
 def _with(words: tuple[str, ...], *endings: str) -> tuple[str, ...]:
@@ -141,6 +141,17 @@ HARMLESS_NAMES = (
     "compass",
     "bypass",
 )
+
+#: Words of the names of variables that end in `_KEY` and hold nothing secret, but what all may know, or what is looked up by it.
+HARMLESS_KEYS = frozenset((
+    "public", "publishable", "pub", "gpg", "pgp", "host", "cache", "primary", "foreign", "sort", "partition", "object", "routing", "lookup", "unique", "index",
+    "row", "group", "project", "plan", "job", "build", "issue", "run", "idempotency", "dedupe", "feature", "translation",
+))  # fmt: skip
+#: First folders of paths, which variables named after a secret often hold in its place.
+ROOTS = frozenset((
+    "app", "bin", "builds", "cache", "certs", "code", "config", "data", "dev", "etc", "github", "home", "keys", "lib", "library", "media", "mnt", "nix", "opt",
+    "private", "proc", "root", "run", "secrets", "snap", "src", "srv", "sys", "system", "tmp", "users", "usr", "var", "vault", "volumes", "work", "workspace",
+))  # fmt: skip
 
 #: The texts that a secret's name can be seen by.
 NAME_MARKS = ("passw", "passp", "pwd", "secret", "token", "key", "credential", "authorization", "cookie")

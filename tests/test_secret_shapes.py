@@ -4,6 +4,7 @@ import json
 import re
 import string
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -249,12 +250,36 @@ def test_a_longer_text_stays_within_its_bounds() -> None:
     [
         ("DEPLOY_TOKEN", "a1b2c3d4", True), ("DB_PASSWORD", "correct-horse-battery-staple", True), ("API_KEY", "x1y2z3w4v5", True), ("clientSecret", "q9q9q9q9", True),
         ("DEPLOY_TOKEN", "short1", False), ("API_TOKEN", "production", False), ("GPG_KEY", "a1b2c3d4e5f6", False), ("TOKEN_FILE", "a1b2c3d4e5", False), ("SECRET", "/run/secrets/x1", False), ("HOME_DIR", "a1b2c3d4", False),
+        ("DEPLOY_TOKEN", "/9j4AAQSkZJRgABAQEAYABgAAD==", True), ("DEPLOY_TOKEN", "/Kx9+a1B2c3D4", True), ("DB_PASSWORD", "correct horse battery staple 7", True),
+        ("DB_PASSWORD", "a1b2c3 d4", True), ("SIGNING_SECRET", "first1234567890line\nsecond1234567890line", True), ("DB_PASSWORD", "$ecret-w0rd", True),
+        ("DB_PASSWORD", "$2b$12$abcdefgh", True), ("APP_SECRET", "[a1b2c3d4]", True), ("STRIPE_KEY", "a1b2c3d4e5f6g7h8", True), ("APP_KEY", "base64:" + filled(43) + "=", True),
+        ("SECRET_KEY_BASE", filled(128, HEX), True),
+        ("DB_PASSWORD", "$DB_PASSWORD_1", False), ("DB_PASSWORD", "${OTHER_PASSWORD_1}", False), ("DB_PASSWORD", "[redacted]", False), ("PWD", "/Work9/Project1234567", False),
+        ("OLDPWD", "/builds/x1/y2/Z3zzzzzzz", False), ("DB_PASSWORD", "/srv/Secrets/Password1", False), ("TOKEN", "/Keys/deploy1.Pem", False), ("TOKEN", "/custom/place/of/token1", False),
+        ("TOKEN", "~/Secrets/Token1234", False), ("APP_KEY", "production-key", False), ("APP_KEY", "short1key", False), ("KEY", "a1b2c3d4e5f6g7h8", False),
+        ("PUBLIC_KEY", "a1b2c3d4e5f6g7h8", False), ("GPG_KEY", "A035C8C19219BA821ECEA86B64E628F8D684696D", False), ("SSH_KEY_PATH", "a1b2c3d4e5f6g7h8", False),
+        ("KEYBOARD", "a1b2c3d4e5f6g7h8", False), ("AWS_ACCESS_KEY_ID", "a1b2c3d4e5f6g7h8", False), ("CACHE_KEY", "v1-deps-0a1b2c3d4e5f", False),
+        ("NEXT_PUBLIC_STRIPE_KEY", "a1b2c3d4e5f6g7h8", False), ("SSH_KEY", "/home/ada/.ssh/id_ed25519", False), ("MONKEY", "a1b2c3d4e5f6g7h8", False),
     ],
 )  # fmt: skip
 def test_values_of_secret_variables_are_taken_out_wherever_they_stand(name: str, value: str, hidden: bool) -> None:
     redactor = Redactor({}, {name: value})
     assert redactor.text(f"it is {value}, then") == (f"it is {REDACTED}, then" if hidden else f"it is {value}, then")
-    assert redactor.suspects(f'{{"a": "{value}"}}'.encode()) or not hidden
+    assert redactor.suspects(json.dumps({"a": value}).encode()) or not hidden
+
+
+def test_a_variable_that_ends_with_its_line_and_the_lines_of_a_longer_one_are_known() -> None:
+    redactor = Redactor({}, {"DEPLOY_TOKEN": "a1b2c3d4e5f6\n", "SIGNING_SECRET": "first1234567890line\nand 2\nlast1234567890lines\n"})
+    assert redactor.text("a1b2c3d4e5f6, last1234567890lines") == f"{REDACTED}, {REDACTED}"
+    assert redactor.text("first1234567890line and 2") == f"{REDACTED} and 2"
+
+
+def test_a_file_that_a_variable_names_is_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("telemetry_cli.redact.ROOTS", frozenset())
+    file = tmp_path / "Key9"
+    assert Redactor({}, {"TOKEN": str(file)}).text(f"cat {file}") == f"cat {REDACTED}"
+    file.touch()
+    assert Redactor({}, {"TOKEN": str(file)}).text(f"cat {file}") == f"cat {file}"
 
 
 def test_own_rules() -> None:

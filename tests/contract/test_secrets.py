@@ -155,6 +155,14 @@ def test_secrets_of_the_environment_are_known_by_their_values(telemetry: Telemet
     assert [leaks(telemetry, value) for value in env.values()] == [[], []]
 
 
+def test_secrets_of_the_environment_may_look_like_a_path_or_hold_a_space(telemetry: Telemetry) -> None:
+    env = {"DEPLOY_TOKEN": "/Kx9+a1B2c3D4==", "DB_PASSWORD": "a1b2 c3d4", "STRIPE_KEY": "a1b2c3d4e5f6g7h8", "APP_SECRET": "$9xyz12345"}
+    ran = telemetry("run", "exec", "--no-git", "--", "sh", "-c", f'echo "{"; ".join("$" + name for name in env)}" >&2; exit 1', env=env, code=1)
+    assert all(value in ran.err for value in env.values())
+    assert telemetry.run("@last")["error_details"] == "; ".join(["[redacted]"] * 4) + "\n"
+    assert [leak for value in env.values() for leak in leaks(telemetry, value)] == []
+
+
 def test_what_ci_providers_say_is_cleaned_too(telemetry: Telemetry) -> None:
     env = {
         "JENKINS_URL": "https://ci/",

@@ -103,8 +103,9 @@ def test_a_key_with_headers_does_not_show_wherever_it_is_cut(lines: int, telemet
 
 
 def test_a_key_that_is_cut_in_its_header_does_not_show(telemetry: Telemetry) -> None:
-    body = 24 * 1024 - len("DEK-Info: AES-128-CBC,0A1B\n\n-----END RSA PRIVATE KEY-----\n") - 40
-    code = f"sys.stderr.write('-----BEGIN RSA PRIVATE KEY-----\\n' + 'X-Comment: a-b-c\\n' * 1000 + 'DEK-Info: AES-128-CBC,0A1B\\n\\n' + 'Q' * {body} + '\\n-----END RSA PRIVATE KEY-----\\n')"
+    head, end = "X-Comment: a-b-c\n" * 1000 + "DEK-Info: AES-128-CBC,0A1B\n\n", "\n-----END RSA PRIVATE KEY-----\n"
+    body = 24 * 1024 - len("DEK-Info: AES-128-CBC,0A1B\n\n") - len(end) - 40
+    code = f"sys.stderr.write('-----BEGIN RSA PRIVATE KEY-----\\n' + {head!r} + 'Q' * {body} + {end!r})"
     run = failed(telemetry, code)
     assert "QQQ" not in run["error_details"]
 

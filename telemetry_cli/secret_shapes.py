@@ -114,8 +114,10 @@ RULES: tuple[tuple[str, tuple[str | tuple[str, ...], ...], str], ...] = (
       r"(?P<secret>(?=[a-z]*+[^\s\"'a-z])(?=[^\s\"']*[0-9!@#$%^&*+=?~])[^\s\"']{4,})")),
     ("secret-line", _with(("key", "token", "secret"), ":"), rf"(?i){_START}{_NAME}:[ \t]{{0,4}}+{_NO_SECRET}(?P<secret>(?=[^\s\"']*[0-9])(?=[^\s\"']*[a-z])[^\s\"',;(){{}}<>]{{8,}})"),
     ("option", _with(_KEYS, " ", "s ", "\t", "\x1f", "s\x1f"), rf"(?i)(?<![\w-])--?{_NAME}\s{{1,4}}+(?!--|-\w?(?:\s|$)|[\"']?pass:)[\"']?+{_NO_SECRET}{_PROSE}(?P<secret>[^\s\"']+)"),
-    ("curl-user", (("curl", " -"), ("curl", "\x1f-"), ("wget", "-")),
-     r"(?i)(?<![a-z])(?:curl|wget)\s[^\n|;]{0,400}?(?<=\s)(?:-u|-U|-a|--user|--proxy-user|--auth)[\s=]?+[\"']?+[^\s:\"'/]++:" + _NO_SECRET + r"(?P<secret>[^\s\"']+)"),
+    # Short options may stand together: -fsSu ada:…
+    ("curl-user", (("curl", " -"), ("curl", "\x1f-"), ("wget", "-"), ("http", "--auth"), ("http", " -a"), ("http", "\x1f-a"), ("xh", "--auth"), ("xh", " -a"), ("xh", "\x1f-a")),
+     r"(?i)(?<![a-z])(?:curl|wget|https?|xhs?)\s[^\n|;]{0,400}?(?<=\s)(?:-[a-z0-9#]{0,12}?u|-a|--user|--proxy-user|--auth)[\s=]?+[\"']?+[^\s:\"'/]++:" + _NO_SECRET
+     + r"(?P<secret>[^\s\"']+)"),
     ("short-option", ("sshpass", ("mysql", "-p"), ("mariadb", "-p"), ("redis-cli", "-a"), ("docker", "login")),
      r"(?i)(?<![a-z])(?:sshpass\s++-p\s?+|(?:mysql|mariadb)[a-z-]*\s(?:[^\n|;]{0,200}\s)?-p|redis-cli\s(?:[^\n|;]{0,200}\s)?-a\s|docker\s+login\s(?:[^\n|;]{0,200}\s)?-p\s)[\"']?+"
      + _NO_SECRET + r"(?P<secret>[^\s\"']+)"),

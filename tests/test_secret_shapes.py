@@ -90,7 +90,9 @@ HELD: dict[str, list[str]] = {
     "password-line": ["password: «sword5fish»", "DB_PASSWD: «x!yz»", "Password: «hunter2»"],
     "secret-line": ["api_key: «abc123def»", "  token: «a1b2c3d4e5»"],
     "option": ["mysql --password «x» -h db", "tool --token '«x y»'".replace("«x y»'", "«x»'"), "tool --api-key «abc»", "java -password «x»", "--client-secret «x»", "tool --pass «x»", "tool --secret «-value»"],
-    "curl-user": ["curl -u ada:«s3cr3t» https://example.org", "curl -s --user 'ada:«s3cr3t»' https://x", "wget --user=ada:«x»"],
+    "curl-user": ["curl -u ada:«s3cr3t» https://example.org", "curl -s --user 'ada:«s3cr3t»' https://x", "wget --user=ada:«x»",
+        "curl -fsSu ada:«s3cr3t» https://x", "curl -sku 'ada:«x»' https://x", "curl -fsSuada:«x» https://x", "curl -sU ada:«x» https://x", "http --auth ada:«x» example.org",
+        "https -a ada:«x» GET example.org", "http --auth=ada:«x» :8080/y", "xh -a ada:«x» example.org", "/usr/bin/curl -su ada:«x» https://x"],
     "short-option": ["sshpass -p «x» ssh host", "sshpass -p«x» ssh", "mysql -u root -p«x» db", "redis-cli -a «x» ping", "docker login -u me -p «x» r"],
     "openssl": ["openssl rsa -passin pass:«letters» -in k", "openssl enc -pass 'pass:«x»'"],
     "token-header": ["curl -H 'PRIVATE-TOKEN: «letters»' https://h", "JOB-TOKEN: «abcdef»"],
@@ -115,6 +117,8 @@ HARMLESS = [
     "/etc/passwd: Permission denied", "cat: /etc/passwd: Permission denied", "src/password: 12 files", "lib/reset-password: v1.2.3 built", "password: incorrect", "Password: forgotten, ask Ada", "passphrase: swordfish",
     "pass=5 fail=0", "compass=x", "bypass=x", "3 pass, 1 fail", "TOKEN=$1", "http://h:8080/a@b", "PASS tests/x.js", "--pass -v",
     "token=4096", "max_token=128", "--token=7",
+    "curl -fsSu ada https://example.org", "curl -fsSo out:put https://example.org:8443/a", "curl -fsSu $USER:$PASS https://h", "http --auth-type bearer example.org", "http -a ada :8080/y", "http --auth ada:${PASS} x",
+    "http :8080/a X-A:b", "docker run -itu 1000:1000 image", "chown -hu ada:staff x", "http://example.org/curl-user -u a:b", "ps -eo user:20", "curl -H x:y --url https://h:80",
 ]  # fmt: skip
 
 
@@ -207,6 +211,8 @@ def test_odd_texts_take_no_long_time(block: str) -> None:
         (["tool", "--password=x", "y"], ["tool", f"--password={REDACTED}", "y"]),
         (["tool", "--password", "--verbose"], ["tool", "--password", "--verbose"]),
         (["curl", "-u", "ada:x y", "https://h"], ["curl", "-u", f"ada:{REDACTED} y", "https://h"]),
+        (["curl", "-fsSu", "ada:x y", "https://h"], ["curl", "-fsSu", f"ada:{REDACTED} y", "https://h"]),
+        (["http", "--auth", "ada:x", "h"], ["http", "--auth", f"ada:{REDACTED}", "h"]),
         (["sh", "-c", "curl -u ada:x https://h"], ["sh", "-c", f"curl -u ada:{REDACTED} https://h"]),
         (["mysql", "-px", "db"], ["mysql", f"-p{REDACTED}", "db"]),
         ([1, None, {"a": ["--token", "t"]}], [1, None, {"a": ["--token", REDACTED]}]),

@@ -23,7 +23,7 @@ _IDENTITY = frozenset((
 ))  # fmt: skip
 #: What the tables hold at most of a field; a redacted text may be longer than it was.
 _LONGEST = {"agent_name": 200, "job_type": 200, "event_type": 200, "run_id": 255}
-_GROUPS = ("secret", "quoted", "single")
+_GROUPS = ("secret", "quoted", "escaped", "single")
 #: A value of the environment is looked for in other texts only when it is unlikely to stand there by chance.
 _SHORTEST_VALUE = 8
 _SURELY_LONG = 16

@@ -3,7 +3,7 @@
 A rule is looked at only where one of its marks stands in the text, so that text without any costs no regular expression. A mark
 in lower case stands for any case; of a tuple, all must stand there.
 
-Of a match, what its groups `secret`, `quoted` and `single` hold is taken out; without such groups, all of it.
+Of a match, what its groups `secret`, `quoted`, `escaped` and `single` hold is taken out; without such groups, all of it.
 """
 
 _PASSWORDS = ("password", "passwd", "passphrase", "pwd")
@@ -23,12 +23,17 @@ _NO_SECRET = (
 )
 #: After `token=` and `pass=`, a small number counts something.
 _NO_COUNT = r"(?!(?:(?<=token=)|(?<=pass=))[0-9]{1,5}(?![^\s,;)&\"']))"
-_VALUE = r"(?:\\?\"(?P<quoted>[^\"\\\r\n]+)|'(?P<single>[^'\r\n]+)|(?P<secret>[^\s\"'`;&|<>)]+))"
+#: A text in quotes, with what is escaped in it: in JSON, and in JSON that is a text in JSON.
+_QUOTED = r"\\\"(?P<escaped>(?:[^\"\\\r\n]|\\\\(?:\\\")?|\\(?![\"\\]))++)|\"(?P<quoted>(?:[^\"\\\r\n]|\\[^\r\n])++)|'(?P<single>[^'\r\n]++)"
+_VALUE = rf"(?:{_QUOTED}|(?P<secret>[^\s\"'`;&|<>)\x1b]+))"
+#: Colours of a terminal around names and values.
+_COLOUR = r"(?:\x1b\[[0-9;]{0,20}m)*+"
 #: What follows an option's name in a sentence about it.
-_PROSE = (
-    r"(?!(?:to|is|for|or|and|must|option|options|flag|argument|in|with|was|requires?|required|needs?|cannot|can|not|has|have|if|when|instead|as|on|by|from|are"
-    r"|should|will|may|value|parameter|the|a|an|that|which|does|could|isn't|wasn't)\b)"
+_PROSE_WORDS = (
+    r"(?:to|is|for|or|and|must|option|options|flag|argument|in|with|was|requires?|required|needs?|cannot|can|not|has|have|if|when|instead|as|on|by|from|are"
+    r"|should|will|may|value|parameter|the|a|an|that|which|does|could|isn't|wasn't)\b"
 )
+_PROSE = rf"(?!{_PROSE_WORDS})"
 _KEYS = ("key", "keybase", "key_base", "key-base", "token", "secret", "credential", "pass", *_PASSWORDS)
 
 
@@ -97,22 +102,26 @@ RULES: tuple[tuple[str, tuple[str | tuple[str, ...], ...], str], ...] = (
     # URLs and headers.
     ("url-credentials", (("://", "@"),), r"(?i)[a-z][a-z0-9+.-]{1,20}://(?!\[redacted\]@)(?P<secret>[^\s/:@\"'<>?#]*:(?!//)(?:(?![0-9]{1,5}/)[^\s\"'<>?#]+|[^\s/\"'<>]+))@"),
     ("url-token", (("://", "@"),), r"(?i)(?:https?|git|ftps?)://(?!\[redacted\]@)(?P<secret>[^\s/:@\"'<>?#]+)@"),
-    ("url-query", ("sig=", "key=", "signature=", "jwt=", "-token=", "-credential="),
-     r"(?i)[?&](?:key|sig|jwt|signature|x-(?:amz|goog)-(?:signature|credential|security-token))=(?!\[redacted\])(?P<secret>[^&\s\"'#]{8,})"),
+    ("url-query", ("sig=", "key=", "auth=", "signature=", "jwt=", "-token=", "-credential="),
+     r"(?i)[?&](?:key|sig|jwt|auth(?==[^&\s\"'#]*[0-9])|signature|x-(?:amz|goog)-(?:signature|credential|security-token))=(?!\[redacted\])(?P<secret>[^&\s\"'#]{8,})"),
     ("authorization", ("authorization",),
      r"(?i)authorization[\"'\\]*+\s{0,2}+[:=]\s{0,2}+[\"'\\]*+(?:(?:bearer|basic|token|digest|negotiate|apikey|aws4-hmac-sha256)\s++" + _NO_SECRET
      + r"(?P<quoted>[^\r\n\"'\\]+)|" + _NO_SECRET + r"(?P<secret>(?=[^\s\"'\\]*[0-9])[^\s\"'\\]{8,}))"),
     ("bearer", ("bearer",), r"(?i)(?<![a-z])bearer\s+(?=[a-z._~+/-]*[0-9])(?P<secret>[a-z0-9._~+/-]{12,}=*)"),
     ("cookie", ("cookie:", "cookie\":", "cookie\\"), r"(?i)(?<![a-z])(?:set-)?cookie[\"'\\]*+\s{0,2}+:\s{0,2}+[\"'\\]*+" + _NO_SECRET + r"(?P<secret>(?=[^\r\n\"']*=)[^\r\n\"'\\]{4,})"),
     # Names that say what follows.
-    ("assignment", _with(_KEYS, "=", "s=", "\"=", "'="), rf"(?i){_START}{_NAME}[\"'\\]{{0,2}}+={_NO_SECRET}{_NO_COUNT}{_VALUE}"),
+    ("assignment", _with(_KEYS, "=", "s=", "\"=", "'=", "\x1b"), rf"(?i){_START}{_NAME}[\"'\\]{{0,2}}+{_COLOUR}={_COLOUR}{_NO_SECRET}{_NO_COUNT}{_VALUE}"),
     ("assignment-spaced", tuple((word, " =") for word in _KEYS),
-     rf"(?i){_START}{_NAME}\s{{1,20}}+=\s{{0,20}}+{_NO_SECRET}(?:\\?\"(?P<quoted>[^\"\\\r\n]+)|'(?P<single>[^'\r\n]+)|(?P<secret>(?=\S*[0-9])[^\s\"'().\[\]{{}},;]{{6,}})(?=\s|$))"),
-    ("json-pair", _with(_KEYS, "\"", "'", "s\"", "s'", "\\"), rf"(?i)[\"']{_NAME}\\?[\"']\s{{0,4}}+:\s{{0,4}}+{_NO_SECRET}(?:\\?\"(?P<quoted>[^\"\\\r\n]+)|'(?P<single>[^'\r\n]+))"),
-    ("password-line", _with(_PASSWORDS, ":"),
-     (rf"(?i)(?<![a-z0-9_./-])[a-z0-9_.-]{{0,64}}?(?:pass(?:word|wd|phrase)|pwd):(?!\s?[/~])[ \t]{{0,4}}+{_NO_SECRET}{_PROSE}"
-      r"(?P<secret>(?=[a-z]*+[^\s\"'a-z])(?=[^\s\"']*[0-9!@#$%^&*+=?~])[^\s\"']{4,})")),
-    ("secret-line", _with(("key", "token", "secret"), ":"), rf"(?i){_START}{_NAME}:[ \t]{{0,4}}+{_NO_SECRET}(?P<secret>(?=[^\s\"']*[0-9])(?=[^\s\"']*[a-z])[^\s\"',;(){{}}<>]{{8,}})"),
+     rf"(?i){_START}{_NAME}\s{{1,20}}+=\s{{0,20}}+{_NO_SECRET}(?:{_QUOTED}|(?P<secret>(?=\S*[0-9])[^\s\"'().\[\]{{}},;]{{6,}})(?=\s|$))"),
+    ("json-pair", _with(_KEYS, "\"", "'", "s\"", "s'", "\\"), rf"(?i)[\"']{_NAME}\\?[\"']{_COLOUR}\s{{0,4}}+(?::|=>){_COLOUR}\s{{0,4}}+{_COLOUR}{_NO_SECRET}(?:{_QUOTED})"),
+    ("symbol-pair", tuple((word, "=>") for word in _KEYS), rf"(?i)(?<![a-z0-9:]):{_NAME}\s{{0,4}}+=>\s{{0,4}}+{_NO_SECRET}(?:{_QUOTED})"),
+    ("element", tuple((word, "</") for word in _KEYS), rf"(?i)<(?:[a-z0-9_]{{1,40}}:)?{_NAME}(?:\s[^<>]{{0,200}})?>(?![0-9]{{1,5}}<){_NO_SECRET}(?P<secret>[^<>]+)</"),
+    ("password-line", _with(_PASSWORDS, ":", "\x1b"),
+     (rf"(?i)(?<![a-z0-9_./-])[a-z0-9_.-]{{0,64}}?(?:pass(?:word|wd|phrase)|pwd){_COLOUR}:{_COLOUR}(?!\s?[\"']?[/~])[ \t]{{0,4}}+{_COLOUR}{_NO_SECRET}{_PROSE}"
+      rf"(?:(?![\"']{_PROSE_WORDS})(?:{_QUOTED})\\?[\"']|(?P<secret>(?=[a-z]*+[^\s\"'a-z])(?=[^\s\"']*[0-9!@#$%^&*+=?~])[^\s\"'\x1b]{{4,}}))")),
+    ("secret-line", _with(("key", "token", "secret"), ":", "\x1b"),
+     (rf"(?i){_START}{_NAME}{_COLOUR}:{_COLOUR}[ \t]{{0,4}}+{_COLOUR}{_NO_SECRET}[\"']?+"
+      r"(?P<secret>(?=[^\s\"']*[0-9])(?=[^\s\"']*[a-z])[^\s\"',;(){}<>\x1b]{8,})")),
     ("option", _with(_KEYS, " ", "s ", "\t", "\x1f", "s\x1f"), rf"(?i)(?<![\w-])--?{_NAME}\s{{1,4}}+(?!--|-\w?(?:\s|$)|[\"']?pass:)[\"']?+{_NO_SECRET}{_PROSE}(?P<secret>[^\s\"']+)"),
     # Short options may stand together: -fsSu ada:…
     ("curl-user", (("curl", " -"), ("curl", "\x1f-"), ("wget", "-"), ("http", "--auth"), ("http", " -a"), ("http", "\x1f-a"), ("xh", "--auth"), ("xh", " -a"), ("xh", "\x1f-a")),

@@ -137,6 +137,8 @@ RULES: tuple[tuple[str, tuple[str | tuple[str, ...], ...], str], ...] = (
 
 #: Ends of names (lower case, without separators) whose text values are secrets, in JSON objects, environments and options.
 SECRET_NAMES = (*(name.replace("_", "") for name in _NAMED), "authorization", "cookie")
+#: Those that with an `s` behind them stand for several.
+SINGULAR_NAMES = tuple(name for name in SECRET_NAMES if name not in ("pass", "credentials", "secretkeybase", "authorization"))
 #: Ends of names that look like those above, and are none.
 HARMLESS_NAMES = (
     "bostoken",

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from telemetry_cli.errors import InvalidInput
-from telemetry_cli.redact import REDACTED, Redactor, is_secret_name, refuse_secret
+from telemetry_cli.redact import Redactor, refuse_secret
 from telemetry_cli.rules import LONGEST_ERROR_DETAILS
+from telemetry_cli.secret_names import REDACTED, is_secret_name
 from telemetry_cli.secret_shapes import RULES, SECRET_NAMES
 
 LETTERS = string.ascii_letters + string.digits
@@ -221,7 +222,41 @@ def test_odd_texts_take_no_long_time(block: str) -> None:
         ({"api_key": "x", "tokens": 4, "n": {"clientSecret": "y"}}, {"api_key": REDACTED, "tokens": 4, "n": {"clientSecret": REDACTED}}),
         ({"password": ""}, {"password": ""}),
         ({"PWD": "/home/ada", "DB_PWD": "x1"}, {"PWD": "/home/ada", "DB_PWD": REDACTED}),
-        ({"password": None, "token": True, "secret": 5}, {"password": None, "token": True, "secret": 5}),
+        ({"password": None, "token": True, "secret": False}, {"password": None, "token": True, "secret": False}),
+        (
+            {"password": 12345678, "db_password": 7, "secret": 1.5, "token": 99123456},
+            {"password": REDACTED, "db_password": REDACTED, "secret": REDACTED, "token": REDACTED},
+        ),
+        ({"token": {"value": "S", "n": [1, "T"]}}, {"token": {"value": REDACTED, "n": [1, REDACTED]}}),
+        ({"password": {"value": 12345678}}, {"password": {"value": REDACTED}}),
+        ({"passwords": ["S"], "tokens": ["a1b2c3d4"], "api_keys": {"x": "S"}}, {"passwords": [REDACTED], "tokens": [REDACTED], "api_keys": {"x": REDACTED}}),
+        ({"credentials": {"pw": "S", "user": "ada"}}, {"credentials": {"pw": REDACTED, "user": REDACTED}}),
+        ('{"token": {"value": "S"}, "n": 1}', f'{{"token":{{"value":"{REDACTED}"}},"n":1}}'),
+        ({"a": '[{"password": 12345678}]'}, {"a": f'[{{"password":"{REDACTED}"}}]'}),
+        ('{"password": "S", "é": "\\ud800"}', f'{{"password":"{REDACTED}","\\u00e9":"\\ud800"}}'),
+        *(
+            (value, value)
+            for value in (
+                {"tokens": 123456, "max_tokens": 200000, "token_count": 123456, "total_tokens": 123456, "prompt_tokens": 7},
+                {"credentials": 123456, "passwords": 200000, "secrets": 100000},
+                {"token": 17, "pass": 99999, "cookie": 1, "per_token": 0.5, "key": 12345678, "public_key": "x", "keys": ["x"]},
+                {"tokens": ["the", "cat", "##ing"], "pad_tokens": ["a1b2c3d4"]},
+                {"secrets": ["DB_PASSWORD", "STRIPE_KEY"]},
+                {"secrets": "inherit"},
+                {"passwords": "are checked"},
+                {"token": {"input": 12, "output": 40}},
+                {"passwords": {"weak": 3}},
+                {"properties": {"password": {"type": "string", "description": "of the user"}}},
+                {"token": {"type": "integer", "minimum": 100000}},
+                {"passes": ["lint"], "compass": {"north": "x"}},
+                {"pwd": ["/home/ada"]},
+                {"password": ["${X}", "", None]},
+                "[password]",
+                '{"tokens": 123456 }',
+                '{"password"}',
+                "[" * 5000 + "password" + "]",
+            )
+        ),
         ({"token": "$TOKEN", "pad_token": "<pad>"}, {"token": "$TOKEN", "pad_token": "<pad>"}),
         (["mysql", "--password", "to", "-h", "db"], ["mysql", "--password", REDACTED, "-h", "db"]),
         (["tool", "--password=x", "y"], ["tool", f"--password={REDACTED}", "y"]),
@@ -297,7 +332,7 @@ def test_a_variable_that_ends_with_its_line_and_the_lines_of_a_longer_one_are_kn
 
 
 def test_a_file_that_a_variable_names_is_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("telemetry_cli.redact.ROOTS", frozenset())
+    monkeypatch.setattr("telemetry_cli.secret_names.ROOTS", frozenset())
     file = tmp_path / "Key9"
     assert Redactor({}, {"TOKEN": str(file)}).text(f"cat {file}") == f"cat {REDACTED}"
     file.touch()

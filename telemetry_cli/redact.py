@@ -56,8 +56,7 @@ class Redactor:
         if self._own or any(json.dumps(value)[1:-1].encode() in line for value in self._values):
             return True
         text = line.decode("ascii", "replace")
-        lower = text.lower()
-        return any(mark in lower for mark in _FOLDED) or any(mark in text for mark in _EXACT)
+        return _has_sign(text, text.lower())
 
     def text(self, text: str) -> str:
         """The text with `[redacted]` in the place of each secret. Doing it twice changes nothing more."""
@@ -66,7 +65,7 @@ class Redactor:
                 self._count("environment", text.count(value))
                 text = text.replace(value, REDACTED)
         lower = text.lower()
-        for name, marks, pattern in RULES:
+        for name, marks, pattern in RULES if _has_sign(text, lower) else ():
             if any(_stands(mark, text, lower) for mark in marks):
                 text = self._substituted(name, pattern, text)
         for name, pattern in self._own.items():
@@ -166,6 +165,11 @@ class Redactor:
 
     def _count(self, name: str, number: int = 1) -> None:
         self.found[name] = self.found.get(name, 0) + number
+
+
+def _has_sign(text: str, lower: str) -> bool:
+    """Tell whether any rule may have a mark in the text, in far less time than by asking each."""
+    return any(mark in lower for mark in _FOLDED) or any(mark in text for mark in _EXACT)
 
 
 def _stands(mark: str | tuple[str, ...], text: str, lower: str) -> bool:

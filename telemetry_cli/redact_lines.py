@@ -26,6 +26,13 @@ def redacted(own: Mapping[str, str], lines: Iterable[bytes], columns: Sequence[s
         yield b"".join(blob_line(redactor, line, columns) for line in some) if is_long or redactor.suspects(piece) else piece
 
 
+def redacted_text(own: Mapping[str, str], content: bytes) -> Iterator[bytes]:
+    """The lines of a text as it may be kept, also without a private key, which only its first and its last line tell."""
+    if b"PRIVATE KEY" in content:
+        content = Redactor({}, {}).text(content.decode(errors="surrogateescape")).encode(errors="surrogateescape")
+    return redacted(own, content.splitlines(keepends=True))
+
+
 def blob_lines(redactor: Redactor, lines: Iterable[bytes], known: Container[str]) -> Iterator[bytes]:
     """The lines of a blob of any kind, one by one; an import's begins with the columns of its runs, which are `known`, and stays as it is."""
     rest = iter(lines)

@@ -8,7 +8,7 @@ from typing import BinaryIO
 from telemetry_cli.clock import new_op_id
 from telemetry_cli.config import Config
 from telemetry_cli.errors import NotFound, Refused, TelemetryError
-from telemetry_cli.files import make_folder, open_private, sync_folder
+from telemetry_cli.files import check_folder, make_folder, open_private, sync_folder
 
 _DIGITS = frozenset("0123456789abcdef")
 _BLOCK = 1 << 20
@@ -45,6 +45,13 @@ def put(config: Config, chunks: Iterable[bytes]) -> str:
 def is_digest(digest: str) -> bool:
     """Tell whether a text is the name of a blob."""
     return len(digest) == 64 and _DIGITS.issuperset(digest)
+
+
+def kept(config: Config) -> list[str]:
+    """The digests of the blobs that are kept."""
+    if not check_folder(config.blobs_dir):
+        return []
+    return sorted(name for name in os.listdir(config.blobs_dir) if len(name) == 64)
 
 
 def open_blob(config: Config, digest: str) -> BinaryIO:

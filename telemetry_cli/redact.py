@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from telemetry_cli import rules
 from telemetry_cli.bounded import Budget, TooLong
 from telemetry_cli.errors import InvalidInput
-from telemetry_cli.secret_shapes import HARMLESS_NAMES, NAME_MARKS, RULES, SECRET_NAMES
-
-REDACTED = "[redacted]"
+from telemetry_cli.secret_names import REDACTED, Under, is_no_secret, is_option, is_secret_option, secret_values
+from telemetry_cli.secret_shapes import NAME_MARKS, RULES
 
 #: One sign of each rule that NAME_MARKS do not stand for.
 _SIGNS = {mark if isinstance(mark, str) else mark[0] for _, marks, _ in RULES for mark in marks}
@@ -23,10 +22,7 @@ _IDENTITY = frozenset((
 ))  # fmt: skip
 #: What the tables hold at most of a field; a redacted text may be longer than it was.
 _LONGEST = {"agent_name": 200, "job_type": 200, "event_type": 200, "run_id": 255}
-_GROUPS = ("secret", "quoted", "single")
-#: A value of the environment is looked for in other texts only when it is unlikely to stand there by chance.
-_SHORTEST_VALUE = 8
-_SURELY_LONG = 16
+_GROUPS = ("secret", "quoted", "escaped", "single")
 
 #: A compiled pattern's `sub`, without importing what it is made of.
 _Substitute = Callable[[Callable[[object], str], str], str]
@@ -52,7 +48,7 @@ class Redactor:
 
     def __init__(self, own: Mapping[str, str] | None = None, environ: Mapping[str, str] | None = None) -> None:
         self._own = own or {}
-        self._values = _secret_values(os.environ if environ is None else environ)
+        self._values = secret_values(os.environ if environ is None else environ)
         self.found: dict[str, int] = {}
 
     def suspects(self, line: bytes) -> bool:
@@ -60,8 +56,7 @@ class Redactor:
         if self._own or any(json.dumps(value)[1:-1].encode() in line for value in self._values):
             return True
         text = line.decode("ascii", "replace")
-        lower = text.lower()
-        return any(mark in lower for mark in _FOLDED) or any(mark in text for mark in _EXACT)
+        return _has_sign(text, text.lower())
 
     def text(self, text: str) -> str:
         """The text with `[redacted]` in the place of each secret. Doing it twice changes nothing more."""
@@ -70,7 +65,7 @@ class Redactor:
                 self._count("environment", text.count(value))
                 text = text.replace(value, REDACTED)
         lower = text.lower()
-        for name, marks, pattern in RULES:
+        for name, marks, pattern in RULES if _has_sign(text, lower) else ():
             if any(_stands(mark, text, lower) for mark in marks):
                 text = self._substituted(name, pattern, text)
         for name, pattern in self._own.items():
@@ -78,9 +73,9 @@ class Redactor:
         return text
 
     def value(self, value: object) -> object:
-        """The same for JSON: every text in it, keys too; and the text under a key that says it is a secret."""
+        """The same for JSON: every text in it, keys too; and what lies under a key that says it is a secret. JSON in a text is JSON."""
         if isinstance(value, str):
-            return self.text(value)
+            return self._document(value) if value[:1] in ("{", "[") and value[-1:] in ("}", "]") else self.text(value)
         if isinstance(value, dict):
             return {self.text(key): self._named(key, item) for key, item in value.items()}
         if isinstance(value, list):
@@ -101,9 +96,30 @@ class Redactor:
             return self._list(list(values))
         return [_bounded(columns[place] if place < len(columns) else "", self.value(value)) for place, value in enumerate(values)]
 
+    def _document(self, text: str) -> str:
+        lower = text.lower()
+        if any(mark in lower for mark in NAME_MARKS):
+            try:
+                value = json.loads(text)
+            except (ValueError, RecursionError):
+                return self.text(text)
+            cleaned = self.value(value)
+            if cleaned != value:
+                # Half a character that is escaped must stay escaped.
+                return json.dumps(cleaned, separators=(",", ":"), ensure_ascii=text.isascii() or "\\u" in text)
+        return self.text(text)
+
     def _named(self, key: str, item: object) -> object:
-        is_folder = key.lower().endswith("pwd") and isinstance(item, str) and item.startswith(("/", "~"))
-        if isinstance(item, str) and is_secret_name(key) and not is_folder and not _is_no_secret(item):
+        under = Under.key(key)
+        return self._under(under, item, is_deep=False) if under else self.value(item)
+
+    def _under(self, under: Under, item: object, *, is_deep: bool) -> object:
+        """What lies under the name of a secret, however deep."""
+        if isinstance(item, dict) and not under.describes(item):
+            return {self.text(key): self._under(under, value, is_deep=True) for key, value in item.items()}
+        if isinstance(item, list):
+            return [self._under(under, value, is_deep=True) for value in item]
+        if under.is_secret(item, is_deep=is_deep):
             self._count("named")
             return REDACTED
         return self.value(item)
@@ -114,7 +130,7 @@ class Redactor:
         texts = [item for item in items if isinstance(item, str)]
         for index, item in enumerate(items):
             before = items[index - 1] if index else None
-            if isinstance(item, str) and isinstance(before, str) and _is_secret_option(before) and not _is_option(item) and not _is_no_secret(item):
+            if isinstance(item, str) and isinstance(before, str) and is_secret_option(before) and not is_option(item) and not is_no_secret(item):
                 self._count("option")
                 kept.append(REDACTED)
             else:
@@ -149,6 +165,11 @@ class Redactor:
 
     def _count(self, name: str, number: int = 1) -> None:
         self.found[name] = self.found.get(name, 0) + number
+
+
+def _has_sign(text: str, lower: str) -> bool:
+    """Tell whether any rule may have a mark in the text, in far less time than by asking each."""
+    return any(mark in lower for mark in _FOLDED) or any(mark in text for mark in _EXACT)
 
 
 def _stands(mark: str | tuple[str, ...], text: str, lower: str) -> bool:
@@ -204,41 +225,6 @@ def said(text: str) -> str:
 
 
 rules.quote_through(said)
-
-
-def is_secret_name(name: str) -> bool:
-    """Tell whether what a name stands for is a secret: `GITHUB_TOKEN`, `client-secret`, `apiKey`."""
-    plain = name.lower().replace("_", "").replace("-", "").replace(".", "").replace(" ", "")
-    return plain.endswith(SECRET_NAMES) and not plain.endswith(HARMLESS_NAMES)
-
-
-def _is_secret_option(word: str) -> bool:
-    return word.startswith("-") and "=" not in word and is_secret_name(word)
-
-
-def _is_option(word: str) -> bool:
-    """A long option, or one of a letter; what else begins with '-' may be a value."""
-    return word.startswith("--") or (word.startswith("-") and len(word) <= 2)
-
-
-def _is_variable(value: str) -> bool:
-    return value.startswith(("${", "$(")) or (value.startswith("$") and (value[1:].isidentifier() or len(value) <= 2))
-
-
-def _is_no_secret(value: str) -> bool:
-    """A variable, a placeholder, or what was redacted before."""
-    return not value.strip() or _is_variable(value) or value.startswith(("<", "{{", "***", REDACTED)) or value.lower() in ("none", "null", "true", "false")
-
-
-def _secret_values(environ: Mapping[str, str]) -> Sequence[str]:
-    """The secrets that the environment holds, longest first, as far as finding one of them in a text means anything."""
-    values = {value for name, value in environ.items() if len(value) >= _SHORTEST_VALUE and is_secret_name(name) and _is_telling(value)}
-    return sorted(values, key=len, reverse=True) if values else ()
-
-
-def _is_telling(value: str) -> bool:
-    mixed = any(char.isdigit() for char in value) and any(char.isalpha() for char in value)
-    return value.isprintable() and " " not in value and not value.startswith(("/", "$", "[")) and (mixed or len(value) >= _SURELY_LONG)
 
 
 def remote_without_credentials(url: str) -> str:

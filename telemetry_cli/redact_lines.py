@@ -26,19 +26,26 @@ def redacted(own: Mapping[str, str], lines: Iterable[bytes], columns: Sequence[s
         yield b"".join(blob_line(redactor, line, columns) for line in some) if is_long or redactor.suspects(piece) else piece
 
 
+def redacted_text(own: Mapping[str, str], content: bytes) -> Iterator[bytes]:
+    """The lines of a text as it may be kept, also without a private key, which only its first and its last line tell."""
+    if b"PRIVATE KEY" in content:
+        content = Redactor({}, {}).text(content.decode(errors="surrogateescape")).encode(errors="surrogateescape")
+    return redacted(own, content.splitlines(keepends=True))
+
+
 def blob_lines(redactor: Redactor, lines: Iterable[bytes], known: Container[str]) -> Iterator[bytes]:
     """The lines of a blob of any kind, one by one; an import's begins with the columns of its runs, which are `known`, and stays as it is."""
     rest = iter(lines)
     first = next(rest, None)
     if first is None:
         return
-    columns = _columns(first, known)
+    columns = columns_of(first, known)
     yield first if columns else blob_line(redactor, first)
     for line in rest:
         yield blob_line(redactor, line, columns)
 
 
-def _columns(first: bytes, known: Container[str]) -> Sequence[str]:
+def columns_of(first: bytes, known: Container[str]) -> Sequence[str]:
     """What the values of a run's line are, by the first line of its blob; nothing where that tells no such thing."""
     try:
         found = json.loads(first) if first.startswith(b'{"columns":[') else {}

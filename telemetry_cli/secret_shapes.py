@@ -3,14 +3,14 @@
 A rule is looked at only where one of its marks stands in the text, so that text without any costs no regular expression. A mark
 in lower case stands for any case; of a tuple, all must stand there.
 
-Of a match, what its groups `secret`, `quoted` and `single` hold is taken out; without such groups, all of it.
+Of a match, what its groups `secret`, `quoted`, `escaped` and `single` hold is taken out; without such groups, all of it.
 """
 
 _PASSWORDS = ("password", "passwd", "passphrase", "pwd")
 #: What the value under it is a secret by: the words that its name ends in, parts set off by `_`, which may be another separator or none.
 _NAMED = (
     *_PASSWORDS, "pass", "secret", "token", "api_key", "access_key", "secret_key", "private_key", "signing_key", "encryption_key", "auth_key", "master_key",
-    "account_key", "storage_key", "credential", "credentials",
+    "account_key", "storage_key", "secret_key_base", "credential", "credentials",
 )  # fmt: skip
 #: Words that stand for themselves in JSON and environments, and more narrowly in text: `compass`, and the folder in `PWD=/home`.
 _IN_TEXT = {"pass": r"(?<![a-z0-9])pass", "pwd": r"pwd(?![\"'\\]{0,2}\s?[=:]\s?[\"'\\]?[/~])"}
@@ -23,13 +23,18 @@ _NO_SECRET = (
 )
 #: After `token=` and `pass=`, a small number counts something.
 _NO_COUNT = r"(?!(?:(?<=token=)|(?<=pass=))[0-9]{1,5}(?![^\s,;)&\"']))"
-_VALUE = r"(?:\\?\"(?P<quoted>[^\"\\\r\n]+)|'(?P<single>[^'\r\n]+)|(?P<secret>[^\s\"'`;&|<>)]+))"
+#: A text in quotes, with what is escaped in it: in JSON, and in JSON that is a text in JSON.
+_QUOTED = r"\\\"(?P<escaped>(?:[^\"\\\r\n]|\\\\(?:\\\")?|\\(?![\"\\]))++)|\"(?P<quoted>(?:[^\"\\\r\n]|\\[^\r\n])++)|'(?P<single>[^'\r\n]++)"
+_VALUE = rf"(?:{_QUOTED}|(?P<secret>[^\s\"'`;&|<>)\x1b]+))"
+#: Colours of a terminal around names and values.
+_COLOUR = r"(?:\x1b\[[0-9;]{0,20}m)*+"
 #: What follows an option's name in a sentence about it.
-_PROSE = (
-    r"(?!(?:to|is|for|or|and|must|option|options|flag|argument|in|with|was|requires?|required|needs?|cannot|can|not|has|have|if|when|instead|as|on|by|from|are"
-    r"|should|will|may|value|parameter|the|a|an|that|which|does|could|isn't|wasn't)\b)"
+_PROSE_WORDS = (
+    r"(?:to|is|for|or|and|must|option|options|flag|argument|in|with|was|requires?|required|needs?|cannot|can|not|has|have|if|when|instead|as|on|by|from|are"
+    r"|should|will|may|value|parameter|the|a|an|that|which|does|could|isn't|wasn't)\b"
 )
-_KEYS = ("key", "token", "secret", "credential", "pass", *_PASSWORDS)
+_PROSE = rf"(?!{_PROSE_WORDS})"
+_KEYS = ("key", "keybase", "key_base", "key-base", "token", "secret", "credential", "pass", *_PASSWORDS)
 
 
 def _with(words: tuple[str, ...], *endings: str) -> tuple[str, ...]:
@@ -44,7 +49,12 @@ RULES: tuple[tuple[str, tuple[str | tuple[str, ...], ...], str], ...] = (
         ("PRIVATE KEY",),
         r"(?s)-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|\Z)",
     ),
-    ("private-key-end", ("PRIVATE KEY",), r"(?s)\A(?!\[redacted\])(?P<secret>[^-]+)-----END [A-Z0-9 ]{0,40}PRIVATE KEY"),
+    (
+        "private-key-end",
+        ("PRIVATE KEY",),
+        # Headers hold dashes: DEK-Info: AES-128-CBC.
+        r"(?s)\A(?!\[redacted\]-----END)(?P<secret>(?:(?!-----BEGIN ).)+?)-----END [A-Z0-9 ]{0,40}PRIVATE KEY",
+    ),
     ("age-key", ("AGE-SECRET-KEY-1",), r"AGE-SECRET-KEY-1[0-9A-Z]{40,}"),
     # Clouds.
     ("aws-access-key", ("AKIA", "ASIA", "ABIA", "ACCA"), r"(?<![A-Za-z0-9])(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}(?![A-Za-z0-9])"),
@@ -92,25 +102,31 @@ RULES: tuple[tuple[str, tuple[str | tuple[str, ...], ...], str], ...] = (
     # URLs and headers.
     ("url-credentials", (("://", "@"),), r"(?i)[a-z][a-z0-9+.-]{1,20}://(?!\[redacted\]@)(?P<secret>[^\s/:@\"'<>?#]*:(?!//)(?:(?![0-9]{1,5}/)[^\s\"'<>?#]+|[^\s/\"'<>]+))@"),
     ("url-token", (("://", "@"),), r"(?i)(?:https?|git|ftps?)://(?!\[redacted\]@)(?P<secret>[^\s/:@\"'<>?#]+)@"),
-    ("url-query", ("sig=", "key=", "signature=", "jwt=", "-token=", "-credential="),
-     r"(?i)[?&](?:key|sig|jwt|signature|x-(?:amz|goog)-(?:signature|credential|security-token))=(?!\[redacted\])(?P<secret>[^&\s\"'#]{8,})"),
+    ("url-query", ("sig=", "key=", "auth=", "signature=", "jwt=", "-token=", "-credential="),
+     r"(?i)[?&](?:key|sig|jwt|auth(?==[^&\s\"'#]*[0-9])|signature|x-(?:amz|goog)-(?:signature|credential|security-token))=(?!\[redacted\])(?P<secret>[^&\s\"'#]{8,})"),
     ("authorization", ("authorization",),
      r"(?i)authorization[\"'\\]*+\s{0,2}+[:=]\s{0,2}+[\"'\\]*+(?:(?:bearer|basic|token|digest|negotiate|apikey|aws4-hmac-sha256)\s++" + _NO_SECRET
      + r"(?P<quoted>[^\r\n\"'\\]+)|" + _NO_SECRET + r"(?P<secret>(?=[^\s\"'\\]*[0-9])[^\s\"'\\]{8,}))"),
     ("bearer", ("bearer",), r"(?i)(?<![a-z])bearer\s+(?=[a-z._~+/-]*[0-9])(?P<secret>[a-z0-9._~+/-]{12,}=*)"),
     ("cookie", ("cookie:", "cookie\":", "cookie\\"), r"(?i)(?<![a-z])(?:set-)?cookie[\"'\\]*+\s{0,2}+:\s{0,2}+[\"'\\]*+" + _NO_SECRET + r"(?P<secret>(?=[^\r\n\"']*=)[^\r\n\"'\\]{4,})"),
     # Names that say what follows.
-    ("assignment", _with(_KEYS, "=", "s=", "\"=", "'="), rf"(?i){_START}{_NAME}[\"'\\]{{0,2}}+={_NO_SECRET}{_NO_COUNT}{_VALUE}"),
+    ("assignment", _with(_KEYS, "=", "s=", "\"=", "'=", "\x1b"), rf"(?i){_START}{_NAME}[\"'\\]{{0,2}}+{_COLOUR}={_COLOUR}{_NO_SECRET}{_NO_COUNT}{_VALUE}"),
     ("assignment-spaced", tuple((word, " =") for word in _KEYS),
-     rf"(?i){_START}{_NAME}\s{{1,20}}+=\s{{0,20}}+{_NO_SECRET}(?:\\?\"(?P<quoted>[^\"\\\r\n]+)|'(?P<single>[^'\r\n]+)|(?P<secret>(?=\S*[0-9])[^\s\"'().\[\]{{}},;]{{6,}})(?=\s|$))"),
-    ("json-pair", _with(_KEYS, "\"", "'", "s\"", "s'", "\\"), rf"(?i)[\"']{_NAME}\\?[\"']\s{{0,4}}+:\s{{0,4}}+{_NO_SECRET}(?:\\?\"(?P<quoted>[^\"\\\r\n]+)|'(?P<single>[^'\r\n]+))"),
-    ("password-line", _with(_PASSWORDS, ":"),
-     (rf"(?i)(?<![a-z0-9_./-])[a-z0-9_.-]{{0,64}}?(?:pass(?:word|wd|phrase)|pwd):(?!\s?[/~])[ \t]{{0,4}}+{_NO_SECRET}{_PROSE}"
-      r"(?P<secret>(?=[a-z]*+[^\s\"'a-z])(?=[^\s\"']*[0-9!@#$%^&*+=?~])[^\s\"']{4,})")),
-    ("secret-line", _with(("key", "token", "secret"), ":"), rf"(?i){_START}{_NAME}:[ \t]{{0,4}}+{_NO_SECRET}(?P<secret>(?=[^\s\"']*[0-9])(?=[^\s\"']*[a-z])[^\s\"',;(){{}}<>]{{8,}})"),
+     rf"(?i){_START}{_NAME}\s{{1,20}}+=\s{{0,20}}+{_NO_SECRET}(?:{_QUOTED}|(?P<secret>(?=\S*[0-9])[^\s\"'().\[\]{{}},;]{{6,}})(?=\s|$))"),
+    ("json-pair", _with(_KEYS, "\"", "'", "s\"", "s'", "\\"), rf"(?i)[\"']{_NAME}\\?[\"']{_COLOUR}\s{{0,4}}+(?::|=>){_COLOUR}\s{{0,4}}+{_COLOUR}{_NO_SECRET}(?:{_QUOTED})"),
+    ("symbol-pair", tuple((word, "=>") for word in _KEYS), rf"(?i)(?<![a-z0-9:]):{_NAME}\s{{0,4}}+=>\s{{0,4}}+{_NO_SECRET}(?:{_QUOTED})"),
+    ("element", tuple((word, "</") for word in _KEYS), rf"(?i)<(?:[a-z0-9_]{{1,40}}:)?{_NAME}(?:\s[^<>]{{0,200}})?>(?![0-9]{{1,5}}<){_NO_SECRET}(?P<secret>[^<>]+)</"),
+    ("password-line", _with(_PASSWORDS, ":", "\x1b"),
+     (rf"(?i)(?<![a-z0-9_./-])[a-z0-9_.-]{{0,64}}?(?:pass(?:word|wd|phrase)|pwd){_COLOUR}:{_COLOUR}(?!\s?[\"']?[/~])[ \t]{{0,4}}+{_COLOUR}{_NO_SECRET}{_PROSE}"
+      rf"(?:(?![\"']{_PROSE_WORDS})(?:{_QUOTED})\\?[\"']|(?P<secret>(?=[a-z]*+[^\s\"'a-z])(?=[^\s\"']*[0-9!@#$%^&*+=?~])[^\s\"'\x1b]{{4,}}))")),
+    ("secret-line", _with(("key", "token", "secret"), ":", "\x1b"),
+     (rf"(?i){_START}{_NAME}{_COLOUR}:{_COLOUR}[ \t]{{0,4}}+{_COLOUR}{_NO_SECRET}[\"']?+"
+      r"(?P<secret>(?=[^\s\"']*[0-9])(?=[^\s\"']*[a-z])[^\s\"',;(){}<>\x1b]{8,})")),
     ("option", _with(_KEYS, " ", "s ", "\t", "\x1f", "s\x1f"), rf"(?i)(?<![\w-])--?{_NAME}\s{{1,4}}+(?!--|-\w?(?:\s|$)|[\"']?pass:)[\"']?+{_NO_SECRET}{_PROSE}(?P<secret>[^\s\"']+)"),
-    ("curl-user", (("curl", " -"), ("curl", "\x1f-"), ("wget", "-")),
-     r"(?i)(?<![a-z])(?:curl|wget)\s[^\n|;]{0,400}?(?<=\s)(?:-u|-U|-a|--user|--proxy-user|--auth)[\s=]?+[\"']?+[^\s:\"'/]++:" + _NO_SECRET + r"(?P<secret>[^\s\"']+)"),
+    # Short options may stand together: -fsSu ada:…
+    ("curl-user", (("curl", " -"), ("curl", "\x1f-"), ("wget", "-"), ("http", "--auth"), ("http", " -a"), ("http", "\x1f-a"), ("xh", "--auth"), ("xh", " -a"), ("xh", "\x1f-a")),
+     r"(?i)(?<![a-z])(?:curl|wget|https?|xhs?)\s[^\n|;]{0,400}?(?<=\s)(?:-[a-z0-9#]{0,12}?u|-a|--user|--proxy-user|--auth)[\s=]?+[\"']?+[^\s:\"'/]++:" + _NO_SECRET
+     + r"(?P<secret>[^\s\"']+)"),
     ("short-option", ("sshpass", ("mysql", "-p"), ("mariadb", "-p"), ("redis-cli", "-a"), ("docker", "login")),
      r"(?i)(?<![a-z])(?:sshpass\s++-p\s?+|(?:mysql|mariadb)[a-z-]*\s(?:[^\n|;]{0,200}\s)?-p|redis-cli\s(?:[^\n|;]{0,200}\s)?-a\s|docker\s+login\s(?:[^\n|;]{0,200}\s)?-p\s)[\"']?+"
      + _NO_SECRET + r"(?P<secret>[^\s\"']+)"),
@@ -121,6 +137,8 @@ RULES: tuple[tuple[str, tuple[str | tuple[str, ...], ...], str], ...] = (
 
 #: Ends of names (lower case, without separators) whose text values are secrets, in JSON objects, environments and options.
 SECRET_NAMES = (*(name.replace("_", "") for name in _NAMED), "authorization", "cookie")
+#: Those that with an `s` behind them stand for several.
+SINGULAR_NAMES = tuple(name for name in SECRET_NAMES if name not in ("pass", "credentials", "secretkeybase", "authorization"))
 #: Ends of names that look like those above, and are none.
 HARMLESS_NAMES = (
     "bostoken",
@@ -136,6 +154,17 @@ HARMLESS_NAMES = (
     "compass",
     "bypass",
 )
+
+#: Words of the names of variables that end in `_KEY` and hold nothing secret, but what all may know, or what is looked up by it.
+HARMLESS_KEYS = frozenset((
+    "public", "publishable", "pub", "gpg", "pgp", "host", "cache", "primary", "foreign", "sort", "partition", "object", "routing", "lookup", "unique", "index",
+    "row", "group", "project", "plan", "job", "build", "issue", "run", "idempotency", "dedupe", "feature", "translation",
+))  # fmt: skip
+#: First folders of paths, which variables named after a secret often hold in its place.
+ROOTS = frozenset((
+    "app", "bin", "builds", "cache", "certs", "code", "config", "data", "dev", "etc", "github", "home", "keys", "lib", "library", "media", "mnt", "nix", "opt",
+    "private", "proc", "root", "run", "secrets", "snap", "src", "srv", "sys", "system", "tmp", "users", "usr", "var", "vault", "volumes", "work", "workspace",
+))  # fmt: skip
 
 #: The texts that a secret's name can be seen by.
 NAME_MARKS = ("passw", "passp", "pwd", "secret", "token", "key", "credential", "authorization", "cookie")

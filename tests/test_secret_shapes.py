@@ -4,14 +4,16 @@ import json
 import re
 import string
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from telemetry_cli.errors import InvalidInput
-from telemetry_cli.redact import REDACTED, Redactor, is_secret_name, refuse_secret
+from telemetry_cli.redact import Redactor, refuse_secret
 from telemetry_cli.rules import LONGEST_ERROR_DETAILS
+from telemetry_cli.secret_names import REDACTED, is_secret_name
 from telemetry_cli.secret_shapes import RULES, SECRET_NAMES
 
 LETTERS = string.ascii_letters + string.digits
@@ -30,7 +32,10 @@ KEY = "-----BEGIN {0}PRIVATE KEY-----\nMIIE{1}\n{1}\n-----END {0}PRIVATE KEY----
 #: Rule → texts that hold a secret in `«»`.
 HELD: dict[str, list[str]] = {
     "private-key": ["key: «" + KEY.format("RSA ", filled(64)) + "» end", "«" + KEY.format("", filled(64)) + "»", "«-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl»"],
-    "private-key-end": ["«" + filled(64) + "\n»-----END EC PRIVATE KEY-----"],
+    "private-key-end": [
+        "«" + filled(64) + "\n»-----END EC PRIVATE KEY-----",
+        "«Info: AES-128-CBC,0A1B\n\n" + filled(64) + "\n»-----END RSA PRIVATE KEY-----\nmore",
+    ],
     "age-key": ["«AGE-SECRET-KEY-1" + filled(58, UPPER) + "»"],
     "aws-access-key": ["id «AKIA" + filled(16, UPPER) + "» x", "«ASIA" + filled(16, UPPER) + "»"],
     "google-api-key": ["«AIza" + filled(35) + "»"],
@@ -72,21 +77,27 @@ HELD: dict[str, list[str]] = {
     "jwt": [f"x «{JWT}» y"],
     "url-credentials": ["postgres://«ada:s3cr3t»@db:5432/x", "https://«user:p@ss»@example.org/r.git", "redis://«:s3cr3t»@cache", "ssh://«git:pw»@example.org/x", "amqps://«a:b%40»@q/v", "postgres://«u:p@ss/x»@h/db"],
     "url-token": ["https://«abcdef012345»@example.org/r.git", "git clone http://«tok»@host/x"],
-    "url-query": ["https://example.org/x?key=«abcdef0123»&y=1", "https://s3/x?X-Amz-Signature=«abcdef0123456789»", "https://m/x?a=1&sig=«abcdefgh»"],
+    "url-query": ["https://example.org/x?key=«abcdef0123»&y=1", "https://s3/x?X-Amz-Signature=«abcdef0123456789»", "https://m/x?a=1&sig=«abcdefgh»", "https://m/x?auth=«s3cr3tvalue»&y=1"],
     "authorization": ["Authorization: Bearer «abc»", "curl -H 'authorization: Basic «dXNlcjpw»'", '"Authorization": "token «abcd»"', "Proxy-Authorization=«s3cr3tvalue»"],
     "bearer": ["bearer «abcdef0123456789»"],
     "cookie": ["Cookie: «session=abcdef; x=y»", "set-cookie: «id=a3fWa»"],
     "assignment": [
         "TOKEN=«x»", "DB_PASSWORD=«hunter2» make", "export API_KEY=\"«a b»\"", "aws_secret_access_key=«abc/def+ghi»", "?access_token=«abc»&x=1", "clientSecret='«x y»'",
         "--password=«x»", "-Dtoken=«x»", "PGPASSWORD=«a,b»", "SECRET_KEY=«x»", "Server=s;Password=«x»;Database=d", 'api-key=\\"«x»\\"', "passphrase=«x»", "AccountKey=«abc==»;",
-        "PASS=«x»", "DB_PASS=«hunter»", "--pass=«x»", "PASSWORD='«$2b$12$abc»'", "TOKEN=«$9x$y»",
+        "PASS=«x»", "DB_PASS=«hunter»", "--pass=«x»", "\x1b[36mTOKEN\x1b[0m=\x1b[32m«x»\x1b[0m", 'PASSWORD="«a\\"b c»"', "PASSWORD='«$2b$12$abc»'", "TOKEN=«$9x$y»",
     ],
     "assignment-spaced": ["password = «hunter2!»", 'client_secret = "«x y»"', "api_key   =   'v«»'".replace("v«»", "«v»")],
-    "json-pair": ['{"password": "«x»"}', "{'api_key': '«x y»'}", '{\\"token\\": \\"«x»\\"}', '{"clientSecret":"«x»"}'],
-    "password-line": ["password: «sword5fish»", "DB_PASSWD: «x!yz»", "Password: «hunter2»"],
-    "secret-line": ["api_key: «abc123def»", "  token: «a1b2c3d4e5»"],
+    "json-pair": ['{"password": "«x»"}', "{'api_key': '«x y»'}", '{\\"token\\": \\"«x»\\"}', '{"clientSecret":"«x»"}', "'password' => '«x y»',", '"api_key"=>"«x»"', '{"password": "«ab\\"S3CRET»"}',
+        '{"a":"{\\"password\\": \\"«ab\\\\\\"S3CRET»\\"}"}', '\x1b[34;1m"password"\x1b[0m\x1b[1;39m:\x1b[0m \x1b[0;32m"«x»"\x1b[0m', '{"password":"«a\\\\»"}'],
+    "password-line": ["password: «sword5fish»", "DB_PASSWD: «x!yz»", "Password: «hunter2»", 'password: "«swordfish»"', "  db_password: '«sword fish»'", 'password: "«ab\\"c1»"',
+        "\x1b[33mpassword\x1b[0m: \x1b[32m«hunter2»\x1b[0m", "\x1b[1mpassword:\x1b[0m «hunter2»", "password: \x1b[32m«hunter2»\x1b[0m"],
+    "symbol-pair": [':password => "«x y»"', "{:api_key=>'«x»'}", ':db_password=>"«a\\"b»"'],
+    "element": ["<password>«x y»</password>", "<c:Password>«x»</c:Password>", '<clientSecret encrypted="no">«x»</clientSecret>', "<apiKey>\n«»</apiKey>".replace("\n«»", "«abc»")],
+    "secret-line": ["api_key: «abc123def»", "  token: «a1b2c3d4e5»", 'token: "«a1b2c3d4e5»"', "client_secret: '«a1b2c3d4e5»'", "\x1b[36mtoken\x1b[0m: «a1b2c3d4e5»\x1b[0m"],
     "option": ["mysql --password «x» -h db", "tool --token '«x y»'".replace("«x y»'", "«x»'"), "tool --api-key «abc»", "java -password «x»", "--client-secret «x»", "tool --pass «x»", "tool --secret «-value»"],
-    "curl-user": ["curl -u ada:«s3cr3t» https://example.org", "curl -s --user 'ada:«s3cr3t»' https://x", "wget --user=ada:«x»"],
+    "curl-user": ["curl -u ada:«s3cr3t» https://example.org", "curl -s --user 'ada:«s3cr3t»' https://x", "wget --user=ada:«x»",
+        "curl -fsSu ada:«s3cr3t» https://x", "curl -sku 'ada:«x»' https://x", "curl -fsSuada:«x» https://x", "curl -sU ada:«x» https://x", "http --auth ada:«x» example.org",
+        "https -a ada:«x» GET example.org", "http --auth=ada:«x» :8080/y", "xh -a ada:«x» example.org", "/usr/bin/curl -su ada:«x» https://x"],
     "short-option": ["sshpass -p «x» ssh host", "sshpass -p«x» ssh", "mysql -u root -p«x» db", "redis-cli -a «x» ping", "docker login -u me -p «x» r"],
     "openssl": ["openssl rsa -passin pass:«letters» -in k", "openssl enc -pass 'pass:«x»'"],
     "token-header": ["curl -H 'PRIVATE-TOKEN: «letters»' https://h", "JOB-TOKEN: «abcdef»"],
@@ -111,6 +122,12 @@ HARMLESS = [
     "/etc/passwd: Permission denied", "cat: /etc/passwd: Permission denied", "src/password: 12 files", "lib/reset-password: v1.2.3 built", "password: incorrect", "Password: forgotten, ask Ada", "passphrase: swordfish",
     "pass=5 fail=0", "compass=x", "bypass=x", "3 pass, 1 fail", "TOKEN=$1", "http://h:8080/a@b", "PASS tests/x.js", "--pass -v",
     "token=4096", "max_token=128", "--token=7",
+    "curl -fsSu ada https://example.org", "curl -fsSo out:put https://example.org:8443/a", "curl -fsSu $USER:$PASS https://h", "http --auth-type bearer example.org", "http -a ada :8080/y", "http --auth ada:${PASS} x",
+    'password: "required"', 'password: ""', "password: '${DB_PASSWORD}'", 'password: "must be longer"', 'pwd: "/srv/x"', 'Unexpected token: "}"', "Unexpected token: 'abc'", 'token: "identifier"',
+    "<password></password>", "<password/>", "<max_token>4096</max_token>", "<token>***</token>", "<key>value</key>", "<keyword>x</keyword>", "<password>required</password>", "<label>password</label>",
+    "token => token.id", "'passwords' => count", "'password' => $password", "'key' => 'value'", "case :password", ":keyword => 'x'", "'password' => 'required|min:8'"[:25] + "'", "?auth=required", "?auth=disabled&x=1",
+    "\x1b[33mpassword\x1b[0m: required", "\x1b[31mtoken\x1b[0m: identifier", "\x1b[33mkey\x1b[0m=value", '{"password": "<\\"x\\">"}', "Password: 'incorrect",
+    "http :8080/a X-A:b", "docker run -itu 1000:1000 image", "chown -hu ada:staff x", "http://example.org/curl-user -u a:b", "ps -eo user:20", "curl -H x:y --url https://h:80",
 ]  # fmt: skip
 
 
@@ -179,6 +196,14 @@ def test_cleaning_several_twice_is_cleaning_once(texts: list[str]) -> None:
         " --token",
         "sk-",
         "mysql ",
+        "<password>",
+        "<password ",
+        "password\x1b[0m",
+        ":key=>",
+        '"token":"\\\\',
+        '\\"key\\":\\"\\',
+        "password: '",
+        "http -a ",
     ],
 )
 def test_odd_texts_take_no_long_time(block: str) -> None:
@@ -197,12 +222,48 @@ def test_odd_texts_take_no_long_time(block: str) -> None:
         ({"api_key": "x", "tokens": 4, "n": {"clientSecret": "y"}}, {"api_key": REDACTED, "tokens": 4, "n": {"clientSecret": REDACTED}}),
         ({"password": ""}, {"password": ""}),
         ({"PWD": "/home/ada", "DB_PWD": "x1"}, {"PWD": "/home/ada", "DB_PWD": REDACTED}),
-        ({"password": None, "token": True, "secret": 5}, {"password": None, "token": True, "secret": 5}),
+        ({"password": None, "token": True, "secret": False}, {"password": None, "token": True, "secret": False}),
+        (
+            {"password": 12345678, "db_password": 7, "secret": 1.5, "token": 99123456},
+            {"password": REDACTED, "db_password": REDACTED, "secret": REDACTED, "token": REDACTED},
+        ),
+        ({"token": {"value": "S", "n": [1, "T"]}}, {"token": {"value": REDACTED, "n": [1, REDACTED]}}),
+        ({"password": {"value": 12345678}}, {"password": {"value": REDACTED}}),
+        ({"passwords": ["S"], "tokens": ["a1b2c3d4"], "api_keys": {"x": "S"}}, {"passwords": [REDACTED], "tokens": [REDACTED], "api_keys": {"x": REDACTED}}),
+        ({"credentials": {"pw": "S", "user": "ada"}}, {"credentials": {"pw": REDACTED, "user": REDACTED}}),
+        ('{"token": {"value": "S"}, "n": 1}', f'{{"token":{{"value":"{REDACTED}"}},"n":1}}'),
+        ({"a": '[{"password": 12345678}]'}, {"a": f'[{{"password":"{REDACTED}"}}]'}),
+        ('{"password": "S", "é": "\\ud800"}', f'{{"password":"{REDACTED}","\\u00e9":"\\ud800"}}'),
+        *(
+            (value, value)
+            for value in (
+                {"tokens": 123456, "max_tokens": 200000, "token_count": 123456, "total_tokens": 123456, "prompt_tokens": 7},
+                {"credentials": 123456, "passwords": 200000, "secrets": 100000},
+                {"token": 17, "pass": 99999, "cookie": 1, "per_token": 0.5, "key": 12345678, "public_key": "x", "keys": ["x"]},
+                {"tokens": ["the", "cat", "##ing"], "pad_tokens": ["a1b2c3d4"]},
+                {"secrets": ["DB_PASSWORD", "STRIPE_KEY"]},
+                {"secrets": "inherit"},
+                {"passwords": "are checked"},
+                {"token": {"input": 12, "output": 40}},
+                {"passwords": {"weak": 3}},
+                {"properties": {"password": {"type": "string", "description": "of the user"}}},
+                {"token": {"type": "integer", "minimum": 100000}},
+                {"passes": ["lint"], "compass": {"north": "x"}},
+                {"pwd": ["/home/ada"]},
+                {"password": ["${X}", "", None]},
+                "[password]",
+                '{"tokens": 123456 }',
+                '{"password"}',
+                "[" * 5000 + "password" + "]",
+            )
+        ),
         ({"token": "$TOKEN", "pad_token": "<pad>"}, {"token": "$TOKEN", "pad_token": "<pad>"}),
         (["mysql", "--password", "to", "-h", "db"], ["mysql", "--password", REDACTED, "-h", "db"]),
         (["tool", "--password=x", "y"], ["tool", f"--password={REDACTED}", "y"]),
         (["tool", "--password", "--verbose"], ["tool", "--password", "--verbose"]),
         (["curl", "-u", "ada:x y", "https://h"], ["curl", "-u", f"ada:{REDACTED} y", "https://h"]),
+        (["curl", "-fsSu", "ada:x y", "https://h"], ["curl", "-fsSu", f"ada:{REDACTED} y", "https://h"]),
+        (["http", "--auth", "ada:x", "h"], ["http", "--auth", f"ada:{REDACTED}", "h"]),
         (["sh", "-c", "curl -u ada:x https://h"], ["sh", "-c", f"curl -u ada:{REDACTED} https://h"]),
         (["mysql", "-px", "db"], ["mysql", f"-p{REDACTED}", "db"]),
         ([1, None, {"a": ["--token", "t"]}], [1, None, {"a": ["--token", REDACTED]}]),
@@ -246,12 +307,36 @@ def test_a_longer_text_stays_within_its_bounds() -> None:
     [
         ("DEPLOY_TOKEN", "a1b2c3d4", True), ("DB_PASSWORD", "correct-horse-battery-staple", True), ("API_KEY", "x1y2z3w4v5", True), ("clientSecret", "q9q9q9q9", True),
         ("DEPLOY_TOKEN", "short1", False), ("API_TOKEN", "production", False), ("GPG_KEY", "a1b2c3d4e5f6", False), ("TOKEN_FILE", "a1b2c3d4e5", False), ("SECRET", "/run/secrets/x1", False), ("HOME_DIR", "a1b2c3d4", False),
+        ("DEPLOY_TOKEN", "/9j4AAQSkZJRgABAQEAYABgAAD==", True), ("DEPLOY_TOKEN", "/Kx9+a1B2c3D4", True), ("DB_PASSWORD", "correct horse battery staple 7", True),
+        ("DB_PASSWORD", "a1b2c3 d4", True), ("SIGNING_SECRET", "first1234567890line\nsecond1234567890line", True), ("DB_PASSWORD", "$ecret-w0rd", True),
+        ("DB_PASSWORD", "$2b$12$abcdefgh", True), ("APP_SECRET", "[a1b2c3d4]", True), ("STRIPE_KEY", "a1b2c3d4e5f6g7h8", True), ("APP_KEY", "base64:" + filled(43) + "=", True),
+        ("SECRET_KEY_BASE", filled(128, HEX), True),
+        ("DB_PASSWORD", "$DB_PASSWORD_1", False), ("DB_PASSWORD", "${OTHER_PASSWORD_1}", False), ("DB_PASSWORD", "[redacted]", False), ("PWD", "/Work9/Project1234567", False),
+        ("OLDPWD", "/builds/x1/y2/Z3zzzzzzz", False), ("DB_PASSWORD", "/srv/Secrets/Password1", False), ("TOKEN", "/Keys/deploy1.Pem", False), ("TOKEN", "/custom/place/of/token1", False),
+        ("TOKEN", "~/Secrets/Token1234", False), ("APP_KEY", "production-key", False), ("APP_KEY", "short1key", False), ("KEY", "a1b2c3d4e5f6g7h8", False),
+        ("PUBLIC_KEY", "a1b2c3d4e5f6g7h8", False), ("GPG_KEY", "A035C8C19219BA821ECEA86B64E628F8D684696D", False), ("SSH_KEY_PATH", "a1b2c3d4e5f6g7h8", False),
+        ("KEYBOARD", "a1b2c3d4e5f6g7h8", False), ("AWS_ACCESS_KEY_ID", "a1b2c3d4e5f6g7h8", False), ("CACHE_KEY", "v1-deps-0a1b2c3d4e5f", False),
+        ("NEXT_PUBLIC_STRIPE_KEY", "a1b2c3d4e5f6g7h8", False), ("SSH_KEY", "/home/ada/.ssh/id_ed25519", False), ("MONKEY", "a1b2c3d4e5f6g7h8", False),
     ],
 )  # fmt: skip
 def test_values_of_secret_variables_are_taken_out_wherever_they_stand(name: str, value: str, hidden: bool) -> None:
     redactor = Redactor({}, {name: value})
     assert redactor.text(f"it is {value}, then") == (f"it is {REDACTED}, then" if hidden else f"it is {value}, then")
-    assert redactor.suspects(f'{{"a": "{value}"}}'.encode()) or not hidden
+    assert redactor.suspects(json.dumps({"a": value}).encode()) or not hidden
+
+
+def test_a_variable_that_ends_with_its_line_and_the_lines_of_a_longer_one_are_known() -> None:
+    redactor = Redactor({}, {"DEPLOY_TOKEN": "a1b2c3d4e5f6\n", "SIGNING_SECRET": "first1234567890line\nand 2\nlast1234567890lines\n"})
+    assert redactor.text("a1b2c3d4e5f6, last1234567890lines") == f"{REDACTED}, {REDACTED}"
+    assert redactor.text("first1234567890line and 2") == f"{REDACTED} and 2"
+
+
+def test_a_file_that_a_variable_names_is_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("telemetry_cli.secret_names.ROOTS", frozenset())
+    file = tmp_path / "Key9"
+    assert Redactor({}, {"TOKEN": str(file)}).text(f"cat {file}") == f"cat {REDACTED}"
+    file.touch()
+    assert Redactor({}, {"TOKEN": str(file)}).text(f"cat {file}") == f"cat {file}"
 
 
 def test_own_rules() -> None:

@@ -3,41 +3,44 @@
 import json
 
 from telemetry_cli import journal
+from telemetry_cli.cleaning.cleaner import Cleaner
 from telemetry_cli.errors import InvalidInput
-from telemetry_cli.redact import Redactor
 from telemetry_cli.redact_lines import text_line
 
 
-def journal_line(redactor: Redactor, line: bytes) -> bytes:
+def journal_line(cleaner: Cleaner, line: bytes) -> bytes:
     """A line of the journal, newline included, with a new CRC where it changed; one that is damaged stays damaged."""
     operation = journal.decode(line)
     data = operation["data"] if operation else None
     if operation is None or not isinstance(data, dict):
-        return text_line(redactor, line)
-    cleaned = redactor.operation(data)
+        return text_line(cleaner, line)
+    cleaned = cleaner.operation(data)
     if cleaned == data:
         return line
     return journal.encode({name: value for name, value in operation.items() if name != "v"} | {"data": cleaned})
 
 
-def stored_text(redactor: Redactor, table: str, column: str, text: str) -> str:
-    """A value of a row: a journal line, JSON as it is stored, or text, within what its column holds at most."""
+def stored_text(cleaner: Cleaner, table: str, column: str, text: str) -> str:
+    """A value of a row: a journal line, JSON as it is stored, or text, within what its column holds at most; a name as it is."""
+    if cleaner.is_kept(table, column, text):
+        cleaner.keep(text)
+        return text
     if text.startswith('{"v":'):
-        return journal_line(redactor, text.encode(errors="surrogateescape")).decode(errors="surrogateescape").rstrip("\n")
+        return journal_line(cleaner, text.encode(errors="surrogateescape")).decode(errors="surrogateescape").rstrip("\n")
     if text.startswith(("{", "[")):
         try:
             value = json.loads(text)
         except (ValueError, RecursionError):
-            return redactor.text(text)
+            return cleaner.text(text)
         # The ids in an operation's result stay, as they do in the operation.
         is_result = (table, column) == ("op_results", "result_json") and isinstance(value, dict)
-        cleaned = redactor.operation(value) if is_result else redactor.value(value)
+        cleaned = cleaner.operation(value) if is_result else cleaner.value(value)
         return text if cleaned == value else _encoded(cleaned)
-    cleaned = redactor.text(text)
+    cleaned = cleaner.text(text)
     if cleaned == text:
         return text
     try:
-        return str(redactor.operation({column: cleaned})[column])
+        return str(cleaner.operation({column: cleaned})[column])
     except InvalidInput:
         # Not UTF-8: of a database that is not ours yet.
         return cleaned

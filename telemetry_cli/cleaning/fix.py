@@ -12,10 +12,10 @@ from contextlib import ExitStack
 from telemetry_cli import buffer, recorder
 from telemetry_cli.cleaning import second
 from telemetry_cli.cleaning.changes import journal_line
+from telemetry_cli.cleaning.cleaner import Cleaner
 from telemetry_cli.cleaning.scan import Finding, scan
 from telemetry_cli.config import Config
 from telemetry_cli.locks import Lock
-from telemetry_cli.redact import Redactor
 from telemetry_cli.store import maintenance
 from telemetry_cli.store.migrate import FIRST_VERSION
 
@@ -31,7 +31,7 @@ def fix(config: Config) -> tuple[list[Finding], list[Finding], list[str]]:
         with _locked(config):
             second.resume(config)
         left = list(scan(config))
-    if left:
+    if any(not finding["is_name"] for finding in left):
         if os.path.exists(config.db_path) and maintenance.version_of(config.db_path) >= FIRST_VERSION:
             second.check(config)
         trouble = recorder.catch_up(config)
@@ -40,11 +40,16 @@ def fix(config: Config) -> tuple[list[Finding], list[Finding], list[str]]:
         with _locked(config):
             notes = second.prepare(config)
             second.take_over(config)
+            cleaner = Cleaner(config)
             for name in buffer.waiting(config):
-                _clean_buffered(config, name)
+                _clean_buffered(config, cleaner, name)
         left = list(scan(config))
     if any(finding["where"] == "aside" for finding in left):
         notes.append("a database that was put aside is not used, and not changed; delete it when nothing in it is needed")
+    if any(finding["is_name"] for finding in left):
+        notes.append(
+            "an id or another name stays as it is, since other records refer to it; change the secret that it holds, and delete the run in time (db prune)"
+        )
     return found, left, notes
 
 
@@ -62,9 +67,9 @@ def _locked(config: Config) -> ExitStack:
     return stack
 
 
-def _clean_buffered(config: Config, name: str) -> None:
+def _clean_buffered(config: Config, cleaner: Cleaner, name: str) -> None:
     line = buffer.read(config, name)
-    cleaned = journal_line(Redactor(config.redact_rules), line)
+    cleaned = journal_line(cleaner, line)
     if cleaned != line:
         buffer.replace(config, name, cleaned)
 
@@ -73,5 +78,5 @@ def by_rule(findings: list[Finding]) -> Iterator[tuple[str, int, int]]:
     """(place, number of places, number of secrets) by kind of place and rule."""
     groups: dict[str, list[int]] = {}
     for finding in findings:
-        groups.setdefault(f"{finding['where']}: {finding['rule']}", []).append(int(str(finding["count"])))
+        groups.setdefault(f"{finding['where']}: {finding['rule']}{' in a name' if finding['is_name'] else ''}", []).append(int(str(finding["count"])))
     return ((name, len(counts), sum(counts)) for name, counts in groups.items())

@@ -5,29 +5,30 @@ from collections.abc import Callable, Iterator
 
 from telemetry_cli import blobs, buffer, journal
 from telemetry_cli.cleaning.changes import journal_line, stored_text
+from telemetry_cli.cleaning.cleaner import Cleaner
 from telemetry_cli.config import Config
 from telemetry_cli.errors import TelemetryError
-from telemetry_cli.files import check_folder
-from telemetry_cli.redact import Redactor
-from telemetry_cli.redact_lines import blob_line
-from telemetry_cli.store import texts
+from telemetry_cli.redact_lines import blob_lines
+from telemetry_cli.store import runs, texts
 
-#: Something found: `where` (journal, buffer, blob, database, backup), `place` in there, the `rule`, and how often (`count`).
+#: Something found: `where` (journal, buffer, blob, database, backup), `place` in there, the `rule`, how often (`count`), and whether
+#: it stands in a name of something (`is_name`), which is never changed.
 Finding = dict[str, object]
 #: What SQLite keeps beside a database.
 _BESIDE = ("-journal", "-wal", "-shm")
-Change = Callable[[Redactor, bytes], bytes]
+Change = Callable[[Cleaner, bytes], bytes]
 
 
 def scan(config: Config) -> Iterator[Finding]:
     """Every place that holds a secret, without the secret itself."""
-    yield from _lines(config, "journal", _journal(config), journal_line)
+    cleaner = Cleaner(config)
+    yield from _lines(cleaner, "journal", _journal(config), journal_line)
     for name in buffer.waiting(config):
-        yield from _lines(config, "buffer", iter([(name, buffer.read(config, name))]), journal_line)
-    for digest in kept_blobs(config):
-        yield from _lines(config, "blob", _blob(config, digest), blob_line)
+        yield from _lines(cleaner, "buffer", iter([(name, buffer.read(config, name))]), journal_line)
+    for digest in blobs.kept(config):
+        yield from _blob(config, cleaner, digest)
     for path in databases(config):
-        yield from scan_database(config, path)
+        yield from scan_database(config, cleaner, path)
 
 
 def databases(config: Config) -> list[str]:
@@ -40,38 +41,35 @@ def databases(config: Config) -> list[str]:
     return found
 
 
-def kept_blobs(config: Config) -> list[str]:
-    """The digests of the blobs that are kept."""
-    if not check_folder(config.blobs_dir):
-        return []
-    return sorted(name for name in os.listdir(config.blobs_dir) if len(name) == 64)
-
-
-def scan_database(config: Config, path: str) -> Iterator[Finding]:
+def scan_database(config: Config, cleaner: Cleaner, path: str) -> Iterator[Finding]:
     """The rows of one database."""
     where = "database" if path == config.db_path else "backup" if os.path.dirname(path) == config.backups_dir else "aside"
     place = "" if where == "database" else os.path.basename(path) + " "
-    redactor = Redactor(config.redact_rules)
     try:
         for table, key, column, text in texts.of(path):
-            redactor.found.clear()
-            stored_text(redactor, table, column, text)
-            yield from _findings(where, f"{place}{table} {key} {column}", redactor)
+            cleaner.forget()
+            stored_text(cleaner, table, column, text)
+            yield from _findings(where, f"{place}{table} {cleaner.shown(key)} {column}", cleaner)
     except TelemetryError as error:
-        yield {"where": where, "place": place + error.message, "rule": "unreadable", "count": 1}
+        yield {"where": where, "place": place + error.message, "rule": "unreadable", "count": 1, "is_name": False}
 
 
-def _lines(config: Config, where: str, lines: Iterator[tuple[str, bytes]], change: Change) -> Iterator[Finding]:
-    redactor = Redactor(config.redact_rules)
+def is_stained(config: Config, cleaner: Cleaner, path: str) -> bool:
+    """Tell whether a database holds secrets that can be taken out, or cannot be read."""
+    return any(not finding["is_name"] for finding in scan_database(config, cleaner, path))
+
+
+def _lines(cleaner: Cleaner, where: str, lines: Iterator[tuple[str, bytes]], change: Change) -> Iterator[Finding]:
     for place, line in lines:
-        redactor.found.clear()
-        change(redactor, line)
-        yield from _findings(where, place, redactor)
+        cleaner.forget()
+        change(cleaner, line)
+        yield from _findings(where, place, cleaner)
 
 
-def _findings(where: str, place: str, redactor: Redactor) -> Iterator[Finding]:
-    for rule, count in redactor.found.items():
-        yield {"where": where, "place": place, "rule": rule, "count": count}
+def _findings(where: str, place: str, cleaner: Cleaner) -> Iterator[Finding]:
+    for counts, is_name in ((cleaner.found, False), (cleaner.kept, True)):
+        for rule, count in counts.items():
+            yield {"where": where, "place": place, "rule": rule, "count": count, "is_name": is_name}
 
 
 def _journal(config: Config) -> Iterator[tuple[str, bytes]]:
@@ -80,7 +78,9 @@ def _journal(config: Config) -> Iterator[tuple[str, bytes]]:
             yield f"{name}:{number}", line
 
 
-def _blob(config: Config, digest: str) -> Iterator[tuple[str, bytes]]:
+def _blob(config: Config, cleaner: Cleaner, digest: str) -> Iterator[Finding]:
+    cleaner.forget()
     with blobs.open_blob(config, digest) as file:
-        for number, line in enumerate(file, 1):
-            yield f"{digest}:{number}", line
+        for number, _ in enumerate(blob_lines(cleaner, file, runs.COLUMNS), 1):
+            yield from _findings("blob", f"{digest}:{number}", cleaner)
+            cleaner.forget()

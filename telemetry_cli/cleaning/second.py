@@ -13,11 +13,11 @@ from collections.abc import Iterable
 
 from telemetry_cli import adoption, backups, blobs, damage, journal, origins, recovery
 from telemetry_cli.cleaning.changes import journal_line, stored_text
-from telemetry_cli.cleaning.scan import databases, scan_database
+from telemetry_cli.cleaning.cleaner import Cleaner
+from telemetry_cli.cleaning.scan import databases, is_stained
 from telemetry_cli.config import Config
 from telemetry_cli.errors import DatabaseTrouble, TelemetryError
 from telemetry_cli.files import make_folder, open_private, sync_file, sync_folder, write_all
-from telemetry_cli.redact import Redactor
 from telemetry_cli.redact_lines import blob_lines
 from telemetry_cli.store import compare, maintenance, progress, runs, texts
 from telemetry_cli.store.migrate import FIRST_VERSION
@@ -57,9 +57,10 @@ def prepare(config: Config) -> list[str]:
     _forget(config, second)
     make_folder(second.raw_dir)
     try:
-        snapshots = _make_snapshots(config)
-        replaced = _write_journal(config, second, snapshots)
-        notes = _make_databases(config, second)
+        cleaner = Cleaner(config)
+        snapshots = _make_snapshots(config, cleaner)
+        replaced = _write_journal(config, cleaner, second, snapshots)
+        notes = _make_databases(config, cleaner, second)
         _write(os.path.join(second.raw_dir, _OBSOLETE), json.dumps({"blobs": sorted(replaced), "snapshots": sorted(snapshots)}).encode())
         for folder in (second.raw_dir, config.backups_dir, os.path.dirname(config.db_path)):
             if os.path.isdir(folder):
@@ -135,20 +136,19 @@ def _write(path: str, content: bytes) -> None:
 # The journal
 
 
-def _write_journal(config: Config, second: Config, snapshots: dict[str, str]) -> set[str]:
+def _write_journal(config: Config, cleaner: Cleaner, second: Config, snapshots: dict[str, str]) -> set[str]:
     """Write the whole journal without secrets. Returns the digests of the blobs that others have replaced."""
-    redactor = Redactor(config.redact_rules)
     replaced: dict[str, str] = {}
 
     def cleaned(line: bytes) -> bytes:
-        line = journal_line(redactor, line)
+        line = journal_line(cleaner, line)
         operation = journal.decode(line) if b'"blob":"' in line or b'"genesis":"' in line else None
         data = operation["data"] if operation else None
         if operation is None or not isinstance(data, dict):
             return line
         made = dict(data)
         if isinstance(data.get("blob"), str):
-            made["blob"] = _clean_blob(config, data["blob"], replaced)
+            made["blob"] = _clean_blob(config, cleaner, data["blob"], replaced)
         if operation["op"] == "journal.header":
             made["genesis"] = snapshots.get(str(data.get("genesis")), data.get("genesis"))
         return line if made == data else journal.encode({**operation, "data": made})
@@ -158,14 +158,14 @@ def _write_journal(config: Config, second: Config, snapshots: dict[str, str]) ->
     return {old for old, new in replaced.items() if old != new}
 
 
-def _clean_blob(config: Config, digest: str, replaced: dict[str, str]) -> str:
+def _clean_blob(config: Config, cleaner: Cleaner, digest: str, replaced: dict[str, str]) -> str:
     """The digest of a blob's content without secrets, which is kept; its own where there are none, or it cannot be read."""
     if digest not in replaced:
-        redactor = Redactor(config.redact_rules)
+        cleaner.forget()
         try:
-            for _ in blob_lines(redactor, blobs.lines(config, digest), runs.COLUMNS):
+            for _ in blob_lines(cleaner, blobs.lines(config, digest), runs.COLUMNS):
                 pass
-            replaced[digest] = blobs.put(config, blob_lines(redactor, blobs.lines(config, digest), runs.COLUMNS)) if redactor.found else digest
+            replaced[digest] = blobs.put(config, blob_lines(cleaner, blobs.lines(config, digest), runs.COLUMNS)) if cleaner.found else digest
         except TelemetryError:
             replaced[digest] = digest
     return replaced[digest]
@@ -174,20 +174,20 @@ def _clean_blob(config: Config, digest: str, replaced: dict[str, str]) -> str:
 # The databases
 
 
-def _make_snapshots(config: Config) -> dict[str, str]:
+def _make_snapshots(config: Config, cleaner: Cleaner) -> dict[str, str]:
     """Make each adopted database that holds secrets again, in our schema. Returns its old digest → its new one.
 
     In the old schema a run without an event_id has one that is made of its run_id, and would get another.
     """
     made = {}
     for path in backups.snapshots(config):
-        if not any(True for _ in scan_database(config, path)):
+        if not is_stained(config, cleaner, path):
             continue
         fresh = path + _ENDING
         maintenance.copy(path, fresh, time.monotonic() + config.lock_timeout)
         if maintenance.cursor_of(fresh)[0] < FIRST_VERSION:
             adoption.migrate_copy(config, fresh)
-        _clean(config, fresh)
+        _clean(cleaner, fresh)
         maintenance.check(fresh)
         # Of several, the newest is what the journal was applied to.
         info = os.stat(path)
@@ -197,7 +197,7 @@ def _make_snapshots(config: Config) -> dict[str, str]:
     return made
 
 
-def _make_databases(config: Config, second: Config) -> list[str]:
+def _make_databases(config: Config, cleaner: Cleaner, second: Config) -> list[str]:
     """Make the database again, and the backups that are of this journal. Returns why others that hold secrets could not be."""
     check(config)
     whole = not damage.makes_rows_differ(config)
@@ -208,23 +208,23 @@ def _make_databases(config: Config, second: Config) -> list[str]:
         if os.path.dirname(path) != config.backups_dir or path in adopted:
             continue
         try:
-            is_stained = any(True for _ in scan_database(config, path))
+            has_secrets = is_stained(config, cleaner, path)
             if origins.is_good(config, path):
                 # One without secrets has another place in the second journal, no more.
-                _make(config, second, path, [*(first if is_stained else ()), path])
-            elif is_stained:
+                _make(config, cleaner, second, path, [*(first if has_secrets else ()), path])
+            elif has_secrets:
                 raise DatabaseTrouble(f"{path} is damaged, or does not belong to the journal in {config.raw_dir}")
         except (TelemetryError, OSError) as error:
             maintenance.remove(path + _ENDING)
             notes.append(f"{path} could not be made again without secrets ({error}); delete it, or keep it where nobody else reads it")
-    _make(config, second, config.db_path, [*(path for path, _ in origins.beginnings(config, config.db_path)), config.db_path])
+    _make(config, cleaner, second, config.db_path, [*(path for path, _ in origins.beginnings(config, config.db_path)), config.db_path])
     recovery.apply_journal(second, config.db_path + _ENDING)
     maintenance.check(config.db_path + _ENDING)
     sync_file(config.db_path + _ENDING)
     return notes
 
 
-def _make(config: Config, second: Config, path: str, beginnings: Iterable[str | None]) -> None:
+def _make(config: Config, cleaner: Cleaner, second: Config, path: str, beginnings: Iterable[str | None]) -> None:
     """Make the database at `path` again without secrets, from the first of its beginnings (None: nothing) from which it comes out the same.
 
     Best is what the journal makes of it. Where it no longer can, by what was pruned or is damaged, the database itself holds all there is.
@@ -236,7 +236,7 @@ def _make(config: Config, second: Config, path: str, beginnings: Iterable[str | 
         try:
             recovery.begin_with(config, fresh, beginning)
             if beginning:
-                _clean(config, fresh)
+                _clean(cleaner, fresh)
                 maintenance.set_cursor(fresh, _in_second(config, second, maintenance.cursor_of(fresh)[1]))
             recovery.apply_journal(second, fresh, cursor)
             maintenance.check(fresh)
@@ -249,9 +249,8 @@ def _make(config: Config, second: Config, path: str, beginnings: Iterable[str | 
     raise DatabaseTrouble(f"{path} could not be made again without secrets: {trouble}", "Nothing was changed. See: telemetry doctor")
 
 
-def _clean(config: Config, path: str) -> None:
-    redactor = Redactor(config.redact_rules)
-    texts.replace(path, lambda table, column, text: stored_text(redactor, table, column, text))
+def _clean(cleaner: Cleaner, path: str) -> None:
+    texts.replace(path, lambda table, column, text: stored_text(cleaner, table, column, text))
 
 
 def _in_second(config: Config, second: Config, cursor: progress.Cursor | None) -> progress.Cursor | None:

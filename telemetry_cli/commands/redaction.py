@@ -18,8 +18,9 @@ def redact(config: Config, output: str, *, scan_: bool, fix_: bool) -> Written:
         found = list(scan(config))
         return Written({"findings": found}, _listed("found", found), code=1 if found else 0, multiline=True)
     found, left, notes = fix(config)
-    lines = [_listed("taken out", [finding for finding in found if finding not in left]), *([_listed("left", left)] if left else [])]
-    return Written({"fixed": len(found) - len(left), "left": left}, "\n".join(lines), notes, code=1 if left else 0, multiline=True)
+    fixed = [finding for finding in found if not finding["is_name"] and finding not in left]
+    lines = [_listed("taken out", fixed), *([_listed("left", left)] if left else [])]
+    return Written({"fixed": len(fixed), "left": left}, "\n".join(lines), notes, code=1 if left else 0, multiline=True)
 
 
 def _listed(what: str, findings: list[Finding]) -> str:
@@ -27,6 +28,6 @@ def _listed(what: str, findings: list[Finding]) -> str:
     if not findings:
         return f"{what}: no secrets"
     kinds = [f"{what} {name}: {secrets} in {places} {'place' if places == 1 else 'places'}" for name, places, secrets in by_rule(findings)]
-    places = [f"  {finding['where']} {finding['place']}: {finding['rule']}" for finding in findings[:_MOST_PLACES]]
+    places = [f"  {finding['where']} {finding['place']}: {finding['rule']}{' in a name' if finding['is_name'] else ''}" for finding in findings[:_MOST_PLACES]]
     more = [f"  … {len(findings) - _MOST_PLACES} more; -o json lists them all"] if len(findings) > _MOST_PLACES else []
     return "\n".join([*kinds, *places, *more])

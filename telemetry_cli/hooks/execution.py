@@ -19,7 +19,7 @@ from telemetry_cli.hooks.reap import aborted
 from telemetry_cli.hooks.rows import Rows
 from telemetry_cli.hooks.subjects import Subjects
 from telemetry_cli.recorder import record
-from telemetry_cli.redact_lines import redacted
+from telemetry_cli.redact_lines import redacted, redacted_text
 
 _Done = TypeVar("_Done")
 
@@ -250,8 +250,7 @@ class Run:
         """The log of each attempt, kept as a blob."""
         kept: list[dict[str, object]] = []
         for number, attempt in enumerate(self.attempts, 1):
-            lines = attempt.log.content().splitlines(keepends=True)
-            digest = blobs.put(self.config, redacted(self.config.redact_rules, lines))
+            digest = blobs.put(self.config, redacted_text(self.config.redact_rules, attempt.log.content()))
             kept.append({"attempt": number, "digest": digest, "bytes": attempt.log.written})
         return kept
 

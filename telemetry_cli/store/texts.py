@@ -5,22 +5,27 @@ from collections.abc import Callable, Iterator
 
 from telemetry_cli.store.database import translated
 
-#: Names of things: ids, digests, states, places in the journal. Changed, they would name others.
-IDENTITY = frozenset(
-    (
-        "event_id", "parent_run_id", "op_id", "status", "created_at", "updated_at", "start_time", "end_time", "timestamp", "associated_at", "applied_at",
-        "commit_hash", "git_commit_hash", "git_commit_timestamp", "git_commit_source", "superseded_by", "process_started", "boot_id", "digest",
-        "contract_digest", "artifact_digest", "input_digest", "log_digest", "row_id", "subject_id", "run_key",
-    )
-)  # fmt: skip
+#: Names that somebody gave to things.
+_GIVEN = frozenset(("event_id", "parent_run_id", "subject_id", "run_key", "hook", "slug", "convention"))
+#: Names of things: these, digests, states, places in the journal. Changed, they would name others.
+IDENTITY = _GIVEN | {
+    "op_id", "status", "created_at", "updated_at", "start_time", "end_time", "timestamp", "associated_at", "applied_at", "commit_hash", "git_commit_hash",
+    "git_commit_timestamp", "git_commit_source", "superseded_by", "process_started", "boot_id", "digest", "contract_digest", "artifact_digest",
+    "input_digest", "log_digest", "row_id",
+}  # fmt: skip
 _OWN = ("journal_cursor", "schema_migrations")
 
 #: (table, column, text) → the text that belongs there.
 Change = Callable[[str, str, str], str]
 
 
+def is_name(table: str, column: str) -> bool:
+    """Tell whether a column holds names that somebody gave. They are never changed."""
+    return column in _GIVEN or (table, column) == ("hooks", "name")
+
+
 def of(path: str) -> Iterator[tuple[str, str, str, str]]:
-    """(table, key of the row, column, text) of each text in the database at `path`, ids and digests left out.
+    """(table, key of the row, column, text) of each text in the database at `path`: names too (`is_name`), digests, times and the like left out.
 
     What is no UTF-8 comes as lone surrogates. The key is the first column's value. Memory: one row. Raises `DatabaseTrouble`.
     """
@@ -33,6 +38,8 @@ def of(path: str) -> Iterator[tuple[str, str, str, str]]:
                 columns = [row[1] for row in db.execute(f'PRAGMA table_info("{table}")')]
                 for row in db.execute(f'SELECT * FROM "{table}"'):
                     for column, text in _texts(columns, row):
+                        if column in IDENTITY and not is_name(table, column):
+                            continue
                         yield table, str(row[0]), column, text
         finally:
             db.close()
@@ -73,6 +80,8 @@ def _replace_in(db: sqlite3.Connection, table: str, change: Change) -> None:
     for row in db.execute(f'SELECT {", ".join(keys)}, * FROM "{table}"'):
         changed = {}
         for column, text in _texts(columns, row[len(keys) :]):
+            if column in IDENTITY or is_name(table, column):
+                continue
             made = change(table, column, text)
             if made != text:
                 changed[column] = made.encode(errors="surrogateescape") if isinstance(row[len(keys) + columns.index(column)], bytes) else made
@@ -83,7 +92,7 @@ def _replace_in(db: sqlite3.Connection, table: str, change: Change) -> None:
 
 def _texts(columns: list[str], row: tuple[object, ...]) -> Iterator[tuple[str, str]]:
     for column, value in zip(columns, row, strict=True):
-        if isinstance(value, (str, bytes)) and column not in IDENTITY:
+        if isinstance(value, (str, bytes)):
             yield column, value if isinstance(value, str) else value.decode(errors="surrogateescape")
 
 

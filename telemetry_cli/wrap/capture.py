@@ -28,6 +28,7 @@ class Capture:
         self._waking, self._wake = os.pipe()
         self._kept: list[bytes] = []
         self._size = 0
+        self._is_cut = False
         self._done = allocate_lock()
         self.is_stalled = False
 
@@ -40,7 +41,9 @@ class Capture:
     def finish(self, give_up: Callable[[], bool]) -> bytes:
         """What was kept, once all that the command wrote is passed on, or `give_up` says so: whoever reads it may not read on.
 
-        `is_stalled` tells then that a word of ours would not be read either, and that saying it would take for ever.
+        It begins with a line, or where there is none with a word. `is_stalled` tells then that a word of ours would not be read
+        either, and that saying it would take for ever.
+
         Other processes may hold the pipe still: nobody waits for them, and they find it closed.
         """
         os.write(self._wake, b"!")
@@ -48,7 +51,8 @@ class Capture:
             if give_up():
                 self.is_stalled = not _writable().poll(_STALLED_MILLISECONDS)
                 break
-        return b"".join(self._kept)[-self._most :]
+        kept = b"".join(self._kept)
+        return _from_a_beginning(kept[-self._most :]) if self._is_cut or len(kept) > self._most else kept
 
     def _relay(self) -> None:
         try:
@@ -89,6 +93,7 @@ class Capture:
         self._size += len(block)
         while self._size - len(self._kept[0]) >= self._most:
             self._size -= len(self._kept.pop(0))
+            self._is_cut = True
         view = memoryview(block)
         while view:
             try:
@@ -106,6 +111,19 @@ def _writable() -> poll:
     ready = poll()
     ready.register(_STDERR, POLLOUT)
     return ready
+
+
+def _from_a_beginning(cut: bytes) -> bytes:
+    """What was cut at its head without the rest of the line that the cut went through.
+
+    Cleaning may shorten what follows until that rest would be kept, and half a secret is known by no rule. Of a line
+    without an end, what is kept for the rules alone goes, and then the rest of the word: all of it where there is no other.
+    """
+    _, newline, rest = cut.partition(b"\n")
+    if newline:
+        return rest
+    words = cut[SLACK:].split(maxsplit=1)
+    return words[1] if len(words) > 1 else b""
 
 
 def tail(text: str, most: int) -> str:

@@ -155,15 +155,56 @@ def test_a_journal_that_is_another_databases_is_left_alone(stained: Telemetry) -
     assert stained.files() == before
 
 
-def test_ids_stay_as_they_stand_in_results_too_and_new_ones_obey_own_rules(telemetry: Telemetry) -> None:
-    telemetry.start("--event-id", "TCK-12345", "--run-id", "plain")
+def with_own_rule(telemetry: Telemetry) -> None:
     path = telemetry.home / ".config" / "telemetry" / "config.toml"
     path.parent.mkdir(parents=True)
     path.write_text("[redact]\nticket = 'TCK-[0-9]{4,}'\n")
-    assert scanned(telemetry) == set()
-    telemetry("redact", "--fix")
+
+
+def test_names_stay_as_they_stand_and_are_told_of_and_new_ones_obey_own_rules(telemetry: Telemetry) -> None:
+    """References go by them: a rebuild after it must find every run and its end."""
+    imported = {
+        "agent_name": "a",
+        "job_type": "j",
+        "start_time": "2026-01-02T03:04:05Z",
+        "event_id": "TCK-12341",
+        "run_id": "TCK-12342",
+        "product": "TCK-12343",
+    }
+    telemetry.start("--event-id", "TCK-12345", "--run-id", "TCK-12346")
+    telemetry("run", "end", "TCK-12346")
+    telemetry.start("--event-id", "child", "--parent", "TCK-12345", "--product", "TCK-12347")
+    telemetry("import", "-", stdin=json.dumps(imported | {"parent_run_id": "TCK-12345"}))
+    asked = ("query", "--json", "--columns", "event_id,run_id,parent_run_id,status,created_at")
+    known = telemetry(*asked).out
+    with_own_rule(telemetry)
+    ran = telemetry("redact", "--scan", "--json", code=1)
+    assert "TCK-1" not in ran.out
+    found = ran.json["findings"]
+    assert {(one["where"], one["is_name"]) for one in found} == {(where, is_name) for where in ("journal", "blob", "database") for is_name in (False, True)}
+    fixed = telemetry("redact", "--fix", code=1)
+    assert ("ticket in a name" in fixed.out, "TCK-1" in fixed.out + fixed.err, "stays as it is" in fixed.err) == (True, False, True)
+    left = telemetry("redact", "--scan", "--json", code=1).json["findings"]
+    assert ({one["is_name"] for one in left}, {one["where"] for one in left}) == ({True}, {"journal", "blob", "database"})
+    before = telemetry.files()
+    assert telemetry("redact", "--fix", "--json", code=1).json == {"fixed": 0, "left": left}
+    assert telemetry.files() == before
+    telemetry("db", "rebuild")
+    # A run_id that nothing refers to is taken out.
+    assert telemetry(*asked).out == known.replace("TCK-12342", "[redacted]")
+    assert {json.loads(telemetry("query", "--json", "--columns", "product").out)[n]["product"] for n in (0, 1)} == {"[redacted]"}
     for option in ("--event-id", "--run-id"):
         assert option in telemetry("run", "start", "--agent-name", "a", "--job-type", "j", option, "TCK-67890", code=2).err
+
+
+def test_a_base_whose_names_alone_hold_secrets_is_not_called_clean(telemetry: Telemetry) -> None:
+    telemetry.start("--event-id", "ghx-TCK-482913")
+    with_own_rule(telemetry)
+    before = telemetry.files()
+    assert telemetry("redact", "--scan", code=1).out.startswith("found journal: ticket in a name: 1 in 1 place\n")
+    ran = telemetry("redact", "--fix", code=1)
+    assert ran.out.startswith("taken out: no secrets\nleft journal: ticket in a name")
+    assert telemetry.files() == before
 
 
 @pytest.mark.parametrize("argv", [(), ("--scan", "--fix")])

@@ -155,6 +155,30 @@ def test_secrets_of_the_environment_are_known_by_their_values(telemetry: Telemet
     assert [leaks(telemetry, value) for value in env.values()] == [[], []]
 
 
+def test_secrets_of_the_environment_may_look_like_a_path_or_hold_a_space(telemetry: Telemetry) -> None:
+    env = {"DEPLOY_TOKEN": "/Kx9+a1B2c3D4==", "DB_PASSWORD": "a1b2 c3d4", "STRIPE_KEY": "a1b2c3d4e5f6g7h8", "APP_SECRET": "$9xyz12345"}
+    ran = telemetry("run", "exec", "--no-git", "--", "sh", "-c", f'echo "{"; ".join("$" + name for name in env)}" >&2; exit 1', env=env, code=1)
+    assert all(value in ran.err for value in env.values())
+    assert telemetry.run("@last")["error_details"] == "; ".join(["[redacted]"] * 4) + "\n"
+    assert [leak for value in env.values() for leak in leaks(telemetry, value)] == []
+
+
+@pytest.mark.parametrize("door", ["start", "import"])
+def test_whatever_lies_under_the_name_of_a_secret_is_taken_out(door: str, telemetry: Telemetry) -> None:
+    context = {"token": {"value": "swordfish"}, "passwords": ["swordfish"], "credentials": {"pw": "swordfish"}, "tokens": 123456}
+    if door == "start":
+        telemetry.start("--event-id", "E", "-m", "password=12345678", "-m", "max_tokens=123456", "--context", json.dumps(context))
+    else:
+        metrics = {"password": 12345678, "max_tokens": 123456}
+        record = {"agent_name": "a", "job_type": "j", "start_time": "2026-01-02T03:04:05Z", "event_id": "E", "metrics_json": metrics, "context_json": context}
+        telemetry("import", "-", "--format", "ndjson", stdin=json.dumps(record) + "\n")
+    run = telemetry.run("E")
+    assert run["metrics_json"] == {"password": "[redacted]", "max_tokens": 123456}
+    cleaned = {"token": {"value": "[redacted]"}, "passwords": ["[redacted]"], "credentials": {"pw": "[redacted]"}, "tokens": 123456}
+    assert {name: run["context_json"][name] for name in context} == cleaned
+    assert leaks(telemetry, "swordfish") == leaks(telemetry, "12345678") == []
+
+
 def test_what_ci_providers_say_is_cleaned_too(telemetry: Telemetry) -> None:
     env = {
         "JENKINS_URL": "https://ci/",

@@ -98,6 +98,13 @@ def test_a_damaged_log_is_told(hooks: Hooks) -> None:
     hooks.log(run, code=3)
 
 
+def test_a_private_key_of_several_lines_stays_in_the_hook(hooks: Hooks) -> None:
+    key = "-----BEGIN RSA PRIVATE KEY-----\\nDEK-Info: AES-128-CBC,0A\\n" + ("QUJD" * 16 + "\\n") * 9 + "-----END RSA PRIVATE KEY-----"
+    run = hooks.tried(f"sys.stderr.write('first\\n{key}\\nlast\\n')")
+    log = hooks.log(run["id"])
+    assert ("QUJD" in log, log.split()) == (False, ["first", "[redacted]", "last"])
+
+
 def test_secrets_stay_in_the_hook(hooks: Hooks) -> None:
     token = "ghp_" + "a1B2c3D4e5" * 4
     hooks.release("tried", f"print('token={token}', file=sys.stderr)\nprint(json.dumps({{'id': 'a', 'score': 1, 'note': {token!r}}}))")

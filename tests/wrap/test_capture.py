@@ -77,6 +77,40 @@ def test_a_key_whose_beginning_was_cut_off_does_not_show(telemetry: Telemetry) -
     assert run["error_details"].endswith("last\n")
 
 
+@pytest.mark.parametrize("separator", ["\n", " "])
+def test_half_a_secret_at_the_cut_does_not_show_where_cleaning_shortens_what_follows(separator: str, telemetry: Telemetry) -> None:
+    token, long = "ghp_" + "a1" * 18, "eyJ" + "a" * 20 + ".eyJ" + "b" * 20_000
+    # 24 KiB are kept until they are cleaned: they begin at the fourth character of the token.
+    rest = 24 * 1024 - len(token) + 3 - len(long) - 2 - len("end")
+    code = f"sys.stderr.write('x' * 9000 + {separator!r} + '{token}' + {separator!r} + '{long}' + {separator!r} + 'y' * {rest} + 'end')"
+    run = failed(telemetry, code)
+    assert "a1a1" not in str(run["error_details"])
+    assert run["error_details"].endswith("end")
+
+
+def test_the_rest_of_a_word_without_an_end_does_not_show(telemetry: Telemetry) -> None:
+    """A token of 40,000 characters whose beginning was cut off has no shape any more."""
+    run = failed(telemetry, "sys.stderr.write('eyJ' + 'a' * 20 + '.eyJ' + 'b' * 40000)")
+    assert (run["error_details"], run["error_summary"]) == (None, "exit code 1")
+
+
+@pytest.mark.parametrize("lines", [10, 300, 1000])
+def test_a_key_with_headers_does_not_show_wherever_it_is_cut(lines: int, telemetry: Telemetry) -> None:
+    head = "-----BEGIN RSA PRIVATE KEY-----\\nProc-Type: 4,ENCRYPTED\\nDEK-Info: AES-128-CBC,0A1B\\n\\n"
+    code = f"sys.stderr.write('{head}' + ('QUJD' * 16 + '\\n') * {lines} + '-----END RSA PRIVATE KEY-----\\nlast\\n')"
+    run = failed(telemetry, code)
+    assert "QUJD" not in run["error_details"]
+    assert run["error_details"].endswith("last\n")
+
+
+def test_a_key_that_is_cut_in_its_header_does_not_show(telemetry: Telemetry) -> None:
+    head, end = "X-Comment: a-b-c\n" * 1000 + "DEK-Info: AES-128-CBC,0A1B\n\n", "\n-----END RSA PRIVATE KEY-----\n"
+    body = 24 * 1024 - len("DEK-Info: AES-128-CBC,0A1B\n\n") - len(end) - 40
+    code = f"sys.stderr.write('-----BEGIN RSA PRIVATE KEY-----\\n' + {head!r} + 'Q' * {body} + {end!r})"
+    run = failed(telemetry, code)
+    assert "QQQ" not in run["error_details"]
+
+
 def test_a_background_process_neither_holds_us_up_nor_is_ended(telemetry: Telemetry) -> None:
     begun = time.monotonic()
     out = telemetry.home / "out"

@@ -1,0 +1,130 @@
+"""What a name and its value tell: whether it is the name of a secret, and what stands under it one."""
+
+import os
+from collections.abc import Mapping, Sequence
+
+from telemetry_cli.secret_shapes import HARMLESS_KEYS, HARMLESS_NAMES, ROOTS, SECRET_NAMES, SINGULAR_NAMES
+
+REDACTED = "[redacted]"
+
+#: A value of the environment is looked for in other texts only when it is unlikely to stand there by chance.
+_SHORTEST_VALUE = 8
+_SURELY_LONG = 16
+#: Names whose small numbers count something: `{"token": 17}`. A password may well be a number.
+_COUNTED = ("token", "pass", "credentials", "cookie")
+_LARGEST_COUNT = 99_999
+#: What a description of a field says of its type.
+_TYPES = ("string", "str", "text", "number", "integer", "int", "float", "boolean", "bool", "object", "array", "list", "bytes", "null", "any")
+
+
+class Under:
+    """A name in JSON that says that what lies under it is secret, alone or as one of several (`passwords`)."""
+
+    def __init__(self, plain: str, *, is_plural: bool) -> None:
+        self._is_plural = is_plural
+        self._is_counted = plain.endswith(_COUNTED)
+        self._is_folder = plain.endswith("pwd")
+        self._is_tokens = plain.endswith("tokens")
+
+    @classmethod
+    def key(cls, name: str) -> "Under | None":
+        """What a key says; None where it is no secret's name."""
+        plain = _plain(name)
+        is_plural = plain.endswith("s") and plain[:-1].endswith(SINGULAR_NAMES) and not plain[:-1].endswith(HARMLESS_NAMES)
+        return cls(plain, is_plural=is_plural) if is_plural or is_secret_name(name) else None
+
+    def is_secret(self, value: object, *, is_deep: bool) -> bool:
+        """Tell whether a text or a number under it is a secret; `is_deep`: with other keys, or in a list, between."""
+        if isinstance(value, str):
+            if is_no_secret(value) or (self._is_folder and value.startswith(("/", "~"))):
+                return False
+            return not self._is_plural or self._is_one_of_several(value, is_deep=is_deep)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or self._is_plural:
+            return False
+        return abs(value) > _LARGEST_COUNT or not (self._is_counted or is_deep)
+
+    def _is_one_of_several(self, value: str, *, is_deep: bool) -> bool:
+        """`tokens` are also what a text is cut into, `secrets` lists the names of some, or says in a word where they are."""
+        if value.isidentifier() and (is_secret_name(value) or _is_key(value)):
+            return False
+        if self._is_tokens or not is_deep:
+            return len(value) >= _SHORTEST_VALUE and _is_mixed(value)
+        return True
+
+    def describes(self, item: Mapping[str, object]) -> bool:
+        """Tell whether an object says what a field of this name is like, as in a schema."""
+        return item.get("type") in _TYPES
+
+
+def is_secret_name(name: str) -> bool:
+    """Tell whether what a name stands for is a secret: `GITHUB_TOKEN`, `client-secret`, `apiKey`."""
+    plain = _plain(name)
+    return plain.endswith(SECRET_NAMES) and not plain.endswith(HARMLESS_NAMES)
+
+
+def _plain(name: str) -> str:
+    """A name in lower case, without separators."""
+    return name.lower().replace("_", "").replace("-", "").replace(".", "").replace(" ", "")
+
+
+def is_secret_option(word: str) -> bool:
+    """Tell whether a secret follows an option."""
+    return word.startswith("-") and "=" not in word and is_secret_name(word)
+
+
+def is_option(word: str) -> bool:
+    """A long option, or one of a letter; what else begins with '-' may be a value."""
+    return word.startswith("--") or (word.startswith("-") and len(word) <= 2)
+
+
+def _is_variable(value: str) -> bool:
+    return value.startswith(("${", "$(")) or (value.startswith("$") and (value[1:].isidentifier() or len(value) <= 2))
+
+
+def is_no_secret(value: str) -> bool:
+    """A variable, a placeholder, or what was redacted before."""
+    return not value.strip() or _is_variable(value) or value.startswith(("<", "{{", "***", REDACTED)) or value.lower() in ("none", "null", "true", "false")
+
+
+def secret_values(environ: Mapping[str, str]) -> Sequence[str]:
+    """The secrets that the environment holds, longest first, as far as finding one of them in a text means anything."""
+    values: set[str] = set()
+    for name, value in environ.items():
+        if len(value) >= _SHORTEST_VALUE and (is_secret_name(name) or (_is_key(name) and _is_random(value))) and not _is_path(name, value):
+            # Texts are looked at line by line in places, and an end of line often comes with the value.
+            lines = [line.strip() for line in value.splitlines()]
+            values.update(one for one in (value.strip(), *filter(_is_random, lines)) if _is_telling(one))
+    return sorted(values, key=len, reverse=True) if values else ()
+
+
+def _is_telling(value: str) -> bool:
+    return (
+        len(value) >= _SHORTEST_VALUE
+        and (len(value) >= _SURELY_LONG or _is_mixed(value))
+        and all(map(str.isprintable, value.split()))
+        and not is_no_secret(value)
+    )
+
+
+def _is_mixed(value: str) -> bool:
+    return any(char.isdigit() for char in value) and any(char.isalpha() for char in value)
+
+
+def _is_random(value: str) -> bool:
+    return len(value) >= _SURELY_LONG and " " not in value and _is_mixed(value)
+
+
+def _is_key(name: str) -> bool:
+    """Tell whether a variable's name says that it is some key: `STRIPE_KEY`. Those of which more is said are secrets' names."""
+    *words, last = name.lower().split("_")
+    return last == "key" and any(words) and HARMLESS_KEYS.isdisjoint(words)
+
+
+def _is_path(name: str, value: str) -> bool:
+    """Tell whether a variable holds a path, and no key in base64, which may begin with a slash too."""
+    if not value.startswith(("/", "~/", "./")):
+        return False
+    is_folder = name.lower().endswith("pwd")
+    has_root = value[1:].partition("/")[0].lower() in ROOTS or not value.startswith("/")
+    is_plain = value == value.lower() and not any(mark in value for mark in "+=")
+    return is_folder or has_root or is_plain or "." in value.rpartition("/")[2] or os.path.exists(value)

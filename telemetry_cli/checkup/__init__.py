@@ -5,7 +5,7 @@ A check takes what is examined and yields findings. To add one: a function, and 
 
 from collections.abc import Callable, Iterable
 
-from telemetry_cli.checkup import files, records, repository
+from telemetry_cli.checkup import files, records, repository, schema
 from telemetry_cli.checkup.examined import Examined
 from telemetry_cli.checkup.finding import Finding
 from telemetry_cli.config import Config
@@ -19,9 +19,12 @@ CHECKS: tuple[Check, ...] = (
     files.file_system,
     files.locks,
     records.database,
+    schema.tables,
+    schema.journal_mode,
     records.settings,
     records.journal_lines,
     records.rows,
+    schema.search_index,
     records.waiting,
     records.rejected,
     records.unended,

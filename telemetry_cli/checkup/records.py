@@ -52,8 +52,6 @@ def settings(examined: Examined) -> Iterator[Finding]:
     if examined.config.synchronous != "EXTRA":
         where = examined.config.values["db_synchronous"].source
         yield warning("synchronous = FULL: after a power cut the database may have to be caught up with the journal again", where, "Leave it at EXTRA.")
-    if os.path.exists(examined.config.db_path + "-wal"):
-        yield warning("the database is in WAL mode, which the next write ends", examined.config.db_path, "Find out what else opens it.")
 
 
 def journal_lines(examined: Examined) -> Iterator[Finding]:
@@ -84,6 +82,7 @@ def rows(examined: Examined) -> Iterator[Finding]:
             return
         recovery.make_again(config, again, cursor)
         for difference in compare.differences(copy, again):
+            examined.has_other_rows = True
             what = f"{difference.table}: the row of {shorten(difference.name)} {difference.what}"
             if examined.is_explained:
                 yield warning(f"{what}, which is damaged", config.db_path, "It may be what the damaged part did: telemetry db backup, and keep it.")

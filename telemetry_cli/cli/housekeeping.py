@@ -95,8 +95,8 @@ def doctor(
 ) -> None:
     """Find what is wrong, and say what to do; changes nothing.
 
-    Looks at permissions, links, locks, the database, the journal's checksums against the rows, records that wait or were refused,
-    runs that never ended, backups, git hooks that do not fire. Exits 1 when there is a problem.
+    Looks at permissions, links, locks, the database, its tables and search index, the journal's checksums against the rows, records
+    that wait or were refused, runs that never ended, backups, git hooks that do not fire. Exits 1 when there is a problem.
     """
 
 

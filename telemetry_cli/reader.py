@@ -1,8 +1,9 @@
 """How questions are asked: catch up with the journal if that can be done, then read; say what an answer cannot contain."""
 
+import os
 from collections.abc import Iterator, Sequence
 
-from telemetry_cli import journal
+from telemetry_cli import buffer, journal
 from telemetry_cli.config import Config
 from telemetry_cli.errors import ForbiddenDatabase, NotFound, OlderDatabase, TelemetryError
 from telemetry_cli.recorder import catch_up
@@ -115,6 +116,26 @@ def waiting(config: Config) -> int:
     finally:
         if db:
             db.close()
+
+
+def unreadable(config: Config) -> list[progress.Unreadable]:
+    """What of the journal could not be read when it was to be applied; nothing where there is no database of this version yet."""
+    try:
+        db = open_reader(config.db_path, config.owns_db_folder, config.lock_timeout)
+    except OlderDatabase:
+        return []
+    if db is None:
+        return []
+    try:
+        with translated(config.db_path):
+            return progress.unreadable(db)
+    finally:
+        db.close()
+
+
+def empty_lines(config: Config) -> list[str]:
+    """The paths of files in the buffer that have the name of a record and hold none."""
+    return [os.path.join(config.buffer_dir, name) for name in buffer.others(config) if buffer.is_empty_line(name)]
 
 
 def _waiting_note(number: int, trouble: TelemetryError) -> str:

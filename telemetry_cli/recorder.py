@@ -19,6 +19,7 @@ from telemetry_cli.errors import (
     ForbiddenDatabase,
     JournalTrouble,
     LockTimeout,
+    NotFound,
     OlderDatabase,
     Refused,
     TelemetryError,
@@ -276,9 +277,13 @@ def apply_behind(
 
 
 def _content(config: Config, digest: str) -> Iterator[bytes]:
+    """The lines of a blob. One that is gone or damaged breaks no rule of the operation: it is kept as one that could not be read."""
     from telemetry_cli.blobs import lines
 
-    return lines(config, digest)
+    try:
+        yield from lines(config, digest)
+    except (NotFound, Refused) as error:
+        raise TelemetryError(error.message, error.hint) from None
 
 
 def _apply_line(db: Connection, place: journal.Position, operation: journal.Operation | None, line: bytes, blobs: Blobs) -> None:

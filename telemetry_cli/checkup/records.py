@@ -12,6 +12,7 @@ from telemetry_cli.rules import shorten
 from telemetry_cli.store import compare, health, maintenance, registry
 from telemetry_cli.store.database import translated
 from telemetry_cli.store.migrate import CURRENT_VERSION, FIRST_VERSION
+from telemetry_cli.store.progress import RESTORE_BLOB, UNREADABLE
 
 _REBUILD = "telemetry db rebuild"
 _MOST = 10
@@ -122,7 +123,9 @@ def rejected(examined: Examined) -> Iterator[Finding]:
         db.close()
     for row in found:
         where = f"rejected_ops, op_id {row['op_id']}"
-        if row["kind"] != "damaged":
+        if row["code"] == UNREADABLE and row["kind"] != "damaged":
+            yield problem(f"{row['kind']} was not applied: {row['message']}", where, RESTORE_BLOB)
+        elif row["kind"] != "damaged":
             yield warning(f"{row['kind']} was refused: {row['message']}", where, "See that it was not meant; it is kept with all it said.")
     if number > _MOST:
         yield warning(f"{number} operations were refused in all", "rejected_ops", "telemetry sql 'SELECT * FROM rejected_ops'")

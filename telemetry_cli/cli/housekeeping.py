@@ -25,7 +25,10 @@ def db_path() -> None:
 
 @command(db, "drain", "db:drain")
 def db_drain() -> None:
-    """Apply every durable record that is not in the database yet."""
+    """Apply every durable record that is not in the database yet.
+
+    Exits 1 when some of them are damaged: what cannot be read is kept in rejected_ops and shown by telemetry doctor.
+    """
 
 
 @command(db, "migrate", "upkeep:migrate")

@@ -76,7 +76,7 @@ def _run(argv: list[str]) -> int:
     (name, params), global_options = parsed
     handler = _load(name)
     config = _config(global_options, needed=not handler.wraps)
-    if records and config and config.disabled:
+    if config and config.disabled and handler.is_write(params):
         return 0
     for warning in config.warnings if config else ():
         plain.say(f"telemetry: warning: {warning}")

@@ -47,14 +47,19 @@ class Reading:
 def open_for_reading(config: Config) -> Reading:
     """Apply what waits, if that can be done, and open the database for questions; an old one is migrated first.
 
-    Raises `DatabaseTrouble` when the database is there and cannot be read.
+    Where telemetry is disabled nothing is applied or migrated. Raises `OlderDatabase` then, and `DatabaseTrouble` when the database is there and cannot be read.
     """
     try:
         db = open_reader(config.db_path, config.owns_db_folder, config.lock_timeout)
     except OlderDatabase as older:
+        if config.disabled:
+            raise OlderDatabase(older.message, "TELEMETRY_DISABLED is set, so that nothing is written; without it: telemetry db migrate") from None
         return _after_migration(config, older)
-    if not journal.is_behind(config, _position(config, db)):
+    position = _position(config, db)
+    if not journal.is_behind(config, position):
         return Reading(config, db, [])
+    if config.disabled:
+        return Reading(config, db, [_waiting_note(journal.waiting_count(config, position), TelemetryError("TELEMETRY_DISABLED is set"))])
     if db:
         db.close()
     trouble = catch_up(config)

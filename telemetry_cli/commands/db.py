@@ -13,7 +13,7 @@ def path(config: Config, output: str) -> Written:
     return Written({"db_path": config.db_path, "base_dir": config.base_dir}, config.db_path)
 
 
-@handler(*WRITES)
+@handler(*WRITES, writes=True)
 def drain(config: Config, output: str) -> Written:
     """Apply every durable record that is not in the database yet. Exit code 1 when some of them cannot be read."""
     before, known = waiting(config), len(unreadable(config))

@@ -47,7 +47,8 @@ class Reading:
 def open_for_reading(config: Config) -> Reading:
     """Apply what waits, if that can be done, and open the database for questions; an old one is migrated first.
 
-    Where telemetry is disabled nothing is applied or migrated. Raises `OlderDatabase` then, and `DatabaseTrouble` when the database is there and cannot be read.
+    Where telemetry is disabled nothing is applied or migrated. Raises `OlderDatabase` then, and `DatabaseTrouble` when the database is there
+    and cannot be read.
     """
     try:
         db = open_reader(config.db_path, config.owns_db_folder, config.lock_timeout)

@@ -16,6 +16,7 @@ from telemetry_cli.config import Config
 from telemetry_cli.errors import (
     BY_EXIT_CODE,
     DatabaseTrouble,
+    DiskTrouble,
     ForbiddenDatabase,
     JournalTrouble,
     LockTimeout,
@@ -143,7 +144,7 @@ def catch_up(config: Config) -> TelemetryError | None:
     except (DatabaseTrouble, LockTimeout, Refused) as trouble:
         return trouble
     except OSError as error:
-        kind = ForbiddenDatabase if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) else DatabaseTrouble
+        kind = ForbiddenDatabase if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) else DiskTrouble
         return kind(f"{config.base_dir} could not be written: {error.strerror}")
     return None
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from telemetry_cli.config import Config
+from telemetry_cli.errors import DiskTrouble, NotDurable, TelemetryError, from_system
 
 Record = dict[str, object]
 
@@ -169,8 +170,15 @@ class Handler:
         return self.records or bool(params[self.writes] if isinstance(self.writes, str) else self.writes)
 
     def __call__(self, config: Config | None, output: str, **params: object) -> Result | Working:
-        """Run it with what was parsed."""
-        return self.function(config, output, **params)
+        """Run it with what was parsed. Where upkeep of the database meets an error of the disk, `NotDurable` is raised; nothing has changed then."""
+        try:
+            return self.function(config, output, **params)
+        except (OSError, DiskTrouble) as error:
+            # Permissions are for the user to see to; and what records hands the record back itself.
+            if self.writes is not True or isinstance(error, PermissionError):
+                raise
+            known = error if isinstance(error, TelemetryError) else from_system(error)
+            raise NotDurable(known.message, "", known.hint) from error
 
 
 def handler(*formats: str, records: bool = False, wraps: bool = False, writes: bool | str = False) -> Callable[[Callable[..., Result | Working]], Handler]:

@@ -10,12 +10,12 @@ import math
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import TypeVar
 
 from telemetry_cli import rules
 from telemetry_cli.clock import stamp
 from telemetry_cli.errors import InvalidInput
+from telemetry_cli.exactness import is_exact, is_finer
 
 Row = dict[str, object]
 _Value = TypeVar("_Value")
@@ -31,8 +31,6 @@ _COUNTS = (*rules.COUNT_FIELDS, "api_posted", "api_retry_count")
 #: Numbers that can only be seconds, or milliseconds, since 1970.
 _SECONDS = (10**8, 10**11)
 _MILLISECONDS = (10**11, 10**14)
-#: So many significant digits always come out of a float as they went in.
-_SAFE_DIGITS = 15
 #: Up to here a float tells one whole number from the next.
 _LARGEST_EXACT = 2**53
 
@@ -125,7 +123,7 @@ class Found:
         if value in (None, ""):
             return None
         moment = _moment(value)
-        return moment if moment and isinstance(value, str) and not _is_finer(value) else self.instead(column, value, moment)
+        return moment if moment and isinstance(value, str) and not is_finer(value) else self.instead(column, value, moment)
 
     def json_object(self, column: str) -> Row:
         """A JSON object, an empty one for null."""
@@ -149,7 +147,7 @@ class Found:
 
     def _exactly(self, column: str, found: object, value: _Value) -> _Value:
         """The JSON that was read; the text is kept aside where a number in it has more digits than a float."""
-        return value if not isinstance(found, str) or _is_exact(found) else self.instead(column, found, value)
+        return value if not isinstance(found, str) or is_exact(found) else self.instead(column, found, value)
 
     def status(self, column: str, *, ended: bool) -> str:
         """A canonical status. None at all is a run that goes on, or of which only the end is known."""
@@ -271,28 +269,6 @@ def _json(value: object) -> str:
     if isinstance(value, (dict, list)):
         return json.dumps(value)
     return value if isinstance(value, str) else ""
-
-
-def _is_exact(source: str) -> bool:
-    """Tell whether every number in the JSON, which is valid, comes out of a float as it went in."""
-    lost = []
-
-    def real(digits: str) -> float:
-        number = float(digits)
-        # Up to 15 digits always do; most numbers have no more.
-        if len(digits) > _SAFE_DIGITS and Decimal(digits) != Decimal(repr(number)):
-            lost.append(digits)
-        return number
-
-    json.loads(source, parse_float=real)
-    return not lost
-
-
-def _is_finer(text: str) -> bool:
-    """Tell whether a time says more than milliseconds."""
-    fraction = text.replace(",", ".").partition(".")[2]
-    digits = fraction[: len(fraction) - len(fraction.lstrip("0123456789"))]
-    return bool(digits[3:].strip("0"))
 
 
 def _integer(value: object) -> int | None:

@@ -164,7 +164,6 @@ def test_what_root_makes_below_anothers_base_is_the_owners() -> None:
             telemetry.start(env={"TELEMETRY_LOCK_TIMEOUT": "0.2"})
         assert {(path.lstat().st_uid, path.lstat().st_gid) for path in telemetry.base.rglob("*")} == {(12345, 12346)}
         assert {path.stat().st_uid for path in Path(folder).glob("backup_*")} == {0}
-        # A read as the owner would need an interpreter that others may run; who owns what is what it comes to.
         assert first in ids(telemetry)
 
 

@@ -7,13 +7,38 @@ from telemetry_cli.errors import NotDurable
 from telemetry_cli.files import check_folder, make_folder, open_private, sync_folder, write_all
 
 _ENDING = ".ndjson"
+#: Bytes: a line that was kept has more than its newline.
+_SHORTEST = 2
 
 
 def waiting(config: Config) -> list[str]:
-    """The names of the lines that wait, in the order in which they were kept."""
+    """The names of the lines that wait, in the order in which they were kept. An empty file is none, and stays."""
+    return _names(config, is_line=True)
+
+
+def others(config: Config) -> list[str]:
+    """The names of whatever else lies in the folder: empty files, those that a killed writer left, somebody else's."""
+    return _names(config, is_line=False)
+
+
+def is_empty_line(name: str) -> bool:
+    """Tell whether one of the others has the name of a line, so that it is one without content."""
+    return name.endswith(_ENDING)
+
+
+def _names(config: Config, *, is_line: bool) -> list[str]:
     if not check_folder(config.buffer_dir):
         return []
-    return sorted(name for name in os.listdir(config.buffer_dir) if name.endswith(_ENDING))
+    with os.scandir(config.buffer_dir) as entries:
+        return sorted(entry.name for entry in entries if (entry.name.endswith(_ENDING) and _has_content(entry)) == is_line)
+
+
+def _has_content(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.stat(follow_symlinks=False).st_size >= _SHORTEST
+    except FileNotFoundError:
+        # Another process has brought it into the journal meanwhile.
+        return False
 
 
 def keep(config: Config, op_id: str, line: bytes, trouble: Exception) -> None:

@@ -3,7 +3,7 @@
 import os
 import stat
 
-from telemetry_cli import plain_toml, rules
+from telemetry_cli import files, plain_toml, rules
 from telemetry_cli.errors import InvalidInput
 
 JOURNAL_MODES = ("delete",)
@@ -68,6 +68,7 @@ class Config:
         self.redact_rules = _texts("redact", document)
         self.values = _layered({"db_path": db, "base_dir": base_dir}, document)
         self._place()
+        files.respect_owner(self.base_dir, self.db_path)
         self.agent_name = self._text("agent_name")
         self.job_type = self._text("job_type")
         self.agent_owner = self._text("agent_owner")

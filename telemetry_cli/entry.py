@@ -76,7 +76,7 @@ def _run(argv: list[str]) -> int:
     (name, params), global_options = parsed
     handler = _load(name)
     config = _config(global_options, needed=not handler.wraps)
-    if records and config and config.disabled:
+    if config and config.disabled and handler.is_write(params):
         return 0
     for warning in config.warnings if config else ():
         plain.say(f"telemetry: warning: {warning}")
@@ -247,7 +247,7 @@ def _failed(error: Exception, argv: list[str]) -> int:
         import traceback
 
         plain.say(traceback.format_exc())
-    known = _known(error)
+    known = _known(error) or _of_schema(error, argv)
     if known is None:
         from telemetry_cli.render.report import write_report
 
@@ -272,6 +272,18 @@ def _known(error: Exception) -> TelemetryError | None:
     if isinstance(error, TelemetryError):
         return error
     return from_system(error) if isinstance(error, OSError) else None
+
+
+def _of_schema(error: Exception, argv: list[str]) -> TelemetryError | None:
+    """What is wrong with the tables, where a column that was to be read is not there. Asked only now: a read has no time to ask first."""
+    if not isinstance(error, LookupError):
+        return None
+    from telemetry_cli.store.health import missing
+
+    try:
+        return missing(Config(**_leading_globals(argv)[0]))
+    except TelemetryError:
+        return None
 
 
 def _report(error: TelemetryError) -> None:

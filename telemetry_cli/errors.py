@@ -80,6 +80,12 @@ class DatabaseTrouble(TelemetryError):
     slug = "database-trouble"
 
 
+class DiskTrouble(DatabaseTrouble):
+    """The disk is full or reported an error."""
+
+    slug = "disk-trouble"
+
+
 class NewerDatabase(DatabaseTrouble):
     """The database was written by a newer telemetry; this one leaves it alone."""
 

@@ -6,7 +6,31 @@ import stat
 
 from telemetry_cli.errors import Refused
 
+#: The bases that root writes below: what paths there begin with → the base folder.
+_bases: dict[str, str] = {}
 _NO_LINKS = os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
+
+
+def respect_owner(base_dir: str, db_path: str) -> None:
+    """What root makes below this base from now on, and its database, goes to the owner of the base folder, who could not use it otherwise."""
+    if os.geteuid() == 0:
+        _bases[base_dir + os.sep] = _bases[db_path] = base_dir
+
+
+def _hand_over(path: str, descriptor: int | None = None) -> None:
+    """Give what was made at a path to the base's owner, where root made it below somebody else's base."""
+    base = next((base for beginning, base in _bases.items() if path.startswith(beginning)), None)
+    if base is None:
+        return
+    try:
+        info = os.stat(base)
+        if info.st_uid and descriptor is not None:
+            os.fchown(descriptor, info.st_uid, info.st_gid)
+        elif info.st_uid:
+            os.chown(path, info.st_uid, info.st_gid, follow_symlinks=False)
+    except OSError:
+        # A file system that gives nothing away: the record comes first.
+        pass
 
 
 def open_private(path: str, flags: int) -> int:
@@ -22,7 +46,10 @@ def open_private(path: str, flags: int) -> int:
             raise planted(path) from None
         raise
     try:
-        check_regular(path, os.fstat(descriptor), descriptor)
+        info = os.fstat(descriptor)
+        check_regular(path, info, descriptor)
+        if flags & os.O_CREAT and not info.st_size and not info.st_uid:
+            _hand_over(path, descriptor)
     except Refused:
         os.close(descriptor)
         raise
@@ -56,6 +83,7 @@ def make_folder(path: str, *, may_be_link: bool = False) -> None:
         try:
             os.mkdir(path, 0o700)
             os.chmod(path, 0o700)
+            _hand_over(path)
         except FileExistsError:
             if not os.path.exists(path):  # a symlink that leads nowhere
                 raise planted(path) from None

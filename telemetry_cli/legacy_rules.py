@@ -15,6 +15,7 @@ from typing import TypeVar
 from telemetry_cli import rules
 from telemetry_cli.clock import stamp
 from telemetry_cli.errors import InvalidInput
+from telemetry_cli.exactness import is_exact, is_finer
 
 Row = dict[str, object]
 _Value = TypeVar("_Value")
@@ -117,12 +118,12 @@ class Found:
         return self.instead(column, value, 0) if number is None else number
 
     def time(self, column: str) -> str | None:
-        """A time as it is stored, or null. A number is taken for seconds or milliseconds since 1970, and kept beside."""
+        """A time as it is stored, or null. A number is taken for seconds or milliseconds since 1970, and kept beside; so is what is finer."""
         value = self._row.pop(column, None)
         if value in (None, ""):
             return None
         moment = _moment(value)
-        return moment if moment and isinstance(value, str) else self.instead(column, value, moment)
+        return moment if moment and isinstance(value, str) and not is_finer(value) else self.instead(column, value, moment)
 
     def json_object(self, column: str) -> Row:
         """A JSON object, an empty one for null."""
@@ -130,7 +131,7 @@ class Found:
         if value in (None, ""):
             return {}
         try:
-            return rules.json_object(column, _json(value))
+            return self._exactly(column, value, rules.json_object(column, _json(value)))
         except InvalidInput:
             return self.instead(column, value, {})
 
@@ -140,9 +141,13 @@ class Found:
         if value in (None, ""):
             return None
         try:
-            return rules.json_value(column, _json(value))
+            return self._exactly(column, value, rules.json_value(column, _json(value)))
         except InvalidInput:
             return jsonable(value)
+
+    def _exactly(self, column: str, found: object, value: _Value) -> _Value:
+        """The JSON that was read; the text is kept aside where a number in it has more digits than a float."""
+        return value if not isinstance(found, str) or is_exact(found) else self.instead(column, found, value)
 
     def status(self, column: str, *, ended: bool) -> str:
         """A canonical status. None at all is a run that goes on, or of which only the end is known."""

@@ -1,8 +1,9 @@
 """How questions are asked: catch up with the journal if that can be done, then read; say what an answer cannot contain."""
 
+import os
 from collections.abc import Iterator, Sequence
 
-from telemetry_cli import journal
+from telemetry_cli import buffer, journal
 from telemetry_cli.config import Config
 from telemetry_cli.errors import ForbiddenDatabase, NotFound, OlderDatabase, TelemetryError
 from telemetry_cli.recorder import catch_up
@@ -46,14 +47,20 @@ class Reading:
 def open_for_reading(config: Config) -> Reading:
     """Apply what waits, if that can be done, and open the database for questions; an old one is migrated first.
 
-    Raises `DatabaseTrouble` when the database is there and cannot be read.
+    Where telemetry is disabled nothing is applied or migrated. Raises `OlderDatabase` then, and `DatabaseTrouble` when the database is there
+    and cannot be read.
     """
     try:
         db = open_reader(config.db_path, config.owns_db_folder, config.lock_timeout)
     except OlderDatabase as older:
+        if config.disabled:
+            raise OlderDatabase(older.message, "TELEMETRY_DISABLED is set, so that nothing is written; without it: telemetry db migrate") from None
         return _after_migration(config, older)
-    if not journal.is_behind(config, _position(config, db)):
+    position = _position(config, db)
+    if not journal.is_behind(config, position):
         return Reading(config, db, [])
+    if config.disabled:
+        return Reading(config, db, [_waiting_note(journal.waiting_count(config, position), TelemetryError("TELEMETRY_DISABLED is set"))])
     if db:
         db.close()
     trouble = catch_up(config)
@@ -115,6 +122,26 @@ def waiting(config: Config) -> int:
     finally:
         if db:
             db.close()
+
+
+def unreadable(config: Config) -> list[progress.Unreadable]:
+    """What of the journal could not be read when it was to be applied; nothing where there is no database of this version yet."""
+    try:
+        db = open_reader(config.db_path, config.owns_db_folder, config.lock_timeout)
+    except OlderDatabase:
+        return []
+    if db is None:
+        return []
+    try:
+        with translated(config.db_path):
+            return progress.unreadable(db)
+    finally:
+        db.close()
+
+
+def empty_lines(config: Config) -> list[str]:
+    """The paths of files in the buffer that have the name of a record and hold none."""
+    return [os.path.join(config.buffer_dir, name) for name in buffer.others(config) if buffer.is_empty_line(name)]
 
 
 def _waiting_note(number: int, trouble: TelemetryError) -> str:

@@ -16,9 +16,11 @@ from telemetry_cli.config import Config
 from telemetry_cli.errors import (
     BY_EXIT_CODE,
     DatabaseTrouble,
+    DiskTrouble,
     ForbiddenDatabase,
     JournalTrouble,
     LockTimeout,
+    NotFound,
     OlderDatabase,
     Refused,
     TelemetryError,
@@ -142,7 +144,7 @@ def catch_up(config: Config) -> TelemetryError | None:
     except (DatabaseTrouble, LockTimeout, Refused) as trouble:
         return trouble
     except OSError as error:
-        kind = ForbiddenDatabase if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) else DatabaseTrouble
+        kind = ForbiddenDatabase if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) else DiskTrouble
         return kind(f"{config.base_dir} could not be written: {error.strerror}")
     return None
 
@@ -279,9 +281,13 @@ def apply_behind(
 
 
 def _content(config: Config, digest: str) -> Iterator[bytes]:
+    """The lines of a blob. One that is gone or damaged breaks no rule of the operation: it is kept as one that could not be read."""
     from telemetry_cli.blobs import lines
 
-    return lines(config, digest)
+    try:
+        yield from lines(config, digest)
+    except (NotFound, Refused) as error:
+        raise TelemetryError(error.message, error.hint) from None
 
 
 def _apply_line(db: Connection, place: journal.Position, operation: journal.Operation | None, line: bytes, blobs: Blobs) -> None:

@@ -5,7 +5,7 @@ A check takes what is examined and yields findings. To add one: a function, and 
 
 from collections.abc import Callable, Iterable
 
-from telemetry_cli.checkup import files, records, repository
+from telemetry_cli.checkup import buffered, files, records, repository, schema
 from telemetry_cli.checkup.examined import Examined
 from telemetry_cli.checkup.finding import Finding
 from telemetry_cli.config import Config
@@ -20,10 +20,15 @@ CHECKS: tuple[Check, ...] = (
     files.locks,
     files.cut_off,
     records.database,
+    schema.tables,
+    schema.journal_mode,
     records.settings,
     records.journal_lines,
     records.rows,
+    schema.search_index,
     records.waiting,
+    buffered.lines,
+    buffered.others,
     records.rejected,
     records.unended,
     records.copies,

@@ -22,6 +22,8 @@ class Examined:
         self.has_tables = False
         #: Whether the copy has our tables, and nothing is wrong with them: what asks them may do so.
         self.is_sound = False
+        #: Whether rows were found that are not what the journal says.
+        self.has_other_rows = False
         #: Whether the journal has damage for which the rows may differ from what it says now.
         self.is_explained = False
 

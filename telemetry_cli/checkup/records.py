@@ -12,6 +12,7 @@ from telemetry_cli.rules import shorten
 from telemetry_cli.store import compare, health, maintenance, registry
 from telemetry_cli.store.database import asides, translated
 from telemetry_cli.store.migrate import CURRENT_VERSION, FIRST_VERSION
+from telemetry_cli.store.progress import RESTORE_BLOB, UNREADABLE
 
 _REBUILD = "telemetry db rebuild"
 _MOST = 10
@@ -59,8 +60,6 @@ def settings(examined: Examined) -> Iterator[Finding]:
     if examined.config.synchronous != "EXTRA":
         where = examined.config.values["db_synchronous"].source
         yield warning("synchronous = FULL: after a power cut the database may have to be caught up with the journal again", where, "Leave it at EXTRA.")
-    if os.path.exists(examined.config.db_path + "-wal"):
-        yield warning("the database is in WAL mode, which the next write ends", examined.config.db_path, "Find out what else opens it.")
 
 
 def journal_lines(examined: Examined) -> Iterator[Finding]:
@@ -96,6 +95,7 @@ def rows(examined: Examined) -> Iterator[Finding]:
             yield problem(what, config.raw_dir, "What they did stands in the database or a backup: telemetry db backup, and keep the old ones.")
             examined.is_explained = True
         for difference in compare.differences(copy, again):
+            examined.has_other_rows = True
             what = f"{difference.table}: the row of {shorten(difference.name)} {difference.what}"
             if examined.is_explained:
                 yield warning(f"{what}, which is damaged", config.db_path, "It may be what the damaged part did: telemetry db backup, and keep it.")
@@ -135,7 +135,9 @@ def rejected(examined: Examined) -> Iterator[Finding]:
         db.close()
     for row in found:
         where = f"rejected_ops, op_id {row['op_id']}"
-        if row["kind"] != "damaged":
+        if row["code"] == UNREADABLE and row["kind"] != "damaged":
+            yield problem(f"{row['kind']} was not applied: {row['message']}", where, RESTORE_BLOB)
+        elif row["kind"] != "damaged":
             yield warning(f"{row['kind']} was refused: {row['message']}", where, "See that it was not meant; it is kept with all it said.")
     if number > _MOST:
         yield warning(f"{number} operations were refused in all", "rejected_ops", "telemetry sql 'SELECT * FROM rejected_ops'")

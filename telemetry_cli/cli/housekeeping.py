@@ -25,7 +25,10 @@ def db_path() -> None:
 
 @command(db, "drain", "db:drain")
 def db_drain() -> None:
-    """Apply every durable record that is not in the database yet."""
+    """Apply every durable record that is not in the database yet.
+
+    Exits 1 when some of them are damaged: what cannot be read is kept in rejected_ops and shown by telemetry doctor.
+    """
 
 
 @command(db, "migrate", "upkeep:migrate")
@@ -96,8 +99,8 @@ def doctor(
 ) -> None:
     """Find what is wrong, and say what to do; changes nothing.
 
-    Looks at permissions, links, locks, the database, the journal's checksums against the rows, records that wait or were refused,
-    runs that never ended, backups, git hooks that do not fire. Exits 1 when there is a problem.
+    Looks at permissions, links, locks, the database, its tables and search index, the journal's checksums against the rows, records
+    that wait or were refused, runs that never ended, backups, git hooks that do not fire. Exits 1 when there is a problem.
     """
 
 

@@ -9,7 +9,7 @@ from telemetry_cli.errors import InvalidInput
 _MOST_PLACES = 20
 
 
-@handler(*WRITES)
+@handler(*WRITES, writes="fix_")
 def redact(config: Config, output: str, *, scan_: bool, fix_: bool) -> Written:
     """Find secrets in everything that is stored, or take them out."""
     if scan_ == fix_:

@@ -15,7 +15,7 @@ from telemetry_cli.store.database import check_place, translated
 from telemetry_cli.store.migrate import CURRENT_VERSION
 
 
-@handler(*WRITES)
+@handler(*WRITES, writes=True)
 def migrate(config: Config, output: str) -> Written:
     """Bring an older database to the current schema; what was there before is kept."""
     check_place(config.db_path, config.owns_db_folder)
@@ -37,7 +37,7 @@ def _is_there(config: Config) -> bool:
         return False
 
 
-@handler(*WRITES)
+@handler(*WRITES, writes=True)
 def backup(config: Config, output: str, *, to: str | None) -> Written:
     """A verified copy of the database with its cursor: everything since can be applied to it again."""
     target = _path("TO", to) if to is not None else None
@@ -55,14 +55,14 @@ def _path(name: str, given: str) -> str:
     return os.path.abspath(rules.text(name, given))
 
 
-@handler(*WRITES)
+@handler(*WRITES, writes=True)
 def restore(config: Config, output: str, *, backup: str) -> Written:
     """Put a backup in place and apply the journal since."""
     made = recovery.restore(config, _path("FROM", backup))
     return _made(config, made, f"restored {config.db_path}")
 
 
-@handler(*WRITES)
+@handler(*WRITES, writes=True)
 def rebuild(config: Config, output: str) -> Written:
     """Make the database again from the journal, or from a backup and the journal since."""
     return _made(config, recovery.rebuild(config), f"rebuilt {config.db_path}")
@@ -114,7 +114,7 @@ def _said(what: str, counts: dict[str, object], before: str) -> str:
     return f"runs from before {before} {what}: {counts['runs']}, with {beside}"
 
 
-@handler(*WRITES)
+@handler(*WRITES, writes=True)
 def vacuum(config: Config, output: str) -> Written:
     """Give the space that deleted rows left back to the file system."""
     reading = open_for_reading(config)

@@ -5,7 +5,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 
-from telemetry_cli.errors import DatabaseTrouble, ForbiddenDatabase, LockedDatabase, NewerDatabase, OlderDatabase
+from telemetry_cli.errors import DatabaseTrouble, DiskTrouble, ForbiddenDatabase, LockedDatabase, NewerDatabase, OlderDatabase
 from telemetry_cli.files import check_folder, check_regular, open_private, sync_folder
 from telemetry_cli.store.migrate import CURRENT_VERSION, FIRST_VERSION, apply_schema, noted_version
 
@@ -26,6 +26,7 @@ _TROUBLE = {
     sqlite3.SQLITE_NOTADB: ("is no database", REBUILD),
     sqlite3.SQLITE_ERROR: ("does not have the tables of its version", REBUILD),
 }
+_DISK = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL)
 _FORBIDDEN = (sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_AUTH)
 
 
@@ -57,7 +58,8 @@ def trouble(path: str, error: sqlite3.Error) -> DatabaseTrouble:
     if code in _FORBIDDEN:
         return ForbiddenDatabase(f"{path} may not be opened or written: {error}", "See to the permissions of the file and its folder.")
     meaning, hint = _TROUBLE.get(code, (f"could not be used: {error}", ""))
-    kind = LockedDatabase if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) else DatabaseTrouble
+    is_busy = code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    kind = LockedDatabase if is_busy else DiskTrouble if code in _DISK else DatabaseTrouble
     return kind(f"{path} {meaning}" + (f" ({error})" if code == sqlite3.SQLITE_ERROR else ""), hint)
 
 

@@ -7,6 +7,7 @@ databases lack what their version says.
 """
 
 import json
+import math
 import sqlite3
 from collections.abc import Iterator, Mapping
 
@@ -29,6 +30,10 @@ _KNOWN_BY = ("run_id", "agent_name", "job_type", "status")
 
 def version_of(db: sqlite3.Connection) -> int | None:
     """The version of a platform's database, which may be newer than `LAST_VERSION`; None for anything else."""
+    tables = {str(name).lower() for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    if not tables.issuperset(("agent_runs", "schema_migrations")):
+        # A view of that name has columns too, but no rows of its own that could be brought over.
+        return None
     columns = {str(row[1]).lower() for row in db.execute("PRAGMA table_info(agent_runs)")}
     noted = {str(row[1]).lower() for row in db.execute("PRAGMA table_info(schema_migrations)")}
     if not columns.issuperset(_KNOWN_BY) or "version" not in noted:
@@ -48,9 +53,9 @@ def migrate(db: sqlite3.Connection, path: str, at: str, version: int) -> None:
     try:
         aside = _set_aside(db)
         apply_schema(db, at)
-        _copy_versions(db, aside.pop("schema_migrations"))
         runs = aside.pop("agent_runs")
         copy = _Copy(db, version)
+        copy.versions(aside.pop("schema_migrations"))
         copy.runs(runs)
         copy.events(aside.pop("run_events", None))
         copy.commits(aside.pop("commits", None))
@@ -108,17 +113,6 @@ def _insert(db: sqlite3.Connection, table: str, row: Mapping[str, object]) -> No
     db.execute(f"INSERT INTO {table} ({','.join(map(_quoted, row))}) VALUES ({','.join('?' * len(row))})", tuple(row.values()))
 
 
-def _copy_versions(db: sqlite3.Connection, table: str) -> None:
-    """The versions that the old database has been through, before ours."""
-    for _, row in _rows(db, table):
-        found = _found(row)
-        version, applied_at, description = found.integer("version"), found.text("applied_at"), found.text("description")
-        if 0 < version <= LAST_VERSION:
-            db.execute(
-                "INSERT OR IGNORE INTO schema_migrations (version, applied_at, description) VALUES (?, ?, ?)", (version, applied_at or "", description or "")
-            )
-
-
 class _Copy:
     """Copies old rows into the new tables."""
 
@@ -127,6 +121,17 @@ class _Copy:
         self._version = version
         #: What old rows call a run that has another name now → its event_id.
         self._renamed: dict[str, str] = {}
+
+    def versions(self, table: str) -> None:
+        """The versions that the old database has been through, before ours; what is none of them, or one of them again, is kept whole."""
+        into = "INSERT OR IGNORE INTO schema_migrations (version, applied_at, description) VALUES (?, ?, ?)"
+        for number, row in _rows(self._db, table):
+            found = _found(row)
+            version, applied_at, description = found.integer("version"), found.text("applied_at"), found.text("description")
+            if 0 < version <= LAST_VERSION and self._db.execute(into, (version, applied_at or "", description or "")).rowcount:
+                self._keep(None, found, f"schema_migrations[{number}].")
+            else:
+                self._keep_whole(f"schema_migrations[{number}]", row, None)
 
     def runs(self, table: str) -> None:
         """Every run, with what has no place in one; order and content decide about ids, so that they agree everywhere."""
@@ -221,9 +226,16 @@ class _Copy:
             self._keep_whole(f"{name}[{number}]", row, None)
 
     def _keep_whole(self, where: str, row: dict[str, object], event_id: str | None) -> None:
-        values = {column: {"hex": value.hex()} if isinstance(value, bytes) else value for column, value in row.items()}
+        values = {column: _in_json(value) for column, value in row.items()}
         text = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         _insert(self._db, "legacy_values", {"event_id": event_id, "column": where, "value": text})
+
+
+def _in_json(value: object) -> object:
+    """A value as JSON can hold it: what it has no way to write is spelled out, under the name of what it is."""
+    if isinstance(value, bytes):
+        return {"hex": value.hex()}
+    return {"real": str(value)} if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _run(found: Found, version: int, event_id: str) -> dict[str, object]:

@@ -160,6 +160,60 @@ def test_an_index_that_does_not_match_its_table(telemetry: Telemetry) -> None:
 
 
 @pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ("DROP TABLE run_events", "the table run_events is missing"),
+        ("ALTER TABLE agent_runs DROP COLUMN website", "the table agent_runs lacks the column website"),
+        ("DROP INDEX agent_runs_run_id", "the index agent_runs_run_id is missing"),
+        ("DELETE FROM runs_search", "the index of words does not match the runs"),
+        ("DROP TABLE runs_search", "the table runs_search is missing"),
+    ],
+    ids=["table", "column", "index", "words", "search"],
+)
+def test_a_schema_that_is_not_ours(telemetry: Telemetry, change: str, what: str) -> None:
+    telemetry.start("--input-summary", "needle")
+    changed(telemetry, change)
+    (found,) = [row for row in findings(telemetry, code=1) if row["what"].startswith(what)]
+    assert (found["severity"], found["where"], found["todo"]) == ("problem", str(telemetry.database), "telemetry db rebuild")
+    telemetry("db", "rebuild")
+    assert findings(telemetry, code=0) == []
+    assert telemetry("query", "--search", "needle", "--count").line == "1"
+
+
+def test_what_somebody_else_made_in_the_database(telemetry: Telemetry) -> None:
+    telemetry.start()
+    changed(telemetry, "CREATE VIEW mine AS SELECT * FROM agent_runs")
+    assert only(telemetry, "warning")["what"] == "not of telemetry: the view mine"
+
+
+def test_a_database_in_wal_mode(telemetry: Telemetry) -> None:
+    telemetry.start()
+    changed(telemetry, "PRAGMA journal_mode = WAL")
+    assert "WAL mode, which the next write ends" in only(telemetry, "warning")["what"]
+    telemetry.start()
+    assert findings(telemetry, code=0) == []
+
+
+@pytest.mark.parametrize(
+    "argv", [("query", "-o", "ids"), ("query", "-o", "json"), ("run", "show", "@last"), ("run", "show", "@last", "-o", "json"), ("export", "--to", "-")]
+)
+def test_reads_of_a_table_that_lacks_a_column(telemetry: Telemetry, argv: tuple[str, ...]) -> None:
+    event_id = telemetry.start()
+    changed(telemetry, "ALTER TABLE agent_runs DROP COLUMN website")
+    ran = telemetry(*argv, code=None)
+    assert (ran.code, event_id in ran.out) == (1, False)
+    assert f"{telemetry.database} does not have the tables of its version: the table agent_runs lacks the column website" in ran.err
+    assert "telemetry db rebuild" in ran.err
+
+
+def changed(telemetry: Telemetry, statement: str) -> None:
+    """Change the database past the program."""
+    db = sqlite3.connect(telemetry.database, isolation_level=None)
+    db.execute(statement)
+    db.close()
+
+
+@pytest.mark.parametrize(
     "change",
     [
         "UPDATE agent_runs SET product = 'forged'",

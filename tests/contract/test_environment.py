@@ -4,7 +4,9 @@ import re
 import subprocess
 from pathlib import Path
 
+import platforms
 import pytest
+from bases import append, create
 from support import PROGRAM, Ran, Telemetry
 
 START = ("run", "start", "--agent-name", "a", "--job-type", "j", "--no-git")
@@ -71,6 +73,45 @@ def test_disabled_prunes_nothing(known: Telemetry) -> None:
     ran = known("db", "prune", "--older-than", "2999-01-01", env={"TELEMETRY_DISABLED": "1"})
     assert (ran.out, ran.err) == ("", "")
     assert known.files() == before
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        *[("db", name) for name in ("drain", "migrate", "backup", "rebuild", "vacuum")],
+        ("db", "restore", "BACKUP"),
+        ("redact", "--fix"),
+        ("db", "backup", "--json"),
+    ],
+    ids=" ".join,
+)
+def test_disabled_upkeep_does_nothing(known: Telemetry, argv: tuple[str, ...]) -> None:
+    backup = known("db", "backup").line
+    append(known, create(1, "waiting", input_summary="ghp_" + "a1B2" * 9))
+    before = known.files()
+    ran = known(*(backup if word == "BACKUP" else word for word in argv), env={"TELEMETRY_DISABLED": "1"})
+    assert (ran.out, ran.err) == ("", "")
+    assert known.files() == before
+
+
+def test_disabled_reads_apply_nothing(known: Telemetry) -> None:
+    append(known, create(1, "waiting"))
+    before = known.files()
+    ran = known("query", "-o", "ids", env={"TELEMETRY_DISABLED": "1"})
+    assert "waiting" not in ran.out
+    assert "1 record waits to be applied: TELEMETRY_DISABLED is set" in ran.err
+    assert known.files() == before
+    assert known("redact", "--scan", env={"TELEMETRY_DISABLED": "1"}).out != ""
+
+
+@pytest.mark.parametrize("argv", [("query",), ("run", "show", "run-1"), ("status",), ("export", "--to", "-")], ids=" ".join)
+def test_disabled_reads_migrate_nothing(telemetry: Telemetry, argv: tuple[str, ...]) -> None:
+    platforms.make(telemetry.database, 5)
+    before = telemetry.files()
+    ran = telemetry(*argv, env={"TELEMETRY_DISABLED": "1"}, code=6)
+    assert "schema version 5" in ran.err
+    assert "TELEMETRY_DISABLED is set" in ran.err
+    assert telemetry.files() == before
 
 
 def test_disabled_makes_no_base(telemetry: Telemetry) -> None:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import platforms
 import pytest
 from aftermath import Fact, wrong_after, wrong_backups
 from bases import START
@@ -143,6 +144,22 @@ def test_no_error_of_a_call_loses_a_record(telemetry: Telemetry, name: str, reco
     record_property("seen", f"{len(trials)} errors at {len(rig.points)} calls: {sum(handed_back)} handed back, 0 lost")
 
 
+@pytest.mark.parametrize("error", ["EIO", "ENOSPC"])
+@pytest.mark.parametrize("argv", [("backup",), ("restore", "BACKUP"), ("vacuum",), ("migrate",)], ids=" ".join)
+def test_upkeep_that_cannot_be_made_durable_changes_nothing(telemetry: Telemetry, argv: tuple[str, ...], error: str) -> None:
+    if argv == ("migrate",):
+        platforms.make(telemetry.database, 5)
+    else:
+        _begun(telemetry)
+    backup = telemetry("db", "backup").line if "BACKUP" in argv else ""
+    before = telemetry.database.read_bytes()
+    words = ("db", *(backup if word == "BACKUP" else word for word in argv))
+    ran = Traced(telemetry)(words, "-e", f"inject=fsync,fdatasync:error={error}:when=1+", paths=False, calls=("fsync", "fdatasync"))
+    assert (ran.code, ran.out) == (75, ""), ran
+    assert "telemetry: error:" in ran.err
+    assert telemetry.database.read_bytes() == before
+
+
 def test_no_error_of_a_call_makes_half_a_backup(telemetry: Telemetry, record_property: Callable[[str, object], None]) -> None:
     """Nothing is recorded, so that nothing is handed back: exit 0 and a whole backup, or an error and none."""
     _begun(telemetry)
@@ -151,7 +168,7 @@ def test_no_error_of_a_call_makes_half_a_backup(telemetry: Telemetry, record_pro
     assert len(trials) >= SAMPLE
 
     def wrong(ran: Ran) -> str:
-        if ran.code not in (0, 1, 6, 141):
+        if ran.code not in (0, 1, 6, 75, 141):
             return f"exit {ran.code}: {ran.err}"
         return wrong_backups(telemetry.base, at_least=ran.code == 0) or wrong_after(telemetry.base, [BEGUN])
 

@@ -137,6 +137,19 @@ def test_root_may_use_another_users_base(telemetry: Telemetry) -> None:
     assert ids(telemetry) == sorted([theirs.line, ours])
 
 
+def test_what_root_did_leaves_another_users_base_usable(telemetry: Telemetry) -> None:
+    telemetry.base.mkdir(mode=0o700)
+    with _as_nobody(telemetry) as nobody:
+        os.chown(telemetry.base, 65534, 65534)
+        ours = telemetry.start()
+        telemetry("db", "rebuild")
+        telemetry("db", "backup")
+        theirs = nobody(*START)
+        assert (theirs.code, theirs.err) == (0, ""), theirs
+        assert sorted(nobody("query", "-o", "ids").out.split()) == sorted([ours, theirs.line])
+        assert nobody("db", "backup").code == 0
+
+
 def test_root_and_the_owner_take_turns_at_a_base_in_a_sticky_folder(telemetry: Telemetry) -> None:
     shared = telemetry.home / "shared"
     shared.mkdir()

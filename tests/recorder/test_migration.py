@@ -218,6 +218,91 @@ def test_columns_and_tables_that_nothing_is_made_for_are_kept(telemetry: Telemet
     assert telemetry("query", "--search", "crawler", "-o", "ids").out.split()
 
 
+def test_what_the_platform_noted_of_its_versions_is_kept(telemetry: Telemetry) -> None:
+    platforms.make(telemetry.database, 5)
+    db = sqlite3.connect(telemetry.database)
+    with db:
+        db.execute("ALTER TABLE schema_migrations ADD COLUMN checksum TEXT")
+        db.execute("UPDATE schema_migrations SET checksum = 'c5' WHERE version = 5")
+        db.executemany("INSERT INTO schema_migrations VALUES (?, '2025-01-01T00:00:00Z', 'before', 'c')", [(0,), (-1,)])
+    db.close()
+    telemetry("db", "migrate")
+    found = kept(telemetry)
+    assert found["schema_migrations[5].checksum"] == "c5"
+    rows = [json.loads(str(found[f"schema_migrations[{number}]"])) for number in (0, -1)]
+    assert rows == [{"version": number, "applied_at": "2025-01-01T00:00:00Z", "description": "before", "checksum": "c"} for number in (0, -1)]
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("metrics_json", '{"cost": 0.12345678901234567890123}'),
+        ("context_json", '{"a": [{"b": 12345678901234567890.5}]}'),
+        ("start_time", "2025-03-01 10:00:00.123456"),
+        ("created_at", "2025-03-01T10:00:00.0001+00:00"),
+    ],
+)
+def test_what_is_finer_than_what_is_stored_is_kept_beside(telemetry: Telemetry, column: str, value: str) -> None:
+    platforms.make(telemetry.database, 7)
+    db = sqlite3.connect(telemetry.database)
+    with db:
+        db.execute(f"UPDATE agent_runs SET {column} = ? WHERE run_id = 'run-2'", (value,))
+    db.close()
+    telemetry("db", "migrate")
+    assert telemetry.sql("SELECT value FROM legacy_values WHERE event_id = 'event-2' AND \"column\" = ?", column) == [(value,)]
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("metrics_json", '{"cost": 0.1, "big": 1e300, "n": 2.500000000000000000000}'), ("start_time", "2025-03-01 10:00:00.250000")]
+)
+def test_what_is_stored_as_it_was_is_not_kept_twice(telemetry: Telemetry, column: str, value: str) -> None:
+    platforms.make(telemetry.database, 7)
+    db = sqlite3.connect(telemetry.database)
+    with db:
+        db.execute(f"UPDATE agent_runs SET {column} = ? WHERE run_id = 'run-2'", (value,))
+    db.close()
+    telemetry("db", "migrate")
+    assert column not in dict(telemetry.sql("SELECT \"column\", value FROM legacy_values WHERE event_id = 'event-2'"))
+
+
+def test_an_events_payload_with_more_digits_than_a_float_is_kept_beside(telemetry: Telemetry) -> None:
+    platforms.make(telemetry.database, 7)
+    payload = '{"loss": 0.12345678901234567890123}'
+    db = sqlite3.connect(telemetry.database)
+    with db:
+        db.execute("UPDATE run_events SET payload_json = ? WHERE run_id = 'run-2'", (payload,))
+    db.close()
+    telemetry("db", "migrate")
+    assert kept(telemetry)["run_events[2].payload_json"] == payload
+
+
+def test_infinity_is_kept_as_valid_json(telemetry: Telemetry) -> None:
+    platforms.make(telemetry.database, 7)
+    db = sqlite3.connect(telemetry.database)
+    with db:
+        db.execute("CREATE TABLE notes (high REAL, low REAL)")
+        db.execute("INSERT INTO notes VALUES (9e999, -9e999)")
+    db.close()
+    telemetry("db", "migrate")
+    assert kept(telemetry)["notes[1]"] == '{"high":{"real":"inf"},"low":{"real":"-inf"}}'
+
+
+def test_a_view_in_the_place_of_the_runs_is_no_database_of_ours(telemetry: Telemetry) -> None:
+    platforms.make(telemetry.database, 7)
+    db = sqlite3.connect(telemetry.database)
+    with db:
+        db.execute("ALTER TABLE agent_runs RENAME TO runs_of_old")
+        db.execute("CREATE VIEW agent_runs AS SELECT * FROM runs_of_old")
+    db.close()
+    before = telemetry.database.read_bytes()
+    assert "was made by another program" in telemetry("query", code=1).err
+    ran = telemetry.start_ran("--event-id", "kept", "-o", "json")
+    assert ran.json["status"] == "buffered"
+    assert "was made by another program" in ran.err
+    assert any(b'"event_id":"kept"' in path.read_bytes() for path in telemetry.raw.glob("*.ndjson"))
+    assert telemetry.database.read_bytes() == before
+
+
 def test_rows_without_an_event_id_get_one_each_from_their_run_id(telemetry: Telemetry) -> None:
     platforms.make(telemetry.database, 7)
     db = sqlite3.connect(telemetry.database)

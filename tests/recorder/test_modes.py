@@ -3,6 +3,7 @@
 import os
 import stat
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -145,6 +146,34 @@ def test_a_read_refuses_too(telemetry: Telemetry, name: str) -> None:
 
 
 # The base
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving files away needs root")
+def test_what_root_makes_below_anothers_base_is_the_owners() -> None:
+    """Everything that root's commands leave there can be used by the owner afterwards, and root's own base stays root's."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        telemetry = Telemetry(Path(folder))
+        telemetry.base.mkdir(mode=0o700)
+        os.chown(telemetry.base, 12345, 12346)
+        first = telemetry.start()
+        telemetry("import", "-", "--format", "ndjson", stdin='{"start_time": "2026-01-01T00:00:00Z", "agent_name": "a", "job_type": "j"}')
+        for argv in (("backup",), ("rebuild",), ("vacuum",), ("backup", folder)):
+            telemetry("db", *argv)
+        with held(FLOCKED, telemetry.raw / ".lock"):
+            telemetry.start(env={"TELEMETRY_LOCK_TIMEOUT": "0.2"})
+        assert {(path.lstat().st_uid, path.lstat().st_gid) for path in telemetry.base.rglob("*")} == {(12345, 12346)}
+        assert {path.stat().st_uid for path in Path(folder).glob("backup_*")} == {0}
+        assert first in ids(telemetry)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving files away needs root")
+def test_a_base_that_root_makes_stays_roots() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        os.chown(folder, 12345, 12345)
+        telemetry = Telemetry(Path(folder))
+        telemetry.start()
+        assert {path.lstat().st_uid for path in (telemetry.base, *telemetry.base.rglob("*"))} == {0}
 
 
 def test_the_base_may_be_a_symlink(telemetry: Telemetry) -> None:

@@ -33,7 +33,7 @@ def test_a_journal_that_was_deleted_is_not_passed_over_in_silence(telemetry: Tel
     shutil.rmtree(telemetry.raw)
     telemetry.start()
     assert "1 record waits to be applied" in telemetry("query").err
-    assert telemetry("db", "drain", "--json", code=1).json == {"applied": 0, "waiting": 1}
+    assert telemetry("db", "drain", "--json", code=1).json == {"applied": 0, "waiting": 1, "damaged": 0}
 
 
 def test_rebuild_makes_a_damaged_database_again_and_keeps_the_old_one(telemetry: Telemetry) -> None:

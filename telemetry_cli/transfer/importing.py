@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import chain
+from operator import itemgetter
 from typing import IO, Any
 
 from telemetry_cli import blobs, clock
@@ -17,13 +18,13 @@ from telemetry_cli.config import Config
 from telemetry_cli.errors import InvalidInput, NotDurable, TelemetryError
 from telemetry_cli.recorder import record
 from telemetry_cli.redact import Redactor
-from telemetry_cli.redact_lines import redacted
 from telemetry_cli.store.migrate import CURRENT_VERSION
 from telemetry_cli.store.repeats import Repeats
 from telemetry_cli.transfer import legacy
+from telemetry_cli.transfer.cleaning import cleaned
 from telemetry_cli.transfer.formats import FORMATS, Format, named
 from telemetry_cli.transfer.models import BadRecord
-from telemetry_cli.transfer.records import COLUMNS, FIRST_LINE, Clean
+from telemetry_cli.transfer.records import FIRST_LINE
 from telemetry_cli.transfer.sources import UNREADABLE, BrokenOff, Source
 from telemetry_cli.transfer.worker import ahead
 
@@ -54,10 +55,12 @@ class Batch:
         self.warnings: list[tuple[int, str, str]] = []
 
 
-def checked(format_name: str, atomic: bool, repeats: Repeats, clean: Clean, raw: Raw) -> Batch:
-    """Check some records. `repeats` knows the earlier ones of a database, in which the same event may stand several times."""
+def checked(format_name: str, atomic: bool, repeats: Repeats, redactor: Redactor, raw: Raw) -> Batch:
+    """Check some records, and take secrets out. `repeats` knows the earlier ones, of which the same event may stand several times."""
     make, batch = FORMATS[format_name].make, Batch()
     batch.first, batch.read = raw[0][0], len(raw)
+    made: list[tuple[int, Any, bool]] = []
+    lines: list[bytes] = []
     number = 0
 
     def warn(what: str, name: str) -> None:
@@ -65,12 +68,19 @@ def checked(format_name: str, atomic: bool, repeats: Repeats, clean: Clean, raw:
 
     for number, record_ in raw:
         try:
-            line, is_run = make(record_, None if atomic else warn, clean)
+            line, is_run = make(record_, None if atomic else warn, redactor.text)
         except BadRecord as error:
             batch.errors.append((number, named(record_), error.field, error.message))
         else:
-            batch.lines.append(repeats.numbered(record_[0], line) if FORMATS[format_name].is_database else line)
-            batch.runs += is_run
+            made.append((number, record_, is_run))
+            lines.append(line)
+    for (number, record_, is_run), kept in zip(made, cleaned(redactor, lines), strict=True):
+        if isinstance(kept, BadRecord):
+            batch.errors.append((number, named(record_), kept.field, kept.message))
+            continue
+        batch.lines.append(repeats.numbered(record_[0], kept) if FORMATS[format_name].is_database else kept)
+        batch.runs += is_run
+    batch.errors.sort(key=itemgetter(0))
     return batch
 
 
@@ -163,7 +173,7 @@ class Import:
     def _record(self, chunks: Iterable[bytes], runs: int, first: int) -> None:
         at = clock.stamp(clock.now())
         try:
-            digest = blobs.put(self._config, chain((FIRST_LINE,), redacted(self._config.redact_rules, chunks, COLUMNS)))
+            digest = blobs.put(self._config, chain((FIRST_LINE,), chunks))
         except OSError as error:
             raise _not_durable(self._config.blobs_dir, error) from None
         data: dict[str, object] = {"blob": digest, "schema_version": CURRENT_VERSION}
@@ -182,8 +192,8 @@ class Import:
 
     def _batches(self) -> Iterator[Batch]:
         """Every record, some thousands at a time, checked; what was wrong with them is in the report by then."""
-        clean = Redactor(self._config.redact_rules).text
-        for batch in ahead(partial(checked, self._name, self._atomic, Repeats(), clean), self._raw()):
+        redactor = Redactor(self._config.redact_rules)
+        for batch in ahead(partial(checked, self._name, self._atomic, Repeats(), redactor), self._raw()):
             self._seen += batch.read
             for error in batch.errors:
                 self.report.fail(*error)

@@ -102,7 +102,7 @@ def _fill(made: Document) -> None:
         content = {name: value for name in COLUMNS if (value := made.get(name)) not in (None, "")}
         made["event_id"] = str(uuid.uuid5(_CONTENT, rules.encode(content)))
     if made.get("run_id") is None:
-        made["run_id"] = _run_id(made)
+        made["run_id"] = derived_run_id(made)
     if made.get("parent_run_id") == made["event_id"]:
         raise BadRecord("parent_run_id", f"{made['event_id']!r} is the run itself")
 
@@ -137,7 +137,7 @@ def _object(document: Document, name: str) -> Document:
         raise BadRecord(name, error.message.removeprefix(f"{name}: ")) from None
 
 
-def _run_id(record: Document) -> str:
+def derived_run_id(record: Document) -> str:
     """A name made as `run start` makes it, from what the record says: the same one whenever it is read."""
     moment = record["start_time"]
     agent = "".join("-" if char in "/\\" or not char.isprintable() else char for char in record["agent_name"])

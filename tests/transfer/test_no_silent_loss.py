@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import pytest
-from documents import write
+from documents import LEAST, named, write
 from support import Telemetry
 
+SECRETS = ["ghp_" + "a1B2" * 9, "ghp_" + "c3D4" * 9]
 HEADER = "event_id,agent_name,job_type,start_time,input_summary\n"
 
 
@@ -41,3 +42,32 @@ def test_what_stands_behind_a_closed_quote_costs_that_row(telemetry: Telemetry, 
     ran = telemetry("import", write(tmp_path / "runs.csv", HEADER, csv_row("q1", '"a"b'), csv_row("q2")), "--json", code=1)
     assert [(error["line"], error["error"]) for error in ran.json["errors"]] == [(2, "not valid CSV: ',' expected after '\"'")]
     assert ids(telemetry) == ["q2"]
+
+
+# Ids
+
+
+@pytest.mark.parametrize("field", ["event_id", "run_id", "parent_run_id"])
+@pytest.mark.parametrize("form", ["ndjson", "legacy-ndjson"])
+def test_an_id_that_looks_like_a_secret_is_a_bad_record(field: str, form: str, telemetry: Telemetry, tmp_path: Path) -> None:
+    records = [LEAST | {"event_id": f"r{number}", "run_id": f"r{number}"} | {field: secret} for number, secret in enumerate(SECRETS)]
+    ran = telemetry("import", write(tmp_path / "runs.ndjson", *records, *named(1)), "--format", form, "--json", code=1)
+    assert (ran.json["created"], ran.json["existing"], ran.json["failed"]) == (1, 0, 2)
+    message = "the id looks like a secret, and ids are stored as they stand; give another one"
+    assert [(error["line"], error["field"], error["error"]) for error in ran.json["errors"]] == [(1, field, message), (2, field, message)]
+    assert not [secret for secret in SECRETS if secret in ran.out + ran.err]
+    assert b"ghp_" not in b"".join(telemetry.files().values())
+
+
+def test_an_event_of_a_run_whose_id_looks_like_a_secret(telemetry: Telemetry, tmp_path: Path) -> None:
+    events = [{"record_type": "event", "run_id": secret, "event_type": "x", "timestamp": "2026-01-01T00:00:00Z"} for secret in SECRETS]
+    ran = telemetry("import", write(tmp_path / "runs.ndjson", *events, *named(1)), "--format", "legacy-ndjson", "--json", code=1)
+    assert [error["field"] for error in ran.json["errors"]] == ["run_id", "run_id"]
+
+
+def test_ids_by_a_rule_of_ones_own(telemetry: Telemetry, tmp_path: Path) -> None:
+    config = telemetry.home / ".config" / "telemetry" / "config.toml"
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.write_text('[redact]\nstaff = "staff-[0-9]+"\n')
+    ran = telemetry("import", write(tmp_path / "runs.ndjson", *(LEAST | {"event_id": f"staff-{number}"} for number in range(3))), "--json", code=1)
+    assert (ran.json["created"], ran.json["existing"], ran.json["failed"]) == (0, 0, 3)

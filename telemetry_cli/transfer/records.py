@@ -63,7 +63,7 @@ def run_line(document: Document, warn: Warn | None, raw: bytes | None = None, *,
     commits = [commit_values(commit, warn) for commit in document.get("commits") or ()]
     texts += [str(event[2]) for event in events if event[2] is not None]
     _check_json(document, raw, keys, texts)
-    _fill(made)
+    _fill(made, events, commits)
     if not commits and "commits" not in document and made.get("git_commit_hash"):
         commits.append(_own_commit(made))
     values = list(map(made.get, COLUMNS))
@@ -89,7 +89,7 @@ def _is_harmless(text: str) -> bool:
     return small and text.count("{") + text.count("[") < rules.DEEPEST_DOCUMENT
 
 
-def _fill(made: Document) -> None:
+def _fill(made: Document, events: list[list[object]], commits: list[list[object]]) -> None:
     """Put in what a record may leave out, and see that its parts agree."""
     if made.get("end_time") and made["end_time"] < made["start_time"]:
         raise BadRecord("end_time", f"{made['end_time']} is before start_time, {made['start_time']}")
@@ -100,6 +100,7 @@ def _fill(made: Document) -> None:
         made["status"] = "success" if made.get("end_time") else "running"
     if made.get("event_id") is None:
         content = {name: value for name in COLUMNS if (value := made.get(name)) not in (None, "")}
+        content |= {name: values for name, values in (("events", events), ("commits", commits)) if values}
         made["event_id"] = str(uuid.uuid5(_CONTENT, rules.encode(content)))
     if made.get("run_id") is None:
         made["run_id"] = derived_run_id(made)

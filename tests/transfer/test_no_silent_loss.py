@@ -71,3 +71,18 @@ def test_ids_by_a_rule_of_ones_own(telemetry: Telemetry, tmp_path: Path) -> None
     config.write_text('[redact]\nstaff = "staff-[0-9]+"\n')
     ran = telemetry("import", write(tmp_path / "runs.ndjson", *(LEAST | {"event_id": f"staff-{number}"} for number in range(3))), "--json", code=1)
     assert (ran.json["created"], ran.json["existing"], ran.json["failed"]) == (0, 0, 3)
+
+
+def test_records_that_differ_in_their_events_or_commits_only_are_two(telemetry: Telemetry, tmp_path: Path) -> None:
+    event = {"event_type": "x", "timestamp": "2026-01-01T00:00:00Z"}
+    records = [
+        LEAST,
+        LEAST | {"events": [event]},
+        LEAST | {"events": [event, event]},
+        LEAST | {"commits": [{"commit_hash": "abcdef1"}]},
+        LEAST | {"commits": [{"commit_hash": "abcdef2"}]},
+    ]
+    path = write(tmp_path / "runs.ndjson", *records, LEAST | {"events": [], "commits": []})
+    result = telemetry("import", path, "--json").json
+    assert {name: result[name] for name in ("created", "existing", "events", "commits")} == {"created": 5, "existing": 1, "events": 3, "commits": 2}
+    assert telemetry("import", path, "--json").json["existing"] == 6

@@ -78,7 +78,8 @@ def checked(format_name: str, atomic: bool, repeats: Repeats, redactor: Redactor
         if isinstance(kept, BadRecord):
             batch.errors.append((number, named(record_), kept.field, kept.message))
             continue
-        batch.lines.append(repeats.numbered(record_[0], kept) if FORMATS[format_name].is_database else kept)
+        # Of a database, its table; the lines of a file are all in one place.
+        batch.lines.append(repeats.numbered(record_[0] if isinstance(record_, tuple) else "", kept))
         batch.runs += is_run
     batch.errors.sort(key=itemgetter(0))
     return batch

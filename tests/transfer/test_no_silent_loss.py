@@ -1,5 +1,6 @@
 """What an import could lose without a word: each such record is a failure that is told, or it is there."""
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -86,3 +87,38 @@ def test_records_that_differ_in_their_events_or_commits_only_are_two(telemetry: 
     result = telemetry("import", path, "--json").json
     assert {name: result[name] for name in ("created", "existing", "events", "commits")} == {"created": 5, "existing": 1, "events": 3, "commits": 2}
     assert telemetry("import", path, "--json").json["existing"] == 6
+
+
+# Databases and events of the legacy platform
+
+COLUMNS = "run_id TEXT, agent_name TEXT, job_type TEXT, status TEXT, start_time TEXT"
+MANY = (
+    "WITH RECURSIVE n(i) AS (VALUES (0) UNION ALL SELECT i + 1 FROM n WHERE i < 1199)"
+    " INSERT INTO {} SELECT {} 'r' || i, 'a', 'j', 'success', '2025-01-02T03:04:05Z' FROM n;"
+)
+SHAPES = {
+    "a view": f"CREATE TABLE t ({COLUMNS}); {MANY.format('t', '')} CREATE VIEW agent_runs AS SELECT * FROM t;",
+    "a view with a column rowid": f"CREATE TABLE t (rowid TEXT, {COLUMNS}); {MANY.format('t', '5,')} CREATE VIEW agent_runs AS SELECT * FROM t;",
+    "a column rowid": f"CREATE TABLE agent_runs (rowid TEXT, {COLUMNS}); {MANY.format('agent_runs', '5,')}",
+    "every name of the rowid taken": f"CREATE TABLE agent_runs (rowid, _rowid_, oid, {COLUMNS}); {MANY.format('agent_runs', '5,5,5,')}",
+    "without rowid": f"CREATE TABLE Agent_Runs ({COLUMNS}, PRIMARY KEY (run_id)) WITHOUT ROWID; {MANY.format('agent_runs', '')}",
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_row_whatever_tells_them_apart(shape: str, telemetry: Telemetry, tmp_path: Path) -> None:
+    db = sqlite3.connect(tmp_path / "old.sqlite")
+    db.executescript(SHAPES[shape])
+    db.close()
+    before = (tmp_path / "old.sqlite").read_bytes()
+    ran = telemetry("import", str(tmp_path / "old.sqlite"), "--json")
+    assert (ran.json["created"], ran.json["failed"]) == (1200, 0)
+    assert (tmp_path / "old.sqlite").read_bytes() == before
+
+
+def test_identical_event_lines_are_kept_as_often_as_they_stand_there(telemetry: Telemetry, tmp_path: Path) -> None:
+    run = {"record_type": "run", "run_id": "n1", "agent_name": "a", "job_type": "j", "start_time": "2025-01-02T03:04:05Z"}
+    event = {"record_type": "event", "run_id": "n1", "event_type": "tick", "timestamp": "2025-01-02T03:04:06Z"}
+    path = write(tmp_path / "events_20250102.ndjson", event, run, event, event)
+    assert telemetry("import", path, "--format", "legacy-ndjson", "--json").json["events"] == 3
+    assert telemetry("import", path, "--format", "legacy-ndjson", "--json").json["events"] == 0

@@ -24,12 +24,14 @@ def open_foreign(path: str) -> Connection:
     # Where the folder may not be written, SQLite cannot share a database in WAL mode; with nothing beside it, it need not.
     alone = not any(os.path.exists(path + suffix) for suffix in ("-wal", "-journal"))
     for option in ("", "&immutable=1") if alone else ("",):
-        db = sqlite3.connect(f"file:{quoted}?mode=ro{option}", uri=True, isolation_level=None)
+        db = None
         try:
+            db = sqlite3.connect(f"file:{quoted}?mode=ro{option}", uri=True, isolation_level=None)
             db.execute("PRAGMA trusted_schema = OFF")
             db.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone()
         except sqlite3.Error as error:
-            db.close()
+            if db is not None:
+                db.close()
             trouble = error
             continue
         # Bytes that are no UTF-8 must not stop the rest; the rules see to them.

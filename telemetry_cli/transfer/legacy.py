@@ -77,11 +77,13 @@ def _beside_ledger(db: Connection, found: Iterator[tuple[int, Document]]) -> Ite
             yield number, row | {"commits": []} if row.get(name) in there else row
 
 
-def database_size(path: str) -> int:
-    """How many rows `database_rows` will yield."""
+def database_size(path: str) -> int | None:
+    """How many rows `database_rows` will yield; None where damage leaves that open. Raises `InvalidInput` for what is no database."""
     db = foreign.open_foreign(path)
     try:
         return sum(foreign.count(db, table) for table in TABLES if foreign.columns(db, table))
+    except InvalidInput:
+        return None
     finally:
         db.close()
 

@@ -1,6 +1,7 @@
 """What the legacy platform and its sibling service left behind, imported: every schema version, and values that break our rules."""
 
 import json
+import os
 import sqlite3
 import uuid
 from collections.abc import Iterator
@@ -179,6 +180,34 @@ def test_bad_lines_of_the_platforms_ndjson(telemetry: Telemetry, tmp_path: Path)
 def test_what_is_no_such_database(content: bytes, telemetry: Telemetry, tmp_path: Path) -> None:
     (tmp_path / "x.sqlite").write_bytes(content)
     telemetry("import", str(tmp_path / "x.sqlite"), code=2)
+
+
+def test_a_folder_is_no_database(telemetry: Telemetry, tmp_path: Path) -> None:
+    assert "cannot be read as a SQLite database" in telemetry("import", str(tmp_path), "--format", "sqlite", code=2).err
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads every file")
+def test_a_database_that_may_not_be_read(telemetry: Telemetry, tmp_path: Path) -> None:
+    path = legacy_database(tmp_path / "old.sqlite", 7)
+    path.chmod(0)
+    assert "cannot be read" in telemetry("import", str(path), code=2).err
+
+
+def test_a_damaged_database(telemetry: Telemetry, tmp_path: Path) -> None:
+    """What is before the damage is imported; with nothing before it, it is a file that cannot be read."""
+    path = legacy_database(tmp_path / "old.sqlite", 7)
+    db = sqlite3.connect(path)
+    with db:
+        db.executemany("INSERT INTO agent_runs (run_id, agent_name) VALUES (?, ?)", [(f"more-{number}", "x" * 150) for number in range(2000)])
+    pages = db.execute("PRAGMA page_count").fetchone()[0]
+    db.close()
+    content = path.read_bytes()
+    path.write_bytes(content[: 4096 * (pages // 2)] + b"\xff" * (len(content) - 4096 * (pages // 2)))
+    ran = telemetry("import", str(path), "--json", code=1)
+    assert ran.json["created"] > 0
+    assert "the table agent_runs cannot be read: database disk image is malformed" in [error["error"] for error in ran.json["errors"]]
+    path.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
+    assert "database disk image is malformed" in telemetry("import", str(path), code=2).err
 
 
 def test_a_database_without_runs_is_refused(telemetry: Telemetry, tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ def line(raw: Row, warn: Warn | None, clean: Clean = str, *, partial: bool = Fal
             warn("without a place here and left out", f"{kind}.{name}")
     if kind == "commit" and values["repo"]:
         values["repo"] = remote_without_credentials(str(values["repo"]))
-    made = event_values(values, None) if kind == "event" else commit_values(values, None)
+    made = event_values(values) if kind == "event" else commit_values(values)
     return alone_line(kind, made, _reference(event_id), _reference(run_id)), False
 
 

@@ -98,35 +98,47 @@ BAD = [
     ({"duration_ms": 1.5}, "duration_ms", "1.5 is not accepted: input should be a valid integer"),
     ({"duration_ms": 2**63}, "duration_ms", "9223372036854775808 is not accepted: input should be less than or equal to 9223372036854775807"),
     ({"metrics_json": [1]}, "metrics_json", "[1] is not accepted: a JSON object is needed"),
-    ({"metrics_json": {"a": 2**63}}, None, "the JSON holds the integer 9223372036854775808, which is outside −2⁶³…2⁶³−1"),
-    ({"context_json": {"a": float("nan")}}, None, "it holds a number or text that is none in JSON"),
+    ({"metrics_json": {"a": 2**63}}, "metrics_json", "the JSON holds the integer 9223372036854775808, which is outside −2⁶³…2⁶³−1"),
+    ({"context_json": {"a": float("nan")}}, "context_json", "the JSON holds NaN, which is not a JSON number"),
+    ({"metrics_json": {"a": [float("inf")]}}, "metrics_json", "the JSON holds Infinity, which is not a JSON number"),
+    (
+        {"events": [{"event_type": "x", "timestamp": "2026-01-01T00:00:00Z", "payload_json": {"a": float("nan")}}]},
+        "events.0.payload_json",
+        "the JSON holds NaN, which is not a JSON number",
+    ),
     ({"git_commit_hash": "main"}, "git_commit_hash", "'main' is not accepted; give a SHA of 7 to 40 hex digits, or 64"),
     ({"git_commit_source": "me"}, "git_commit_source", "'me' is not accepted; give one of manual, llm, ci"),
     ({"product": "a\0b"}, "product", "the text holds a NUL character, which cannot be stored"),
     ({"event_id": "me", "parent_run_id": "me"}, "parent_run_id", "'me' is the run itself"),
     (
         {"events": [{"event_type": "x", "timestamp": "yesterday"}]},
-        "events.timestamp",
+        "events.0.timestamp",
         "'yesterday' is not a time; give ISO 8601 with a zone (2026-01-31T12:00:00Z)",
     ),
     ({"events": {}}, "events", "{} is not accepted: input should be a valid array"),
+    ({"commits": [{"commit_hash": "abcdef1"}, {"commit_hash": "x"}]}, "commits.1.commit_hash", "'x' is not accepted; give a SHA of 7 to 40 hex digits, or 64"),
     ({"commits": [{"role": "base"}]}, "commits.0.commit_hash", "is missing, and there is no record without it"),
 ]
+
+
+def spelled(text: str) -> str:
+    """A record with fields as they are spelled here."""
+    return '{"agent_name": "a", "job_type": "j", "start_time": "2026-01-02T03:04:05Z", ' + text + "}"
+
+
 LINES = [
-    ('{"agent_name": "a", "agent_name": "b", "job_type": "j", "start_time": "2026-01-02T03:04:05Z"}\n', "the JSON holds the key 'agent_name' twice"),
-    (
-        '{"agent_name": "a", "job_type": "j", "start_time": "2026-01-02T03:04:05Z", "metrics_json": {"a" :1,"b":2,"b":3}}\n',
-        "the JSON holds the key 'b' twice",
-    ),
-    (
-        '{"agent_name": "a", "job_type": "j", "start_time": "2026-01-02T03:04:05Z", "product": "\\u0022:", "context_json": {"b":2,"b":3}}\n',
-        "the JSON holds the key 'b' twice",
-    ),
-    ('{"agent_name": "\\ud800", "job_type": "j"}\n', "not valid JSON: "),
-    ("[1, 2]\n", "[1, 2] is not accepted: input should be an object"),
-    ("not json\n", "not valid JSON: "),
-    ('{"agent_name": "a"', "not valid JSON: "),
-    (json.dumps(LEAST | {"metrics_json": {"a": json.loads("[" * 110 + "]" * 110)}}) + "\n", "the line: the JSON is nested more than 100 levels deep"),
+    (spelled('"agent_name": "b"'), "agent_name", "the JSON holds the key 'agent_name' twice"),
+    (spelled('"metrics_json": {"a" :1,"b":2,"b":3}'), "metrics_json", "the JSON holds the key 'b' twice"),
+    (spelled('"product": "\\u0022:", "context_json": {"b":2,"b":3}'), "context_json", "the JSON holds the key 'b' twice"),
+    (spelled('"product": "\\ud800"'), "product", "the JSON holds a lone surrogate, which is not text"),
+    (spelled('"metrics_json": {"a": 1e999}'), "metrics_json", "the JSON holds the number 1e999, which is too large"),
+    (spelled(f'"metrics_json": {{"a": {"9" * 5000}}}'), "metrics_json", "the JSON holds the integer 999"),
+    (spelled(f'"pid": {"9" * 5000}'), "pid", ""),
+    (spelled(f'"metrics_json": {{"a": {"[" * 110 + "]" * 110}}}'), "metrics_json", "the JSON is nested more than 100 levels deep"),
+    (spelled(f'"context_json": {{"a": {"[" * 3000 + "]" * 3000}}}'), None, "not valid JSON: "),
+    ("[1, 2]", None, "[1, 2] is not accepted: input should be an object"),
+    ("not json", None, "not valid JSON: "),
+    ('{"agent_name": "a"', None, "not valid JSON: "),
 ]
 
 
@@ -142,12 +154,12 @@ def test_a_bad_record_is_told_by_line_field_value_and_rule(
     assert sorted(row[0] for row in telemetry.sql("SELECT event_id FROM agent_runs")) == ["after", "r0"]
 
 
-@pytest.mark.parametrize(("line", "message"), LINES, ids=range(len(LINES)))
-def test_a_line_that_is_no_record(line: str, message: str, telemetry: Telemetry, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("line", "field", "message"), LINES, ids=range(len(LINES)))
+def test_a_line_that_is_no_record(line: str, field: str | None, message: str, telemetry: Telemetry, tmp_path: Path) -> None:
     ran = telemetry("import", write(tmp_path / "runs.ndjson", *named(1), line), "--json", code=1)
     assert (ran.json["created"], ran.json["failed"]) == (1, 1)
-    assert ran.json["errors"][0]["error"].startswith(message.removeprefix("the line: ")), ran
-    assert ran.json["errors"][0]["line"] == 2
+    assert ran.json["errors"][0]["error"].startswith(message), ran
+    assert (ran.json["errors"][0]["line"], ran.json["errors"][0]["field"]) == (2, field)
 
 
 def test_all_or_nothing(telemetry: Telemetry, tmp_path: Path) -> None:
@@ -170,6 +182,18 @@ def test_unknown_keys_are_kept_with_a_warning(telemetry: Telemetry, tmp_path: Pa
     assert "colour is unknown and kept under context_json.extra (2 times, first on line 1)" in ran.err
     assert telemetry.run("E1")["context_json"] == {"a": 1, "extra": {"colour": "red", "size": {"cm": 3}}}
     assert telemetry.run("E2")["context_json"] == {"extra": {"b": 2, "colour": "red", "size": {"cm": 3}}}
+
+
+def test_unknown_keys_of_events_and_commits_are_kept_too(telemetry: Telemetry, tmp_path: Path) -> None:
+    event, commit = {"event_type": "x", "timestamp": "2026-01-01T00:00:00Z"}, {"commit_hash": "abcdef1"}
+    record = LEAST | {"event_id": "E1", "events": [event, event | {"colour": {"is": "red"}}], "commits": [commit | {"by": 1}]}
+    path = write(tmp_path / "runs.ndjson", record)
+    ran = telemetry("import", path, "--atomic", "--json", code=1)
+    assert [error["field"] for error in ran.json["errors"]] == ["events.1.colour"]
+    assert "events.colour is unknown and kept under context_json.extra" in telemetry("import", path).err
+    assert telemetry.run("E1")["context_json"] == {"extra": {"events.1.colour": {"is": "red"}, "commits.0.by": 1}}
+    twice = '{"event_id": "E2", "agent_name": "a", "job_type": "j", "job_type": "k", "job_type": "l", "start_time": "2026-01-02T03:04:05Z", "odd": 1}\n'
+    assert telemetry("import", write(tmp_path / "twice.ndjson", twice), "--json", code=1).json["errors"][0]["field"] == "job_type"
 
 
 @pytest.mark.parametrize(

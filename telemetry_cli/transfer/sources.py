@@ -171,12 +171,17 @@ def _elements(text: "_JsonText") -> Iterator[tuple[int, bytes]]:
         text.take(",")
 
 
+#: A bracket, or a string, whole or as far as it goes, in which brackets are text.
+_BRACKETS = re.compile(r'[\[\]{}]|"(?:[^"\\]|\\.)*+"?', re.DOTALL)
+
+
 class _JsonText:
     """JSON text that is read block by block; `line` is where it stands."""
 
     def __init__(self, source: Source) -> None:
         self._file = io.TextIOWrapper(source.file, encoding="utf-8-sig", newline="")
-        self._decode = json.JSONDecoder().raw_decode
+        # Only where a value ends matters here: numbers stay digits, however many.
+        self._decode = json.JSONDecoder(parse_int=str, parse_float=str).raw_decode
         self._buffer = ""
         self._at = 0
         self.line = 1
@@ -225,10 +230,25 @@ class _JsonText:
                 # At the very end of the block a number may go on in the next one.
                 if end < len(self._buffer) or not self._fill():
                     return self._pass(end)
-            except (ValueError, RecursionError) as error:
-                if len(self._buffer) - self._at > 2 * rules.LARGEST_DOCUMENT or isinstance(error, RecursionError) or not self._fill():
-                    reason = getattr(error, "msg", "nested too deep")
-                    raise BrokenOff(self.line, f"not valid JSON: {reason[:1].lower()}{reason[1:]}") from None
+            except RecursionError:
+                return self._pass(self._balanced())
+            except ValueError as error:
+                self._more(str(getattr(error, "msg", error)))
+
+    def _more(self, reason: str) -> None:
+        """Read on, for the value that is not whole yet. Raises `BrokenOff` where that cannot be why it is none."""
+        if len(self._buffer) - self._at > 2 * rules.LARGEST_DOCUMENT or not self._fill():
+            raise BrokenOff(self.line, f"not valid JSON: {reason[:1].lower()}{reason[1:]}")
+
+    def _balanced(self) -> int:
+        """Where a value ends that is nested too deep to be read: behind the bracket that closes its first one."""
+        while True:
+            depth = 0
+            for found in _BRACKETS.finditer(self._buffer, self._at):
+                depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(found[0], 0)
+                if not depth:
+                    return found.end()
+            self._more("nested too deep")
 
 
 # CSV

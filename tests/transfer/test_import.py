@@ -214,6 +214,18 @@ def test_what_cannot_be_read_is_a_usage_error(argv: list[str], telemetry: Teleme
     assert not telemetry.base.exists()
 
 
+@pytest.mark.parametrize("record", [f'{{"metrics_json": {{"a]": {"[" * 3000 + "]" * 3000}, "b": "\\"["}}}}', f'{{"pid": {"9" * 5000}}}'], ids=["deep", "long"])
+def test_what_no_reader_of_json_takes_costs_one_record_of_an_array(record: str, telemetry: Telemetry, tmp_path: Path) -> None:
+    good = [json.dumps(run) for run in named(3)]
+    path = write(tmp_path / "runs.json", f"[{good[0]},\n{record},\n{good[1]},\n{record}, {good[2]}]")
+    ran = telemetry("import", path, "--json", code=1)
+    assert (ran.json["created"], [error["line"] for error in ran.json["errors"]]) == (3, [2, 4])
+    (tmp_path / "cut.json").write_text(f"[{good[0]}, {record[:3000]}")
+    ran = telemetry("import", str(tmp_path / "cut.json"), "--json", code=1)
+    assert (ran.json["existing"], [error["line"] for error in ran.json["errors"]]) == (1, [1])
+    assert ran.json["errors"][0]["error"].startswith("not valid JSON: ")
+
+
 def test_a_file_that_breaks_off_keeps_what_was_whole(telemetry: Telemetry, tmp_path: Path) -> None:
     packed = gzip.compress(text_of("ndjson", named(3000, input_summary=str(uuid.uuid4()))).encode())
     (tmp_path / "cut.ndjson.gz").write_bytes(packed[: len(packed) - 20])

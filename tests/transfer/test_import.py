@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import uuid
@@ -14,7 +15,8 @@ from documents import LEAST, RUN, dump, named, write
 from support import PROGRAM, Telemetry
 
 from telemetry_cli import transfer
-from telemetry_cli.transfer import formats
+from telemetry_cli.config import Config
+from telemetry_cli.transfer import formats, importing
 
 GZIPPED = [False, True]
 
@@ -391,6 +393,20 @@ def test_progress_on_a_terminal(telemetry: Telemetry, tmp_path: Path) -> None:
     assert (process.returncode, out) == (0, b"6000 records: 6000 created, 0 existing, 0 failed\n")
     assert b"importing" in shown
     assert b"records/s" in shown
+
+
+@pytest.mark.parametrize("atomic", [False, True])
+def test_progress_goes_by_what_is_stored(atomic: bool, telemetry: Telemetry, tmp_path: Path) -> None:
+    path = write(tmp_path / "runs.ndjson", *(LEAST | {"event_id": f"r{number:06}", "input_summary": "x" * 600} for number in range(20_000)))
+    config = Config(base_dir=str(telemetry.base))
+    steps = []
+    for done, part in importing.Import(config, path, "ndjson", atomic=atomic).steps():
+        stored = sqlite3.connect(config.db_path).execute("SELECT count(*) FROM agent_runs").fetchone()[0] if done and not atomic else done
+        assert part is not None
+        assert (stored, part) == (done, pytest.approx(done / 20_000, abs=0.1))
+        steps.append(done)
+    assert steps[:2] == ([5000, 10_000] if atomic else [0, 500])
+    assert (len(steps) > 4, steps[-1]) == (True, 20_000)
 
 
 def test_many_different_unknown_keys_are_told_of_in_a_few_words(telemetry: Telemetry, tmp_path: Path) -> None:

@@ -457,3 +457,17 @@ def test_what_cannot_be_made_durable_exits_75_and_names_the_place(atomic: bool, 
     assert ("a temporary file in" if atomic else str(telemetry.base / "blobs")) in done.stderr
     assert "File too large" in done.stderr
     assert telemetry("query", "--count").line == "1"
+
+
+def test_what_a_killed_import_left_behind_is_removed_by_a_later_one(telemetry: Telemetry, tmp_path: Path) -> None:
+    telemetry("import", write(tmp_path / "runs.ndjson", *named(1)))
+    old, young = telemetry.base / "blobs" / ".old.tmp", telemetry.base / "blobs" / ".young.tmp"
+    for path in (old, young):
+        path.write_bytes(b"[" * 100)
+        path.chmod(0o600)
+    os.utime(old, (0, 0))
+    findings = telemetry("doctor", "--json", code=None).json
+    assert [finding["what"] for finding in findings if finding["where"] == str(old)] == ["100 bytes that an interrupted command left behind"]
+    assert not [finding for finding in findings if finding["where"] == str(young)]
+    telemetry("import", write(tmp_path / "more.ndjson", *named(2)))
+    assert (old.exists(), young.exists()) == (False, True)

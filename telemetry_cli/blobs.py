@@ -1,7 +1,9 @@
 """Blobs: content too large for a journal line, kept by its SHA-256 and durable before an operation names it."""
 
 import os
+import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from hashlib import sha256
 from typing import BinaryIO
 
@@ -12,6 +14,8 @@ from telemetry_cli.files import check_folder, make_folder, open_private, sync_fo
 
 _DIGITS = frozenset("0123456789abcdef")
 _BLOCK = 1 << 20
+#: Seconds without a write after which a blob that was begun is one that nobody goes on with.
+_ABANDONED = 3600
 
 
 def put(config: Config, chunks: Iterable[bytes]) -> str:
@@ -21,6 +25,9 @@ def put(config: Config, chunks: Iterable[bytes]) -> str:
     """
     make_folder(config.base_dir, may_be_link=True)
     make_folder(config.blobs_dir)
+    for path in leftovers(config):
+        with suppress(FileNotFoundError):
+            os.unlink(path)
     partial = os.path.join(config.blobs_dir, f".{new_op_id()}.tmp")
     digest = sha256()
     try:
@@ -40,6 +47,18 @@ def put(config: Config, chunks: Iterable[bytes]) -> str:
     for folder in (config.blobs_dir, config.base_dir, os.path.dirname(config.base_dir)):
         sync_folder(folder)
     return digest.hexdigest()
+
+
+def leftovers(config: Config) -> list[str]:
+    """What commands that were killed left of blobs that they began: nobody has written to these files for an hour. Raises `OSError`."""
+    found: list[str] = []
+    with os.scandir(config.blobs_dir) as entries:
+        for entry in entries:
+            if entry.name.startswith(".") and entry.name.endswith(".tmp"):
+                with suppress(FileNotFoundError):
+                    if time.time() - entry.stat(follow_symlinks=False).st_mtime > _ABANDONED:
+                        found.append(entry.path)
+    return sorted(found)
 
 
 def is_digest(digest: str) -> bool:

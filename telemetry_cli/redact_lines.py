@@ -5,25 +5,19 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from functools import partial
 from itertools import islice
 
-from telemetry_cli import rules
 from telemetry_cli.redact import Redactor
 
 #: So many lines are looked at in one go.
 _TOGETHER = 200
 
 
-def redacted(own: Mapping[str, str], lines: Iterable[bytes], columns: Sequence[str] = ()) -> Iterator[bytes]:
-    """The lines of a blob as they may be kept, some in one piece; `own` are the user's rules, `columns` what the values of an import's runs are.
-
-    What holds no sign of a secret, and no text that may be too long, costs a look at it.
-    """
+def redacted(own: Mapping[str, str], lines: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines of a blob as they may be kept, some in one piece; `own` are the user's rules. What holds no sign of a secret costs a look at it."""
     redactor = Redactor(own)
     rest = iter(lines)
     while some := list(islice(rest, _TOGETHER)):
         piece = b"".join(some)
-        # JSON takes at least as many bytes as the text in it.
-        is_long = columns and any(len(line) > rules.LONGEST_ERROR_DETAILS for line in some)
-        yield b"".join(blob_line(redactor, line, columns) for line in some) if is_long or redactor.suspects(piece) else piece
+        yield b"".join(blob_line(redactor, line) for line in some) if redactor.suspects(piece) else piece
 
 
 def redacted_text(own: Mapping[str, str], content: bytes) -> Iterator[bytes]:

@@ -16,6 +16,7 @@ Check = Callable[[Examined], Iterable[Finding]]
 #: In this order: what comes first explains what follows.
 CHECKS: tuple[Check, ...] = (
     files.permissions,
+    files.begun_blobs,
     files.file_system,
     files.locks,
     files.cut_off,

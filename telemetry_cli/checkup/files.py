@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 
+from telemetry_cli import blobs
 from telemetry_cli.checkup.examined import Examined
 from telemetry_cli.checkup.finding import Finding, problem, warning
 from telemetry_cli.config import Config
@@ -79,6 +80,15 @@ def _entry(path: str, info: os.stat_result, owner: int, *, is_base: bool) -> Ite
         yield problem(f"its owner may not read and write this file (mode {mode:04o})", path, f"chmod 600 {path}")
     if info.st_uid != owner:
         yield problem(f"this belongs to user {info.st_uid}, and the base to user {owner}", path, f"chown {owner} {path}")
+
+
+def begun_blobs(examined: Examined) -> Iterator[Finding]:
+    """Content that a command began to keep when it was killed, in no record and of no use."""
+    if not os.path.isdir(examined.config.blobs_dir):
+        return
+    for path in blobs.leftovers(examined.config)[:_MOST]:
+        size = os.lstat(path).st_size
+        yield warning(f"{size} bytes that an interrupted command left behind", path, "The next import removes it; so may you.")
 
 
 def file_system(examined: Examined) -> Iterator[Finding]:

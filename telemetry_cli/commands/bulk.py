@@ -88,8 +88,10 @@ def export(
     narrowed = narrowing(config, clock.now(), agent_name=agent_name, job_type=job_type, status=status, product=product, **others)
     reading = open_for_reading(config)
     db = reading.db or open_empty()
+    is_all = not any((agent_name, job_type, status, product, *others.values()))
     with translated(config.db_path):
         filters = narrowed.settle(db)
+        notes = [*reading.notes, *(_left_out(runs.events_without_run(db)) if is_all else ())]
     # In the order in which they came: then an import gives them the same order again.
     filters.sort, filters.reverse = "id", True
     guard = narrowed.guard(config, db)
@@ -97,14 +99,14 @@ def export(
     columns = RUN_COLUMNS if shape == "csv" else _NESTED
     if exporting.is_stdout(to):
         # Records and nothing else: what a summary said there would be read as one of them.
-        return Streamed(Listing("runs", columns, rows, reading.notes), _SHAPES[shape])
+        return Streamed(Listing("runs", columns, rows, notes), _SHAPES[shape])
     total = 0
     with translated(config.db_path), narrowed.guard(config, db):
         total = runs.count(db, filters)
     done = _Counted(rows)
 
     def finish() -> Written:
-        return Written({"exported": done.number, "to": to, "format": shape}, f"exported {done.number} runs to {to}", reading.notes)
+        return Written({"exported": done.number, "to": to, "format": shape}, f"exported {done.number} runs to {to}", notes)
 
     def progress() -> Progress:
         return done.number, done.number / total if total else None
@@ -125,7 +127,14 @@ def export(
                 file.write(chunk.encode())
                 yield progress()
 
-    return Streamed(Listing("runs", columns, done, reading.notes), _SHAPES[shape], write, finish)
+    return Streamed(Listing("runs", columns, done, notes), _SHAPES[shape], write, finish)
+
+
+def _left_out(events: int) -> list[str]:
+    """What of a whole base is in no export."""
+    if not events:
+        return []
+    return [f"{events} events belong to no run that is here, and are left out; see them by: telemetry sql 'SELECT * FROM run_events WHERE event_id IS NULL'"]
 
 
 def _shape(to: str, format_: str | None) -> str:

@@ -1,4 +1,4 @@
-"""How often the same event stands in a database that is imported."""
+"""How often the same event stands in what is imported."""
 
 import sqlite3
 from hashlib import sha256

@@ -279,6 +279,12 @@ def events_of(db: sqlite3.Connection, event_ids: Sequence[str]) -> dict[object, 
     return found
 
 
+def events_without_run(db: sqlite3.Connection) -> int:
+    """How many events wait for a run that is not there."""
+    found: int = db.execute("SELECT count(*) FROM run_events WHERE event_id IS NULL").fetchone()[0]
+    return found
+
+
 # Summaries
 
 

@@ -5,11 +5,12 @@ leaves whole operations behind: run again, it finds those runs there.
 """
 
 import tempfile
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import chain
+from operator import itemgetter
 from typing import IO, Any
 
 from telemetry_cli import blobs, clock
@@ -17,19 +18,21 @@ from telemetry_cli.config import Config
 from telemetry_cli.errors import InvalidInput, NotDurable, TelemetryError
 from telemetry_cli.recorder import record
 from telemetry_cli.redact import Redactor
-from telemetry_cli.redact_lines import redacted
 from telemetry_cli.store.migrate import CURRENT_VERSION
 from telemetry_cli.store.repeats import Repeats
 from telemetry_cli.transfer import legacy
+from telemetry_cli.transfer.cleaning import cleaned
 from telemetry_cli.transfer.formats import FORMATS, Format, named
 from telemetry_cli.transfer.models import BadRecord
-from telemetry_cli.transfer.records import COLUMNS, FIRST_LINE, Clean
+from telemetry_cli.transfer.records import FIRST_LINE
 from telemetry_cli.transfer.sources import UNREADABLE, BrokenOff, Source
 from telemetry_cli.transfer.worker import ahead
 
-#: What one operation takes (records, bytes): applied in a fraction of a second, for which other writers wait.
+#: What one operation takes (records, bytes): applied in a fraction of a second, for which other writers wait. The first one takes less: it is the
+#: first that a person sees of it.
 _RECORDS = 5000
-_BYTES = 16 << 20
+_FIRST = 500
+_BYTES = 4 << 20
 #: How many bad records the result lists; all are counted.
 MOST_ERRORS = 1000
 #: How many different warnings are told apart.
@@ -38,7 +41,7 @@ _MOST_WARNINGS = 100
 #: Records as they were read, each with its line number.
 Raw = list[tuple[int, Any]]
 
-#: How far it has come: records read, and the part of the whole (0 to 1; None: nobody knows).
+#: How far it has come: records done with, and the part of the whole (0 to 1; None: nobody knows).
 Progress = tuple[int, float | None]
 
 
@@ -54,10 +57,12 @@ class Batch:
         self.warnings: list[tuple[int, str, str]] = []
 
 
-def checked(format_name: str, atomic: bool, repeats: Repeats, clean: Clean, raw: Raw) -> Batch:
-    """Check some records. `repeats` knows the earlier ones of a database, in which the same event may stand several times."""
+def checked(format_name: str, atomic: bool, repeats: Repeats, redactor: Redactor, raw: Raw) -> Batch:
+    """Check some records, and take secrets out. `repeats` knows the earlier ones, of which the same event may stand several times."""
     make, batch = FORMATS[format_name].make, Batch()
     batch.first, batch.read = raw[0][0], len(raw)
+    made: list[tuple[int, Any, bool]] = []
+    lines: list[bytes] = []
     number = 0
 
     def warn(what: str, name: str) -> None:
@@ -65,12 +70,20 @@ def checked(format_name: str, atomic: bool, repeats: Repeats, clean: Clean, raw:
 
     for number, record_ in raw:
         try:
-            line, is_run = make(record_, None if atomic else warn, clean)
+            line, is_run = make(record_, None if atomic else warn, redactor.text)
         except BadRecord as error:
             batch.errors.append((number, named(record_), error.field, error.message))
         else:
-            batch.lines.append(repeats.numbered(record_[0], line) if FORMATS[format_name].is_database else line)
-            batch.runs += is_run
+            made.append((number, record_, is_run))
+            lines.append(line)
+    for (number, record_, is_run), kept in zip(made, cleaned(redactor, lines), strict=True):
+        if isinstance(kept, BadRecord):
+            batch.errors.append((number, named(record_), kept.field, kept.message))
+            continue
+        # Of a database, its table; the lines of a file are all in one place.
+        batch.lines.append(repeats.numbered(record_[0] if isinstance(record_, tuple) else "", kept))
+        batch.runs += is_run
+    batch.errors.sort(key=itemgetter(0))
     return batch
 
 
@@ -119,6 +132,10 @@ class Import:
         self._format: Format = FORMATS[format_name]
         self._atomic = atomic
         self._seen = 0
+        #: Records that are done with, how much of the file was read for them, and the same of what was read ahead.
+        self._done = 0
+        self._position = 0
+        self._positions: deque[int] = deque()
         #: Where and why the file could not be read to its end, if so.
         self._end: tuple[int, str] | None = None
         if self._format.is_database:
@@ -140,9 +157,10 @@ class Import:
 
     def _in_parts(self) -> Iterator[Progress]:
         for batch in self._batches():
+            yield self._progress()
             if batch.lines:
                 self._record(batch.lines, batch.runs, batch.first)
-            yield self._progress()
+            yield self._finished(batch)
 
     def _whole(self) -> Iterator[Progress]:
         """One operation, once every record is found good; until then nothing is written but an unnamed file."""
@@ -153,7 +171,7 @@ class Import:
                     with _spooling():
                         spool.writelines(batch.lines)
                     runs += batch.runs
-                yield self._progress()
+                yield self._finished(batch)
             if self._seen and not self.report.counts["failed"]:
                 with _spooling():
                     spool.seek(0)
@@ -163,7 +181,7 @@ class Import:
     def _record(self, chunks: Iterable[bytes], runs: int, first: int) -> None:
         at = clock.stamp(clock.now())
         try:
-            digest = blobs.put(self._config, chain((FIRST_LINE,), redacted(self._config.redact_rules, chunks, COLUMNS)))
+            digest = blobs.put(self._config, chain((FIRST_LINE,), chunks))
         except OSError as error:
             raise _not_durable(self._config.blobs_dir, error) from None
         data: dict[str, object] = {"blob": digest, "schema_version": CURRENT_VERSION}
@@ -182,8 +200,8 @@ class Import:
 
     def _batches(self) -> Iterator[Batch]:
         """Every record, some thousands at a time, checked; what was wrong with them is in the report by then."""
-        clean = Redactor(self._config.redact_rules).text
-        for batch in ahead(partial(checked, self._name, self._atomic, Repeats(), clean), self._raw()):
+        redactor = Redactor(self._config.redact_rules)
+        for batch in ahead(partial(checked, self._name, self._atomic, Repeats(), redactor), self._raw()):
             self._seen += batch.read
             for error in batch.errors:
                 self.report.fail(*error)
@@ -196,13 +214,15 @@ class Import:
     def _raw(self) -> Iterator[Raw]:
         batch: Raw = []
         number = size = 0
+        limit = _RECORDS if self._atomic else _FIRST
         try:
             for number, record_ in self._format.read(self._source or self._path):
                 batch.append((number, record_))
                 size += _size(record_)
-                if len(batch) >= _RECORDS or size >= _BYTES:
+                if len(batch) >= limit or size >= _BYTES:
+                    self._positions.append(self._source.position if self._source else 0)
                     yield batch
-                    batch, size = [], 0
+                    batch, size, limit = [], 0, _RECORDS
         except BrokenOff as error:
             self._end = (error.line, error.message)
         except UNREADABLE as error:
@@ -219,11 +239,16 @@ class Import:
             raise InvalidInput(f"{self._path}: line {line}: {message}")
         self.report.fail(line, None, None, message)
 
+    def _finished(self, batch: Batch) -> Progress:
+        self._done += batch.read
+        # Of the last one nobody needs to know: then all was read.
+        self._position = self._positions.popleft() if self._positions else self._size or 0
+        return self._progress()
+
     def _progress(self) -> Progress:
         if not self._size:
-            return self._seen, None
-        done = self._source.position if self._source else self._seen
-        return self._seen, min(done / self._size, 1.0)
+            return self._done, None
+        return self._done, min((self._position if self._source else self._done) / self._size, 1.0)
 
 
 def _not_durable(place: str, error: OSError) -> NotDurable:

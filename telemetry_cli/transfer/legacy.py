@@ -77,11 +77,13 @@ def _beside_ledger(db: Connection, found: Iterator[tuple[int, Document]]) -> Ite
             yield number, row | {"commits": []} if row.get(name) in there else row
 
 
-def database_size(path: str) -> int:
-    """How many rows `database_rows` will yield."""
+def database_size(path: str) -> int | None:
+    """How many rows `database_rows` will yield; None where damage leaves that open. Raises `InvalidInput` for what is no database."""
     db = foreign.open_foreign(path)
     try:
         return sum(foreign.count(db, table) for table in TABLES if foreign.columns(db, table))
+    except InvalidInput:
+        return None
     finally:
         db.close()
 
@@ -128,7 +130,7 @@ def line(raw: Row, warn: Warn | None, clean: Clean = str, *, partial: bool = Fal
             warn("without a place here and left out", f"{kind}.{name}")
     if kind == "commit" and values["repo"]:
         values["repo"] = remote_without_credentials(str(values["repo"]))
-    made = event_values(values, None) if kind == "event" else commit_values(values, None)
+    made = event_values(values) if kind == "event" else commit_values(values)
     return alone_line(kind, made, _reference(event_id), _reference(run_id)), False
 
 

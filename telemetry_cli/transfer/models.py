@@ -5,15 +5,16 @@ unknown keys left in. Every refusal is one `BadRecord`.
 """
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
-from pydantic_core import SchemaValidator, ValidationError, core_schema
+from pydantic_core import PydanticCustomError, SchemaValidator, ValidationError, core_schema
 from pydantic_core.core_schema import CoreSchema
 
 from telemetry_cli import rules
 from telemetry_cli.errors import InvalidInput
 from telemetry_cli.redact import remote_without_credentials
+from telemetry_cli.transfer.misfits import misfit
 
 Document = dict[str, Any]
 
@@ -33,8 +34,16 @@ class BadRecord(Exception):
 # Fields
 
 
-def _ruled(name: str, rule: Callable[[str, str], object]) -> CoreSchema:
-    return core_schema.no_info_after_validator_function(partial(rule, name), core_schema.str_schema(strict=True))
+def _ruled(name: str, rule: Callable[[str, str], object], *, telling: bool) -> CoreSchema:
+    return core_schema.no_info_after_validator_function(partial(_telling, rule, name) if telling else partial(rule, name), core_schema.str_schema(strict=True))
+
+
+def _telling(rule: Callable[[str, str], object], name: str, value: str) -> object:
+    """What the rule says; where it refuses, as an error of pydantic's, which knows the place."""
+    try:
+        return rule(name, value)
+    except InvalidInput as error:
+        raise PydanticCustomError("rule", "{message}", {"message": error.message.removeprefix(f"{name}: ")}) from None
 
 
 def _commit_hash(name: str, value: str) -> str:
@@ -91,13 +100,13 @@ _COMMIT_RULES: dict[str, Callable[[str, str], object]] = {
 
 
 def _typed(
-    prefix: str, ruled: dict[str, Callable[[str, str], object]], required: tuple[str, ...], others: dict[str, CoreSchema], *, as_it_is: bool
+    ruled: dict[str, Callable[[str, str], object]], required: tuple[str, ...], others: dict[str, CoreSchema], *, as_it_is: bool, telling: bool
 ) -> core_schema.TypedDictSchema:
     """A record: required fields hold a value, all others one or null; unknown keys pass, for the caller to see to.
 
     With `as_it_is`, a text that may be anything is not handed to its rule, which would change nothing in it.
     """
-    schemas = {name: _TEXT if as_it_is and rule is rules.optional_text else _ruled(prefix + name, rule) for name, rule in ruled.items()} | others
+    schemas = {name: _TEXT if as_it_is and rule is rules.optional_text else _ruled(name, rule, telling=telling) for name, rule in ruled.items()} | others
     return core_schema.typed_dict_schema(
         {
             name: core_schema.typed_dict_field(schema if name in required else core_schema.nullable_schema(schema), required=name in required)
@@ -107,21 +116,29 @@ def _typed(
     )
 
 
-def _run(*, as_it_is: bool) -> core_schema.TypedDictSchema:
-    event = _typed("events: ", _EVENT_RULES, ("event_type", "timestamp"), {"payload_json": core_schema.any_schema()}, as_it_is=as_it_is)
+def _run(*, as_it_is: bool = False, telling: bool = False) -> core_schema.TypedDictSchema:
+    typed = partial(_typed, as_it_is=as_it_is, telling=telling)
+    event = typed(_EVENT_RULES, ("event_type", "timestamp"), {"payload_json": core_schema.any_schema()})
     others: dict[str, CoreSchema] = {
         **dict.fromkeys(rules.COUNT_FIELDS, _COUNT),
         **dict.fromkeys(("api_posted", "api_retry_count", "pid"), _COUNT),
         **dict.fromkeys(("metrics_json", "context_json"), _OBJECT),
         "events": core_schema.list_schema(event),
-        "commits": core_schema.list_schema(_typed("commits: ", _COMMIT_RULES, ("commit_hash",), {}, as_it_is=as_it_is)),
+        "commits": core_schema.list_schema(typed(_COMMIT_RULES, ("commit_hash",), {})),
     }
-    return _typed("", _RULES, _REQUIRED, others, as_it_is=as_it_is)
+    return typed(_RULES, _REQUIRED, others)
 
 
-_VALIDATOR = SchemaValidator(_run(as_it_is=False))
+_VALIDATOR = SchemaValidator(_run())
 #: For JSON without escapes, in which every text is valid Unicode without NUL.
 _FOR_PLAIN_LINES = SchemaValidator(_run(as_it_is=True))
+
+
+@cache
+def _for_bad_records() -> SchemaValidator:
+    """The same rules, made to say where one is broken. That costs time, and a record that keeps them all has no use for it."""
+    return SchemaValidator(_run(telling=True))
+
 
 #: Every key that a record of a run may have, and the same of an event and of a commit in it.
 KNOWN = frozenset((*_RULES, *rules.COUNT_FIELDS, "api_posted", "api_retry_count", "pid", "metrics_json", "context_json", "events", "commits")) | LEFT_OUT
@@ -139,10 +156,8 @@ def from_line(line: bytes) -> Document:
     """
     try:
         document: Document = (_VALIDATOR if b"\\u00" in line else _FOR_PLAIN_LINES).validate_json(line)
-    except ValidationError as error:
-        raise _bad(error) from None
-    except InvalidInput as error:
-        raise _broken(error) from None
+    except (ValidationError, InvalidInput):
+        raise _refusal(_for_bad_records().validate_json, line) from None
     return document
 
 
@@ -150,10 +165,8 @@ def from_values(values: Document) -> Document:
     """The same for a record that was read from elsewhere. Raises `BadRecord`."""
     try:
         document: Document = _VALIDATOR.validate_python(values)
-    except ValidationError as error:
-        raise _bad(error) from None
-    except InvalidInput as error:
-        raise _broken(error) from None
+    except (ValidationError, InvalidInput):
+        raise _refusal(_for_bad_records().validate_python, values) from None
     return document
 
 
@@ -179,29 +192,37 @@ def strictly(line: bytes) -> None:
     try:
         rules.json_value("the line", line.decode("utf-8-sig"))
     except InvalidInput as error:
-        raise BadRecord(None, error.message.removeprefix("the line: ")) from None
+        raise BadRecord(misfit(line), error.message.removeprefix("the line: ")) from None
 
 
-def _broken(error: InvalidInput) -> BadRecord:
-    """What a rule says; it names the field first."""
-    field, _, message = error.message.partition(": ")
-    if field in ("events", "commits"):
-        nested, _, message = message.partition(": ")
-        field = f"{field}.{nested}"
-    return BadRecord(field, message)
-
-
-def _bad(error: ValidationError) -> BadRecord:
-    """The first thing that pydantic says is wrong."""
-    first = error.errors(include_url=False)[0]
+def _refusal(validate: Callable[[Any], object], given: bytes | Document) -> BadRecord:
+    """The first thing that is wrong with a record that was refused."""
+    try:
+        validate(given)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+    else:
+        return BadRecord(None, "it breaks a rule")
     # Of a union's choices, the first one tells enough; its name is no part of the place.
     place = [part for part in first["loc"] if isinstance(part, int) or "[" not in part]
     field = ".".join(map(str, place)) if place and place[0] in KNOWN else None
     message = first["msg"]
+    if first["type"] == "rule":
+        return BadRecord(field, message)
     if field and field.partition(".")[0] in ("metrics_json", "context_json"):
         field, message = field.partition(".")[0], "a JSON object is needed"
     if first["type"] == "missing":
         return BadRecord(field, "is missing, and there is no record without it")
     if first["type"] == "json_invalid":
-        return BadRecord(None, f"not valid JSON: {message.removeprefix('Invalid JSON: ')}")
+        return _no_json(given, message)
     return BadRecord(field, f"{rules.shorten(repr(first['input']))} is not accepted: {message[:1].lower()}{message[1:]}")
+
+
+def _no_json(line: bytes | Document, message: str) -> BadRecord:
+    """What is wrong with a line that pydantic does not read; where it is a number or text, in which field and which one."""
+    if isinstance(line, bytes) and misfit(line):
+        try:
+            strictly(line)
+        except BadRecord as error:
+            return error
+    return BadRecord(None, f"not valid JSON: {message.removeprefix('Invalid JSON: ')}")

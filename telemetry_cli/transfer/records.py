@@ -47,7 +47,7 @@ def run_line(document: Document, warn: Warn | None, raw: bytes | None = None, *,
     Unknown keys go to `context_json.extra`, and `warn` is told of them; without `warn` they are refused by name. Raises `BadRecord`.
     """
     keys = len(document)
-    unknown = {} if document.keys() <= KNOWN else {name: document[name] for name in _named(document.keys() - KNOWN, warn)}
+    unknown = _unknown(document, warn)
     made, texts = document, []
     try:
         for name in ("metrics_json", "context_json"):
@@ -57,13 +57,15 @@ def run_line(document: Document, warn: Warn | None, raw: bytes | None = None, *,
             made[name] = rules.encode(value) if value else "{}"
             if value:
                 texts.append(made[name])
-        events = [event_values(event, warn) for event in document.get("events") or ()]
+        events = [event_values(event) for event in document.get("events") or ()]
     except ValueError:
+        if raw is not None:
+            strictly(raw)
         raise BadRecord(None, "it holds a number or text that is none in JSON") from None
-    commits = [commit_values(commit, warn) for commit in document.get("commits") or ()]
+    commits = [commit_values(commit) for commit in document.get("commits") or ()]
     texts += [str(event[2]) for event in events if event[2] is not None]
-    _check_json(document, raw, keys, texts)
-    _fill(made)
+    _check_json(document, raw, None if unknown else keys, texts)
+    _fill(made, events, commits)
     if not commits and "commits" not in document and made.get("git_commit_hash"):
         commits.append(_own_commit(made))
     values = list(map(made.get, COLUMNS))
@@ -72,15 +74,19 @@ def run_line(document: Document, warn: Warn | None, raw: bytes | None = None, *,
     return _line([*values, events, commits] if says is None else [*values, events, commits, says]).encode() + b"\n"
 
 
-def _check_json(document: Document, raw: bytes | None, keys: int, texts: list[str]) -> None:
-    """See that nothing stands in a record that JSON's readers let pass and the rules do not: keys given twice, huge integers, endless depth."""
+def _check_json(document: Document, raw: bytes | None, keys: int | None, texts: list[str]) -> None:
+    """See that nothing stands in a record that JSON's readers let pass and the rules do not: keys given twice, huge integers, endless depth.
+
+    `keys`: how many the record has itself, None where the texts have more keys than the JSON that they are from.
+    """
     harmless = all(_is_harmless(text) for text in texts)
     if raw is None:
         for text in () if harmless else texts:
             _object({"metrics_json": text}, "metrics_json") if text.startswith("{") else strictly(text.encode())
         return
     nested = sum(map(len, document.get("events") or ())) + sum(map(len, document.get("commits") or ()))
-    if not harmless or len(raw) > rules.LARGEST_DOCUMENT or not repeats_no_key(raw, keys + nested + sum(text.count('":') for text in texts)):
+    counted = None if keys is None else keys + nested + sum(text.count('":') for text in texts)
+    if not harmless or counted is None or len(raw) > rules.LARGEST_DOCUMENT or not repeats_no_key(raw, counted):
         strictly(raw)
 
 
@@ -89,7 +95,7 @@ def _is_harmless(text: str) -> bool:
     return small and text.count("{") + text.count("[") < rules.DEEPEST_DOCUMENT
 
 
-def _fill(made: Document) -> None:
+def _fill(made: Document, events: list[list[object]], commits: list[list[object]]) -> None:
     """Put in what a record may leave out, and see that its parts agree."""
     if made.get("end_time") and made["end_time"] < made["start_time"]:
         raise BadRecord("end_time", f"{made['end_time']} is before start_time, {made['start_time']}")
@@ -100,9 +106,10 @@ def _fill(made: Document) -> None:
         made["status"] = "success" if made.get("end_time") else "running"
     if made.get("event_id") is None:
         content = {name: value for name in COLUMNS if (value := made.get(name)) not in (None, "")}
+        content |= {name: values for name, values in (("events", events), ("commits", commits)) if values}
         made["event_id"] = str(uuid.uuid5(_CONTENT, rules.encode(content)))
     if made.get("run_id") is None:
-        made["run_id"] = _run_id(made)
+        made["run_id"] = derived_run_id(made)
     if made.get("parent_run_id") == made["event_id"]:
         raise BadRecord("parent_run_id", f"{made['event_id']!r} is the run itself")
 
@@ -110,14 +117,26 @@ def _fill(made: Document) -> None:
 _ZEROS = (*rules.COUNT_FIELDS, "api_posted", "api_retry_count")
 
 
-def _named(unknown: set[str], warn: Warn | None) -> list[str]:
-    """The unknown keys in order, once `warn` has been told of them."""
-    names = sorted(unknown)
+def _unknown(document: Document, warn: Warn | None) -> Document:
+    """What has no place of its own, by its name, in an event or association `events.0.name`; `warn` has been told of it. Raises `BadRecord`."""
+    kept: Document = {}
+    if not document.keys() <= KNOWN:
+        for name in sorted(document.keys() - KNOWN):
+            kept[name] = document[name]
+            _tell(warn, name, name, "a run")
+    for kind, known in (("events", EVENT_KEYS), ("commits", COMMIT_KEYS)):
+        for number, item in enumerate(document.get(kind) or ()):
+            if not item.keys() <= known:
+                for name in sorted(item.keys() - known):
+                    kept[f"{kind}.{number}.{name}"] = item[name]
+                    _tell(warn, f"{kind}.{name}", f"{kind}.{number}.{name}", f"one of the {kind}")
+    return kept
+
+
+def _tell(warn: Warn | None, name: str, place: str, what: str) -> None:
     if warn is None:
-        raise BadRecord(names[0], "is no field of a run; without --atomic it would be kept under context_json.extra")
-    for name in names:
-        warn("unknown and kept under context_json.extra", name)
-    return names
+        raise BadRecord(place, f"is no field of {what}; without --atomic it would be kept under context_json.extra")
+    warn("unknown and kept under context_json.extra", name)
 
 
 def with_extra(context: Document, extra: Document) -> Document:
@@ -137,7 +156,7 @@ def _object(document: Document, name: str) -> Document:
         raise BadRecord(name, error.message.removeprefix(f"{name}: ")) from None
 
 
-def _run_id(record: Document) -> str:
+def derived_run_id(record: Document) -> str:
     """A name made as `run start` makes it, from what the record says: the same one whenever it is read."""
     moment = record["start_time"]
     agent = "".join("-" if char in "/\\" or not char.isprintable() else char for char in record["agent_name"])
@@ -153,28 +172,17 @@ def _own_commit(record: Document) -> list[object]:
     return [record["git_commit_hash"], "produced", source, author, timestamp, record.get("git_repo"), record.get("git_branch"), when, None]
 
 
-def event_values(event: Document, warn: Warn | None) -> list[object]:
-    """An event as the blob keeps it. Raises `BadRecord` for an unknown key, unless `warn` is there to be told that it is dropped."""
-    if not event.keys() <= EVENT_KEYS:
-        _drop(event.keys() - EVENT_KEYS, "events", warn)
+def event_values(event: Document) -> list[object]:
+    """An event as the blob keeps it. Raises `ValueError` for a payload that is no JSON."""
     payload = event.get("payload_json")
     encoded = rules.encode(payload) if payload is not None else None
     return [event["event_type"], event["timestamp"], encoded, *(event.get(name) or None for name in EVENT_FIELDS[3:])]
 
 
-def commit_values(commit: Document, warn: Warn | None) -> list[object]:
-    """An association as the blob keeps it; the same of unknown keys."""
-    if not commit.keys() <= COMMIT_KEYS:
-        _drop(commit.keys() - COMMIT_KEYS, "commits", warn)
+def commit_values(commit: Document) -> list[object]:
+    """An association as the blob keeps it."""
     role, source = commit.get("role") or "produced", commit.get("source") or "manual"
     return [commit["commit_hash"], role, source, *(commit.get(name) or None for name in COMMIT_FIELDS[3:])]
-
-
-def _drop(unknown: set[str], where: str, warn: Warn | None) -> None:
-    for name in sorted(unknown):
-        if warn is None:
-            raise BadRecord(f"{where}.{name}", f"is no field of one of the {where}")
-        warn("unknown and left out", f"{where}.{name}")
 
 
 def alone_line(kind: str, values: list[object], event_id: object, run_id: object) -> bytes:

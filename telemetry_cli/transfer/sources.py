@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import os
+import re
 import stat
 import sys
 import zlib
@@ -170,12 +171,17 @@ def _elements(text: "_JsonText") -> Iterator[tuple[int, bytes]]:
         text.take(",")
 
 
+#: A bracket, or a string, whole or as far as it goes, in which brackets are text.
+_BRACKETS = re.compile(r'[\[\]{}]|"(?:[^"\\]|\\.)*+"?', re.DOTALL)
+
+
 class _JsonText:
     """JSON text that is read block by block; `line` is where it stands."""
 
     def __init__(self, source: Source) -> None:
         self._file = io.TextIOWrapper(source.file, encoding="utf-8-sig", newline="")
-        self._decode = json.JSONDecoder().raw_decode
+        # Only where a value ends matters here: numbers stay digits, however many.
+        self._decode = json.JSONDecoder(parse_int=str, parse_float=str).raw_decode
         self._buffer = ""
         self._at = 0
         self.line = 1
@@ -224,37 +230,86 @@ class _JsonText:
                 # At the very end of the block a number may go on in the next one.
                 if end < len(self._buffer) or not self._fill():
                     return self._pass(end)
-            except (ValueError, RecursionError) as error:
-                if len(self._buffer) - self._at > 2 * rules.LARGEST_DOCUMENT or isinstance(error, RecursionError) or not self._fill():
-                    reason = getattr(error, "msg", "nested too deep")
-                    raise BrokenOff(self.line, f"not valid JSON: {reason[:1].lower()}{reason[1:]}") from None
+            except RecursionError:
+                return self._pass(self._balanced())
+            except ValueError as error:
+                self._more(str(getattr(error, "msg", error)))
+
+    def _more(self, reason: str) -> None:
+        """Read on, for the value that is not whole yet. Raises `BrokenOff` where that cannot be why it is none."""
+        if len(self._buffer) - self._at > 2 * rules.LARGEST_DOCUMENT or not self._fill():
+            raise BrokenOff(self.line, f"not valid JSON: {reason[:1].lower()}{reason[1:]}")
+
+    def _balanced(self) -> int:
+        """Where a value ends that is nested too deep to be read: behind the bracket that closes its first one."""
+        while True:
+            depth = 0
+            for found in _BRACKETS.finditer(self._buffer, self._at):
+                depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(found[0], 0)
+                if not depth:
+                    return found.end()
+            self._more("nested too deep")
 
 
 # CSV
 
+#: A quoted cell, and the quote that closes it.
+_QUOTED = re.compile(r'(?:(?<=,)|\A)"[^"]*(?:""[^"]*)*("?)')
+
 
 def csv_rows(source: Source) -> Iterator[tuple[int, dict[str, str] | BadRecord]]:
-    """Each row as column → cell, empty cells left out, with the line it ends on; or what is wrong with the row."""
+    """Each row as column → cell, empty cells left out, with the line it ends on; or what is wrong with the row.
+
+    By the letter: else a quote that is never closed would take in all that follows, as one cell.
+    """
     csv.field_size_limit(rules.LARGEST_DOCUMENT)
-    reader = csv.reader(io.TextIOWrapper(source.file, encoding="utf-8-sig", errors="surrogateescape", newline=""))
+    lines = _Lines(io.TextIOWrapper(source.file, encoding="utf-8-sig", errors="surrogateescape", newline=""))
+    reader = csv.reader(lines, strict=True)
     try:
         header = next(reader, None)
     except csv.Error as error:
-        raise BrokenOff(1, f"not valid CSV: {error}") from None
+        raise BrokenOff(*lines.blame(1, str(error))) from None
     if header is None:
         return
     while True:
+        lines.row.clear()
+        begin = reader.line_num + 1
         try:
             row = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
-            yield reader.line_num, BadRecord(None, f"not valid CSV: {error}")
+            line, message = lines.blame(begin, str(error))
+            yield line, BadRecord(None, message)
             continue
         if len(row) > len(header):
             yield reader.line_num, BadRecord(None, f"{len(row)} cells stand under {len(header)} columns")
         elif row:
             yield reader.line_num, {name: _restored(cell) for name, cell in zip(header, row, strict=False) if cell}
+
+
+class _Lines:
+    """The lines of a file, and those among them that were read for the present `row`."""
+
+    def __init__(self, file: Iterator[str]) -> None:
+        self._file = file
+        self.row: list[str] = []
+
+    def __iter__(self) -> "_Lines":
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._file)
+        self.row.append(line)
+        return line
+
+    def blame(self, begin: int, reason: str) -> tuple[int, str]:
+        """The line to look at and what is wrong, for a row that begins on this line and is no CSV."""
+        text = "".join(self.row)
+        quoted = [found for found in _QUOTED.finditer(text) if found.end() == len(text) and not found[1]]
+        if not quoted:
+            return begin + max(len(self.row) - 1, 0), f"not valid CSV: {reason}"
+        return begin + text.count("\n", 0, quoted[0].start()), "not valid CSV: the quote that opens here is never closed"
 
 
 def _restored(cell: str) -> str:

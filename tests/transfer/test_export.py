@@ -200,3 +200,12 @@ def test_stdout_that_is_a_file_is_written_on(place: str, filled: Telemetry, tmp_
         file.flush()
         assert filled.popen("export", "--to", place, "--format", "ndjson", stdout=file).wait(60) == 0
     assert [line[:1] for line in target.read_text().splitlines()] == ["b", "{", "{", "{"]
+
+
+def test_events_without_a_run_are_told_of(telemetry: Telemetry, tmp_path: Path) -> None:
+    event = {"record_type": "event", "run_id": "gone", "event_type": "step", "timestamp": "2026-01-01T00:00:00Z"}
+    telemetry("import", write(tmp_path / "events.ndjson", event, event | {"event_type": "end"}), "--format", "legacy-ndjson")
+    for to in ("-", str(tmp_path / "runs.ndjson")):
+        assert "2 events belong to no run that is here, and are left out; see them by: telemetry sql " in telemetry("export", "--to", to).err
+    assert "events belong" not in telemetry("export", "--to", "-", "--agent-name", "a").err
+    assert telemetry("sql", "SELECT count(*) FROM run_events WHERE event_id IS NULL", "--json").json

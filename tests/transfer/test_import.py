@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import uuid
@@ -14,7 +15,8 @@ from documents import LEAST, RUN, dump, named, write
 from support import PROGRAM, Telemetry
 
 from telemetry_cli import transfer
-from telemetry_cli.transfer import formats
+from telemetry_cli.config import Config
+from telemetry_cli.transfer import formats, importing
 
 GZIPPED = [False, True]
 
@@ -98,35 +100,47 @@ BAD = [
     ({"duration_ms": 1.5}, "duration_ms", "1.5 is not accepted: input should be a valid integer"),
     ({"duration_ms": 2**63}, "duration_ms", "9223372036854775808 is not accepted: input should be less than or equal to 9223372036854775807"),
     ({"metrics_json": [1]}, "metrics_json", "[1] is not accepted: a JSON object is needed"),
-    ({"metrics_json": {"a": 2**63}}, None, "the JSON holds the integer 9223372036854775808, which is outside −2⁶³…2⁶³−1"),
-    ({"context_json": {"a": float("nan")}}, None, "it holds a number or text that is none in JSON"),
+    ({"metrics_json": {"a": 2**63}}, "metrics_json", "the JSON holds the integer 9223372036854775808, which is outside −2⁶³…2⁶³−1"),
+    ({"context_json": {"a": float("nan")}}, "context_json", "the JSON holds NaN, which is not a JSON number"),
+    ({"metrics_json": {"a": [float("inf")]}}, "metrics_json", "the JSON holds Infinity, which is not a JSON number"),
+    (
+        {"events": [{"event_type": "x", "timestamp": "2026-01-01T00:00:00Z", "payload_json": {"a": float("nan")}}]},
+        "events.0.payload_json",
+        "the JSON holds NaN, which is not a JSON number",
+    ),
     ({"git_commit_hash": "main"}, "git_commit_hash", "'main' is not accepted; give a SHA of 7 to 40 hex digits, or 64"),
     ({"git_commit_source": "me"}, "git_commit_source", "'me' is not accepted; give one of manual, llm, ci"),
     ({"product": "a\0b"}, "product", "the text holds a NUL character, which cannot be stored"),
     ({"event_id": "me", "parent_run_id": "me"}, "parent_run_id", "'me' is the run itself"),
     (
         {"events": [{"event_type": "x", "timestamp": "yesterday"}]},
-        "events.timestamp",
+        "events.0.timestamp",
         "'yesterday' is not a time; give ISO 8601 with a zone (2026-01-31T12:00:00Z)",
     ),
     ({"events": {}}, "events", "{} is not accepted: input should be a valid array"),
+    ({"commits": [{"commit_hash": "abcdef1"}, {"commit_hash": "x"}]}, "commits.1.commit_hash", "'x' is not accepted; give a SHA of 7 to 40 hex digits, or 64"),
     ({"commits": [{"role": "base"}]}, "commits.0.commit_hash", "is missing, and there is no record without it"),
 ]
+
+
+def spelled(text: str) -> str:
+    """A record with fields as they are spelled here."""
+    return '{"agent_name": "a", "job_type": "j", "start_time": "2026-01-02T03:04:05Z", ' + text + "}"
+
+
 LINES = [
-    ('{"agent_name": "a", "agent_name": "b", "job_type": "j", "start_time": "2026-01-02T03:04:05Z"}\n', "the JSON holds the key 'agent_name' twice"),
-    (
-        '{"agent_name": "a", "job_type": "j", "start_time": "2026-01-02T03:04:05Z", "metrics_json": {"a" :1,"b":2,"b":3}}\n',
-        "the JSON holds the key 'b' twice",
-    ),
-    (
-        '{"agent_name": "a", "job_type": "j", "start_time": "2026-01-02T03:04:05Z", "product": "\\u0022:", "context_json": {"b":2,"b":3}}\n',
-        "the JSON holds the key 'b' twice",
-    ),
-    ('{"agent_name": "\\ud800", "job_type": "j"}\n', "not valid JSON: "),
-    ("[1, 2]\n", "[1, 2] is not accepted: input should be an object"),
-    ("not json\n", "not valid JSON: "),
-    ('{"agent_name": "a"', "not valid JSON: "),
-    (json.dumps(LEAST | {"metrics_json": {"a": json.loads("[" * 110 + "]" * 110)}}) + "\n", "the line: the JSON is nested more than 100 levels deep"),
+    (spelled('"agent_name": "b"'), "agent_name", "the JSON holds the key 'agent_name' twice"),
+    (spelled('"metrics_json": {"a" :1,"b":2,"b":3}'), "metrics_json", "the JSON holds the key 'b' twice"),
+    (spelled('"product": "\\u0022:", "context_json": {"b":2,"b":3}'), "context_json", "the JSON holds the key 'b' twice"),
+    (spelled('"product": "\\ud800"'), "product", "the JSON holds a lone surrogate, which is not text"),
+    (spelled('"metrics_json": {"a": 1e999}'), "metrics_json", "the JSON holds the number 1e999, which is too large"),
+    (spelled(f'"metrics_json": {{"a": {"9" * 5000}}}'), "metrics_json", "the JSON holds the integer 999"),
+    (spelled(f'"pid": {"9" * 5000}'), "pid", ""),
+    (spelled(f'"metrics_json": {{"a": {"[" * 110 + "]" * 110}}}'), "metrics_json", "the JSON is nested more than 100 levels deep"),
+    (spelled(f'"context_json": {{"a": {"[" * 3000 + "]" * 3000}}}'), None, "not valid JSON: "),
+    ("[1, 2]", None, "[1, 2] is not accepted: input should be an object"),
+    ("not json", None, "not valid JSON: "),
+    ('{"agent_name": "a"', None, "not valid JSON: "),
 ]
 
 
@@ -142,12 +156,12 @@ def test_a_bad_record_is_told_by_line_field_value_and_rule(
     assert sorted(row[0] for row in telemetry.sql("SELECT event_id FROM agent_runs")) == ["after", "r0"]
 
 
-@pytest.mark.parametrize(("line", "message"), LINES, ids=range(len(LINES)))
-def test_a_line_that_is_no_record(line: str, message: str, telemetry: Telemetry, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("line", "field", "message"), LINES, ids=range(len(LINES)))
+def test_a_line_that_is_no_record(line: str, field: str | None, message: str, telemetry: Telemetry, tmp_path: Path) -> None:
     ran = telemetry("import", write(tmp_path / "runs.ndjson", *named(1), line), "--json", code=1)
     assert (ran.json["created"], ran.json["failed"]) == (1, 1)
-    assert ran.json["errors"][0]["error"].startswith(message.removeprefix("the line: ")), ran
-    assert ran.json["errors"][0]["line"] == 2
+    assert ran.json["errors"][0]["error"].startswith(message), ran
+    assert (ran.json["errors"][0]["line"], ran.json["errors"][0]["field"]) == (2, field)
 
 
 def test_all_or_nothing(telemetry: Telemetry, tmp_path: Path) -> None:
@@ -172,6 +186,18 @@ def test_unknown_keys_are_kept_with_a_warning(telemetry: Telemetry, tmp_path: Pa
     assert telemetry.run("E2")["context_json"] == {"extra": {"b": 2, "colour": "red", "size": {"cm": 3}}}
 
 
+def test_unknown_keys_of_events_and_commits_are_kept_too(telemetry: Telemetry, tmp_path: Path) -> None:
+    event, commit = {"event_type": "x", "timestamp": "2026-01-01T00:00:00Z"}, {"commit_hash": "abcdef1"}
+    record = LEAST | {"event_id": "E1", "events": [event, event | {"colour": {"is": "red"}}], "commits": [commit | {"by": 1}]}
+    path = write(tmp_path / "runs.ndjson", record)
+    ran = telemetry("import", path, "--atomic", "--json", code=1)
+    assert [error["field"] for error in ran.json["errors"]] == ["events.1.colour"]
+    assert "events.colour is unknown and kept under context_json.extra" in telemetry("import", path).err
+    assert telemetry.run("E1")["context_json"] == {"extra": {"events.1.colour": {"is": "red"}, "commits.0.by": 1}}
+    twice = '{"event_id": "E2", "agent_name": "a", "job_type": "j", "job_type": "k", "job_type": "l", "start_time": "2026-01-02T03:04:05Z", "odd": 1}\n'
+    assert telemetry("import", write(tmp_path / "twice.ndjson", twice), "--json", code=1).json["errors"][0]["field"] == "job_type"
+
+
 @pytest.mark.parametrize(
     ("content", "name"),
     [("", "x.ndjson"), ("\n \n", "x.ndjson"), ("", "x.json"), ("[]", "x.json"), ('{"runs": []}', "x.json"), ("a,b\n", "x.csv"), ("", "x.sqlite")],
@@ -188,6 +214,18 @@ def test_an_empty_input_is_refused(content: str, name: str, telemetry: Telemetry
 def test_what_cannot_be_read_is_a_usage_error(argv: list[str], telemetry: Telemetry) -> None:
     telemetry("import", *argv, code=2)
     assert not telemetry.base.exists()
+
+
+@pytest.mark.parametrize("record", [f'{{"metrics_json": {{"a]": {"[" * 3000 + "]" * 3000}, "b": "\\"["}}}}', f'{{"pid": {"9" * 5000}}}'], ids=["deep", "long"])
+def test_what_no_reader_of_json_takes_costs_one_record_of_an_array(record: str, telemetry: Telemetry, tmp_path: Path) -> None:
+    good = [json.dumps(run) for run in named(3)]
+    path = write(tmp_path / "runs.json", f"[{good[0]},\n{record},\n{good[1]},\n{record}, {good[2]}]")
+    ran = telemetry("import", path, "--json", code=1)
+    assert (ran.json["created"], [error["line"] for error in ran.json["errors"]]) == (3, [2, 4])
+    (tmp_path / "cut.json").write_text(f"[{good[0]}, {record[:3000]}")
+    ran = telemetry("import", str(tmp_path / "cut.json"), "--json", code=1)
+    assert (ran.json["existing"], [error["line"] for error in ran.json["errors"]]) == (1, [1])
+    assert ran.json["errors"][0]["error"].startswith("not valid JSON: ")
 
 
 def test_a_file_that_breaks_off_keeps_what_was_whole(telemetry: Telemetry, tmp_path: Path) -> None:
@@ -357,6 +395,20 @@ def test_progress_on_a_terminal(telemetry: Telemetry, tmp_path: Path) -> None:
     assert b"records/s" in shown
 
 
+@pytest.mark.parametrize("atomic", [False, True])
+def test_progress_goes_by_what_is_stored(atomic: bool, telemetry: Telemetry, tmp_path: Path) -> None:
+    path = write(tmp_path / "runs.ndjson", *(LEAST | {"event_id": f"r{number:06}", "input_summary": "x" * 600} for number in range(20_000)))
+    config = Config(base_dir=str(telemetry.base))
+    steps = []
+    for done, part in importing.Import(config, path, "ndjson", atomic=atomic).steps():
+        stored = sqlite3.connect(config.db_path).execute("SELECT count(*) FROM agent_runs").fetchone()[0] if done and not atomic else done
+        assert part is not None
+        assert (stored, part) == (done, pytest.approx(done / 20_000, abs=0.1))
+        steps.append(done)
+    assert steps[:2] == ([5000, 10_000] if atomic else [0, 500])
+    assert (len(steps) > 4, steps[-1]) == (True, 20_000)
+
+
 def test_many_different_unknown_keys_are_told_of_in_a_few_words(telemetry: Telemetry, tmp_path: Path) -> None:
     ran = telemetry("import", write(tmp_path / "runs.ndjson", *(LEAST | {"event_id": f"r{number}", f"key{number}": 1} for number in range(300))))
     assert len(ran.err.splitlines()) < 30
@@ -405,3 +457,17 @@ def test_what_cannot_be_made_durable_exits_75_and_names_the_place(atomic: bool, 
     assert ("a temporary file in" if atomic else str(telemetry.base / "blobs")) in done.stderr
     assert "File too large" in done.stderr
     assert telemetry("query", "--count").line == "1"
+
+
+def test_what_a_killed_import_left_behind_is_removed_by_a_later_one(telemetry: Telemetry, tmp_path: Path) -> None:
+    telemetry("import", write(tmp_path / "runs.ndjson", *named(1)))
+    old, young = telemetry.base / "blobs" / ".old.tmp", telemetry.base / "blobs" / ".young.tmp"
+    for path in (old, young):
+        path.write_bytes(b"[" * 100)
+        path.chmod(0o600)
+    os.utime(old, (0, 0))
+    findings = telemetry("doctor", "--json", code=None).json
+    assert [finding["what"] for finding in findings if finding["where"] == str(old)] == ["100 bytes that an interrupted command left behind"]
+    assert not [finding for finding in findings if finding["where"] == str(young)]
+    telemetry("import", write(tmp_path / "more.ndjson", *named(2)))
+    assert (old.exists(), young.exists()) == (False, True)

@@ -1,6 +1,7 @@
 """What the legacy platform and its sibling service left behind, imported: every schema version, and values that break our rules."""
 
 import json
+import os
 import sqlite3
 import uuid
 from collections.abc import Iterator
@@ -181,6 +182,34 @@ def test_what_is_no_such_database(content: bytes, telemetry: Telemetry, tmp_path
     telemetry("import", str(tmp_path / "x.sqlite"), code=2)
 
 
+def test_a_folder_is_no_database(telemetry: Telemetry, tmp_path: Path) -> None:
+    assert "cannot be read as a SQLite database" in telemetry("import", str(tmp_path), "--format", "sqlite", code=2).err
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads every file")
+def test_a_database_that_may_not_be_read(telemetry: Telemetry, tmp_path: Path) -> None:
+    path = legacy_database(tmp_path / "old.sqlite", 7)
+    path.chmod(0)
+    assert "cannot be read" in telemetry("import", str(path), code=2).err
+
+
+def test_a_damaged_database(telemetry: Telemetry, tmp_path: Path) -> None:
+    """What is before the damage is imported; with nothing before it, it is a file that cannot be read."""
+    path = legacy_database(tmp_path / "old.sqlite", 7)
+    db = sqlite3.connect(path)
+    with db:
+        db.executemany("INSERT INTO agent_runs (run_id, agent_name) VALUES (?, ?)", [(f"more-{number}", "x" * 150) for number in range(2000)])
+    pages = db.execute("PRAGMA page_count").fetchone()[0]
+    db.close()
+    content = path.read_bytes()
+    path.write_bytes(content[: 4096 * (pages // 2)] + b"\xff" * (len(content) - 4096 * (pages // 2)))
+    ran = telemetry("import", str(path), "--json", code=1)
+    assert ran.json["created"] > 0
+    assert "the table agent_runs cannot be read: database disk image is malformed" in [error["error"] for error in ran.json["errors"]]
+    path.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
+    assert "database disk image is malformed" in telemetry("import", str(path), code=2).err
+
+
 def test_a_database_without_runs_is_refused(telemetry: Telemetry, tmp_path: Path) -> None:
     db = sqlite3.connect(tmp_path / "x.sqlite")
     db.execute("CREATE TABLE t (x)")
@@ -331,3 +360,34 @@ def test_an_end_before_the_start_does_not_stop_the_import(telemetry: Telemetry, 
     telemetry("import", write(tmp_path / "events_20250102.ndjson", start, end), "--format", "legacy-ndjson")
     (run,) = telemetry("query", "--json").json
     assert (run["status"], run["start_time"], run["end_time"]) == ("success", "2025-01-02T03:04:05.000Z", "2025-01-02T03:04:05.000Z")
+
+
+PARTS: list[dict[str, Any]] = [
+    {"record_type": "run", "run_id": "r1", "agent_name": "seo", "job_type": "build", "status": "running", "start_time": "2025-01-02T03:04:05Z",
+     "product": "cells", "items_discovered": 9, "metrics_json": {"tokens": 3, "cost": 0}, "odd": 1},
+    {"record_type": "event", "run_id": "r1", "event_type": "step", "timestamp": "2025-01-02T03:04:06Z"},
+    {"record_type": "run", "run_id": "r1", "status": "completed", "end_time": "2025-01-02T04:04:05Z", "metrics_json": {"cost": 1}, "even": "x"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("files", [1, 2])
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (1, 2, 0)])
+def test_the_parts_of_a_run_make_the_same_run_in_any_order(order: tuple[int, ...], files: int, telemetry: Telemetry, tmp_path: Path) -> None:
+    parts = [PARTS[number] for number in order]
+    paths = [write(tmp_path / "events_20250102.ndjson", *parts)] if files == 1 else [write(tmp_path / f"{n}.ndjson", part) for n, part in enumerate(parts)]
+    for path in [*paths, *paths, *reversed(paths)]:
+        telemetry("import", path, "--format", "legacy-ndjson")
+    (run,) = telemetry("query", "--json").json
+    assert (run["agent_name"], run["job_type"], run["status"], run["product"], run["items_discovered"]) == ("seo", "build", "success", "cells", 9)
+    assert (run["start_time"], run["end_time"]) == ("2025-01-02T03:04:05.000Z", "2025-01-02T04:04:05.000Z")
+    assert (run["created_at"], run["metrics_json"]) == ("2025-01-02T03:04:05.000Z", {"tokens": 3, "cost": 1})
+    assert run["context_json"] == {"extra": {"odd": 1, "even": "x"}}
+    assert len(telemetry.run(run["event_id"])["events"]) == 1
+    assert_sound(telemetry)
+
+
+def test_what_an_end_says_is_no_gap(telemetry: Telemetry, tmp_path: Path) -> None:
+    path = write(tmp_path / "events_20250102.ndjson", PARTS[0], PARTS[2] | {"items_discovered": 0})
+    for _ in range(2):
+        telemetry("import", path, "--format", "legacy-ndjson")
+        assert telemetry("query", "--json").json[0]["items_discovered"] == 0

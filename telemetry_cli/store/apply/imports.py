@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from itertools import islice, repeat
 from typing import Any
 
-from telemetry_cli.rules import encode
 from telemetry_cli.store import search
+from telemetry_cli.store.apply.parts import completed, continued
 from telemetry_cli.store.apply.result import Data, Result
 
 #: A run's values by column, its events, its commits, and maybe the columns that it says itself; or an event or association that stands alone.
@@ -118,32 +118,21 @@ class _Into:
             self._associate(event_id, values)
 
     def _continue(self, record: Values) -> None:
-        """Let a later record of the same run say how it ended: the platform's NDJSON has one line for the start and one for the end."""
-        db, event_id = self._db, record[self._event_id]
-        found = db.execute("SELECT id FROM agent_runs WHERE event_id = ? AND status = 'running' AND end_time IS NULL", (event_id,)).fetchone()
-        if found is None or record[self._columns.index("status")] == "running":
-            return
+        """Let another record of the same run add what it knows: the platform's NDJSON has one line for the start and one for the end, in any order."""
+        row = self._db.execute(f"SELECT id, {','.join(self._columns)} FROM agent_runs WHERE event_id = ?", (record[self._event_id],)).fetchone()
+        there = dict(zip(self._columns, row[1:], strict=True))
         values = dict(zip(self._columns, record, strict=False))
         # An operation of an older telemetry does not tell; then every value counts.
         said: list[str] = record[self._commits + 1] if len(record) > self._commits + 1 else self._columns  # type: ignore[assignment]
-        assigned = {name: values[name] for name in self._columns if name in said and name not in ("event_id", "run_id", "created_at")}
-        if said is not self._columns:
-            self._merge(found[0], assigned)
-        search.remove(db, found[0])
-        special = {"updated_at": "max(updated_at, coalesce(?, ''))"}
-        assignments = ", ".join(f"{name} = {special.get(name, '?')}" for name in assigned)
-        db.execute(f"UPDATE agent_runs SET {assignments} WHERE id = ?", (*assigned.values(), found[0]))
-        search.add(db, found[0])
-
-    def _merge(self, id_: int, assigned: dict[str, object]) -> None:
-        """Add keys to the JSON objects that are there, and let no run end before it starts."""
-        for name in ("metrics_json", "context_json"):
-            if name in assigned:
-                there = self._db.execute(f"SELECT {name} FROM agent_runs WHERE id = ?", (id_,)).fetchone()[0]
-                assigned[name] = encode(json.loads(there) | json.loads(str(assigned[name])))
-        start = self._db.execute("SELECT start_time FROM agent_runs WHERE id = ?", (id_,)).fetchone()[0]
-        if assigned.get("end_time"):
-            assigned["end_time"] = max(str(assigned["end_time"]), str(assigned.get("start_time", start)))
+        given = {name: values[name] for name in self._columns if name in said and name not in ("event_id", "run_id")}
+        is_later = there["status"] == "running" and there["end_time"] is None and values["status"] != "running"
+        new = continued(there, given) if is_later else completed(there, given)
+        changed = {name: value for name, value in new.items() if value != there[name]}
+        if not changed:
+            return
+        search.remove(self._db, row[0])
+        self._db.execute(f"UPDATE agent_runs SET {', '.join(f'{name} = ?' for name in changed)} WHERE id = ?", (*changed.values(), row[0]))
+        search.add(self._db, row[0])
 
     # Events and associations
 

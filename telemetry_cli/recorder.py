@@ -6,6 +6,7 @@ applies it.
 
 import errno
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -82,6 +83,9 @@ def record_all(config: Config, operations: Sequence[Operation], deadline: float,
     position, trouble = _append(config, op_ids[0], b"".join(_line(config, made) for made in operations), at, deadline)
     if position is None:
         return _buffered(op_ids, JournalTrouble(f"the journal could not be appended to ({trouble}), so the record waits in {config.buffer_dir}"))
+    if sys.is_finalizing():
+        # The last objects are finalized, and nothing can be imported any more, nor files opened by `open`: what applying goes by.
+        return _buffered(op_ids, JournalTrouble("the interpreter is being taken down"))
     try:
         if not patient and not any(is_large(made["op"]) for made in operations):
             return _drain(config, at, deadline, _FAST, op_ids, position)

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from datetime import timedelta
@@ -147,8 +148,7 @@ class TelemetryClient:
         if payload is not None:
             data["payload"] = fields.payload("payload", payload)
         at = clock.stamp(clock.now())
-        if self._relaxed and self._writer and not self._settings().disabled:
-            self._writer.write_later(recorder.operation("run.event", data, at))
+        if self._relaxed and self._writer and not self._settings().disabled and self._writer.write_later(recorder.operation("run.event", data, at)):
             self._recorded += 1
         else:
             self._write("run.event", data, at)
@@ -225,6 +225,9 @@ class TelemetryClient:
 
     def _overview(self) -> dict[str, Any]:
         config = self._settings()
+        if sys.is_finalizing():
+            # The last objects are finalized: SQLite may be gone already, and Python 3.13 crashes where it is used.
+            return {}
         # Without catching up first: a backlog may take longer than the deadline.
         db = open_reader(config.db_path, config.owns_db_folder, config.lock_timeout)
         if db is None:

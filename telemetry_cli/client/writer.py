@@ -73,6 +73,8 @@ class Writer:
         self._thread: threading.Thread | None = None
         self._ends_with_process = False
         self._farewell: Any = None
+        #: Whether the locks are those of the one thread that is left as the interpreter ends.
+        self._alone = False
 
     @property
     def waiting(self) -> int:
@@ -86,13 +88,14 @@ class Writer:
         way, or what `recorder.record_all` raises. Raises `TimeoutError` when it was given up for newer ones.
         """
         deadline = time.monotonic() + self._config.lock_timeout
+        self._is_over()
         entry = self._keep(operation, awaited=True)
         try:
             self._empty(deadline, entry)
         except BaseException as error:
             entry.awaited = False
             self._end_with_process()
-            if self._owner == threading.get_ident():
+            if self._owner == threading.get_ident() and not self._is_over():
                 self._hand_over()
             with self._memory:
                 kept = entry in self._waiting
@@ -103,14 +106,18 @@ class Writer:
             raise TimeoutError("more records waited than memory may hold, and this one was given up for newer ones")
         return entry.outcome
 
-    def write_later(self, operation: Operation) -> None:
-        """Leave an operation to the background thread. Waits for nothing."""
+    def write_later(self, operation: Operation) -> bool:
+        """Leave an operation to the background thread, and wait for nothing. False once there can be none: the caller is to `write` it."""
+        if self._is_over():
+            return False
         self._keep(operation, awaited=False)
         self._end_with_process()
         self._hand_over()
+        return True
 
     def flush(self) -> None:
         """Make durable what waited in memory when this was called. Raises as `recorder.record_all` does, and `TimeoutError`."""
+        self._is_over()
         try:
             self._empty(time.monotonic() + self._config.lock_timeout, None)
         except BaseException:
@@ -170,6 +177,16 @@ class Writer:
             self._turn.release()
 
     # The background thread, and the end of the process
+
+    def _is_over(self) -> bool:
+        """Tell whether the interpreter is being taken down, so that each call must write by itself; to be asked before any lock is taken."""
+        if not sys.is_finalizing():
+            return False
+        if not self._alone:
+            # Every other thread has been stopped where it was, and a lock that it held will never be released. One that were started now
+            # would never run, and `Thread.start` of Python 3.11 waits for that.
+            self._turn, self._memory, self._alone = threading.Lock(), threading.RLock(), True
+        return True
 
     def _hand_over(self) -> None:
         """Wake the background thread, and start it where there is none."""

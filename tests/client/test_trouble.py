@@ -124,6 +124,51 @@ def test_what_waits_is_written_as_the_interpreter_ends(ending: str, telemetry: T
     assert events(telemetry) == 100 + ("at the end" in ending)
 
 
+@pytest.mark.parametrize("durability", ["durable", "relaxed"])
+@pytest.mark.parametrize("before", ["", "client.log_event(run_id, 'x'); client.flush()", "client.log_event(run_id, 'x'); client.close()"])
+def test_what_a_finalizer_records_as_the_interpreter_is_taken_down(durability: str, before: str, telemetry: Telemetry, script: Script) -> None:
+    done = script(
+        f"client = TelemetryClient(base, durability={durability!r})\n"
+        "run_id = client.start_run('a', 'j')\n"
+        "class Resource:\n"
+        "    def __del__(self): print(client.log_event(run_id, 'closed'), client.get_stats()['waiting'], client.flush(), client.close(), flush=True)\n"
+        f"{before}\n"
+        "resource = Resource()\n"
+    )
+    assert done.stdout == "True 0 True True\n"
+    assert events(telemetry) == 1 + bool(before)
+
+
+@pytest.mark.parametrize("lock", ["_memory", "_turn"])
+def test_a_lock_of_a_thread_that_the_end_of_the_interpreter_stopped_holds_up_nothing(lock: str, telemetry: Telemetry) -> None:
+    """A daemon thread stands still for ever wherever it is then; here it is made to be where it holds a lock of the writer's."""
+    code = (
+        "import atexit, sys, threading, time, types\n"
+        "sys.modules['this'] = this = types.ModuleType('this')\n"
+        "ending, held = threading.Event(), threading.Event()\n"
+        "atexit.register(lambda: (ending.set(), held.wait()))\n"
+        "from telemetry_cli import TelemetryClient\n"
+        "client = TelemetryClient(sys.argv[1], timeout=20)\n"
+        "run_id = client.start_run('a', 'j')\n"
+        "class Resource:\n"
+        "    def __del__(self):\n"
+        "        begun = time.monotonic()\n"
+        "        print(client.log_event(run_id, 'closed'), time.monotonic() - begun < 10, flush=True)\n"
+        # Not in this module, whose names the thread keeps alive.
+        "this.resource = Resource()\n"
+        "del this\n"
+        "def hold():\n"
+        "    ending.wait()\n"
+        f"    with client._writer.{lock}:\n"
+        "        held.set()\n"
+        "        time.sleep(60)\n"
+        "threading.Thread(target=hold, daemon=True).start()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(telemetry.base)], env=telemetry.env, capture_output=True, text=True, timeout=50)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "True True\n", "")
+    assert events(telemetry) == 1
+
+
 def test_an_exception_that_ends_the_process_ends_the_run(telemetry: Telemetry, script: Script) -> None:
     done = script("with TelemetryClient(base).track_run('a', 'j') as run:\n    raise ValueError('wrong')", check=False)
     assert (done.returncode, done.stderr.splitlines()[-1]) == (1, "ValueError: wrong")

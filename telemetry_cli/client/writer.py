@@ -29,6 +29,10 @@ _GATHER = 0.05
 _AFTER_FAILURE = 1.0
 
 _writers: "WeakSet[Writer]" = WeakSet()
+#: Those that have something to write before this process ends, and are kept until they have.
+_owing: "set[Writer]" = set()
+#: Set as the last flush begins.
+_ending = threading.Event()
 
 
 class Waits(Exception):
@@ -110,8 +114,12 @@ class Writer:
         """Leave an operation to the background thread, and wait for nothing. False once there can be none: the caller is to `write` it."""
         if self._is_over():
             return False
-        self._keep(operation, awaited=False)
-        self._end_with_process()
+        with self._memory:
+            # Asked again in here, so that the last flush finds whatever was taken.
+            if self._is_over():
+                return False
+            self._keep(operation, awaited=False)
+            self._end_with_process()
         self._hand_over()
         return True
 
@@ -155,7 +163,8 @@ class Writer:
             raise TimeoutError("other threads were writing until the deadline")
         try:
             self._owner = threading.get_ident()
-            left = len(self._waiting)
+            with self._memory:
+                left = len(self._waiting)
             while left > 0 and not (mine and mine.outcome):
                 with self._memory:
                     batch = [self._waiting.popleft() for _ in range(min(_TOGETHER, left, len(self._waiting)))]
@@ -179,9 +188,10 @@ class Writer:
     # The background thread, and the end of the process
 
     def _is_over(self) -> bool:
-        """Tell whether the interpreter is being taken down, so that each call must write by itself; to be asked before any lock is taken."""
+        """Tell whether the last flush has begun, so that each call must write by itself; to be asked before any lock is taken."""
         if not sys.is_finalizing():
-            return False
+            util = sys.modules.get("multiprocessing.util")
+            return _ending.is_set() or (util is not None and util.is_exiting())
         if not self._alone:
             # Every other thread has been stopped where it was, and a lock that it held will never be released. One that were started now
             # would never run, and `Thread.start` of Python 3.11 waits for that.
@@ -217,25 +227,28 @@ class Writer:
 
     def _end_with_process(self) -> None:
         """See that what waits is written when this process ends, if it ends by itself."""
-        if self._ends_with_process:
+        if self._ends_with_process or self._is_over():
             return
         self._ends_with_process = True
         if "multiprocessing.util" in sys.modules:
             # Its children leave without the interpreter's farewell, and with one of their own.
             self._farewell = sys.modules["multiprocessing.util"].Finalize(None, _last_flush, (self, os.getpid()), exitpriority=10)
-        atexit.register(self._at_exit)
+        _owing.add(self)
 
     def _leave_process(self) -> None:
         """Nothing waits: the end of the process need not remember this writer."""
-        atexit.unregister(self._at_exit)
+        _owing.discard(self)
         if self._farewell is not None:
             self._farewell.cancel()
             self._farewell = None
         self._ends_with_process = False
 
-    def _at_exit(self) -> None:
-        # In a forked child too: what waits there is its own.
-        _last_flush(self, os.getpid())
+    def finish(self) -> None:
+        """Write what waits as the process ends: everything that was left to the background thread until now."""
+        with self._memory:
+            owes = self._ends_with_process
+        if owes:
+            _last_flush(self, os.getpid())
 
 
 def _drained(wake: "SimpleQueue[bool]") -> bool:
@@ -251,9 +264,22 @@ def _drained(wake: "SimpleQueue[bool]") -> bool:
 def _last_flush(writer: Writer, pid: int) -> None:
     if os.getpid() == pid:
         try:
-            writer.flush()
+            writer.close()
         except Exception:  # noqa: S110 - there is nobody left to tell
             pass
+
+
+def _last_flushes() -> None:
+    """The end of the process, and of a forked child: what waits there is its own.
+
+    Registered before the program can register anything that uses a client: such handlers run before this, and those that do after write by themselves.
+    """
+    _ending.set()
+    for writer in list(_writers):
+        writer.finish()
+
+
+atexit.register(_last_flushes)
 
 
 #: The writers whose turn the thread that forks has taken.
@@ -274,6 +300,7 @@ def _go_on_in_parent() -> None:
 def _begin_in_child() -> None:
     """What waits is the parent's to write, and its threads and whoever holds a lock stayed there."""
     _still.clear()
+    _owing.clear()
     for writer in _writers:
         writer._begin()
 

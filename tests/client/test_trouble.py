@@ -124,6 +124,42 @@ def test_what_waits_is_written_as_the_interpreter_ends(ending: str, telemetry: T
     assert events(telemetry) == 100 + ("at the end" in ending)
 
 
+@pytest.mark.parametrize("registered", ["before the import", "before the first event", "after an event"])
+def test_what_a_handler_of_the_end_records_is_stored(registered: str, telemetry: Telemetry) -> None:
+    """Handlers run the other way round than they were registered, so ours has run before some of them."""
+    register = "atexit.register(lambda: print(client.log_event(run_id, 'bye'), flush=True))\n"
+    code = (
+        "import atexit, sys\n"
+        f"{register if registered == 'before the import' else ''}"
+        "from telemetry_cli import TelemetryClient\n"
+        "client = TelemetryClient(sys.argv[1], durability='relaxed')\n"
+        "run_id = client.start_run('a', 'j')\n"
+        f"{register if registered == 'before the first event' else ''}"
+        "client.log_event(run_id, 'x')\n"
+        f"{register if registered == 'after an event' else ''}"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(telemetry.base)], env=telemetry.env, capture_output=True, text=True, timeout=50)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")
+    assert events(telemetry) == 2
+
+
+def test_what_a_finalizer_of_multiprocessing_records_is_stored(telemetry: Telemetry, script: Script) -> None:
+    """In a child, which leaves without the interpreter's handlers."""
+    script(
+        "import multiprocessing, multiprocessing.util\n"
+        "client = TelemetryClient(base, durability='relaxed', discover_git=False)\n"
+        "run_id = client.start_run('a', 'j')\n"
+        "def work():\n"
+        "    client.log_event(run_id, 'x')\n"
+        "    multiprocessing.util.Finalize(None, client.log_event, (run_id, 'late'), exitpriority=1)\n"
+        "    multiprocessing.util.Finalize(None, client.log_event, (run_id, 'later'), exitpriority=-1)\n"
+        "child = multiprocessing.get_context('fork').Process(target=work)\n"
+        "child.start()\n"
+        "child.join()\n"
+    )
+    assert events(telemetry) == 3
+
+
 @pytest.mark.parametrize("durability", ["durable", "relaxed"])
 @pytest.mark.parametrize("before", ["", "client.log_event(run_id, 'x'); client.flush()", "client.log_event(run_id, 'x'); client.close()"])
 def test_what_a_finalizer_records_as_the_interpreter_is_taken_down(durability: str, before: str, telemetry: Telemetry, script: Script) -> None:

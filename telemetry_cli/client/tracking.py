@@ -59,7 +59,8 @@ class RunContext:
                 self._metrics.update(value)
             else:
                 self._metrics[name] = value
-        self._metrics.update(metrics or {})
+        if metrics is not None:
+            self._client._guarded(lambda: self._metrics.update(_mapping(metrics)), None)
 
     def _begin(self, agent_name: str, job_type: str, trigger_type: str, fields: dict[str, object]) -> None:
         def prepare() -> Callable[[], tuple[str, str]]:
@@ -238,6 +239,12 @@ class _InThread:
 
     def _late(self) -> None:
         raise TimeoutError("recording took longer than the deadline, and goes on without being waited for")
+
+
+def _mapping(metrics: object) -> dict[str, object]:
+    if not isinstance(metrics, Mapping):
+        raise InvalidInput(f"metrics: a dict is needed, not {type(metrics).__name__}")
+    return dict(metrics)
 
 
 def _status(error: BaseException) -> str:

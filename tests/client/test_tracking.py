@@ -4,7 +4,7 @@ import asyncio
 import subprocess
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -104,6 +104,30 @@ def test_only_what_breaks_a_rule_is_left_out(client: TelemetryClient, telemetry:
     assert "why it failed" in str(found["error_details"])
     assert found["metrics_json"] == {"tokens": 5}
     assert client.get_stats()["failures"] == {"invalid-input": 3}
+
+
+class NoMapping(Mapping[str, object]):
+    def __getitem__(self, name: str) -> object:
+        raise RuntimeError("no")
+
+    def __iter__(self) -> Iterator[str]:
+        raise RuntimeError("no")
+
+    def __len__(self) -> int:
+        return 1
+
+
+@pytest.mark.parametrize(
+    ("metrics", "kind"),
+    [("nope", "invalid-input"), (5, "invalid-input"), ([("a", 1)], "invalid-input"), (NoMapping(), "RuntimeError")],
+    ids=lambda value: type(value).__name__,
+)
+def test_metrics_that_are_no_dict_are_left_out(metrics: Any, kind: str, client: TelemetryClient, telemetry: Telemetry) -> None:
+    with client.track_run("a", "j") as run:
+        run.set_metrics(metrics, tokens=5)
+        run.set_metrics(None)
+    assert (last(telemetry)["status"], last(telemetry)["metrics_json"]) == ("success", {"tokens": 5})
+    assert client.get_stats()["failures"] == {kind: 1}
 
 
 @pytest.mark.parametrize("status", ["splendid", "running"])

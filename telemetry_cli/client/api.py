@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from datetime import timedelta
@@ -92,15 +93,16 @@ class TelemetryClient:
         self, agent_name: str, job_type: str, trigger_type: str | None, given: dict[str, object], *, ends_here: bool = False
     ) -> tuple[str, str, Callable[[], tuple[str, str]]]:
         """A run that keeps every rule: its event_id, its run_id, and what records it and returns both as they are recorded."""
-        config, moment = self._settings(), clock.now()
+        config, moment, deadline = self._settings(), clock.now(), self._deadline()
         named = {"agent_name": agent_name, "job_type": job_type, "trigger_type": trigger_type, **given}
-        discover_git = self._discover_git and not config.disabled
-        data = fields.started(config, moment, named, parent=tracking.current_run(), discover_git=discover_git, ends_here=ends_here)
+        # A git that does not answer must leave time to write.
+        git_seconds = config.lock_timeout / 2 if self._discover_git and not config.disabled else 0.0
+        data = fields.started(config, moment, named, parent=tracking.current_run(), git_seconds=git_seconds, ends_here=ends_here)
         event_id, run_id = str(data["event_id"]), str(data["run_id"])
         self._know(run_id, event_id)
 
         def write() -> tuple[str, str]:
-            outcome = self._write("run.create", data, clock.stamp(moment))
+            outcome = self._write("run.create", data, clock.stamp(moment), deadline)
             recorded = str(outcome.result.get("run_id", run_id))
             self._know(recorded, event_id)
             return event_id, recorded
@@ -116,12 +118,12 @@ class TelemetryClient:
         """
         return self._guarded(lambda: self._end(run_id, status, fields), False)
 
-    def _end(self, run_id: str, status: str, given: dict[str, object]) -> bool:
+    def _end(self, run_id: str, status: str, given: dict[str, object], deadline: float | None = None) -> bool:
         moment = clock.now()
         data = fields.changed(self._settings(), moment, {"status": status, **given})
         if data.get("status") == "running":
             raise InvalidInput("status: a run that ends is not running; give success, failure, partial, timeout or cancelled")
-        self._write("run.end", {**data, "run": self._reference(run_id)}, clock.stamp(moment))
+        self._write("run.end", {**data, "run": self._reference(run_id)}, clock.stamp(moment), deadline)
         return True
 
     def update_run(self, run_id: str, **fields: object) -> bool:
@@ -243,7 +245,7 @@ class TelemetryClient:
 
         def flush() -> bool:
             if self._writer:
-                self._writer.flush()
+                self._writer.flush(self._deadline())
             return True
 
         return self._guarded(flush, False)
@@ -253,7 +255,7 @@ class TelemetryClient:
 
         def close() -> bool:
             if self._writer:
-                self._writer.close()
+                self._writer.close(self._deadline())
             return True
 
         return self._guarded(close, False)
@@ -270,6 +272,10 @@ class TelemetryClient:
         """Seconds that a call may take."""
         return self._config.lock_timeout if self._config else 0.0
 
+    def _deadline(self) -> float:
+        """Until when (monotonic seconds) a call that begins now may take."""
+        return time.monotonic() + self._patience
+
     def _clean(self, text: str) -> str:
         """A text without secrets, for whoever keeps only a part of it: a secret that was cut would be known by no rule."""
         return Redactor(self._settings().redact_rules).text(text)
@@ -283,12 +289,12 @@ class TelemetryClient:
         if len(self._event_ids) > _MOST_KNOWN:
             self._event_ids.popitem(last=False)
 
-    def _write(self, kind: str, data: dict[str, object], at: str) -> Outcome:
-        """Record an operation. Raises the error that it ended with, as well as what the writer raises."""
+    def _write(self, kind: str, data: dict[str, object], at: str, deadline: float | None = None) -> Outcome:
+        """Record an operation, until `deadline` where the call has begun before. Raises the error that it ended with, as well as what the writer raises."""
         if self._settings().disabled:
             return Outcome(0, {})
         assert self._writer
-        outcome = self._writer.write(recorder.operation(kind, data, at))
+        outcome = self._writer.write(recorder.operation(kind, data, at), deadline if deadline is not None else self._deadline())
         outcome.check()
         if outcome.buffered:
             self._complain("buffered", f"{outcome.buffered.message}; the record is durable and will be applied later", logging.INFO)

@@ -19,9 +19,10 @@ _ALIASES = {"metrics_json": "metrics", "context_json": "context", "parent_run_id
 _TIMES = ("start_time", "end_time")
 
 
-def started(config: Config, moment: datetime, fields: Mapping[str, object], *, parent: str | None, discover_git: bool, ends_here: bool) -> Data:
+def started(config: Config, moment: datetime, fields: Mapping[str, object], *, parent: str | None, git_seconds: float, ends_here: bool) -> Data:
     """The data of a `run.create`: what is given, and what is known of the place it is given in; null values count as not given.
 
+    git_seconds: how long git may be asked about the repository around; 0: it is not looked for.
     With `ends_here` this process is the one that will end the run: should it die before, `run reap` can tell.
     """
     given = {name: value for name, value in fields.items() if value is not None}
@@ -42,8 +43,8 @@ def started(config: Config, moment: datetime, fields: Mapping[str, object], *, p
         pid = os.getpid()
         process_started, boot_id = processes.identity(pid)
         data |= {"pid": pid, "process_started": process_started, "boot_id": boot_id}
-    if discover_git:
-        data = {**git.surroundings(data.get("git_branch")), **data}
+    if git_seconds:
+        data = {**git.surroundings(data.get("git_branch"), min(git_seconds, git.DEADLINE_SECONDS)), **data}
     return {name: value for name, value in data.items() if value is not None}
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from telemetry_cli import clock, rules
 from telemetry_cli.client import fields as fields_
+from telemetry_cli.client.writer import Waits
 from telemetry_cli.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class RunContext:
     def _finish(self, error: BaseException | None) -> None:
         if not self.run_id:
             return
-        said = {"error_summary": self._summary(error), "error_details": _details(error)} if error is not None else {}
+        said: dict[str, object] = {"error_summary": self._summary(error), "error_details": _details(error)} if error is not None else {}
         fields: dict[str, object] = {**said, **self._keeping_rules(dict(self._fields))}
         status = fields.pop("status", "success")
         if error is not None:
@@ -83,9 +84,19 @@ class RunContext:
         metrics: dict[str, object] = {}
         for name, value in self._metrics.items():
             metrics |= self._keeping_rules({"metrics": {name: value}}).get("metrics", {})  # type: ignore[call-overload]
-        if not self._client.end_run(self.run_id, str(status), **fields, **self._keeping_rules({"metrics": metrics} if metrics else {})):
+        deadline = self._client._deadline()
+
+        def end(status: str, given: dict[str, object]) -> bool:
+            try:
+                self._client._end(self.run_id, status, given, deadline)
+            except Waits as waits:
+                self._client._tell(waits)
+            return True
+
+        fields |= self._keeping_rules({"metrics": metrics} if metrics else {})
+        if not self._client._guarded(partial(end, str(status), fields), False):
             # Together they may still be too much; that the run ended, and why, must be recorded even so.
-            self._client.end_run(self.run_id, _status(error) if error is not None else "success", **said)
+            self._client._guarded(partial(end, _status(error) if error is not None else "success", said), False)
 
     def _summary(self, error: BaseException) -> str:
         """The error's type and message in a line, as far as it is kept."""

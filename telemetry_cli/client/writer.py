@@ -85,13 +85,12 @@ class Writer:
         """How many operations are in memory only."""
         return len(self._waiting)
 
-    def write(self, operation: Operation) -> Outcome:
-        """Make an operation durable, behind what waits in memory, and apply it.
+    def write(self, operation: Operation, deadline: float) -> Outcome:
+        """Make an operation durable, behind what waits in memory, and apply it, until `deadline` (monotonic seconds).
 
         Raises `Waits` when it waits in memory too: its trouble is a `TimeoutError` when other threads of this process were in the
         way, or what `recorder.record_all` raises. Raises `TimeoutError` when it was given up for newer ones.
         """
-        deadline = time.monotonic() + self._config.lock_timeout
         self._is_over()
         entry = self._keep(operation, awaited=True)
         try:
@@ -123,26 +122,26 @@ class Writer:
         self._hand_over()
         return True
 
-    def flush(self) -> None:
+    def flush(self, deadline: float) -> None:
         """Make durable what waited in memory when this was called. Raises as `recorder.record_all` does, and `TimeoutError`."""
         self._is_over()
         try:
-            self._empty(time.monotonic() + self._config.lock_timeout, None)
+            self._empty(deadline, None)
         except BaseException:
             self._end_with_process()
             raise
 
-    def close(self) -> None:
+    def close(self, deadline: float) -> None:
         """Flush, and let go of the background thread and, once nothing waits, of the end of the process. Raises as `flush` does."""
         try:
-            self.flush()
+            self.flush(deadline)
         finally:
             with self._memory:
                 wake, thread, self._wake, self._thread = self._wake, self._thread, None, None
             if wake and thread:
                 wake.put(False)
                 if thread is not threading.current_thread():
-                    thread.join(self._config.lock_timeout)
+                    thread.join(max(0.0, deadline - time.monotonic()))
             if not self._waiting:
                 self._leave_process()
 
@@ -264,7 +263,7 @@ def _drained(wake: "SimpleQueue[bool]") -> bool:
 def _last_flush(writer: Writer, pid: int) -> None:
     if os.getpid() == pid:
         try:
-            writer.close()
+            writer.close(time.monotonic() + writer._config.lock_timeout)
         except Exception:  # noqa: S110 - there is nobody left to tell
             pass
 

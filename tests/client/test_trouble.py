@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from bases import FLOCKED, assert_sound, held
-from support import Telemetry
+from support import Git, Telemetry
 
 from telemetry_cli import TelemetryClient, recorder
 from telemetry_cli.client import writer
@@ -396,6 +396,48 @@ def test_no_call_waits_longer_than_its_deadline(client: TelemetryClient, telemet
     assert max(longest) < 1.5
     assert hasty.flush()
     assert events(telemetry) == 6
+
+
+@pytest.fixture
+def slow_git(telemetry: Telemetry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A repository that only git itself can read, and a git that does not answer."""
+    git = Git(telemetry.cwd, telemetry.home)
+    git("init", "--quiet", "--initial-branch=main")
+    (telemetry.cwd / ".git" / "HEAD").write_text("ref: refs/heads/.invalid\n")
+    program = tmp_path / "slow" / "git"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\nexec sleep 20\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    monkeypatch.chdir(telemetry.cwd)
+
+
+@pytest.mark.usefixtures("slow_git")
+def test_asking_git_is_part_of_the_deadline(telemetry: Telemetry) -> None:
+    TelemetryClient(telemetry.base, discover_git=False).start_run("a", "j")
+    hasty = TelemetryClient(telemetry.base, timeout=0.2)
+    begun = time.monotonic()
+    run_id = hasty.start_run("a", "j")
+    assert time.monotonic() - begun < 0.6
+    assert run_id
+    with held(FLOCKED, telemetry.raw / ".lock"):
+        begun = time.monotonic()
+        assert hasty.start_run("a", "j")
+        assert time.monotonic() - begun < 0.6
+
+
+def test_the_end_of_a_block_waits_once(client: TelemetryClient, telemetry: Telemetry) -> None:
+    """And says once that the run ended: what waits is not refused."""
+    client.start_run("a", "j")
+    hasty = TelemetryClient(telemetry.base, timeout=0.5, discover_git=False)
+    with hasty.track_run("a", "j"):
+        telemetry.raw.rename(telemetry.raw.with_name("elsewhere"))
+        telemetry.raw.write_text("in the way")
+    assert hasty.get_stats()["waiting"] == 1
+    telemetry.raw.unlink()
+    telemetry.raw.with_name("elsewhere").rename(telemetry.raw)
+    assert hasty.close()
+    assert telemetry.run("@last")["status"] == "success"
 
 
 def test_a_logger_that_fails_does_not_reach_the_host(client: TelemetryClient, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 #: What the code of this thread or task is tracked under, the innermost last.
-_entered: ContextVar[tuple[tuple["Tracked", "RunContext"], ...]] = ContextVar("telemetry_runs", default=())
+entered: ContextVar[tuple[tuple["Tracked", "RunContext"], ...]] = ContextVar("telemetry_runs", default=())
 
 #: What `set_metrics` takes for fields of the run; every other name is a metric.
 _FIELDS = frozenset((*rules.COUNT_FIELDS, "output_summary", "error_summary", "error_details", "status"))
@@ -29,7 +29,7 @@ _LONGEST_SUMMARY = 500
 
 def current_run() -> str | None:
     """The event_id of the run that this code is tracked under, or None."""
-    return next((run.event_id for _, run in reversed(_entered.get()) if run.event_id), None)
+    return next((run.event_id for _, run in reversed(entered.get()) if run.event_id), None)
 
 
 class RunContext:
@@ -73,7 +73,20 @@ class RunContext:
             # What cannot be written now waits in memory, and what follows waits behind it, so the run is whole in the end.
             self.event_id, self.run_id = self._client._guarded(write, (self.event_id, self.run_id))
 
-    def _finish(self, error: BaseException | None) -> None:
+    async def _begin_aside(self, *begins_with: Any) -> None:
+        """Begin in a thread. A run that was begun is ended, though whoever began it is cancelled meanwhile."""
+        from asyncio import CancelledError
+
+        self._begun = begun = _InThread(self._client, lambda: self._begin(*begins_with))
+        try:
+            await begun.done()
+        except CancelledError as error:
+            cancelled = error
+            _InThread(self._client, lambda: self.finish(cancelled), behind=begun)
+            raise
+
+    def finish(self, error: BaseException | None) -> None:
+        """Record how the run ended: with `error`, or well."""
         if not self.run_id:
             return
         said: dict[str, object] = {"error_summary": self._summary(error), "error_details": _details(error)} if error is not None else {}
@@ -97,6 +110,10 @@ class RunContext:
         if not self._client._guarded(partial(end, str(status), fields), False):
             # Together they may still be too much; that the run ended, and why, must be recorded even so.
             self._client._guarded(partial(end, _status(error) if error is not None else "success", said), False)
+
+    async def finish_aside(self, error: BaseException | None) -> None:
+        """Record it in a thread, behind the beginning."""
+        await _InThread(self._client, lambda: self.finish(error), behind=self._begun).done()
 
     def _summary(self, error: BaseException) -> str:
         """The error's type and message in a line, as far as it is kept."""
@@ -123,45 +140,41 @@ class Tracked:
         #: What was entered and not left yet, wherever.
         self._open: list[RunContext] = []
 
-    def __enter__(self) -> RunContext:
+    def begun(self) -> RunContext:
+        """A run that is recorded as begun, and not entered."""
         run = RunContext(self._client)
         run._begin(*self._begins_with)
-        self._enter(run)
         return run
+
+    async def begun_aside(self) -> RunContext:
+        """The same, recorded in a thread."""
+        run = RunContext(self._client)
+        await run._begin_aside(*self._begins_with)
+        return run
+
+    def __enter__(self) -> RunContext:
+        return self._enter(self.begun())
 
     def __exit__(self, _kind: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None) -> None:
-        self._leave()._finish(error)
+        self._leave().finish(error)
 
     async def __aenter__(self) -> RunContext:
-        from asyncio import CancelledError
-
-        run = RunContext(self._client)
-        begun = _InThread(self._client, lambda: run._begin(*self._begins_with))
-        try:
-            await begun.done()
-        except CancelledError as error:
-            # A run that was begun must be ended, though whoever began it is cancelled meanwhile.
-            cancelled = error
-            _InThread(self._client, lambda: run._finish(cancelled), behind=begun)
-            raise
-        self._enter(run)
-        run._begun = begun
-        return run
+        return self._enter(await self.begun_aside())
 
     async def __aexit__(self, _kind: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None) -> None:
-        run = self._leave()
-        await _InThread(self._client, lambda: run._finish(error), behind=run._begun).done()
+        await self._leave().finish_aside(error)
 
-    def _enter(self, run: RunContext) -> None:
+    def _enter(self, run: RunContext) -> RunContext:
         self._open.append(run)
-        _entered.set((*_entered.get(), (self, run)))
+        entered.set((*entered.get(), (self, run)))
+        return run
 
     def _leave(self) -> RunContext:
-        stack = _entered.get()
+        stack = entered.get()
         for place in range(len(stack) - 1, -1, -1):
             tracked, run = stack[place]
             if tracked is self and run in self._open:
-                _entered.set(stack[:place] + stack[place + 1 :])
+                entered.set(stack[:place] + stack[place + 1 :])
                 self._open.remove(run)
                 return run
         # Left in another context than it was entered in, which a generator's end may do.
@@ -170,6 +183,8 @@ class Tracked:
     def __call__(self, function: F) -> F:
         """Track every call of a function or coroutine function; a generator function is tracked from its first step to its last."""
         from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
+
+        from telemetry_cli.client import generators
 
         def again() -> Tracked:
             return Tracked(self._client, *self._begins_with)
@@ -183,22 +198,9 @@ class Tracked:
 
             return awaited  # type: ignore[return-value]
         if isgeneratorfunction(function):
-
-            @wraps(function)
-            def iterated(*args: Any, **kwargs: Any) -> Any:
-                with again():
-                    return (yield from function(*args, **kwargs))
-
-            return iterated  # type: ignore[return-value]
+            return generators.tracked_generator(function, again)  # type: ignore[return-value]
         if isasyncgenfunction(function):
-
-            @wraps(function)
-            async def streamed(*args: Any, **kwargs: Any) -> Any:
-                async with again():
-                    async for item in function(*args, **kwargs):
-                        yield item
-
-            return streamed  # type: ignore[return-value]
+            return generators.tracked_async_generator(function, again)  # type: ignore[return-value]
 
         @wraps(function)
         def called(*args: Any, **kwargs: Any) -> Any:

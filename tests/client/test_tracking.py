@@ -4,8 +4,9 @@ import asyncio
 import subprocess
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import pytest
@@ -191,6 +192,153 @@ def test_functions_of_every_kind(client: TelemetryClient, telemetry: Telemetry) 
     assert asyncio.iscoroutinefunction(coroutine)
     counts = {group["group"]: (group["runs"], group["success"]) for group in telemetry("stats", "--by", "job_type", "--json").json}
     assert counts == {"sync": (2, 2), "async": (1, 1), "generator": (1, 1), "async generator": (1, 1)}
+
+
+def outcome(telemetry: Telemetry, job_type: str) -> tuple[object, object]:
+    (run,) = telemetry("query", "--job-type", job_type, "--json").json
+    return run["status"], run["parent_run_id"]
+
+
+def test_a_generator_is_driven_as_without_tracking(client: TelemetryClient, telemetry: Telemetry) -> None:
+    @client.track_run("a", "j")
+    def echo() -> Generator[object, object, str]:
+        received: object = "begun"
+        while received != "end":
+            try:
+                received = yield received
+            except KeyError as error:
+                received = error
+        return "returned"
+
+    driven = echo()
+    assert (next(driven), driven.send(1)) == ("begun", 1)
+    assert isinstance(driven.throw(KeyError("thrown")), KeyError)
+    with pytest.raises(StopIteration) as end:
+        driven.send("end")
+    assert (end.value.value, outcome(telemetry, "j")) == ("returned", ("success", None))
+
+
+def test_an_async_generator_is_driven_as_without_tracking(client: TelemetryClient, telemetry: Telemetry) -> None:
+    cleaned: list[str] = []
+
+    @client.track_run("a", "j")
+    async def echo() -> AsyncGenerator[object, object]:
+        received: object = "begun"
+        try:
+            while received != "end":
+                try:
+                    received = yield received
+                except KeyError as error:
+                    received = error
+        finally:
+            await asyncio.sleep(0)
+            cleaned.append("closed")
+
+    async def main() -> None:
+        driven = echo()
+        assert (await anext(driven), await driven.asend(1)) == ("begun", 1)
+        assert isinstance(await driven.athrow(KeyError("thrown")), KeyError)
+        await driven.aclose()
+        assert cleaned == ["closed"]
+
+    asyncio.run(main())
+    assert outcome(telemetry, "j")[0] == "cancelled"
+
+
+def test_context_managers_made_of_generators(client: TelemetryClient, telemetry: Telemetry) -> None:
+    seen: list[str] = []
+
+    @contextmanager
+    @client.track_run("a", "sync")
+    def sync() -> Iterator[int]:
+        try:
+            yield 1
+        except ValueError:
+            seen.append("sync")
+
+    @asynccontextmanager
+    @client.track_run("a", "async")
+    async def asynchronous() -> AsyncIterator[int]:
+        try:
+            yield 1
+        except ValueError:
+            seen.append("async")
+
+    async def main() -> None:
+        async with asynchronous():
+            raise ValueError
+
+    with sync():
+        raise ValueError
+    asyncio.run(main())
+    assert seen == ["sync", "async"]
+    assert (outcome(telemetry, "sync")[0], outcome(telemetry, "async")[0]) == ("success", "success")
+
+
+def test_what_happens_while_a_generator_is_suspended_is_not_its_run(client: TelemetryClient, telemetry: Telemetry) -> None:
+    @client.track_run("a", "sync")
+    def sync() -> Iterator[str]:
+        with client.track_run("a", "within"):
+            yield ""
+            client.start_run("a", "child of within")
+        yield client.start_run("a", "child of sync")
+
+    @client.track_run("a", "async")
+    async def asynchronous() -> AsyncIterator[str]:
+        yield ""
+        yield client.start_run("a", "child of async")
+
+    async def main() -> None:
+        driven = aiter(asynchronous())
+        await anext(driven)
+        client.start_run("a", "beside async")
+        await anext(driven)
+        async for _ in asynchronous():
+            break
+        client.start_run("a", "behind async")
+
+    driven = sync()
+    next(driven)
+    client.start_run("a", "beside sync")
+    next(driven)
+    for _ in sync():
+        break
+    client.start_run("a", "behind sync")
+    asyncio.run(main())
+    runs = {run["event_id"]: run for run in telemetry("query", "--limit", "0", "--json").json}
+    parents = {run["job_type"]: runs[run["parent_run_id"]]["job_type"] if run["parent_run_id"] else None for run in runs.values()}
+    assert parents == {
+        "sync": None,
+        "within": "sync",
+        "child of within": "within",
+        "child of sync": "sync",
+        "beside sync": None,
+        "behind sync": None,
+        "async": None,
+        "child of async": "async",
+        "beside async": None,
+        "behind async": None,
+    }
+
+
+def test_an_async_generator_that_the_loop_closes(client: TelemetryClient, telemetry: Telemetry) -> None:
+    complaints: list[dict[str, Any]] = []
+
+    @client.track_run("a", "j")
+    async def numbers() -> AsyncIterator[int]:
+        try:
+            yield 1
+        finally:
+            await asyncio.sleep(0.05)
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+        kept.append(numbers())
+        await anext(kept[0])
+
+    kept: list[AsyncIterator[int]] = []
+    asyncio.run(main())
+    assert (complaints, outcome(telemetry, "j")[0]) == ([], "cancelled")
 
 
 def test_a_decorated_function_that_calls_itself(client: TelemetryClient, telemetry: Telemetry) -> None:

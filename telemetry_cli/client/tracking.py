@@ -1,5 +1,6 @@
 """A run around a block or a function: `with client.track_run(…) as run:`, `async with`, `@client.track_run(…)`."""
 
+import os
 import sys
 import threading
 import traceback
@@ -40,6 +41,8 @@ class RunContext:
         self._fields: dict[str, object] = {}
         self._metrics: dict[str, object] = {}
         self._begun: _InThread | None = None
+        # A child that is forked within the block leaves it too.
+        self._process = os.getpid()
         self.event_id = ""
         self.run_id = ""
 
@@ -86,8 +89,8 @@ class RunContext:
             raise
 
     def finish(self, error: BaseException | None) -> None:
-        """Record how the run ended: with `error`, or well."""
-        if not self.run_id:
+        """Record how the run ended: with `error`, or well. Only the process that began it knows."""
+        if not self.run_id or self._process != os.getpid():
             return
         said: dict[str, object] = {"error_summary": self._summary(error), "error_details": _details(error)} if error is not None else {}
         fields: dict[str, object] = {**said, **self._keeping_rules(dict(self._fields))}
@@ -113,6 +116,8 @@ class RunContext:
 
     async def finish_aside(self, error: BaseException | None) -> None:
         """Record it in a thread, behind the beginning."""
+        if self._process != os.getpid():
+            return
         await _InThread(self._client, lambda: self.finish(error), behind=self._begun).done()
 
     def _summary(self, error: BaseException) -> str:

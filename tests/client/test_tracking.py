@@ -159,6 +159,25 @@ def test_runs_within_runs_are_their_children(client: TelemetryClient, telemetry:
     assert telemetry.run(client.start_run("a", "after"))["parent_run_id"] is None
 
 
+def test_a_child_that_was_forked_within_a_block_does_not_end_its_run(telemetry: Telemetry, script: Script) -> None:
+    done = script(
+        "import os, sys\n"
+        "client = TelemetryClient(base, discover_git=False)\n"
+        "with client.track_run('a', 'parent') as run:\n"
+        "    child = os.fork()\n"
+        "    if not child:\n"
+        "        with client.track_run('a', 'child'): pass\n"
+        "        sys.exit(0)\n"
+        "    assert os.waitpid(child, 0)[1] == 0\n"
+        "    raise ValueError('of the parent')\n",
+        check=False,
+    )
+    assert done.returncode == 1
+    runs = {found["job_type"]: found for found in telemetry("query", "--json").json}
+    assert (runs["parent"]["status"], runs["parent"]["error_summary"]) == ("failure", "ValueError: of the parent")
+    assert (runs["child"]["status"], runs["child"]["parent_run_id"]) == ("success", runs["parent"]["event_id"])
+
+
 # Functions
 
 

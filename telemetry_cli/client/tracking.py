@@ -194,7 +194,10 @@ class Tracked:
         def again() -> Tracked:
             return Tracked(self._client, *self._begins_with)
 
-        if iscoroutinefunction(function):
+        def acts_as(kind: Callable[[object], bool]) -> bool:
+            return kind(function) or kind(type(function).__call__)
+
+        if acts_as(iscoroutinefunction):
 
             @wraps(function)
             async def awaited(*args: Any, **kwargs: Any) -> Any:
@@ -202,9 +205,9 @@ class Tracked:
                     return await function(*args, **kwargs)
 
             return awaited  # type: ignore[return-value]
-        if isgeneratorfunction(function):
+        if acts_as(isgeneratorfunction):
             return generators.tracked_generator(function, again)  # type: ignore[return-value]
-        if isasyncgenfunction(function):
+        if acts_as(isasyncgenfunction):
             return generators.tracked_async_generator(function, again)  # type: ignore[return-value]
 
         @wraps(function)

@@ -213,6 +213,17 @@ def test_functions_of_every_kind(client: TelemetryClient, telemetry: Telemetry) 
     assert counts == {"sync": (2, 2), "async": (1, 1), "generator": (1, 1), "async generator": (1, 1)}
 
 
+def test_an_object_whose_call_is_a_coroutine(client: TelemetryClient, telemetry: Telemetry) -> None:
+    class Work:
+        async def __call__(self, number: int) -> int:
+            await asyncio.sleep(0)
+            raise ValueError(f"within {number}")
+
+    with pytest.raises(ValueError):
+        asyncio.run(client.track_run("a", "j")(Work())(5))
+    assert (last(telemetry)["status"], last(telemetry)["error_summary"]) == ("failure", "ValueError: within 5")
+
+
 def outcome(telemetry: Telemetry, job_type: str) -> tuple[object, object]:
     (run,) = telemetry("query", "--job-type", job_type, "--json").json
     return run["status"], run["parent_run_id"]

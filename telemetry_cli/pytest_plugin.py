@@ -69,10 +69,11 @@ class _Recorder:
             self._client.log_event(self._run_id, "test_failed", {"test": _storable(report.nodeid), **payload, "text": text[-_MOST_TEXT:]})
 
     def pytest_runtest_logreport(self, report: "pytest.TestReport") -> None:
-        """Keep the worst of a test's three phases, and record a failure when it happens."""
+        """Keep the worst of a test's three phases, and record its first failure when it happens."""
         if report.failed:
+            if self._outcomes.get(report.nodeid) != "failed":
+                self._log(report, {"phase": report.when, "seconds": round(report.duration, 3)})
             self._outcomes[report.nodeid] = "failed"
-            self._log(report, {"phase": report.when, "seconds": round(report.duration, 3)})
         elif report.skipped:
             self._outcomes.setdefault(report.nodeid, "skipped")
         elif report.when == "call":

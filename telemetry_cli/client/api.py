@@ -13,7 +13,7 @@ from telemetry_cli import clock, recorder, rules
 from telemetry_cli.client import fields, tracking
 from telemetry_cli.client.writer import Waits, Writer
 from telemetry_cli.config import Config
-from telemetry_cli.errors import InvalidInput, TelemetryError
+from telemetry_cli.errors import InvalidInput, NotDurable, TelemetryError
 from telemetry_cli.recorder import Outcome
 from telemetry_cli.redact import Redactor, remote_without_credentials
 from telemetry_cli.store import runs
@@ -146,14 +146,13 @@ class TelemetryClient:
         return self._guarded(lambda: self._event(run_id, event_type, payload), False)
 
     def _event(self, run_id: str, event_type: str, payload: object) -> bool:
-        data: dict[str, object] = {"event_type": rules.required_text("event_type", event_type), "run": self._reference(run_id)}
+        data: dict[str, object] = {"event_type": rules.required_text("event_type", fields.text("event_type", event_type)), "run": self._reference(run_id)}
         if payload is not None:
             data["payload"] = fields.payload("payload", payload)
         at = clock.stamp(clock.now())
         if self._relaxed and self._writer and not self._settings().disabled and self._writer.write_later(recorder.operation("run.event", data, at)):
-            self._recorded += 1
-        else:
-            self._write("run.event", data, at)
+            return True
+        self._write("run.event", data, at)
         return True
 
     def associate_commit(
@@ -219,7 +218,7 @@ class TelemetryClient:
 
     def get_stats(self) -> dict[str, Any]:
         """Figures: total_runs, agents (agent → runs), recent_24h, running, rejected, schema_version of the database, where it can be read;
-        recorded (calls that succeeded), waiting (records in memory only), dropped (records given up) and failures (kind → number) of this client.
+        recorded (records written), waiting (records in memory only), dropped (records given up) and failures (kind → number) of this client.
         """
         figures: dict[str, Any] = self._guarded(self._overview, {})
         waiting, dropped = (self._writer.waiting, self._writer.dropped) if self._writer else (0, 0)
@@ -295,11 +294,15 @@ class TelemetryClient:
             return Outcome(0, {})
         assert self._writer
         outcome = self._writer.write(recorder.operation(kind, data, at), deadline if deadline is not None else self._deadline())
+        self._settle(outcome)
+        return outcome
+
+    def _settle(self, outcome: Outcome) -> None:
+        """Count a record that is durable. Raises the error that it ended with."""
         outcome.check()
         if outcome.buffered:
             self._complain("buffered", f"{outcome.buffered.message}; the record is durable and will be applied later", logging.INFO)
         self._recorded += 1
-        return outcome
 
     def _guarded(self, act: Callable[[], T], otherwise: T) -> T:
         """What `act` returns; `otherwise` when it fails, which is logged and counted and goes no further."""
@@ -311,13 +314,15 @@ class TelemetryClient:
 
     def _told(self, outcome: Outcome) -> None:
         """What came of a record that the background thread has written, or a later call."""
-        self._guarded(outcome.check, None)
+        self._guarded(lambda: self._settle(outcome), None)
 
     def _tell(self, error: Exception) -> None:
         """Log and count what went wrong."""
+        trouble = error.trouble if isinstance(error, Waits) else error
+        said = _words(trouble)
         if isinstance(error, Waits):
-            error = error.trouble
-        self._complain(error.slug if isinstance(error, TelemetryError) else type(error).__name__, _words(error))
+            said = f"{said.removesuffix('.')}; the record waits in memory"
+        self._complain(trouble.slug if isinstance(trouble, TelemetryError) else type(trouble).__name__, said)
 
     def _complain(self, kind: str, message: str, level: int = logging.WARNING) -> None:
         self._failures[kind] += 1
@@ -330,6 +335,9 @@ class TelemetryClient:
 
 def _words(error: Exception) -> str:
     """What an error says; those of the host's values may not even say it."""
+    if isinstance(error, NotDurable):
+        # Its hint is for whoever sees the record on stderr.
+        return error.message
     if isinstance(error, TelemetryError):
         return f"{error.message} {error.hint}".strip()
     try:

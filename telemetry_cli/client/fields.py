@@ -49,7 +49,7 @@ def started(config: Config, moment: datetime, fields: Mapping[str, object], *, p
 
 
 def _id(config: Config, name: str, value: object, rule: Callable[[str, str], str]) -> str:
-    return refuse_secret(name, rule(name, _text(name, value)), config.redact_rules)
+    return refuse_secret(name, rule(name, text(name, value)), config.redact_rules)
 
 
 def reference(config: Config, name: str, value: object) -> str:
@@ -70,13 +70,13 @@ def changed(config: Config, moment: datetime, fields: Mapping[str, object]) -> D
 
 def _value(name: str, value: object, moment: datetime) -> object:
     if name in rules.FIELDS:
-        return rules.FIELDS[name](name, "" if value is None else _text(name, value))
+        return rules.FIELDS[name](name, "" if value is None else text(name, value))
     if name in _TIMES:
         return instant(name, value, moment)
     if name in ("metrics", "context"):
         return _object(name, value)
     if name == "git_repo":
-        return rules.optional_text(name, remote_without_credentials(_text(name, value)))
+        return rules.optional_text(name, remote_without_credentials(text(name, value)))
     raise InvalidInput(f"{name}: there is no such field; valid are {', '.join((*rules.FIELDS, *_TIMES, 'metrics', 'context', 'git_repo', 'parent'))}")
 
 
@@ -84,7 +84,7 @@ def instant(name: str, value: object, moment: datetime) -> str:
     """A time: a datetime with a zone, or the text that the command line takes."""
     if isinstance(value, datetime):
         return rules.document_instant(name, value.isoformat())
-    return rules.instant(name, _text(name, value), moment)
+    return rules.instant(name, text(name, value), moment)
 
 
 def payload(name: str, value: object) -> object:
@@ -104,7 +104,8 @@ def _object(name: str, value: object) -> object:
     return found
 
 
-def _text(name: str, value: object) -> str:
+def text(name: str, value: object) -> str:
+    """A value that stands for text: text, a path, a whole number. Raises `InvalidInput`."""
     if isinstance(value, os.PathLike):
         value = os.fsdecode(value)
     if isinstance(value, str):

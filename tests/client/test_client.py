@@ -95,6 +95,7 @@ BAD = [
     (lambda c: c.log_event("R", "x", object()), False, "payload"),
     (lambda c: c.log_event("R", "x", {"a": {1, 2}}), False, "payload"),
     (lambda c: c.log_event("R", "", 1), False, "event_type"),
+    (lambda c: c.log_event("R", None), False, "event_type: None is not accepted; give text"),
     (lambda c: c.associate_commit("R", "main", "ci")[0], False, "commit_hash"),
     (lambda c: c.associate_commit("R", "abcdef1", "me")[0], False, "commit_source"),
 ]

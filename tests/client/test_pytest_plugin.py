@@ -73,6 +73,15 @@ def test_a_child_that_a_test_forked_records_nothing(telemetry: Telemetry, tmp_pa
     assert (found["status"], found["items_succeeded"], found["items_failed"], found["events"]) == ("success", 1, 0, [])
 
 
+def test_a_test_that_fails_twice_is_one_event(telemetry: Telemetry, tmp_path: Path) -> None:
+    tests = "import pytest\n@pytest.fixture\ndef bad():\n    yield\n    raise RuntimeError('after')\ndef test_it(bad): raise ValueError('in the test')\n"
+    run(telemetry, tmp_path, "--telemetry", tests=tests)
+    found = telemetry.run("@last")
+    (event,) = found["events"]
+    assert (found["items_failed"], event["payload_json"]["phase"]) == (1, "call")
+    assert "in the test" in event["payload_json"]["text"]
+
+
 def test_where_it_is_recorded(telemetry: Telemetry, tmp_path: Path) -> None:
     run(telemetry, tmp_path, "--telemetry", "--telemetry-base-dir", str(tmp_path / "elsewhere"), "--telemetry-agent", "ci")
     assert telemetry("--base-dir", str(tmp_path / "elsewhere"), "query", "--columns", "agent_name,job_type", "--json").json == [

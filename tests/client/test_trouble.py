@@ -45,7 +45,7 @@ def test_threads_share_a_client(durability: str, telemetry: Telemetry) -> None:
     assert client.flush()
     assert telemetry("query", "--status", "success", "--count").line == "8"
     assert telemetry.sql("SELECT count(*), count(DISTINCT event_id || payload_json) FROM run_events") == [(80, 80)]
-    assert client.get_stats()["failures"] == {}
+    assert (client.get_stats()["failures"], client.get_stats()["recorded"]) == ({}, 96)
 
 
 def test_a_fork_in_the_middle(client: TelemetryClient, telemetry: Telemetry) -> None:
@@ -290,7 +290,7 @@ def test_rejected_events_are_logged_and_counted(telemetry: Telemetry, warnings: 
     for _ in range(3):
         assert client.log_event("nobody", "x")
     assert client.flush()
-    assert client.get_stats()["failures"] == {"not-found": 3}
+    assert (client.get_stats()["failures"], client.get_stats()["recorded"]) == ({"not-found": 3}, 0)
     assert "Run not found: nobody" in warnings()[0]
 
 
@@ -342,7 +342,9 @@ def test_a_full_disk(tmpfs: Callable[[str], Path], telemetry: Telemetry, warning
     stats = client.get_stats()
     assert 0 < acknowledged < 120
     assert stats["waiting"] == stats["failures"]["not-durable"] == 120 - acknowledged
-    assert len([message for message in warnings() if "(not-durable;" in message]) == 1
+    (message,) = [message for message in warnings() if "(not-durable;" in message]
+    assert "; the record waits in memory (" in message
+    assert "save it" not in message
     with client.track_run("a", "meanwhile") as run:
         run.set_metrics(items_succeeded=1)
     subprocess.run(["mount", "-o", "remount,size=4m", str(telemetry.base.parent)], check=True)
@@ -361,8 +363,11 @@ def test_an_unwritable_base(telemetry: Telemetry, warnings: Warnings) -> None:
     with client.track_run("a", "tracked") as run:
         assert run.log_event("x") is False
     assert (client.flush(), len(warnings())) == (False, 1)
+    assert "; the record waits in memory (" in warnings()[0]
+    assert (client.get_stats()["recorded"], client.get_stats()["waiting"]) == (0, 5)
     telemetry.base.unlink()
     assert client.flush()
+    assert (client.get_stats()["recorded"], client.get_stats()["waiting"]) == (5, 0)
     assert [run["job_type"] for run in telemetry("query", "--json", "--status", "success").json] == ["tracked", "kept"]
     assert telemetry.run("@last")["events"][0]["event_type"] == "x"
 

@@ -11,7 +11,8 @@ from typing import Any, Literal, TypeVar
 
 from telemetry_cli import clock, recorder, rules
 from telemetry_cli.client import fields, tracking
-from telemetry_cli.client.writer import Waits, Writer
+from telemetry_cli.client.waiting import Waits
+from telemetry_cli.client.writer import Writer
 from telemetry_cli.config import Config
 from telemetry_cli.errors import InvalidInput, NotDurable, TelemetryError
 from telemetry_cli.recorder import Outcome

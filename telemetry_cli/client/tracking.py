@@ -2,17 +2,17 @@
 
 import os
 import sys
-import threading
 import traceback
 from collections.abc import Callable, Mapping
-from contextvars import ContextVar, copy_context
+from contextvars import ContextVar
 from functools import partial, wraps
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from telemetry_cli import clock, rules
 from telemetry_cli.client import fields as fields_
-from telemetry_cli.client.writer import Waits
+from telemetry_cli.client.aside import InThread, has_loop
+from telemetry_cli.client.waiting import Waits
 from telemetry_cli.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class RunContext:
         self._client = client
         self._fields: dict[str, object] = {}
         self._metrics: dict[str, object] = {}
-        self._begun: _InThread | None = None
+        self._begun: InThread | None = None
         # A child that is forked within the block leaves it too.
         self._process = os.getpid()
         self.event_id = ""
@@ -80,12 +80,12 @@ class RunContext:
         """Begin in a thread. A run that was begun is ended, though whoever began it is cancelled meanwhile."""
         from asyncio import CancelledError
 
-        self._begun = begun = _InThread(self._client, lambda: self._begin(*begins_with))
+        self._begun = begun = InThread(self._client, lambda: self._begin(*begins_with))
         try:
             await begun.done()
         except CancelledError as error:
             cancelled = error
-            _InThread(self._client, lambda: self.finish(cancelled), behind=begun)
+            InThread(self._client, lambda: self.finish(cancelled), behind=begun)
             raise
 
     def finish(self, error: BaseException | None) -> None:
@@ -118,7 +118,11 @@ class RunContext:
         """Record it in a thread, behind the beginning."""
         if self._process != os.getpid():
             return
-        await _InThread(self._client, lambda: self.finish(error), behind=self._begun).done()
+        if not has_loop():
+            # Its event loop has left the coroutine behind, and whatever closes it comes here.
+            self._client._guarded(lambda: self.finish(error), None)
+            return
+        await InThread(self._client, lambda: self.finish(error), behind=self._begun).done()
 
     def _summary(self, error: BaseException) -> str:
         """The error's type and message in a line, as far as it is kept."""
@@ -216,50 +220,6 @@ class Tracked:
                 return function(*args, **kwargs)
 
         return called  # type: ignore[return-value]
-
-
-class _InThread:
-    """Something that is recorded in a thread of its own, so that neither the event loop nor its executor has to do with it."""
-
-    def __init__(self, client: "TelemetryClient", work: Callable[[], None], *, behind: "_InThread | None" = None) -> None:
-        from asyncio import get_running_loop
-
-        loop = get_running_loop()
-        self._client = client
-        self._done = loop.create_future()
-
-        def act() -> None:
-            if behind is not None and behind._thread.is_alive():
-                behind._thread.join()
-            client._guarded(work, None)
-            try:
-                loop.call_soon_threadsafe(self._tell)
-            except RuntimeError:
-                # The loop has ended meanwhile, and nobody waits any more.
-                return
-
-        # Not a daemon: the end of the interpreter waits for it, and it for locks no longer than its deadline.
-        self._thread = threading.Thread(target=copy_context().run, args=(act,), name="telemetry")
-        if not client._guarded(self._started, False):
-            self._tell()
-
-    def _started(self) -> bool:
-        self._thread.start()
-        return True
-
-    def _tell(self) -> None:
-        if not self._done.done():
-            self._done.set_result(None)
-
-    async def done(self) -> None:
-        """Wait until it is recorded, but not past the client's deadline; the thread goes on by itself then."""
-        from asyncio import wait
-
-        if not (await wait({self._done}, timeout=self._client._patience))[0]:
-            self._client._guarded(self._late, None)
-
-    def _late(self) -> None:
-        raise TimeoutError("recording took longer than the deadline, and goes on without being waited for")
 
 
 def _mapping(metrics: object) -> dict[str, object]:

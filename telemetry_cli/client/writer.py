@@ -16,6 +16,7 @@ from typing import Any
 from weakref import WeakSet
 
 from telemetry_cli import recorder
+from telemetry_cli.client.waiting import Entry, Waits
 from telemetry_cli.config import Config
 from telemetry_cli.journal import Operation
 from telemetry_cli.recorder import Outcome
@@ -33,23 +34,6 @@ _writers: "WeakSet[Writer]" = WeakSet()
 _owing: "set[Writer]" = set()
 #: Set as the last flush begins.
 _ending = threading.Event()
-
-
-class Waits(Exception):
-    """The record is kept in memory and will be written later; `trouble` is what was in the way."""
-
-    def __init__(self, trouble: Exception) -> None:
-        super().__init__(trouble)
-        self.trouble = trouble
-
-
-class _Entry:
-    """An operation that waits, and what came of it; `awaited` while a caller waits for that."""
-
-    def __init__(self, operation: Operation, *, awaited: bool) -> None:
-        self.operation = operation
-        self.awaited = awaited
-        self.outcome: Outcome | None = None
 
 
 class Writer:
@@ -71,7 +55,7 @@ class Writer:
         self._owner = 0
         # Reentrant: a signal handler of the host's may record something while its main thread is in here.
         self._memory = threading.RLock()
-        self._waiting: deque[_Entry] = deque()
+        self._waiting: deque[Entry] = deque()
         # What wakes the background thread while there is one: True to write, False to end. Reentrant too, as an Event is not.
         self._wake: SimpleQueue[bool] | None = None
         self._thread: threading.Thread | None = None
@@ -145,8 +129,8 @@ class Writer:
             if not self._waiting:
                 self._leave_process()
 
-    def _keep(self, operation: Operation, *, awaited: bool) -> "_Entry":
-        entry = _Entry(operation, awaited=awaited)
+    def _keep(self, operation: Operation, *, awaited: bool) -> "Entry":
+        entry = Entry(operation, awaited=awaited)
         with self._memory:
             self._waiting.append(entry)
             if len(self._waiting) > MOST_WAITING:
@@ -154,7 +138,7 @@ class Writer:
                 self.dropped += 1
         return entry
 
-    def _empty(self, deadline: float, mine: "_Entry | None") -> None:
+    def _empty(self, deadline: float, mine: "Entry | None") -> None:
         """Write what waits, `mine` included; nothing if another thread has written that already, with its own."""
         if self._owner == threading.get_ident():
             raise TimeoutError("what was interrupted for this is writing itself")

@@ -526,6 +526,27 @@ def test_the_end_of_a_cancelled_beginning_is_not_written_on_the_loop(client: Tel
     assert last(telemetry)["status"] == "cancelled"
 
 
+def test_a_block_that_its_event_loop_left_behind_ends(client: TelemetryClient, telemetry: Telemetry) -> None:
+    """Whatever closes the coroutine then runs without a loop."""
+
+    async def work() -> None:
+        async with client.track_run("a", "j"):
+            await asyncio.Event().wait()
+
+    async def until_it_runs() -> None:
+        while client.get_stats().get("running") != 1:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+
+    loop, coroutine = asyncio.new_event_loop(), work()
+    task = loop.create_task(coroutine)
+    loop.run_until_complete(until_it_runs())
+    task._log_destroy_pending = False  # type: ignore[attr-defined]
+    loop.close()
+    coroutine.close()
+    assert (last(telemetry)["status"], client.get_stats()["failures"]) == ("cancelled", {})
+
+
 def test_one_tracked_entered_by_two_tasks(client: TelemetryClient, telemetry: Telemetry) -> None:
     shared = client.track_run("a", "j")
 

@@ -138,7 +138,7 @@ def test_what_a_handler_of_the_end_records_is_stored(registered: str, telemetry:
         "client.log_event(run_id, 'x')\n"
         f"{register if registered == 'after an event' else ''}"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(telemetry.base)], env=telemetry.env, capture_output=True, text=True, timeout=50)
+    done = subprocess.run([sys.executable, "-c", code, str(telemetry.base)], env=telemetry.env, cwd=telemetry.cwd, capture_output=True, text=True, timeout=50)
     assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")
     assert events(telemetry) == 2
 
@@ -200,7 +200,7 @@ def test_a_lock_of_a_thread_that_the_end_of_the_interpreter_stopped_holds_up_not
         "        time.sleep(60)\n"
         "threading.Thread(target=hold, daemon=True).start()\n"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(telemetry.base)], env=telemetry.env, capture_output=True, text=True, timeout=50)
+    done = subprocess.run([sys.executable, "-c", code, str(telemetry.base)], env=telemetry.env, cwd=telemetry.cwd, capture_output=True, text=True, timeout=50)
     assert (done.returncode, done.stdout, done.stderr) == (0, "True True\n", "")
     assert events(telemetry) == 1
 

@@ -4,6 +4,7 @@ items_discovered is what was collected, items_succeeded, items_failed and items_
 errored, and were skipped. Under pytest-xdist the session that hands out the tests records, and its workers do not.
 """
 
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -45,10 +46,15 @@ class _Recorder:
         # What pytest was called with may hold secrets; where it was called says enough.
         self._place = str(config.rootpath)
         self._run_id = ""
+        self._process = os.getpid()
 
     def pytest_sessionstart(self) -> None:
         """Begin the run: not before, for `pytest --help` is no session."""
         self._run_id = self._client._start(*self._names, "pytest", {"source_ref": self._place}, ends_here=True)
+
+    def _records(self) -> bool:
+        """Tell whether there is a run, and it is this process's: a child that a test forked comes as far as to the end of the session."""
+        return bool(self._run_id) and self._process == os.getpid()
 
     def pytest_collectreport(self, report: "pytest.CollectReport") -> None:
         """Record what could not be collected: a failure as well."""
@@ -58,15 +64,16 @@ class _Recorder:
             self._log(report, {"phase": "collect"})
 
     def _log(self, report: "pytest.CollectReport | pytest.TestReport", payload: dict[str, object]) -> None:
-        if self._run_id:
+        if self._records():
             text = self._client._guarded(lambda: self._client._clean(_storable(report.longreprtext)), "")
             self._client.log_event(self._run_id, "test_failed", {"test": _storable(report.nodeid), **payload, "text": text[-_MOST_TEXT:]})
 
     def pytest_runtest_logreport(self, report: "pytest.TestReport") -> None:
-        """Keep the worst of a test's three phases, and record a failure when it happens."""
+        """Keep the worst of a test's three phases, and record its first failure when it happens."""
         if report.failed:
+            if self._outcomes.get(report.nodeid) != "failed":
+                self._log(report, {"phase": report.when, "seconds": round(report.duration, 3)})
             self._outcomes[report.nodeid] = "failed"
-            self._log(report, {"phase": report.when, "seconds": round(report.duration, 3)})
         elif report.skipped:
             self._outcomes.setdefault(report.nodeid, "skipped")
         elif report.when == "call":
@@ -74,7 +81,7 @@ class _Recorder:
 
     def pytest_sessionfinish(self, session: "pytest.Session", exitstatus: int) -> None:
         """End the run."""
-        if not self._run_id:
+        if not self._records():
             return
         outcomes = list(self._outcomes.values())
         counts = {f"items_{name}": outcomes.count(name) for name in ("succeeded", "failed", "skipped")}

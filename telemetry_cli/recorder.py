@@ -6,6 +6,7 @@ applies it.
 
 import errno
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -35,6 +36,8 @@ from telemetry_cli.store.database import Connection, asides, check_place, commit
 
 #: What one command on the fast path applies at most (operations, seconds): a backlog of others must not hold it up.
 _FAST = (1000, 0.1)
+#: What of it is applied whatever the clock says: a process that was stopped for a moment must not take its own record for a backlog.
+_AT_LEAST = 16
 #: What a read or `db drain` applies in one transaction, so that other writers get their turn in between.
 BATCH = (5000, 0.5)
 #: What a cursor calls a journal of which every header is damaged.
@@ -74,9 +77,9 @@ def record(config: Config, kind: str, data: dict[str, object], at: str, *, patie
 
 
 def record_all(config: Config, operations: Sequence[Operation], deadline: float, *, patient: bool = False) -> list[Outcome]:
-    """The same for some operations that share a flush and a transaction, in their order; one outcome for each.
+    """The same for some hundreds of operations, in their order, that share a flush and a transaction; one outcome for each.
 
-    At most some hundreds: what is one too many for a transaction is buffered. Raises as `record` does, and then none was recorded.
+    What is one too many for a transaction is buffered. Raises as `record` does, and then none was recorded.
     """
     check_place(config.db_path, config.owns_db_folder)
     op_ids = [str(made["op_id"]) for made in operations]
@@ -84,6 +87,9 @@ def record_all(config: Config, operations: Sequence[Operation], deadline: float,
     position, trouble = _append(config, op_ids[0], b"".join(_line(config, made) for made in operations), at, deadline)
     if position is None:
         return _buffered(op_ids, JournalTrouble(f"the journal could not be appended to ({trouble}), so the record waits in {config.buffer_dir}"))
+    if sys.is_finalizing():
+        # Applying needs imports and `open`, which are gone by the time that the last objects are finalized.
+        return _buffered(op_ids, JournalTrouble("the interpreter is being taken down"))
     try:
         if not patient and not any(is_large(made["op"]) for made in operations):
             return _drain(config, at, deadline, _FAST, op_ids, position)
@@ -254,18 +260,17 @@ def apply_behind(
     Returns whether more is left, and what an unknown operation said.
     """
     start = (cursor[1], cursor[2])
-    if until:
-        # As far as a database's cursor the journal is flushed already.
-        end = until
-    else:
-        end = journal.durable_end(config, synced, deadline)
+    # As far as a database's cursor the journal is flushed already.
+    end = until or journal.durable_end(config, synced, deadline)
+    if not until:
         journal.sync_older(config, start, end)
     reached = start
-    most_operations, stop_at = limits[0], time.monotonic() + limits[1]
+    stop_at = time.monotonic() + limits[1]
     behind, trouble = False, None
-    for place, line in journal.read(config, start, end):
+    for applied, (place, line) in enumerate(journal.read(config, start, end)):
         operation = journal.decode(line)
-        if not most_operations or time.monotonic() > stop_at or (limits is _FAST and operation and is_large(operation["op"])):
+        is_late = time.monotonic() > stop_at and (limits is not _FAST or applied >= _AT_LEAST)
+        if applied >= limits[0] or is_late or (limits is _FAST and operation and is_large(operation["op"])):
             behind = True
             break
         try:
@@ -274,7 +279,6 @@ def apply_behind(
             trouble = error
             break
         reached = place
-        most_operations -= 1
     if reached != start:
         progress.move_cursor(db, (cursor[0], *reached, journal.fingerprint(journal.ending(config, reached))))
     return behind, trouble

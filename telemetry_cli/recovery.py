@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from telemetry_cli import adoption, backups, blobs, damage, journal, origins
 from telemetry_cli.clock import now, stamp
 from telemetry_cli.config import Config
-from telemetry_cli.errors import Conflict, DatabaseTrouble, InvalidInput, JournalTrouble, TelemetryError
+from telemetry_cli.errors import Conflict, DatabaseTrouble, DiskTrouble, InvalidInput, JournalTrouble, TelemetryError
 from telemetry_cli.files import make_folder
 from telemetry_cli.locks import Lock
 from telemetry_cli.recorder import BATCH, apply_behind, believable_cursor, is_of_journal
@@ -83,9 +83,10 @@ def _check_not_newer(config: Config) -> None:
 def make_again(config: Config, fresh: str, until: progress.Cursor | None = None, survivor: str | None = None) -> str:
     """Make a database at `fresh` of all that there is, or of all up to a cursor. Returns what it was made from, in words.
 
-    Where the journal is damaged, the `survivor` counts too. Raises `DatabaseTrouble` with what stood in the way of each beginning.
+    Where the journal is damaged, the `survivor` counts too. Raises `DatabaseTrouble` with what stood in the way of each beginning, `DiskTrouble` if it was the disk.
     """
     troubles = []
+    is_disks = False
     for path, origin in origins.beginnings(config, survivor):
         try:
             begin_with(config, fresh, path)
@@ -94,9 +95,10 @@ def make_again(config: Config, fresh: str, until: progress.Cursor | None = None,
             raise
         except (DatabaseTrouble, OSError) as trouble:
             troubles.append(f"{origin}: {trouble}")
+            is_disks = is_disks or isinstance(trouble, (DiskTrouble, OSError))
             continue
         return origin
-    raise DatabaseTrouble(
+    raise (DiskTrouble if is_disks else DatabaseTrouble)(
         "; ".join(troubles) or f"the journal in {config.raw_dir} does not go back to its beginning, and there is no backup of what came before",
         f"Put a backup of the database into {config.backups_dir}, or give it to: telemetry db restore FILE",
     )

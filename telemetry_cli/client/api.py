@@ -2,6 +2,8 @@
 
 import logging
 import os
+import sys
+import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from datetime import timedelta
@@ -9,9 +11,10 @@ from typing import Any, Literal, TypeVar
 
 from telemetry_cli import clock, recorder, rules
 from telemetry_cli.client import fields, tracking
-from telemetry_cli.client.writer import Waits, Writer
+from telemetry_cli.client.waiting import Waits
+from telemetry_cli.client.writer import Writer
 from telemetry_cli.config import Config
-from telemetry_cli.errors import InvalidInput, TelemetryError
+from telemetry_cli.errors import InvalidInput, NotDurable, TelemetryError
 from telemetry_cli.recorder import Outcome
 from telemetry_cli.redact import Redactor, remote_without_credentials
 from telemetry_cli.store import runs
@@ -91,15 +94,16 @@ class TelemetryClient:
         self, agent_name: str, job_type: str, trigger_type: str | None, given: dict[str, object], *, ends_here: bool = False
     ) -> tuple[str, str, Callable[[], tuple[str, str]]]:
         """A run that keeps every rule: its event_id, its run_id, and what records it and returns both as they are recorded."""
-        config, moment = self._settings(), clock.now()
+        config, moment, deadline = self._settings(), clock.now(), self._deadline()
         named = {"agent_name": agent_name, "job_type": job_type, "trigger_type": trigger_type, **given}
-        discover_git = self._discover_git and not config.disabled
-        data = fields.started(config, moment, named, parent=tracking.current_run(), discover_git=discover_git, ends_here=ends_here)
+        # A git that does not answer must leave time to write.
+        git_seconds = config.lock_timeout / 2 if self._discover_git and not config.disabled else 0.0
+        data = fields.started(config, moment, named, parent=tracking.current_run(), git_seconds=git_seconds, ends_here=ends_here)
         event_id, run_id = str(data["event_id"]), str(data["run_id"])
         self._know(run_id, event_id)
 
         def write() -> tuple[str, str]:
-            outcome = self._write("run.create", data, clock.stamp(moment))
+            outcome = self._write("run.create", data, clock.stamp(moment), deadline)
             recorded = str(outcome.result.get("run_id", run_id))
             self._know(recorded, event_id)
             return event_id, recorded
@@ -115,12 +119,12 @@ class TelemetryClient:
         """
         return self._guarded(lambda: self._end(run_id, status, fields), False)
 
-    def _end(self, run_id: str, status: str, given: dict[str, object]) -> bool:
+    def _end(self, run_id: str, status: str, given: dict[str, object], deadline: float | None = None) -> bool:
         moment = clock.now()
         data = fields.changed(self._settings(), moment, {"status": status, **given})
         if data.get("status") == "running":
             raise InvalidInput("status: a run that ends is not running; give success, failure, partial, timeout or cancelled")
-        self._write("run.end", {**data, "run": self._reference(run_id)}, clock.stamp(moment))
+        self._write("run.end", {**data, "run": self._reference(run_id)}, clock.stamp(moment), deadline)
         return True
 
     def update_run(self, run_id: str, **fields: object) -> bool:
@@ -143,15 +147,13 @@ class TelemetryClient:
         return self._guarded(lambda: self._event(run_id, event_type, payload), False)
 
     def _event(self, run_id: str, event_type: str, payload: object) -> bool:
-        data: dict[str, object] = {"event_type": rules.required_text("event_type", event_type), "run": self._reference(run_id)}
+        data: dict[str, object] = {"event_type": rules.required_text("event_type", fields.text("event_type", event_type)), "run": self._reference(run_id)}
         if payload is not None:
             data["payload"] = fields.payload("payload", payload)
         at = clock.stamp(clock.now())
-        if self._relaxed and self._writer and not self._settings().disabled:
-            self._writer.write_later(recorder.operation("run.event", data, at))
-            self._recorded += 1
-        else:
-            self._write("run.event", data, at)
+        if self._relaxed and self._writer and not self._settings().disabled and self._writer.write_later(recorder.operation("run.event", data, at)):
+            return True
+        self._write("run.event", data, at)
         return True
 
     def associate_commit(
@@ -217,7 +219,7 @@ class TelemetryClient:
 
     def get_stats(self) -> dict[str, Any]:
         """Figures: total_runs, agents (agent → runs), recent_24h, running, rejected, schema_version of the database, where it can be read;
-        recorded (calls that succeeded), waiting (records in memory only), dropped (records given up) and failures (kind → number) of this client.
+        recorded (records written), waiting (records in memory only), dropped (records given up) and failures (kind → number) of this client.
         """
         figures: dict[str, Any] = self._guarded(self._overview, {})
         waiting, dropped = (self._writer.waiting, self._writer.dropped) if self._writer else (0, 0)
@@ -225,6 +227,9 @@ class TelemetryClient:
 
     def _overview(self) -> dict[str, Any]:
         config = self._settings()
+        if sys.is_finalizing():
+            # The last objects are finalized: SQLite may be gone already, and Python 3.13 crashes where it is used.
+            return {}
         # Without catching up first: a backlog may take longer than the deadline.
         db = open_reader(config.db_path, config.owns_db_folder, config.lock_timeout)
         if db is None:
@@ -240,7 +245,7 @@ class TelemetryClient:
 
         def flush() -> bool:
             if self._writer:
-                self._writer.flush()
+                self._writer.flush(self._deadline())
             return True
 
         return self._guarded(flush, False)
@@ -250,7 +255,7 @@ class TelemetryClient:
 
         def close() -> bool:
             if self._writer:
-                self._writer.close()
+                self._writer.close(self._deadline())
             return True
 
         return self._guarded(close, False)
@@ -267,6 +272,10 @@ class TelemetryClient:
         """Seconds that a call may take."""
         return self._config.lock_timeout if self._config else 0.0
 
+    def _deadline(self) -> float:
+        """Until when (monotonic seconds) a call that begins now may take."""
+        return time.monotonic() + self._patience
+
     def _clean(self, text: str) -> str:
         """A text without secrets, for whoever keeps only a part of it: a secret that was cut would be known by no rule."""
         return Redactor(self._settings().redact_rules).text(text)
@@ -280,17 +289,21 @@ class TelemetryClient:
         if len(self._event_ids) > _MOST_KNOWN:
             self._event_ids.popitem(last=False)
 
-    def _write(self, kind: str, data: dict[str, object], at: str) -> Outcome:
-        """Record an operation. Raises the error that it ended with, as well as what the writer raises."""
+    def _write(self, kind: str, data: dict[str, object], at: str, deadline: float | None = None) -> Outcome:
+        """Record an operation, until `deadline` where the call has begun before. Raises the error that it ended with, as well as what the writer raises."""
         if self._settings().disabled:
             return Outcome(0, {})
         assert self._writer
-        outcome = self._writer.write(recorder.operation(kind, data, at))
+        outcome = self._writer.write(recorder.operation(kind, data, at), deadline if deadline is not None else self._deadline())
+        self._settle(outcome)
+        return outcome
+
+    def _settle(self, outcome: Outcome) -> None:
+        """Count a record that is durable. Raises the error that it ended with."""
         outcome.check()
         if outcome.buffered:
             self._complain("buffered", f"{outcome.buffered.message}; the record is durable and will be applied later", logging.INFO)
         self._recorded += 1
-        return outcome
 
     def _guarded(self, act: Callable[[], T], otherwise: T) -> T:
         """What `act` returns; `otherwise` when it fails, which is logged and counted and goes no further."""
@@ -302,13 +315,15 @@ class TelemetryClient:
 
     def _told(self, outcome: Outcome) -> None:
         """What came of a record that the background thread has written, or a later call."""
-        self._guarded(outcome.check, None)
+        self._guarded(lambda: self._settle(outcome), None)
 
     def _tell(self, error: Exception) -> None:
         """Log and count what went wrong."""
+        trouble = error.trouble if isinstance(error, Waits) else error
+        said = _words(trouble)
         if isinstance(error, Waits):
-            error = error.trouble
-        self._complain(error.slug if isinstance(error, TelemetryError) else type(error).__name__, _words(error))
+            said = f"{said.removesuffix('.')}; the record waits in memory"
+        self._complain(trouble.slug if isinstance(trouble, TelemetryError) else type(trouble).__name__, said)
 
     def _complain(self, kind: str, message: str, level: int = logging.WARNING) -> None:
         self._failures[kind] += 1
@@ -321,6 +336,9 @@ class TelemetryClient:
 
 def _words(error: Exception) -> str:
     """What an error says; those of the host's values may not even say it."""
+    if isinstance(error, NotDurable):
+        # Its hint is for whoever sees the record on stderr.
+        return error.message
     if isinstance(error, TelemetryError):
         return f"{error.message} {error.hint}".strip()
     try:

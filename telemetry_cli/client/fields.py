@@ -19,9 +19,10 @@ _ALIASES = {"metrics_json": "metrics", "context_json": "context", "parent_run_id
 _TIMES = ("start_time", "end_time")
 
 
-def started(config: Config, moment: datetime, fields: Mapping[str, object], *, parent: str | None, discover_git: bool, ends_here: bool) -> Data:
+def started(config: Config, moment: datetime, fields: Mapping[str, object], *, parent: str | None, git_seconds: float, ends_here: bool) -> Data:
     """The data of a `run.create`: what is given, and what is known of the place it is given in; null values count as not given.
 
+    git_seconds: how long git may be asked about the repository around; 0: it is not looked for.
     With `ends_here` this process is the one that will end the run: should it die before, `run reap` can tell.
     """
     given = {name: value for name, value in fields.items() if value is not None}
@@ -42,13 +43,13 @@ def started(config: Config, moment: datetime, fields: Mapping[str, object], *, p
         pid = os.getpid()
         process_started, boot_id = processes.identity(pid)
         data |= {"pid": pid, "process_started": process_started, "boot_id": boot_id}
-    if discover_git:
-        data = {**git.surroundings(data.get("git_branch")), **data}
+    if git_seconds:
+        data = {**git.surroundings(data.get("git_branch"), min(git_seconds, git.DEADLINE_SECONDS)), **data}
     return {name: value for name, value in data.items() if value is not None}
 
 
 def _id(config: Config, name: str, value: object, rule: Callable[[str, str], str]) -> str:
-    return refuse_secret(name, rule(name, _text(name, value)), config.redact_rules)
+    return refuse_secret(name, rule(name, text(name, value)), config.redact_rules)
 
 
 def reference(config: Config, name: str, value: object) -> str:
@@ -69,13 +70,13 @@ def changed(config: Config, moment: datetime, fields: Mapping[str, object]) -> D
 
 def _value(name: str, value: object, moment: datetime) -> object:
     if name in rules.FIELDS:
-        return rules.FIELDS[name](name, "" if value is None else _text(name, value))
+        return rules.FIELDS[name](name, "" if value is None else text(name, value))
     if name in _TIMES:
         return instant(name, value, moment)
     if name in ("metrics", "context"):
         return _object(name, value)
     if name == "git_repo":
-        return rules.optional_text(name, remote_without_credentials(_text(name, value)))
+        return rules.optional_text(name, remote_without_credentials(text(name, value)))
     raise InvalidInput(f"{name}: there is no such field; valid are {', '.join((*rules.FIELDS, *_TIMES, 'metrics', 'context', 'git_repo', 'parent'))}")
 
 
@@ -83,7 +84,7 @@ def instant(name: str, value: object, moment: datetime) -> str:
     """A time: a datetime with a zone, or the text that the command line takes."""
     if isinstance(value, datetime):
         return rules.document_instant(name, value.isoformat())
-    return rules.instant(name, _text(name, value), moment)
+    return rules.instant(name, text(name, value), moment)
 
 
 def payload(name: str, value: object) -> object:
@@ -103,7 +104,8 @@ def _object(name: str, value: object) -> object:
     return found
 
 
-def _text(name: str, value: object) -> str:
+def text(name: str, value: object) -> str:
+    """A value that stands for text: text, a path, a whole number. Raises `InvalidInput`."""
     if isinstance(value, os.PathLike):
         value = os.fsdecode(value)
     if isinstance(value, str):

@@ -1,16 +1,18 @@
 """A run around a block or a function: `with client.track_run(…) as run:`, `async with`, `@client.track_run(…)`."""
 
+import os
 import sys
-import threading
 import traceback
 from collections.abc import Callable, Mapping
-from contextvars import ContextVar, copy_context
+from contextvars import ContextVar
 from functools import partial, wraps
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from telemetry_cli import clock, rules
 from telemetry_cli.client import fields as fields_
+from telemetry_cli.client.aside import InThread, has_loop
+from telemetry_cli.client.waiting import Waits
 from telemetry_cli.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 #: What the code of this thread or task is tracked under, the innermost last.
-_entered: ContextVar[tuple[tuple["Tracked", "RunContext"], ...]] = ContextVar("telemetry_runs", default=())
+entered: ContextVar[tuple[tuple["Tracked", "RunContext"], ...]] = ContextVar("telemetry_runs", default=())
 
 #: What `set_metrics` takes for fields of the run; every other name is a metric.
 _FIELDS = frozenset((*rules.COUNT_FIELDS, "output_summary", "error_summary", "error_details", "status"))
@@ -28,7 +30,7 @@ _LONGEST_SUMMARY = 500
 
 def current_run() -> str | None:
     """The event_id of the run that this code is tracked under, or None."""
-    return next((run.event_id for _, run in reversed(_entered.get()) if run.event_id), None)
+    return next((run.event_id for _, run in reversed(entered.get()) if run.event_id), None)
 
 
 class RunContext:
@@ -38,7 +40,9 @@ class RunContext:
         self._client = client
         self._fields: dict[str, object] = {}
         self._metrics: dict[str, object] = {}
-        self._begun: _InThread | None = None
+        self._begun: InThread | None = None
+        # A child that is forked within the block leaves it too.
+        self._process = os.getpid()
         self.event_id = ""
         self.run_id = ""
 
@@ -59,7 +63,8 @@ class RunContext:
                 self._metrics.update(value)
             else:
                 self._metrics[name] = value
-        self._metrics.update(metrics or {})
+        if metrics is not None:
+            self._client._guarded(lambda: self._metrics.update(_mapping(metrics)), None)
 
     def _begin(self, agent_name: str, job_type: str, trigger_type: str, fields: dict[str, object]) -> None:
         def prepare() -> Callable[[], tuple[str, str]]:
@@ -71,10 +76,23 @@ class RunContext:
             # What cannot be written now waits in memory, and what follows waits behind it, so the run is whole in the end.
             self.event_id, self.run_id = self._client._guarded(write, (self.event_id, self.run_id))
 
-    def _finish(self, error: BaseException | None) -> None:
-        if not self.run_id:
+    async def _begin_aside(self, *begins_with: Any) -> None:
+        """Begin in a thread. A run that was begun is ended, though whoever began it is cancelled meanwhile."""
+        from asyncio import CancelledError
+
+        self._begun = begun = InThread(self._client, lambda: self._begin(*begins_with))
+        try:
+            await begun.done()
+        except CancelledError as error:
+            cancelled = error
+            InThread(self._client, lambda: self.finish(cancelled), behind=begun)
+            raise
+
+    def finish(self, error: BaseException | None) -> None:
+        """Record how the run ended: with `error`, or well. Only the process that began it knows."""
+        if not self.run_id or self._process != os.getpid():
             return
-        said = {"error_summary": self._summary(error), "error_details": _details(error)} if error is not None else {}
+        said: dict[str, object] = {"error_summary": self._summary(error), "error_details": _details(error)} if error is not None else {}
         fields: dict[str, object] = {**said, **self._keeping_rules(dict(self._fields))}
         status = fields.pop("status", "success")
         if error is not None:
@@ -82,9 +100,29 @@ class RunContext:
         metrics: dict[str, object] = {}
         for name, value in self._metrics.items():
             metrics |= self._keeping_rules({"metrics": {name: value}}).get("metrics", {})  # type: ignore[call-overload]
-        if not self._client.end_run(self.run_id, str(status), **fields, **self._keeping_rules({"metrics": metrics} if metrics else {})):
+        deadline = self._client._deadline()
+
+        def end(status: str, given: dict[str, object]) -> bool:
+            try:
+                self._client._end(self.run_id, status, given, deadline)
+            except Waits as waits:
+                self._client._tell(waits)
+            return True
+
+        fields |= self._keeping_rules({"metrics": metrics} if metrics else {})
+        if not self._client._guarded(partial(end, str(status), fields), False):
             # Together they may still be too much; that the run ended, and why, must be recorded even so.
-            self._client.end_run(self.run_id, _status(error) if error is not None else "success", **said)
+            self._client._guarded(partial(end, _status(error) if error is not None else "success", said), False)
+
+    async def finish_aside(self, error: BaseException | None) -> None:
+        """Record it in a thread, behind the beginning."""
+        if self._process != os.getpid():
+            return
+        if not has_loop():
+            # Its event loop has left the coroutine behind, and whatever closes it comes here.
+            self._client._guarded(lambda: self.finish(error), None)
+            return
+        await InThread(self._client, lambda: self.finish(error), behind=self._begun).done()
 
     def _summary(self, error: BaseException) -> str:
         """The error's type and message in a line, as far as it is kept."""
@@ -111,45 +149,41 @@ class Tracked:
         #: What was entered and not left yet, wherever.
         self._open: list[RunContext] = []
 
-    def __enter__(self) -> RunContext:
+    def begun(self) -> RunContext:
+        """A run that is recorded as begun, and not entered."""
         run = RunContext(self._client)
         run._begin(*self._begins_with)
-        self._enter(run)
         return run
+
+    async def begun_aside(self) -> RunContext:
+        """The same, recorded in a thread."""
+        run = RunContext(self._client)
+        await run._begin_aside(*self._begins_with)
+        return run
+
+    def __enter__(self) -> RunContext:
+        return self._enter(self.begun())
 
     def __exit__(self, _kind: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None) -> None:
-        self._leave()._finish(error)
+        self._leave().finish(error)
 
     async def __aenter__(self) -> RunContext:
-        from asyncio import CancelledError
-
-        run = RunContext(self._client)
-        begun = _InThread(self._client, lambda: run._begin(*self._begins_with))
-        try:
-            await begun.done()
-        except CancelledError as error:
-            # A run that was begun must be ended, though whoever began it is cancelled meanwhile.
-            cancelled = error
-            _InThread(self._client, lambda: run._finish(cancelled), behind=begun)
-            raise
-        self._enter(run)
-        run._begun = begun
-        return run
+        return self._enter(await self.begun_aside())
 
     async def __aexit__(self, _kind: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None) -> None:
-        run = self._leave()
-        await _InThread(self._client, lambda: run._finish(error), behind=run._begun).done()
+        await self._leave().finish_aside(error)
 
-    def _enter(self, run: RunContext) -> None:
+    def _enter(self, run: RunContext) -> RunContext:
         self._open.append(run)
-        _entered.set((*_entered.get(), (self, run)))
+        entered.set((*entered.get(), (self, run)))
+        return run
 
     def _leave(self) -> RunContext:
-        stack = _entered.get()
+        stack = entered.get()
         for place in range(len(stack) - 1, -1, -1):
             tracked, run = stack[place]
             if tracked is self and run in self._open:
-                _entered.set(stack[:place] + stack[place + 1 :])
+                entered.set(stack[:place] + stack[place + 1 :])
                 self._open.remove(run)
                 return run
         # Left in another context than it was entered in, which a generator's end may do.
@@ -159,10 +193,15 @@ class Tracked:
         """Track every call of a function or coroutine function; a generator function is tracked from its first step to its last."""
         from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 
+        from telemetry_cli.client import generators
+
         def again() -> Tracked:
             return Tracked(self._client, *self._begins_with)
 
-        if iscoroutinefunction(function):
+        def acts_as(kind: Callable[[object], bool]) -> bool:
+            return kind(function) or kind(type(function).__call__)
+
+        if acts_as(iscoroutinefunction):
 
             @wraps(function)
             async def awaited(*args: Any, **kwargs: Any) -> Any:
@@ -170,23 +209,10 @@ class Tracked:
                     return await function(*args, **kwargs)
 
             return awaited  # type: ignore[return-value]
-        if isgeneratorfunction(function):
-
-            @wraps(function)
-            def iterated(*args: Any, **kwargs: Any) -> Any:
-                with again():
-                    return (yield from function(*args, **kwargs))
-
-            return iterated  # type: ignore[return-value]
-        if isasyncgenfunction(function):
-
-            @wraps(function)
-            async def streamed(*args: Any, **kwargs: Any) -> Any:
-                async with again():
-                    async for item in function(*args, **kwargs):
-                        yield item
-
-            return streamed  # type: ignore[return-value]
+        if acts_as(isgeneratorfunction):
+            return generators.tracked_generator(function, again)  # type: ignore[return-value]
+        if acts_as(isasyncgenfunction):
+            return generators.tracked_async_generator(function, again)  # type: ignore[return-value]
 
         @wraps(function)
         def called(*args: Any, **kwargs: Any) -> Any:
@@ -196,48 +222,10 @@ class Tracked:
         return called  # type: ignore[return-value]
 
 
-class _InThread:
-    """Something that is recorded in a thread of its own, so that neither the event loop nor its executor has to do with it."""
-
-    def __init__(self, client: "TelemetryClient", work: Callable[[], None], *, behind: "_InThread | None" = None) -> None:
-        from asyncio import get_running_loop
-
-        loop = get_running_loop()
-        self._client = client
-        self._done = loop.create_future()
-
-        def act() -> None:
-            if behind is not None and behind._thread.is_alive():
-                behind._thread.join()
-            client._guarded(work, None)
-            try:
-                loop.call_soon_threadsafe(self._tell)
-            except RuntimeError:
-                # The loop has ended meanwhile, and nobody waits any more.
-                return
-
-        # Not a daemon: the end of the interpreter waits for it, and it for locks no longer than its deadline.
-        self._thread = threading.Thread(target=copy_context().run, args=(act,), name="telemetry")
-        if not client._guarded(self._started, False):
-            self._tell()
-
-    def _started(self) -> bool:
-        self._thread.start()
-        return True
-
-    def _tell(self) -> None:
-        if not self._done.done():
-            self._done.set_result(None)
-
-    async def done(self) -> None:
-        """Wait until it is recorded, but not past the client's deadline; the thread goes on by itself then."""
-        from asyncio import wait
-
-        if not (await wait({self._done}, timeout=self._client._patience))[0]:
-            self._client._guarded(self._late, None)
-
-    def _late(self) -> None:
-        raise TimeoutError("recording took longer than the deadline, and goes on without being waited for")
+def _mapping(metrics: object) -> dict[str, object]:
+    if not isinstance(metrics, Mapping):
+        raise InvalidInput(f"metrics: a dict is needed, not {type(metrics).__name__}")
+    return dict(metrics)
 
 
 def _status(error: BaseException) -> str:

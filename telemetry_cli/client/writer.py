@@ -16,6 +16,7 @@ from typing import Any
 from weakref import WeakSet
 
 from telemetry_cli import recorder
+from telemetry_cli.client.waiting import Entry, Waits
 from telemetry_cli.config import Config
 from telemetry_cli.journal import Operation
 from telemetry_cli.recorder import Outcome
@@ -29,23 +30,10 @@ _GATHER = 0.05
 _AFTER_FAILURE = 1.0
 
 _writers: "WeakSet[Writer]" = WeakSet()
-
-
-class Waits(Exception):
-    """The record is kept in memory and will be written later; `trouble` is what was in the way."""
-
-    def __init__(self, trouble: Exception) -> None:
-        super().__init__(trouble)
-        self.trouble = trouble
-
-
-class _Entry:
-    """An operation that waits, and what came of it; `awaited` while a caller waits for that."""
-
-    def __init__(self, operation: Operation, *, awaited: bool) -> None:
-        self.operation = operation
-        self.awaited = awaited
-        self.outcome: Outcome | None = None
+#: Those that have something to write before this process ends, and are kept until they have.
+_owing: "set[Writer]" = set()
+#: Set as the last flush begins.
+_ending = threading.Event()
 
 
 class Writer:
@@ -67,32 +55,34 @@ class Writer:
         self._owner = 0
         # Reentrant: a signal handler of the host's may record something while its main thread is in here.
         self._memory = threading.RLock()
-        self._waiting: deque[_Entry] = deque()
+        self._waiting: deque[Entry] = deque()
         # What wakes the background thread while there is one: True to write, False to end. Reentrant too, as an Event is not.
         self._wake: SimpleQueue[bool] | None = None
         self._thread: threading.Thread | None = None
         self._ends_with_process = False
         self._farewell: Any = None
+        #: Whether the locks are those of the one thread that is left as the interpreter ends.
+        self._alone = False
 
     @property
     def waiting(self) -> int:
         """How many operations are in memory only."""
         return len(self._waiting)
 
-    def write(self, operation: Operation) -> Outcome:
-        """Make an operation durable, behind what waits in memory, and apply it.
+    def write(self, operation: Operation, deadline: float) -> Outcome:
+        """Make an operation durable, behind what waits in memory, and apply it, until `deadline` (monotonic seconds).
 
         Raises `Waits` when it waits in memory too: its trouble is a `TimeoutError` when other threads of this process were in the
         way, or what `recorder.record_all` raises. Raises `TimeoutError` when it was given up for newer ones.
         """
-        deadline = time.monotonic() + self._config.lock_timeout
+        self._is_over()
         entry = self._keep(operation, awaited=True)
         try:
             self._empty(deadline, entry)
         except BaseException as error:
             entry.awaited = False
             self._end_with_process()
-            if self._owner == threading.get_ident():
+            if self._owner == threading.get_ident() and not self._is_over():
                 self._hand_over()
             with self._memory:
                 kept = entry in self._waiting
@@ -103,36 +93,44 @@ class Writer:
             raise TimeoutError("more records waited than memory may hold, and this one was given up for newer ones")
         return entry.outcome
 
-    def write_later(self, operation: Operation) -> None:
-        """Leave an operation to the background thread. Waits for nothing."""
-        self._keep(operation, awaited=False)
-        self._end_with_process()
+    def write_later(self, operation: Operation) -> bool:
+        """Leave an operation to the background thread, and wait for nothing. False once there can be none: the caller is to `write` it."""
+        if self._is_over():
+            return False
+        with self._memory:
+            # Asked again in here, so that the last flush finds whatever was taken.
+            if self._is_over():
+                return False
+            self._keep(operation, awaited=False)
+            self._end_with_process()
         self._hand_over()
+        return True
 
-    def flush(self) -> None:
+    def flush(self, deadline: float) -> None:
         """Make durable what waited in memory when this was called. Raises as `recorder.record_all` does, and `TimeoutError`."""
+        self._is_over()
         try:
-            self._empty(time.monotonic() + self._config.lock_timeout, None)
+            self._empty(deadline, None)
         except BaseException:
             self._end_with_process()
             raise
 
-    def close(self) -> None:
+    def close(self, deadline: float) -> None:
         """Flush, and let go of the background thread and, once nothing waits, of the end of the process. Raises as `flush` does."""
         try:
-            self.flush()
+            self.flush(deadline)
         finally:
             with self._memory:
                 wake, thread, self._wake, self._thread = self._wake, self._thread, None, None
             if wake and thread:
                 wake.put(False)
                 if thread is not threading.current_thread():
-                    thread.join(self._config.lock_timeout)
+                    thread.join(max(0.0, deadline - time.monotonic()))
             if not self._waiting:
                 self._leave_process()
 
-    def _keep(self, operation: Operation, *, awaited: bool) -> "_Entry":
-        entry = _Entry(operation, awaited=awaited)
+    def _keep(self, operation: Operation, *, awaited: bool) -> "Entry":
+        entry = Entry(operation, awaited=awaited)
         with self._memory:
             self._waiting.append(entry)
             if len(self._waiting) > MOST_WAITING:
@@ -140,7 +138,7 @@ class Writer:
                 self.dropped += 1
         return entry
 
-    def _empty(self, deadline: float, mine: "_Entry | None") -> None:
+    def _empty(self, deadline: float, mine: "Entry | None") -> None:
         """Write what waits, `mine` included; nothing if another thread has written that already, with its own."""
         if self._owner == threading.get_ident():
             raise TimeoutError("what was interrupted for this is writing itself")
@@ -148,7 +146,8 @@ class Writer:
             raise TimeoutError("other threads were writing until the deadline")
         try:
             self._owner = threading.get_ident()
-            left = len(self._waiting)
+            with self._memory:
+                left = len(self._waiting)
             while left > 0 and not (mine and mine.outcome):
                 with self._memory:
                     batch = [self._waiting.popleft() for _ in range(min(_TOGETHER, left, len(self._waiting)))]
@@ -170,6 +169,17 @@ class Writer:
             self._turn.release()
 
     # The background thread, and the end of the process
+
+    def _is_over(self) -> bool:
+        """Tell whether the last flush has begun, so that each call must write by itself; to be asked before any lock is taken."""
+        if not sys.is_finalizing():
+            util = sys.modules.get("multiprocessing.util")
+            return _ending.is_set() or (util is not None and util.is_exiting())
+        if not self._alone:
+            # Every other thread has been stopped where it was, and a lock that it held will never be released. One that were started now
+            # would never run, and `Thread.start` of Python 3.11 waits for that.
+            self._turn, self._memory, self._alone = threading.Lock(), threading.RLock(), True
+        return True
 
     def _hand_over(self) -> None:
         """Wake the background thread, and start it where there is none."""
@@ -200,25 +210,28 @@ class Writer:
 
     def _end_with_process(self) -> None:
         """See that what waits is written when this process ends, if it ends by itself."""
-        if self._ends_with_process:
+        if self._ends_with_process or self._is_over():
             return
         self._ends_with_process = True
         if "multiprocessing.util" in sys.modules:
             # Its children leave without the interpreter's farewell, and with one of their own.
             self._farewell = sys.modules["multiprocessing.util"].Finalize(None, _last_flush, (self, os.getpid()), exitpriority=10)
-        atexit.register(self._at_exit)
+        _owing.add(self)
 
     def _leave_process(self) -> None:
         """Nothing waits: the end of the process need not remember this writer."""
-        atexit.unregister(self._at_exit)
+        _owing.discard(self)
         if self._farewell is not None:
             self._farewell.cancel()
             self._farewell = None
         self._ends_with_process = False
 
-    def _at_exit(self) -> None:
-        # In a forked child too: what waits there is its own.
-        _last_flush(self, os.getpid())
+    def finish(self) -> None:
+        """Write what waits as the process ends: everything that was left to the background thread until now."""
+        with self._memory:
+            owes = self._ends_with_process
+        if owes:
+            _last_flush(self, os.getpid())
 
 
 def _drained(wake: "SimpleQueue[bool]") -> bool:
@@ -234,9 +247,22 @@ def _drained(wake: "SimpleQueue[bool]") -> bool:
 def _last_flush(writer: Writer, pid: int) -> None:
     if os.getpid() == pid:
         try:
-            writer.flush()
+            writer.close(time.monotonic() + writer._config.lock_timeout)
         except Exception:  # noqa: S110 - there is nobody left to tell
             pass
+
+
+def _last_flushes() -> None:
+    """The end of the process, and of a forked child: what waits there is its own.
+
+    Registered before the program can register anything that uses a client: such handlers run before this, and those that do after write by themselves.
+    """
+    _ending.set()
+    for writer in list(_writers):
+        writer.finish()
+
+
+atexit.register(_last_flushes)
 
 
 #: The writers whose turn the thread that forks has taken.
@@ -257,6 +283,7 @@ def _go_on_in_parent() -> None:
 def _begin_in_child() -> None:
     """What waits is the parent's to write, and its threads and whoever holds a lock stayed there."""
     _still.clear()
+    _owing.clear()
     for writer in _writers:
         writer._begin()
 

@@ -26,10 +26,11 @@ _ENCODINGS = ("utf-8", "utf8", "ascii", "us-ascii", "latin", "iso-8859-", "iso88
 class Repository:
     """A repository: `git_dir` is the (work tree's own) git directory, `common_dir` the one with config and objects; both absolute."""
 
-    def __init__(self, git_dir: str, work_tree: str | None) -> None:
+    def __init__(self, git_dir: str, work_tree: str | None, seconds: float = DEADLINE_SECONDS) -> None:
+        """`seconds`: how long all that git is asked about it may take together."""
         self.git_dir = git_dir
         self.work_tree = work_tree
-        self.deadline = time.monotonic() + DEADLINE_SECONDS
+        self.deadline = time.monotonic() + seconds
         common = _text(os.path.join(git_dir, "commondir")).strip()
         self.common_dir = os.path.realpath(os.path.join(git_dir, common)) if common else git_dir
 
@@ -62,8 +63,8 @@ class Commit:
 # The repository
 
 
-def find(path: str | None) -> Repository | None:
-    """The repository around `path`, or around the working folder when `path` is None.
+def find(path: str | None, seconds: float = DEADLINE_SECONDS) -> Repository | None:
+    """The repository around `path`, or around the working folder when `path` is None; git may be asked about it for so many seconds.
 
     A bare repository counts only when `path` names it: one that lies inside somebody's work tree could be a trap. None
     when there is no repository, when a `.git` file leads nowhere, or when the repository belongs to somebody else and git
@@ -72,13 +73,13 @@ def find(path: str | None) -> Repository | None:
     try:
         folder = os.path.realpath(path) if path is not None else os.getcwd()
         if path is not None and os.path.basename(folder) != ".git" and _is_git_dir(folder):
-            return _if_ours(Repository(folder, None))
+            return _if_ours(Repository(folder, None, seconds))
         while True:
             inside = os.path.join(folder, ".git")
             pointer = _text(inside)
             git_dir = os.path.realpath(os.path.join(folder, pointer[8:].rstrip("\n"))) if pointer.startswith("gitdir: ") else inside
             if _is_git_dir(git_dir):
-                return _if_ours(Repository(git_dir, folder))
+                return _if_ours(Repository(git_dir, folder, seconds))
             parent = os.path.dirname(folder)
             if parent == folder or os.path.isfile(inside):
                 return None
@@ -209,12 +210,12 @@ def run_tag(repository: Repository, url: str | None, branch_name: str | None) ->
     return storable(f"{name or repository.name}/{branch_name}") if branch_name else None
 
 
-def surroundings(given_branch: object = None) -> dict[str, object]:
+def surroundings(given_branch: object = None, seconds: float = DEADLINE_SECONDS) -> dict[str, object]:
     """What a run keeps of the repository around the working folder: git_repo, git_branch, git_run_tag, git_dir; empty where there is none.
 
-    A branch that was given counts instead of the one that is checked out.
+    A branch that was given counts instead of the one that is checked out. git is asked for so many seconds at most.
     """
-    repository = find(None)
+    repository = find(None, seconds)
     if repository is None:
         return {}
     url, branch_name = remote(repository), str(given_branch or "") or branch(repository)

@@ -3,15 +3,17 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bases import EXCLUSIVE, held
 from support import Git, Telemetry
 
-from telemetry_cli import TelemetryClient
+from telemetry_cli import TelemetryClient, journal
 
 Warnings = Callable[[], list[str]]
 
@@ -95,6 +97,7 @@ BAD = [
     (lambda c: c.log_event("R", "x", object()), False, "payload"),
     (lambda c: c.log_event("R", "x", {"a": {1, 2}}), False, "payload"),
     (lambda c: c.log_event("R", "", 1), False, "event_type"),
+    (lambda c: c.log_event("R", None), False, "event_type: None is not accepted; give text"),
     (lambda c: c.associate_commit("R", "main", "ci")[0], False, "commit_hash"),
     (lambda c: c.associate_commit("R", "abcdef1", "me")[0], False, "commit_source"),
 ]
@@ -162,6 +165,23 @@ def test_a_locked_database_costs_no_more_than_the_deadline(client: TelemetryClie
         assert hasty.associate_commit(run_id, "abcdef1", "ci")[1].startswith("buffered: ")
         assert "the record is durable and will be applied later" in warnings()[0]
     assert telemetry.run(run_id)["git_commit_hash"] == "abcdef1"
+
+
+def test_a_process_that_was_stopped_for_a_moment_does_not_take_its_own_record_for_a_backlog(
+    client: TelemetryClient, telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A busy machine may leave it aside for longer than a backlog may take."""
+    really = journal.read
+
+    def stopped(*given: Any) -> Iterator[Any]:
+        time.sleep(0.2)
+        yield from really(*given)
+
+    monkeypatch.setattr(journal, "read", stopped)
+    assert client.end_run(client.start_run("a", "j", event_id="E"))
+    assert client.get_stats()["failures"] == {}
+    monkeypatch.undo()
+    assert telemetry.sql("SELECT status FROM agent_runs") == [("success",)]
 
 
 # What importing it costs

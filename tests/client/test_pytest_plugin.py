@@ -66,6 +66,22 @@ def test_how_a_session_ends(tests: str, status: str, code: int, telemetry: Telem
     assert telemetry.run("@last")["status"] == status
 
 
+def test_a_child_that_a_test_forked_records_nothing(telemetry: Telemetry, tmp_path: Path) -> None:
+    tests = "import os\ndef test_it():\n    child = os.fork()\n    if not child: raise SystemExit(0)\n    os.waitpid(child, 0)\n"
+    assert run(telemetry, tmp_path, "--telemetry", tests=tests).returncode == 0
+    found = telemetry.run("@last")
+    assert (found["status"], found["items_succeeded"], found["items_failed"], found["events"]) == ("success", 1, 0, [])
+
+
+def test_a_test_that_fails_twice_is_one_event(telemetry: Telemetry, tmp_path: Path) -> None:
+    tests = "import pytest\n@pytest.fixture\ndef bad():\n    yield\n    raise RuntimeError('after')\ndef test_it(bad): raise ValueError('in the test')\n"
+    run(telemetry, tmp_path, "--telemetry", tests=tests)
+    found = telemetry.run("@last")
+    (event,) = found["events"]
+    assert (found["items_failed"], event["payload_json"]["phase"]) == (1, "call")
+    assert "in the test" in event["payload_json"]["text"]
+
+
 def test_where_it_is_recorded(telemetry: Telemetry, tmp_path: Path) -> None:
     run(telemetry, tmp_path, "--telemetry", "--telemetry-base-dir", str(tmp_path / "elsewhere"), "--telemetry-agent", "ci")
     assert telemetry("--base-dir", str(tmp_path / "elsewhere"), "query", "--columns", "agent_name,job_type", "--json").json == [

@@ -4,8 +4,9 @@ import asyncio
 import subprocess
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import pytest
@@ -106,6 +107,30 @@ def test_only_what_breaks_a_rule_is_left_out(client: TelemetryClient, telemetry:
     assert client.get_stats()["failures"] == {"invalid-input": 3}
 
 
+class NoMapping(Mapping[str, object]):
+    def __getitem__(self, name: str) -> object:
+        raise RuntimeError("no")
+
+    def __iter__(self) -> Iterator[str]:
+        raise RuntimeError("no")
+
+    def __len__(self) -> int:
+        return 1
+
+
+@pytest.mark.parametrize(
+    ("metrics", "kind"),
+    [("nope", "invalid-input"), (5, "invalid-input"), ([("a", 1)], "invalid-input"), (NoMapping(), "RuntimeError")],
+    ids=lambda value: type(value).__name__,
+)
+def test_metrics_that_are_no_dict_are_left_out(metrics: Any, kind: str, client: TelemetryClient, telemetry: Telemetry) -> None:
+    with client.track_run("a", "j") as run:
+        run.set_metrics(metrics, tokens=5)
+        run.set_metrics(None)
+    assert (last(telemetry)["status"], last(telemetry)["metrics_json"]) == ("success", {"tokens": 5})
+    assert client.get_stats()["failures"] == {kind: 1}
+
+
 @pytest.mark.parametrize("status", ["splendid", "running"])
 def test_a_bad_status_costs_nothing_else(status: str, client: TelemetryClient, telemetry: Telemetry) -> None:
     with client.track_run("a", "j") as run:
@@ -132,6 +157,25 @@ def test_runs_within_runs_are_their_children(client: TelemetryClient, telemetry:
     assert telemetry.run(inner.event_id)["parent_run_id"] == outer.event_id
     assert telemetry.run(started)["parent_run_id"] == inner.event_id
     assert telemetry.run(client.start_run("a", "after"))["parent_run_id"] is None
+
+
+def test_a_child_that_was_forked_within_a_block_does_not_end_its_run(telemetry: Telemetry, script: Script) -> None:
+    done = script(
+        "import os, sys\n"
+        "client = TelemetryClient(base, discover_git=False)\n"
+        "with client.track_run('a', 'parent') as run:\n"
+        "    child = os.fork()\n"
+        "    if not child:\n"
+        "        with client.track_run('a', 'child'): pass\n"
+        "        sys.exit(0)\n"
+        "    assert os.waitpid(child, 0)[1] == 0\n"
+        "    raise ValueError('of the parent')\n",
+        check=False,
+    )
+    assert done.returncode == 1
+    runs = {found["job_type"]: found for found in telemetry("query", "--json").json}
+    assert (runs["parent"]["status"], runs["parent"]["error_summary"]) == ("failure", "ValueError: of the parent")
+    assert (runs["child"]["status"], runs["child"]["parent_run_id"]) == ("success", runs["parent"]["event_id"])
 
 
 # Functions
@@ -167,6 +211,164 @@ def test_functions_of_every_kind(client: TelemetryClient, telemetry: Telemetry) 
     assert asyncio.iscoroutinefunction(coroutine)
     counts = {group["group"]: (group["runs"], group["success"]) for group in telemetry("stats", "--by", "job_type", "--json").json}
     assert counts == {"sync": (2, 2), "async": (1, 1), "generator": (1, 1), "async generator": (1, 1)}
+
+
+def test_an_object_whose_call_is_a_coroutine(client: TelemetryClient, telemetry: Telemetry) -> None:
+    class Work:
+        async def __call__(self, number: int) -> int:
+            await asyncio.sleep(0)
+            raise ValueError(f"within {number}")
+
+    with pytest.raises(ValueError):
+        asyncio.run(client.track_run("a", "j")(Work())(5))
+    assert (last(telemetry)["status"], last(telemetry)["error_summary"]) == ("failure", "ValueError: within 5")
+
+
+def outcome(telemetry: Telemetry, job_type: str) -> tuple[object, object]:
+    (run,) = telemetry("query", "--job-type", job_type, "--json").json
+    return run["status"], run["parent_run_id"]
+
+
+def test_a_generator_is_driven_as_without_tracking(client: TelemetryClient, telemetry: Telemetry) -> None:
+    @client.track_run("a", "j")
+    def echo() -> Generator[object, object, str]:
+        received: object = "begun"
+        while received != "end":
+            try:
+                received = yield received
+            except KeyError as error:
+                received = error
+        return "returned"
+
+    driven = echo()
+    assert (next(driven), driven.send(1)) == ("begun", 1)
+    assert isinstance(driven.throw(KeyError("thrown")), KeyError)
+    with pytest.raises(StopIteration) as end:
+        driven.send("end")
+    assert (end.value.value, outcome(telemetry, "j")) == ("returned", ("success", None))
+
+
+def test_an_async_generator_is_driven_as_without_tracking(client: TelemetryClient, telemetry: Telemetry) -> None:
+    cleaned: list[str] = []
+
+    @client.track_run("a", "j")
+    async def echo() -> AsyncGenerator[object, object]:
+        received: object = "begun"
+        try:
+            while received != "end":
+                try:
+                    received = yield received
+                except KeyError as error:
+                    received = error
+        finally:
+            await asyncio.sleep(0)
+            cleaned.append("closed")
+
+    async def main() -> None:
+        driven = echo()
+        assert (await anext(driven), await driven.asend(1)) == ("begun", 1)
+        assert isinstance(await driven.athrow(KeyError("thrown")), KeyError)
+        await driven.aclose()
+        assert cleaned == ["closed"]
+
+    asyncio.run(main())
+    assert outcome(telemetry, "j")[0] == "cancelled"
+
+
+def test_context_managers_made_of_generators(client: TelemetryClient, telemetry: Telemetry) -> None:
+    seen: list[str] = []
+
+    @contextmanager
+    @client.track_run("a", "sync")
+    def sync() -> Iterator[int]:
+        try:
+            yield 1
+        except ValueError:
+            seen.append("sync")
+
+    @asynccontextmanager
+    @client.track_run("a", "async")
+    async def asynchronous() -> AsyncIterator[int]:
+        try:
+            yield 1
+        except ValueError:
+            seen.append("async")
+
+    async def main() -> None:
+        async with asynchronous():
+            raise ValueError
+
+    with sync():
+        raise ValueError
+    asyncio.run(main())
+    assert seen == ["sync", "async"]
+    assert (outcome(telemetry, "sync")[0], outcome(telemetry, "async")[0]) == ("success", "success")
+
+
+def test_what_happens_while_a_generator_is_suspended_is_not_its_run(client: TelemetryClient, telemetry: Telemetry) -> None:
+    @client.track_run("a", "sync")
+    def sync() -> Iterator[str]:
+        with client.track_run("a", "within"):
+            yield ""
+            client.start_run("a", "child of within")
+        yield client.start_run("a", "child of sync")
+
+    @client.track_run("a", "async")
+    async def asynchronous() -> AsyncIterator[str]:
+        yield ""
+        yield client.start_run("a", "child of async")
+
+    async def main() -> None:
+        driven = aiter(asynchronous())
+        await anext(driven)
+        client.start_run("a", "beside async")
+        await anext(driven)
+        async for _ in asynchronous():
+            break
+        client.start_run("a", "behind async")
+
+    driven = sync()
+    next(driven)
+    client.start_run("a", "beside sync")
+    next(driven)
+    for _ in sync():
+        break
+    client.start_run("a", "behind sync")
+    asyncio.run(main())
+    runs = {run["event_id"]: run for run in telemetry("query", "--limit", "0", "--json").json}
+    parents = {run["job_type"]: runs[run["parent_run_id"]]["job_type"] if run["parent_run_id"] else None for run in runs.values()}
+    assert parents == {
+        "sync": None,
+        "within": "sync",
+        "child of within": "within",
+        "child of sync": "sync",
+        "beside sync": None,
+        "behind sync": None,
+        "async": None,
+        "child of async": "async",
+        "beside async": None,
+        "behind async": None,
+    }
+
+
+def test_an_async_generator_that_the_loop_closes(client: TelemetryClient, telemetry: Telemetry) -> None:
+    complaints: list[dict[str, Any]] = []
+
+    @client.track_run("a", "j")
+    async def numbers() -> AsyncIterator[int]:
+        try:
+            yield 1
+        finally:
+            await asyncio.sleep(0.05)
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+        kept.append(numbers())
+        await anext(kept[0])
+
+    kept: list[AsyncIterator[int]] = []
+    asyncio.run(main())
+    assert (complaints, outcome(telemetry, "j")[0]) == ([], "cancelled")
 
 
 def test_a_decorated_function_that_calls_itself(client: TelemetryClient, telemetry: Telemetry) -> None:
@@ -322,6 +524,27 @@ def test_the_end_of_a_cancelled_beginning_is_not_written_on_the_loop(client: Tel
     while last(telemetry)["status"] == "running":
         time.sleep(0.05)
     assert last(telemetry)["status"] == "cancelled"
+
+
+def test_a_block_that_its_event_loop_left_behind_ends(client: TelemetryClient, telemetry: Telemetry) -> None:
+    """Whatever closes the coroutine then runs without a loop."""
+
+    async def work() -> None:
+        async with client.track_run("a", "j"):
+            await asyncio.Event().wait()
+
+    async def until_it_runs() -> None:
+        while client.get_stats().get("running") != 1:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+
+    loop, coroutine = asyncio.new_event_loop(), work()
+    task = loop.create_task(coroutine)
+    loop.run_until_complete(until_it_runs())
+    task._log_destroy_pending = False  # type: ignore[attr-defined]
+    loop.close()
+    coroutine.close()
+    assert (last(telemetry)["status"], client.get_stats()["failures"]) == ("cancelled", {})
 
 
 def test_one_tracked_entered_by_two_tasks(client: TelemetryClient, telemetry: Telemetry) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from bases import FLOCKED, assert_sound, held
-from support import Telemetry
+from support import Git, Telemetry
 
 from telemetry_cli import TelemetryClient, recorder
 from telemetry_cli.client import writer
@@ -45,7 +45,7 @@ def test_threads_share_a_client(durability: str, telemetry: Telemetry) -> None:
     assert client.flush()
     assert telemetry("query", "--status", "success", "--count").line == "8"
     assert telemetry.sql("SELECT count(*), count(DISTINCT event_id || payload_json) FROM run_events") == [(80, 80)]
-    assert client.get_stats()["failures"] == {}
+    assert (client.get_stats()["failures"], client.get_stats()["recorded"]) == ({}, 96)
 
 
 def test_a_fork_in_the_middle(client: TelemetryClient, telemetry: Telemetry) -> None:
@@ -122,6 +122,87 @@ def test_what_waits_is_written_as_the_interpreter_ends(ending: str, telemetry: T
         f"for n in range(100): client.log_event(run_id, 'x', n)\n{ending}"
     )
     assert events(telemetry) == 100 + ("at the end" in ending)
+
+
+@pytest.mark.parametrize("registered", ["before the import", "before the first event", "after an event"])
+def test_what_a_handler_of_the_end_records_is_stored(registered: str, telemetry: Telemetry) -> None:
+    """Handlers run the other way round than they were registered, so ours has run before some of them."""
+    register = "atexit.register(lambda: print(client.log_event(run_id, 'bye'), flush=True))\n"
+    code = (
+        "import atexit, sys\n"
+        f"{register if registered == 'before the import' else ''}"
+        "from telemetry_cli import TelemetryClient\n"
+        "client = TelemetryClient(sys.argv[1], durability='relaxed')\n"
+        "run_id = client.start_run('a', 'j')\n"
+        f"{register if registered == 'before the first event' else ''}"
+        "client.log_event(run_id, 'x')\n"
+        f"{register if registered == 'after an event' else ''}"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(telemetry.base)], env=telemetry.env, cwd=telemetry.cwd, capture_output=True, text=True, timeout=50)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")
+    assert events(telemetry) == 2
+
+
+def test_what_a_finalizer_of_multiprocessing_records_is_stored(telemetry: Telemetry, script: Script) -> None:
+    """In a child, which leaves without the interpreter's handlers."""
+    script(
+        "import multiprocessing, multiprocessing.util\n"
+        "client = TelemetryClient(base, durability='relaxed', discover_git=False)\n"
+        "run_id = client.start_run('a', 'j')\n"
+        "def work():\n"
+        "    client.log_event(run_id, 'x')\n"
+        "    multiprocessing.util.Finalize(None, client.log_event, (run_id, 'late'), exitpriority=1)\n"
+        "    multiprocessing.util.Finalize(None, client.log_event, (run_id, 'later'), exitpriority=-1)\n"
+        "child = multiprocessing.get_context('fork').Process(target=work)\n"
+        "child.start()\n"
+        "child.join()\n"
+    )
+    assert events(telemetry) == 3
+
+
+@pytest.mark.parametrize("durability", ["durable", "relaxed"])
+@pytest.mark.parametrize("before", ["", "client.log_event(run_id, 'x'); client.flush()", "client.log_event(run_id, 'x'); client.close()"])
+def test_what_a_finalizer_records_as_the_interpreter_is_taken_down(durability: str, before: str, telemetry: Telemetry, script: Script) -> None:
+    done = script(
+        f"client = TelemetryClient(base, durability={durability!r})\n"
+        "run_id = client.start_run('a', 'j')\n"
+        "class Resource:\n"
+        "    def __del__(self): print(client.log_event(run_id, 'closed'), client.get_stats()['waiting'], client.flush(), client.close(), flush=True)\n"
+        f"{before}\n"
+        "resource = Resource()\n"
+    )
+    assert done.stdout == "True 0 True True\n"
+    assert events(telemetry) == 1 + bool(before)
+
+
+@pytest.mark.parametrize("lock", ["_memory", "_turn"])
+def test_a_lock_of_a_thread_that_the_end_of_the_interpreter_stopped_holds_up_nothing(lock: str, telemetry: Telemetry) -> None:
+    """A daemon thread stands still for ever wherever it is then; here it is made to be where it holds a lock of the writer's."""
+    code = (
+        "import atexit, sys, threading, time, types\n"
+        "sys.modules['this'] = this = types.ModuleType('this')\n"
+        "ending, held = threading.Event(), threading.Event()\n"
+        "atexit.register(lambda: (ending.set(), held.wait()))\n"
+        "from telemetry_cli import TelemetryClient\n"
+        "client = TelemetryClient(sys.argv[1], timeout=20)\n"
+        "run_id = client.start_run('a', 'j')\n"
+        "class Resource:\n"
+        "    def __del__(self):\n"
+        "        begun = time.monotonic()\n"
+        "        print(client.log_event(run_id, 'closed'), time.monotonic() - begun < 10, flush=True)\n"
+        # Not in this module, whose names the thread keeps alive.
+        "this.resource = Resource()\n"
+        "del this\n"
+        "def hold():\n"
+        "    ending.wait()\n"
+        f"    with client._writer.{lock}:\n"
+        "        held.set()\n"
+        "        time.sleep(60)\n"
+        "threading.Thread(target=hold, daemon=True).start()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(telemetry.base)], env=telemetry.env, cwd=telemetry.cwd, capture_output=True, text=True, timeout=50)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "True True\n", "")
+    assert events(telemetry) == 1
 
 
 def test_an_exception_that_ends_the_process_ends_the_run(telemetry: Telemetry, script: Script) -> None:
@@ -209,7 +290,7 @@ def test_rejected_events_are_logged_and_counted(telemetry: Telemetry, warnings: 
     for _ in range(3):
         assert client.log_event("nobody", "x")
     assert client.flush()
-    assert client.get_stats()["failures"] == {"not-found": 3}
+    assert (client.get_stats()["failures"], client.get_stats()["recorded"]) == ({"not-found": 3}, 0)
     assert "Run not found: nobody" in warnings()[0]
 
 
@@ -261,7 +342,9 @@ def test_a_full_disk(tmpfs: Callable[[str], Path], telemetry: Telemetry, warning
     stats = client.get_stats()
     assert 0 < acknowledged < 120
     assert stats["waiting"] == stats["failures"]["not-durable"] == 120 - acknowledged
-    assert len([message for message in warnings() if "(not-durable;" in message]) == 1
+    (message,) = [message for message in warnings() if "(not-durable;" in message]
+    assert "; the record waits in memory (" in message
+    assert "save it" not in message
     with client.track_run("a", "meanwhile") as run:
         run.set_metrics(items_succeeded=1)
     subprocess.run(["mount", "-o", "remount,size=4m", str(telemetry.base.parent)], check=True)
@@ -280,8 +363,11 @@ def test_an_unwritable_base(telemetry: Telemetry, warnings: Warnings) -> None:
     with client.track_run("a", "tracked") as run:
         assert run.log_event("x") is False
     assert (client.flush(), len(warnings())) == (False, 1)
+    assert "; the record waits in memory (" in warnings()[0]
+    assert (client.get_stats()["recorded"], client.get_stats()["waiting"]) == (0, 5)
     telemetry.base.unlink()
     assert client.flush()
+    assert (client.get_stats()["recorded"], client.get_stats()["waiting"]) == (5, 0)
     assert [run["job_type"] for run in telemetry("query", "--json", "--status", "success").json] == ["tracked", "kept"]
     assert telemetry.run("@last")["events"][0]["event_type"] == "x"
 
@@ -315,6 +401,48 @@ def test_no_call_waits_longer_than_its_deadline(client: TelemetryClient, telemet
     assert max(longest) < 1.5
     assert hasty.flush()
     assert events(telemetry) == 6
+
+
+@pytest.fixture
+def slow_git(telemetry: Telemetry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A repository that only git itself can read, and a git that does not answer."""
+    git = Git(telemetry.cwd, telemetry.home)
+    git("init", "--quiet", "--initial-branch=main")
+    (telemetry.cwd / ".git" / "HEAD").write_text("ref: refs/heads/.invalid\n")
+    program = tmp_path / "slow" / "git"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\nexec sleep 20\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    monkeypatch.chdir(telemetry.cwd)
+
+
+@pytest.mark.usefixtures("slow_git")
+def test_asking_git_is_part_of_the_deadline(telemetry: Telemetry) -> None:
+    TelemetryClient(telemetry.base, discover_git=False).start_run("a", "j")
+    hasty = TelemetryClient(telemetry.base, timeout=0.2)
+    begun = time.monotonic()
+    run_id = hasty.start_run("a", "j")
+    assert time.monotonic() - begun < 0.6
+    assert run_id
+    with held(FLOCKED, telemetry.raw / ".lock"):
+        begun = time.monotonic()
+        assert hasty.start_run("a", "j")
+        assert time.monotonic() - begun < 0.6
+
+
+def test_the_end_of_a_block_waits_once(client: TelemetryClient, telemetry: Telemetry) -> None:
+    """And says once that the run ended: what waits is not refused."""
+    client.start_run("a", "j")
+    hasty = TelemetryClient(telemetry.base, timeout=0.5, discover_git=False)
+    with hasty.track_run("a", "j"):
+        telemetry.raw.rename(telemetry.raw.with_name("elsewhere"))
+        telemetry.raw.write_text("in the way")
+    assert hasty.get_stats()["waiting"] == 1
+    telemetry.raw.unlink()
+    telemetry.raw.with_name("elsewhere").rename(telemetry.raw)
+    assert hasty.close()
+    assert telemetry.run("@last")["status"] == "success"
 
 
 def test_a_logger_that_fails_does_not_reach_the_host(client: TelemetryClient, monkeypatch: pytest.MonkeyPatch) -> None:

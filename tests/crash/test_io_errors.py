@@ -145,7 +145,7 @@ def test_no_error_of_a_call_loses_a_record(telemetry: Telemetry, name: str, reco
 
 
 @pytest.mark.parametrize("error", ["EIO", "ENOSPC"])
-@pytest.mark.parametrize("argv", [("backup",), ("restore", "BACKUP"), ("vacuum",), ("migrate",)], ids=" ".join)
+@pytest.mark.parametrize("argv", [("backup",), ("restore", "BACKUP"), ("rebuild",), ("vacuum",), ("migrate",)], ids=" ".join)
 def test_upkeep_that_cannot_be_made_durable_changes_nothing(telemetry: Telemetry, argv: tuple[str, ...], error: str) -> None:
     if argv == ("migrate",):
         platforms.make(telemetry.database, 5)

@@ -83,7 +83,8 @@ def _check_not_newer(config: Config) -> None:
 def make_again(config: Config, fresh: str, until: progress.Cursor | None = None, survivor: str | None = None) -> str:
     """Make a database at `fresh` of all that there is, or of all up to a cursor. Returns what it was made from, in words.
 
-    Where the journal is damaged, the `survivor` counts too. Raises `DatabaseTrouble` with what stood in the way of each beginning, `DiskTrouble` if it was the disk.
+    Where the journal is damaged, the `survivor` counts too. Raises `DatabaseTrouble` with what stood in the way of each beginning:
+    `DiskTrouble` if it was the disk.
     """
     troubles = []
     is_disks = False

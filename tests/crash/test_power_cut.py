@@ -4,6 +4,7 @@ The commands run under strace as installed; the images of the disk are brought u
 `TELEMETRY_TESTS_LONG=1` makes twenty times as many.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -16,6 +17,8 @@ import power
 import pytest
 from aftermath import Fact, wrong_after
 from bases import NAMED, START
+from documents import LEAST
+from hooking import SCORE, Hooks
 from support import PROGRAM, Telemetry
 from tracing import needs_strace
 
@@ -45,10 +48,24 @@ def _old_runs(telemetry: Telemetry) -> None:
         telemetry("run", "start", *NAMED, "--event-id", name, "--no-git", "--start-time", "2025-01-01T00:00:00Z", "--status", "success")
 
 
+def _records(telemetry: Telemetry) -> None:
+    _parent(telemetry)
+    (telemetry.cwd / "runs.ndjson").write_text("".join(json.dumps(LEAST | {"event_id": f"imported-{number}"}) + "\n" for number in range(3)))
+
+
+def _hook(telemetry: Telemetry) -> None:
+    _parent(telemetry)
+    hooks = Hooks(telemetry)
+    hooks.program("hook.py", SCORE % 1)
+    hooks.contract()
+
+
 def _platform(telemetry: Telemetry) -> None:
     platforms.make(telemetry.database, 6)
 
 
+#: What `_hook` has written.
+RELEASE = ("hooks", "release", "score", "--script", "../hooks/hook.py", "--contract", "../hooks/contract.json", "--source-ref", "tests")
 STARTS: list[Step] = [((*START, "--event-id", name), _runs(name), 0, 1) for name in ("first-run", "second-run")]
 KINDS: dict[str, tuple[Callable[[Telemetry], None], list[Step]]] = {
     "first use": (_nothing, STARTS),
@@ -61,6 +78,9 @@ KINDS: dict[str, tuple[Callable[[Telemetry], None], list[Step]]] = {
     ),
     "associate": (_parent, [(("associate-commit", "run-1", "--commit", "abcdef1", "--no-git"), "SELECT count(*) FROM run_commits", 0, 1)]),
     "prune": (_old_runs, [(("db", "prune", "--older-than", "1d"), "SELECT count(*) FROM agent_runs WHERE event_id LIKE 'old-%'", 2, 0)]),
+    "import": (_records, [(("import", "runs.ndjson"), "SELECT count(*) FROM agent_runs WHERE event_id LIKE 'imported-%'", 0, 3)]),
+    "exec": (_parent, [(("run", "exec", "--event-id", "run-3", "--", "true"), f"{_runs('run-3')} AND status = 'success'", 0, 1)]),
+    "release": (_hook, [(RELEASE, "SELECT count(*) FROM hook_releases", 0, 1)]),
     "migration": (_platform, STARTS),
 }
 

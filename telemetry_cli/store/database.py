@@ -231,3 +231,8 @@ def open_empty() -> Connection:
 def _quoted(path: str) -> str:
     """A path as part of a `file:` URI."""
     return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+
+def numbered(*values: object) -> dict[str, object]:
+    """Values for `?1`, `?2`, … which sqlite3 takes for names: from Python 3.14 on it refuses a sequence for them."""
+    return {str(number): value for number, value in enumerate(values, 1)}

@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 
 from telemetry_cli.errors import Conflict, NotFound
+from telemetry_cli.store.database import numbered
 from telemetry_cli.store.pages import fetched
 from telemetry_cli.store.runs import Row
 
@@ -79,7 +80,7 @@ def standing_for(db: sqlite3.Connection, data: Mapping[str, object]) -> Row | No
     """
     hook, key, forced = data["hook"], data.get("run_key"), data.get("forced")
     if key is not None:
-        known = db.execute(_KEYED, (hook, key)).fetchone()
+        known = db.execute(_KEYED, numbered(hook, key)).fetchone()
         if known and (forced or known[1] != data["input_digest"]):
             why = "--force cannot run it again" if forced else "that was on other input"
             raise Conflict(f"--run-key: {key} stands for the hook run {known[0]} of {hook} already, and {why}", "Give another key, or none.")
@@ -92,6 +93,6 @@ def standing_for(db: sqlite3.Connection, data: Mapping[str, object]) -> Row | No
         " ORDER BY started_at DESC, id DESC LIMIT 1",
         (hook, data["version"], data["input_digest"]),
     ).fetchone()
-    if passed is None or db.execute(_OVERTAKEN, (hook, data["version"], *passed)).fetchone()[0]:
+    if passed is None or db.execute(_OVERTAKEN, numbered(hook, data["version"], *passed)).fetchone()[0]:
         return None
     return {"status": "skipped", "id": passed[0]}

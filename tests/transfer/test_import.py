@@ -343,7 +343,7 @@ def test_a_rebuilt_database_has_the_imports(telemetry: Telemetry, tmp_path: Path
     telemetry("db", "rebuild")
     assert dump(telemetry) == before
     telemetry.database.unlink()
-    telemetry("query")
+    telemetry("db", "rebuild")
     assert dump(telemetry) == before
 
 

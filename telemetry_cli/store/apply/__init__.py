@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from telemetry_cli.errors import DatabaseTrouble, InvalidInput, JournalTrouble, TelemetryError
 from telemetry_cli.rules import OPERATION_VERSION, encode
 from telemetry_cli.store.apply.result import Data, Result
-from telemetry_cli.store.database import stops_a_drain
+from telemetry_cli.store.database import numbered, stops_a_drain
 
 #: Kind of operation → (module of this package, function). A function takes (database, operation, its data).
 _HANDLERS = {
@@ -97,5 +97,5 @@ def reject(db: sqlite3.Connection, op_id: str, kind: str, code: int, message: st
     db.execute(
         "INSERT INTO rejected_ops (op_id, kind, code, message, operation) SELECT ?1, ?2, ?3, ?4, ?5 "
         "WHERE ?2 <> 'damaged' OR NOT EXISTS (SELECT 1 FROM rejected_ops WHERE op_id = ?1 AND kind = ?2 AND operation = ?5)",
-        (op_id, kind, code, message, line.decode(errors="backslashreplace").rstrip("\n")),
+        numbered(op_id, kind, code, message, line.decode(errors="backslashreplace").rstrip("\n")),
     )

@@ -6,6 +6,7 @@ from telemetry_cli.rules import encode
 from telemetry_cli.store import conventions
 from telemetry_cli.store.apply import hooks
 from telemetry_cli.store.apply.result import Data, Result
+from telemetry_cli.store.database import numbered
 
 
 def deploy(db: sqlite3.Connection, operation: Data, data: Data) -> Result:
@@ -16,7 +17,7 @@ def deploy(db: sqlite3.Connection, operation: Data, data: Data) -> Result:
         db.execute(
             "INSERT INTO run_schemas (id, version, fields, op_id) SELECT ?1, ?2, ?3, ?4"
             " WHERE NOT EXISTS (SELECT 1 FROM run_schemas WHERE id = ?1 AND version = ?2)",
-            (schema["id"], schema["version"], encode(schema["fields"]), operation["op_id"]),
+            numbered(schema["id"], schema["version"], encode(schema["fields"]), operation["op_id"]),
         )
     for release in data["releases"]:  # type: ignore[attr-defined]
         hooks.release(db, operation, release)

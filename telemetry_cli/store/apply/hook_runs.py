@@ -8,6 +8,7 @@ from telemetry_cli.errors import Conflict, NotFound
 from telemetry_cli.rules import encode
 from telemetry_cli.store import hook_runs, registry
 from telemetry_cli.store.apply.result import Data, Result
+from telemetry_cli.store.database import numbered
 from telemetry_cli.store.features import GIVEN
 
 _STARTED = ("hook", "version", "run_key", "convention", "input_kind", "input_digest", "subjects", "host", "pid", "process_started", "boot_id")
@@ -73,14 +74,14 @@ def _add_rows(db: sqlite3.Connection, hook: str, hook_run: str, started_at: str,
     while batch := list(islice(rest, _BATCH)):
         # Many rows to a statement: one with a trigger that may abort it costs more to begin than to do.
         db.execute(
-            "INSERT INTO features (hook, subject_id, hook_run, \"values\") SELECT ?1, value->>'$.id', ?2, value->'$.values' FROM json_each(?3)",
+            "INSERT INTO features (hook, subject_id, hook_run, \"values\") SELECT ?, value->>'$.id', ?, value->'$.values' FROM json_each(?)",
             (hook, hook_run, _array(line for line in batch if not line.startswith(GIVEN.encode()))),
         )
         db.execute(
-            "INSERT INTO hook_silences (hook_run, subject_id) SELECT ?1, value->>'$.given' FROM json_each(?2)",
+            "INSERT INTO hook_silences (hook_run, subject_id) SELECT ?, value->>'$.given' FROM json_each(?)",
             (hook_run, _array(line for line in batch if line.startswith(GIVEN.encode()))),
         )
-    begun = (hook, hook_run, started_at)
+    begun = numbered(hook, hook_run, started_at)
     for compare, supersede in (("<", _SUPERSEDE_OLDER), (">", _SUPERSEDE_OWN)):
         if db.execute(f"SELECT 1 FROM hook_runs WHERE {_OTHERS} AND (started_at, id) {compare} (?3, ?2) LIMIT 1", begun).fetchone():
             db.execute(supersede, begun)

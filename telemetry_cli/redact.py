@@ -8,12 +8,16 @@ from telemetry_cli import rules
 from telemetry_cli.bounded import Budget, TooLong
 from telemetry_cli.errors import InvalidInput
 from telemetry_cli.secret_names import REDACTED, Under, is_no_secret, is_option, is_secret_option, secret_values
-from telemetry_cli.secret_shapes import NAME_MARKS, RULES
+from telemetry_cli.secret_shapes import NAME_MARKS, RULES, Mark
 
-#: One sign of each rule that NAME_MARKS do not stand for.
-_SIGNS = {mark if isinstance(mark, str) else mark[0] for _, marks, _ in RULES for mark in marks}
-_FOLDED = (*NAME_MARKS, *sorted(sign for sign in _SIGNS if sign == sign.lower() and not any(mark in sign for mark in NAME_MARKS)))
-_EXACT = tuple(sorted(sign for sign in _SIGNS if sign != sign.lower()))
+#: Of each mark its first part: the signs that a rule may find something. Of those that hold one of NAME_MARKS, these stand for all.
+_FIRST = {mark if isinstance(mark, str) else mark[0] for _, marks, _ in RULES for mark in marks}
+_FOLDED = (*NAME_MARKS, *sorted(sign for sign in _FIRST if sign == sign.lower() and not any(mark in sign for mark in NAME_MARKS)))
+_EXACT = tuple(sorted(sign for sign in _FIRST if sign != sign.lower()))
+#: After so many texts a pattern of all signs has been worth importing what it takes; a single record is far below.
+_FEW = 500
+#: Names and values recur from record to record: so many short texts are known to hold no secret, before they are forgotten.
+_MOST_CLEAN, _LONGEST_CLEAN = 4096, 128
 #: Fields of an operation that say which thing is meant: changed, they would mean another one. Handlers refuse ids that look
 #: like secrets (`refuse_secret`).
 _IDENTITY = frozenset((
@@ -50,13 +54,14 @@ class Redactor:
         self._own = own or {}
         self._values = secret_values(os.environ if environ is None else environ)
         self.found: dict[str, int] = {}
+        self._clean: set[str] = set()
 
     def suspects(self, line: bytes) -> bool:
         """Tell whether there may be anything to take out of a line; the signs of secrets are ASCII."""
         if self._own or any(json.dumps(value)[1:-1].encode() in line for value in self._values):
             return True
         text = line.decode("ascii", "replace")
-        return _has_sign(text, text.lower())
+        return _signs.stand_in(text, text.lower())
 
     def text(self, text: str) -> str:
         """The text with `[redacted]` in the place of each secret. Doing it twice changes nothing more."""
@@ -64,10 +69,8 @@ class Redactor:
             if value in text:
                 self._count("environment", text.count(value))
                 text = text.replace(value, REDACTED)
-        lower = text.lower()
-        for name, marks, pattern in RULES if _has_sign(text, lower) else ():
-            if any(_stands(mark, text, lower) for mark in marks):
-                text = self._substituted(name, pattern, text)
+        for name, pattern in _suspected(text):
+            text = self._substituted(name, pattern, text)
         for name, pattern in self._own.items():
             text = self._substituted_in_time(name, pattern, text)
         return text
@@ -75,9 +78,9 @@ class Redactor:
     def value(self, value: object) -> object:
         """The same for JSON: every text in it, keys too; and what lies under a key that says it is a secret. JSON in a text is JSON."""
         if isinstance(value, str):
-            return self._document(value) if value[:1] in ("{", "[") and value[-1:] in ("}", "]") else self.text(value)
+            return self._string(value)
         if isinstance(value, dict):
-            return {self.text(key): self._named(key, item) for key, item in value.items()}
+            return {self._string(key): self._named(key, item) for key, item in value.items()}
         if isinstance(value, list):
             return self._list(value)
         return value
@@ -94,7 +97,18 @@ class Redactor:
         """The same for a row of a table, and for what stands behind its columns; without columns, for any list."""
         if not columns:
             return self._list(list(values))
-        return [_bounded(columns[place] if place < len(columns) else "", self.value(value)) for place, value in enumerate(values)]
+        names = [*columns, *[""] * (len(values) - len(columns))]
+        return [_bounded(name, self.value(value)) if isinstance(value, (str, dict, list)) else value for name, value in zip(names, values, strict=False)]
+
+    def _string(self, text: str) -> str:
+        if text in self._clean:
+            return text
+        cleaned = self._document(text) if text[:1] in ("{", "[") and text[-1:] in ("}", "]") else self.text(text)
+        if cleaned == text and len(text) <= _LONGEST_CLEAN:
+            if len(self._clean) >= _MOST_CLEAN:
+                self._clean.clear()
+            self._clean.add(text)
+        return cleaned
 
     def _document(self, text: str) -> str:
         lower = text.lower()
@@ -116,7 +130,7 @@ class Redactor:
     def _under(self, under: Under, item: object, *, is_deep: bool) -> object:
         """What lies under the name of a secret, however deep."""
         if isinstance(item, dict) and not under.describes(item):
-            return {self.text(key): self._under(under, value, is_deep=True) for key, value in item.items()}
+            return {self._string(key): self._under(under, value, is_deep=True) for key, value in item.items()}
         if isinstance(item, list):
             return [self._under(under, value, is_deep=True) for value in item]
         if under.is_secret(item, is_deep=is_deep):
@@ -167,12 +181,68 @@ class Redactor:
         self.found[name] = self.found.get(name, 0) + number
 
 
-def _has_sign(text: str, lower: str) -> bool:
-    """Tell whether any rule may have a mark in the text, in far less time than by asking each."""
-    return any(mark in lower for mark in _FOLDED) or any(mark in text for mark in _EXACT)
+class _Signs:
+    """Tells whether any rule may find something in a text, in far less time than by asking each.
+
+    The first texts are searched for one sign after the other. When many come, one pattern of all has been worth its making.
+    """
+
+    def __init__(self) -> None:
+        self._asked = 0
+        self._patterns: tuple[Callable[[str], object], ...] = ()
+
+    def stand_in(self, text: str, lower: str) -> bool:
+        """`lower` is the text in lower case."""
+        if self._patterns:
+            in_lower, exactly = self._patterns
+            return bool(in_lower(lower) or exactly(text))
+        self._asked += 1
+        if self._asked > _FEW:
+            import re
+
+            self._patterns = tuple(re.compile("|".join(map(re.escape, signs))).search for signs in (_FOLDED, _EXACT))
+        return bool(self.of(text, lower))
+
+    def of(self, text: str, lower: str) -> list[str]:
+        """All that stand in it."""
+        return [sign for sign in _FOLDED if sign in lower] + [sign for sign in _EXACT if sign in text]
 
 
-def _stands(mark: str | tuple[str, ...], text: str, lower: str) -> bool:
+_signs = _Signs()
+
+
+def _suspected(text: str) -> list[tuple[str, str]]:
+    """The rules (their names and patterns, in order) one of whose marks stands in a text."""
+    lower = text.lower()
+    if not _signs.stand_in(text, lower):
+        return []
+    places = {
+        place
+        for sign in _signs.of(text, lower)
+        for place, folded, others in _told_of(sign)
+        if any(map(lower.__contains__, folded)) or any(_stands(mark, text, lower) for mark in others)
+    }
+    return [(RULES[place][0], RULES[place][2]) for place in sorted(places)]
+
+
+#: A rule's place, those of its marks that are sought in any case, and its others.
+_Told = tuple[int, list[str], list[Mark]]
+_told: dict[str, list[_Told]] = {}
+
+
+def _told_of(sign: str) -> list[_Told]:
+    """The rules that a sign tells of, by those of their marks that it is part of."""
+    if sign not in _told:
+        _told[sign] = []
+        for place, (_, marks, _) in enumerate(RULES):
+            some = [mark for mark in marks if sign in (mark if isinstance(mark, str) else mark[0])]
+            folded = [mark for mark in some if isinstance(mark, str) and mark == mark.lower()]
+            if some:
+                _told[sign].append((place, folded, [mark for mark in some if mark not in folded]))
+    return _told[sign]
+
+
+def _stands(mark: Mark, text: str, lower: str) -> bool:
     """Tell whether a mark stands in the text; `lower` is the same in lower case."""
     if isinstance(mark, tuple):
         return all(_stands(part, text, lower) for part in mark)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from telemetry_cli.secret_shapes import HARMLESS_KEYS, HARMLESS_NAMES, ROOTS, SECRET_NAMES, SINGULAR_NAMES
 
@@ -10,6 +11,8 @@ REDACTED = "[redacted]"
 #: A value of the environment is looked for in other texts only when it is unlikely to stand there by chance.
 _SHORTEST_VALUE = 8
 _SURELY_LONG = 16
+#: Keys recur from record to record: what so many of them say is kept in mind, of those that are no longer than this.
+_MOST_KEYS, _LONGEST_KEY = 4096, 128
 #: Names whose small numbers count something: `{"token": 17}`. A password may well be a number.
 _COUNTED = ("token", "pass", "credentials", "cookie")
 _LARGEST_COUNT = 99_999
@@ -26,12 +29,10 @@ class Under:
         self._is_folder = plain.endswith("pwd")
         self._is_tokens = plain.endswith("tokens")
 
-    @classmethod
-    def key(cls, name: str) -> "Under | None":
+    @staticmethod
+    def key(name: str) -> "Under | None":
         """What a key says; None where it is no secret's name."""
-        plain = _plain(name)
-        is_plural = plain.endswith("s") and plain[:-1].endswith(SINGULAR_NAMES) and not plain[:-1].endswith(HARMLESS_NAMES)
-        return cls(plain, is_plural=is_plural) if is_plural or is_secret_name(name) else None
+        return _under(name) if len(name) <= _LONGEST_KEY else _under.__wrapped__(name)
 
     def is_secret(self, value: object, *, is_deep: bool) -> bool:
         """Tell whether a text or a number under it is a secret; `is_deep`: with other keys, or in a list, between."""
@@ -54,6 +55,13 @@ class Under:
     def describes(self, item: Mapping[str, object]) -> bool:
         """Tell whether an object says what a field of this name is like, as in a schema."""
         return item.get("type") in _TYPES
+
+
+@lru_cache(_MOST_KEYS)
+def _under(name: str) -> Under | None:
+    plain = _plain(name)
+    is_plural = plain.endswith("s") and plain[:-1].endswith(SINGULAR_NAMES) and not plain[:-1].endswith(HARMLESS_NAMES)
+    return Under(plain, is_plural=is_plural) if is_plural or is_secret_name(name) else None
 
 
 def is_secret_name(name: str) -> bool:

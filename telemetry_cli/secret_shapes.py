@@ -41,8 +41,10 @@ def _with(words: tuple[str, ...], *endings: str) -> tuple[str, ...]:
     return tuple(word + ending for word in words for ending in endings)
 
 
+#: A literal text, or several that all must stand there.
+Mark = str | tuple[str, ...]
 #: (rule, marks, pattern). Patterns ignore case only where they say so.
-RULES: tuple[tuple[str, tuple[str | tuple[str, ...], ...], str], ...] = (
+RULES: tuple[tuple[str, tuple[Mark, ...], str], ...] = (
     # Keys as blocks; of one whose beginning was cut off, everything before its end.
     (
         "private-key",
@@ -77,7 +79,7 @@ RULES: tuple[tuple[str, tuple[str | tuple[str, ...], ...], str], ...] = (
     ("buildkite", ("bkua_",), r"bkua_[0-9a-f]{40}"),
     ("circleci", ("CCIPAT_",), r"CCIPAT_[A-Za-z0-9_]{30,}"),
     # Services.
-    ("slack", ("xoxa-", "xoxb-", "xoxe-", "xoxe.", "xoxo-", "xoxp-", "xoxr-", "xoxs-", "xapp-"),
+    ("slack", ("xox", "xapp-"),
      r"(?<![A-Za-z0-9])(?:xox[abeoprs][-.](?:[A-Za-z0-9]+-?){2,}|xapp-[0-9]-[A-Za-z0-9-]{20,})"),
     ("slack-webhook", ("hooks.slack.com/",), r"hooks\.slack\.com/(?:services|workflows|triggers)/(?P<secret>[A-Za-z0-9/_+-]{20,})"),
     ("discord-webhook", ("/api/webhooks/",), r"/api/webhooks/[0-9]{15,21}/(?P<secret>[A-Za-z0-9_-]{40,})"),
@@ -167,4 +169,4 @@ ROOTS = frozenset((
 ))  # fmt: skip
 
 #: The texts that a secret's name can be seen by.
-NAME_MARKS = ("passw", "passp", "pwd", "secret", "token", "key", "credential", "authorization", "cookie")
+NAME_MARKS = ("pass", "pwd", "secret", "token", "key", "credential", "authorization", "cookie")

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from telemetry_cli import redact
 from telemetry_cli.errors import InvalidInput
 from telemetry_cli.redact import Redactor, refuse_secret
 from telemetry_cli.rules import LONGEST_ERROR_DETAILS
@@ -157,6 +158,29 @@ def test_a_rule_takes_it_out_alone(rule: str, text: str) -> None:
 def test_json_with_a_secret_is_suspect(rule: str, text: str) -> None:
     plain = text.replace("«", "").replace("»", "")
     assert Redactor({}, {}).suspects(json.dumps({"a": [plain]}).encode())
+
+
+@pytest.mark.parametrize("few", [10_000, 0])
+def test_the_first_texts_and_all_further_ones_are_searched_alike(few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redact, "_FEW", few)
+    monkeypatch.setattr(redact, "_signs", redact._Signs())
+    plain = [text.replace("«", "").replace("»", "") for texts in HELD.values() for text in texts]
+    assert [text for text in plain if REDACTED not in Redactor({}, {}).text(text)] == []
+    assert bool(redact._signs._patterns) == (not few)
+
+
+def test_a_secret_among_many_texts_is_found_whenever_it_comes() -> None:
+    redactor = Redactor({}, {})
+    for number in range(20_000):
+        name = f"value {number % 5000}"
+        found = redactor.value({name: name, "again": f"ghp_{filled(36)}" if number % 7 == 0 else "step", "db_pass": number + 10**6})
+        assert found == {name: name, "again": REDACTED if number % 7 == 0 else "step", "db_pass": REDACTED}
+    assert len(redactor._clean) <= 4096
+
+
+def test_every_secrets_name_is_one_in_json_that_is_a_text() -> None:
+    for name in SECRET_NAMES:
+        assert Redactor({}, {}).value(json.dumps({f"db_{name}": "a1b2c3d4e5"})) == json.dumps({f"db_{name}": REDACTED}, separators=(",", ":")), name
 
 
 @pytest.mark.parametrize("text", HARMLESS)

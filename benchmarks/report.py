@@ -23,6 +23,8 @@ Machine: {machine}. {runs:,} runs in the database that is queried.
   too far apart to trust the median: measure again.
 - `floor_write.py` appends a line to a file and flushes it, then commits one row and a cursor to SQLite, and checks nothing.
   `floor_read.py` selects 50 rows and prints them as JSON. Both stand in `benchmarks/`.
+- The longest of the calls of 32 processes at once waits for as many interpreters to start on the processors that there are;
+  what that alone comes to, the floor's longest call tells.
 
 ## Measure it yourself
 
@@ -69,7 +71,7 @@ class Row:
         measured = self.measurement
         medians = [f"{median:.1f} ms" for median in measured.medians_ms] if measured else []
         quartiles = "{:.2f} to {:.2f}".format(*measured.quartiles) if measured and measured.quartiles else ""
-        most = f"{self.most:g}{self.unit}" if self.most is not None else ""
+        most = f"{self.most:.2g}{self.unit}" if self.most is not None else ""
         value = f"{self.value:.2f}{self.unit}" if measured or self.unit else f"{self.value:g}"
         return self.what, self.against, medians[0] if medians else "", medians[-1] if len(medians) > 1 else "", value, quartiles, most, self.verdict
 

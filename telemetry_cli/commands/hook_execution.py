@@ -9,10 +9,10 @@ from typing import BinaryIO
 from telemetry_cli import clock, rules
 from telemetry_cli.commands.arguments import run_reference
 from telemetry_cli.commands.filters import Narrowing, narrowing
-from telemetry_cli.commands.result import ONE, Card, HandedBack, Record, handler
+from telemetry_cli.commands.result import ONE, Card, Record, handler, one_failed
 from telemetry_cli.commands.rows import presented
 from telemetry_cli.config import Config
-from telemetry_cli.errors import InvalidInput, NotDurable, TelemetryError, from_system
+from telemetry_cli.errors import InvalidInput, TelemetryError
 from telemetry_cli.hooks import execution, subjects, work
 from telemetry_cli.hooks.attempt import Stopped
 from telemetry_cli.hooks.progress import Shown
@@ -140,7 +140,7 @@ def executed(reading: Reading, db: Connection, releases: Sequence[Record], kind:
                         found.append(_told(config, execution.execute(one, stop, shown.beat), notes))
                     except (TelemetryError, OSError) as error:
                         # Its siblings are as good as they were.
-                        worst = max(worst, _failed(str(one.release["hook"]), error, notes))
+                        worst = max(worst, one_failed(str(one.release["hook"]), error, notes))
             stop.check()
         except Stopped as stopped:
             code = 128 + stopped.number
@@ -163,15 +163,6 @@ def _prepared(
             hook_runs.standing_for(db, key)
     db.close()
     return stop.interruptible(lambda: [execution.prepare(config, release, given, how, folder) for release in releases])
-
-
-def _failed(hook: str, error: TelemetryError | OSError, notes: list[str]) -> int:
-    """Say why a hook could not be run to its end, or its end not be recorded. Returns the exit code of it."""
-    known = from_system(error) if isinstance(error, OSError) else error
-    if isinstance(known, NotDurable) and known.record:
-        notes.append(HandedBack(known.record))
-    notes.append(" ".join(part for part in (f"{hook}: {known.message}", known.hint) if part))
-    return known.exit_code
 
 
 def _told(config: Config, result: execution.Result, notes: list[str]) -> Record:

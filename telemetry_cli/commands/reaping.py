@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from telemetry_cli import clock, rules
 from telemetry_cli.commands.arguments import became
-from telemetry_cli.commands.result import WRITES, Record, Written, handler
+from telemetry_cli.commands.result import WRITES, Record, Written, handler, one_failed
 from telemetry_cli.config import Config
 from telemetry_cli.discover import environment, processes
 from telemetry_cli.errors import TelemetryError
@@ -37,16 +37,18 @@ def reap(config: Config, output: str, *, older_than: str | None, dry_run: bool) 
     reading = open_for_reading(config)
     notes = list(reading.notes)
     reaped: list[Record] = []
-    for gone in list(_gone(config, reading.db, before)) if reading.db else ():
+    worst = 0
+    found = list(_gone(config, reading.db, before)) if reading.db else []
+    for gone in found:
         if not dry_run:
             try:
                 notes += became(record(config, gone.kind, gone.data, clock.stamp(moment)))[1]
             except TelemetryError as error:
-                notes.append(f"{gone.id}: {error.message}")
+                worst = max(worst, one_failed(gone.id, error, notes))
                 continue
         reaped.append({"what": gone.what, "id": gone.id, "reason": gone.reason})
-    lines = [f"{'would end' if dry_run else 'ended'} {found['what']} {found['id']}: {found['reason']}" for found in reaped]
-    return Written({"reaped": reaped, "dry_run": dry_run}, "\n".join(lines) or "nothing to end", notes, multiline=True)
+    lines = [f"{'would end' if dry_run else 'ended'} {one['what']} {one['id']}: {one['reason']}" for one in reaped] or ["" if found else "nothing to end"]
+    return Written({"reaped": reaped, "dry_run": dry_run}, "\n".join(lines), notes, code=worst, multiline=True)
 
 
 def _gone(config: Config, db: Connection, before: str | None) -> Iterator[Gone]:

@@ -14,6 +14,15 @@ class HandedBack(str):
     __slots__ = ()
 
 
+def one_failed(name: str, error: TelemetryError | OSError, notes: list[str]) -> int:
+    """Say why one of several things could not be done or recorded, while the others go on. Returns the exit code of it."""
+    known = from_system(error) if isinstance(error, OSError) else error
+    if isinstance(known, NotDurable) and known.record:
+        notes.append(HandedBack(known.record))
+    notes.append(" ".join(part for part in (f"{name}: {known.message}", known.hint) if part))
+    return known.exit_code
+
+
 class Written:
     """The outcome of one act: `line` is printed as plain text, `data` as json, `exports` as shell exports for `-o env`.
 
@@ -175,7 +184,7 @@ class Handler:
             return self.function(config, output, **params)
         except (OSError, DiskTrouble) as error:
             # Permissions are for the user to see to; and what records hands the record back itself.
-            if self.writes is not True or isinstance(error, PermissionError):
+            if self.records or not self.is_write(params) or isinstance(error, PermissionError):
                 raise
             known = error if isinstance(error, TelemetryError) else from_system(error)
             raise NotDurable(known.message, "", known.hint) from error

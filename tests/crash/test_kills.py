@@ -12,15 +12,15 @@ from pathlib import Path
 import platforms
 import pytest
 from aftermath import Fact, wrong_after, wrong_backups
-from bases import NAMED, START, append, create
+from bases import NAMED, START
 from platforms import VERSIONS
 from support import Telemetry
 from tracing import CHANGES, Traced, needs_strace
+from upkeep import UPKEEP
 
 pytestmark = [pytest.mark.heavy, needs_strace]
 LONG = bool(os.environ.get("TELEMETRY_TESTS_LONG"))
 Seen = Callable[[str, object], None]
-RUNS: Fact = ("SELECT count(*) FROM agent_runs WHERE event_id IN ('run-1', 'run-2')", (2,))
 
 
 def _killed(
@@ -83,52 +83,11 @@ def test_a_migration_killed_is_old_or_new(telemetry: Telemetry, version: int, re
     assert _killed(telemetry, argv, 7, version, facts, between, record_property) == []
 
 
-def _some_runs(telemetry: Telemetry) -> None:
-    for name in ("run-1", "run-2"):
-        telemetry(*START, "--event-id", name)
-
-
-def _with_backup(telemetry: Telemetry) -> None:
-    telemetry(*START, "--event-id", "run-1")
-    telemetry("db", "backup", str(telemetry.home / "saved.sqlite"))
-    telemetry(*START, "--event-id", "run-2")
-
-
-def _with_backlog(telemetry: Telemetry) -> None:
-    telemetry(*START, "--event-id", "run-1")
-    append(telemetry, create(1, "run-2"))
-
-
-def _with_old_runs(telemetry: Telemetry) -> None:
-    _some_runs(telemetry)
-    telemetry("run", "start", *NAMED, "--event-id", "old", "--no-git", "--start-time", "2025-01-01T00:00:00Z", "--status", "success")
-
-
-COMMANDS = {
-    "backup": (_some_runs, ("db", "backup")),
-    "restore": (_with_backup, ("db", "restore", "SAVED")),
-    "rebuild": (_some_runs, ("db", "rebuild")),
-    "vacuum": (_some_runs, ("db", "vacuum")),
-    "drain": (_with_backlog, ("db", "drain")),
-    "prune": (_with_old_runs, ("db", "prune", "--older-than", "1d")),
-    "update": (_some_runs, ("run", "update", "run-1", "--product", "p")),
-}
-
-
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", ["backup", "restore", "rebuild", "vacuum", "drain", "prune", "reap"])
 def test_a_command_killed_loses_nothing(telemetry: Telemetry, command: str, record_property: Seen) -> None:
-    prepare, words = COMMANDS[command]
-    prepare(telemetry)
-    argv = tuple(str(telemetry.home / "saved.sqlite") if word == "SAVED" else word for word in words)
-
-    def facts(acknowledged: bool) -> list[Fact]:
-        changed: dict[str, list[Fact]] = {
-            "prune": [("SELECT count(*) FROM agent_runs WHERE event_id = 'old'", (0,) if acknowledged else (0, 1))],
-            "update": [("SELECT product FROM agent_runs WHERE event_id = 'run-1'", ("p",) if acknowledged else (None, "p"))],
-        }
-        return [RUNS, *changed.get(command, [])]
-
-    assert _killed(telemetry, argv, 3, 0, facts, lambda: wrong_backups(telemetry.base), record_property) == []
+    work = UPKEEP[command]
+    work.prepare(telemetry)
+    assert _killed(telemetry, work.argv, 3, 0, work.facts, lambda: wrong_backups(telemetry.base), record_property) == []
     telemetry("db", "backup")
     left = [path.name for path in (telemetry.base / "backups").iterdir() if path.name.startswith(".partial")]
     assert left == [], "what a killed maker left is taken away by the next"

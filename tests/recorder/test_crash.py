@@ -79,10 +79,11 @@ def test_a_start_killed_at_any_call_leaves_all_or_nothing(telemetry: Telemetry, 
     ("argv", "effect"),
     [
         (("run", "end", "parent-run", "--status", "failure"), ("SELECT status FROM agent_runs WHERE event_id = 'parent-run'", [("running",)], [("failure",)])),
+        (("run", "update", "parent-run", "--product", "p"), ("SELECT product FROM agent_runs WHERE event_id = 'parent-run'", [(None,)], [("p",)])),
         (("run", "event", "step", "--run", "parent-run"), ("SELECT event_type FROM run_events", [], [("step",)])),
         (("associate-commit", "parent-run", "--commit", "abcdef1", "--no-git"), ("SELECT commit_hash FROM run_commits", [], [("abcdef1",)])),
     ],
-    ids=["end", "event", "associate"],
+    ids=["end", "update", "event", "associate"],
 )
 def test_other_writes_killed_at_any_call_happen_once_or_not_at_all(
     telemetry: Telemetry, argv: tuple[str, ...], effect: tuple[str, list[tuple[str]], list[tuple[str]]]

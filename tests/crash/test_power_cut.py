@@ -19,8 +19,10 @@ from aftermath import Fact, wrong_after
 from bases import NAMED, START
 from documents import LEAST
 from hooking import SCORE, Hooks
+from repositories import Repository
 from support import PROGRAM, Telemetry
 from tracing import needs_strace
+from upkeep import UPKEEP
 
 pytestmark = [pytest.mark.heavy, needs_strace]
 
@@ -60,13 +62,40 @@ def _hook(telemetry: Telemetry) -> None:
     hooks.contract()
 
 
+def _released(telemetry: Telemetry) -> None:
+    _hook(telemetry)
+    telemetry(*RELEASE)
+    telemetry("hooks", "promote", "score", "1")
+
+
+def _convention(telemetry: Telemetry) -> None:
+    _released(telemetry)
+    hook = {"name": "score", "script": "hooks/hook.py", "contract": "hooks/contract.json", "source_ref": "tests"}
+    (telemetry.home / "scores.json").write_text(json.dumps({"title": "Scores", "description": "Every run has one.", "job_types": ["job"], "hooks": [hook]}))
+
+
+def _rewritten(telemetry: Telemetry) -> None:
+    """A commit that is amended while nobody looks; what git says of it afterwards is in `SAID`."""
+    _parent(telemetry)
+    repo = Repository(telemetry.cwd, telemetry)
+    repo("init", "--quiet")
+    old = repo.change()
+    telemetry("associate-commit", "run-1")
+    repo("commit", "--quiet", "--amend", "--message", "better")
+    (telemetry.cwd / SAID).write_text(f"{old} {repo('rev-parse', 'HEAD')}\n")
+
+
 def _platform(telemetry: Telemetry) -> None:
     platforms.make(telemetry.database, 6)
 
 
 #: What `_hook` has written.
 RELEASE = ("hooks", "release", "score", "--script", "../hooks/hook.py", "--contract", "../hooks/contract.json", "--source-ref", "tests")
+#: What a command reads from stdin, where it was prepared.
+SAID = "stdin"
 STARTS: list[Step] = [((*START, "--event-id", name), _runs(name), 0, 1) for name in ("first-run", "second-run")]
+#: Of what changes nothing that can be asked.
+SAME = ("SELECT 1", 1, 1)
 KINDS: dict[str, tuple[Callable[[Telemetry], None], list[Step]]] = {
     "first use": (_nothing, STARTS),
     "start": (_parent, STARTS),
@@ -81,6 +110,11 @@ KINDS: dict[str, tuple[Callable[[Telemetry], None], list[Step]]] = {
     "import": (_records, [(("import", "runs.ndjson"), "SELECT count(*) FROM agent_runs WHERE event_id LIKE 'imported-%'", 0, 3)]),
     "exec": (_parent, [(("run", "exec", "--event-id", "run-3", "--", "true"), f"{_runs('run-3')} AND status = 'success'", 0, 1)]),
     "release": (_hook, [(RELEASE, "SELECT count(*) FROM hook_releases", 0, 1)]),
+    "hook run": (_released, [(("hooks", "run", "score"), "SELECT count(*) FROM features", 0, 2)]),
+    "convention": (_convention, [(("conventions", "deploy", "../scores.json"), "SELECT count(*) FROM conventions", 0, 1)]),
+    "rewrite": (_rewritten, [(("git-hooks", "fire", "post-rewrite", "amend"), "SELECT count(*) FROM run_commits WHERE superseded_by IS NOT NULL", 0, 1)]),
+    "restore": (UPKEEP["restore"].prepare, [(UPKEEP["restore"].argv, *SAME)]),
+    "rebuild": (UPKEEP["rebuild"].prepare, [(UPKEEP["rebuild"].argv, *SAME)]),
     "migration": (_platform, STARTS),
 }
 
@@ -97,9 +131,10 @@ def _traced(telemetry: Telemetry, steps: list[Step]) -> tuple[power.Disk, list[i
     """Run the commands under strace. Returns their effects, and how many there were when each was acknowledged."""
     telemetry.base.mkdir(mode=0o700, exist_ok=True)
     disk, acknowledged = power.Disk(telemetry.base), []
-    log = telemetry.home / "trace"
+    log, said = telemetry.home / "trace", telemetry.cwd / SAID
     for argv, *_ in steps:
-        done = subprocess.run(["strace", *power.OPTIONS, "-o", str(log), str(PROGRAM), *argv], env=telemetry.env, cwd=telemetry.cwd, capture_output=True)
+        command = ["strace", *power.OPTIONS, "-o", str(log), str(PROGRAM), *argv]
+        done = subprocess.run(command, env=telemetry.env, cwd=telemetry.cwd, input=said.read_bytes() if said.exists() else b"", capture_output=True)
         if done.returncode:
             pytest.skip(f"strace may not trace here: {done.stderr.decode()}")
         assert b"buffered" not in done.stderr

@@ -21,6 +21,9 @@ START = ("run", "start", *NAMED, "--no-git")
 
 #: What a helper process does before it says "held"; it lets go when its stdin closes.
 EXCLUSIVE = "import sqlite3; db = sqlite3.connect(sys.argv[1], isolation_level=None); db.execute('BEGIN EXCLUSIVE')"
+TRANSACTION = (
+    "import sqlite3; db = sqlite3.connect(sys.argv[1], isolation_level=None); db.execute('BEGIN IMMEDIATE'); db.execute('UPDATE agent_runs SET host = 1')"
+)
 READING = "import sqlite3; db = sqlite3.connect(sys.argv[1], isolation_level=None); cursor = db.execute('SELECT * FROM sqlite_schema'); cursor.fetchone()"
 FLOCKED = "import fcntl, os; descriptor = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT, 0o600); fcntl.flock(descriptor, fcntl.LOCK_EX)"
 

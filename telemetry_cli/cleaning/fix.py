@@ -16,7 +16,7 @@ from telemetry_cli.cleaning.cleaner import Cleaner
 from telemetry_cli.cleaning.scan import Finding, scan
 from telemetry_cli.config import Config
 from telemetry_cli.locks import Lock
-from telemetry_cli.store import maintenance
+from telemetry_cli.store import maintenance, swap
 from telemetry_cli.store.migrate import FIRST_VERSION
 
 
@@ -27,8 +27,9 @@ def fix(config: Config) -> tuple[list[Finding], list[Finding], list[str]]:
     """
     found = left = list(scan(config))
     notes: list[str] = []
-    if second.is_begun(config):
+    if second.is_begun(config) or swap.leftovers(config.db_path):
         with _locked(config):
+            swap.clear(config.db_path)
             second.resume(config)
         left = list(scan(config))
     if any(not finding["is_name"] for finding in left):
@@ -39,7 +40,7 @@ def fix(config: Config) -> tuple[list[Finding], list[Finding], list[str]]:
             raise trouble
         with _locked(config):
             notes = second.prepare(config)
-            second.take_over(config)
+            second.put_in_place(config)
             cleaner = Cleaner(config)
             for name in buffer.waiting(config):
                 _clean_buffered(config, cleaner, name)

@@ -1,7 +1,7 @@
 """The second of everything that is kept: the journal, the backups and the database without secrets, beside what is there.
 
-`prepare` makes and checks all of it and changes nothing that is used; then one rename says that it is ready. `take_over` puts each part in
-its place. Killed anywhere in there it can be done again, and goes on.
+`prepare` makes and checks all of it and changes nothing that is used. `put_in_place` says by one rename that it is ready, and puts each part
+in its place. Killed anywhere in there it can be done again, and goes on.
 """
 
 import copy
@@ -10,6 +10,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 
 from telemetry_cli import adoption, backups, blobs, damage, journal, origins, recovery
 from telemetry_cli.cleaning.changes import journal_line, stored_text
@@ -19,7 +20,7 @@ from telemetry_cli.config import Config
 from telemetry_cli.errors import DatabaseTrouble, TelemetryError
 from telemetry_cli.files import make_folder, open_private, sync_file, sync_folder, write_all
 from telemetry_cli.redact_lines import blob_lines
-from telemetry_cli.store import compare, maintenance, progress, runs, texts
+from telemetry_cli.store import compare, maintenance, progress, runs, swap, texts
 from telemetry_cli.store.migrate import FIRST_VERSION
 
 #: Folders in `raw/`: where the second journal is written, and where it is once everything is ready.
@@ -31,14 +32,15 @@ _OBSOLETE = "obsolete.json"
 
 
 def is_begun(config: Config) -> bool:
-    """Tell whether an earlier `prepare` or `take_over` was cut off."""
+    """Tell whether an earlier `prepare` or `put_in_place` was cut off."""
     return any(os.path.isdir(os.path.join(config.raw_dir, folder)) for folder in (_WRITTEN, _READY))
 
 
 def resume(config: Config) -> None:
-    """Bring what was cut off to its end, or take away what was not ready. The caller holds the locks."""
+    """Bring what was cut off to its end, or take away what was not ready. The caller holds the locks. Raises as `put_in_place` does."""
     if os.path.isdir(os.path.join(config.raw_dir, _READY)):
-        take_over(config)
+        with _alone(config):
+            _take_over(config)
     _forget(config, _elsewhere(config, _WRITTEN))
 
 
@@ -65,16 +67,35 @@ def prepare(config: Config) -> list[str]:
         for folder in (second.raw_dir, config.backups_dir, os.path.dirname(config.db_path)):
             if os.path.isdir(folder):
                 sync_folder(folder)
-        os.rename(second.raw_dir, os.path.join(config.raw_dir, _READY))
     except BaseException:
         _forget(config, second)
         raise
-    sync_folder(config.raw_dir)
     return notes
 
 
-def take_over(config: Config) -> None:
-    """Put everything in its place, the journal first: until the database is there too, its cursor is not believed. The caller holds the locks."""
+def put_in_place(config: Config) -> None:
+    """Put what `prepare` made in its place, once no other program is in a transaction on the database. The caller holds the locks.
+
+    Raises `LockedDatabase` when that takes too long, and then nothing is left of it.
+    """
+    second = _elsewhere(config, _WRITTEN)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(_alone(config))
+            os.rename(second.raw_dir, os.path.join(config.raw_dir, _READY))
+        except BaseException:
+            _forget(config, second)
+            raise
+        sync_folder(config.raw_dir)
+        _take_over(config)
+
+
+def _alone(config: Config) -> AbstractContextManager[None]:
+    return swap.alone(config.db_path, time.monotonic() + config.lock_timeout) if os.path.exists(config.db_path) else nullcontext()
+
+
+def _take_over(config: Config) -> None:
+    """The journal first: until the database is there too, its cursor is not believed."""
     second = _elsewhere(config, _READY)
     with open(os.path.join(second.raw_dir, _OBSOLETE), "rb") as file:
         obsolete = json.load(file)
@@ -84,14 +105,13 @@ def take_over(config: Config) -> None:
     journal.take_over(config, second)
     for path in _made(config):
         target = path.removesuffix(_ENDING)
-        if target == config.db_path:
-            maintenance.replace(path, target)
-        elif os.path.basename(target) in map(backups.snapshot_name, obsolete["snapshots"]):
+        if os.path.basename(target) in map(backups.snapshot_name, obsolete["snapshots"]):
             os.rename(path, backups.snapshot(config, backups.digest_of(path)))
         else:
             os.replace(path, target)
-    if os.path.isdir(config.backups_dir):
-        sync_folder(config.backups_dir)
+    for folder in (config.backups_dir, os.path.dirname(config.db_path)):
+        if os.path.isdir(folder):
+            sync_folder(folder)
     for digest in obsolete["snapshots"]:
         maintenance.remove(backups.snapshot(config, digest))
     for digest in obsolete["blobs"]:

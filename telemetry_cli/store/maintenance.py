@@ -5,7 +5,7 @@ import sqlite3
 import time
 
 from telemetry_cli.errors import DatabaseTrouble, LockTimeout
-from telemetry_cli.files import open_private, sync_folder
+from telemetry_cli.files import open_private
 from telemetry_cli.store import legacy, progress
 from telemetry_cli.store.database import translated
 from telemetry_cli.store.migrate import FIRST_VERSION, noted_version
@@ -175,15 +175,3 @@ def remove(path: str) -> None:
             os.unlink(path + suffix)
         except FileNotFoundError:
             pass
-
-
-def replace(fresh: str, path: str) -> None:
-    """Put the database at `fresh`, which is flushed, in the place of the one at `path`, which is gone then: the one or the other, never none.
-
-    The caller holds the writer lock. Raises `DatabaseTrouble` or `OSError`.
-    """
-    if os.path.exists(path + BESIDE[0]):
-        # Looked at, so that SQLite settles what a killed writer left: a hot journal must not meet another database.
-        cursor_of(path)
-    os.replace(fresh, path)
-    sync_folder(os.path.dirname(path))

@@ -10,7 +10,7 @@ from typing import Any
 
 import platforms
 import pytest
-from bases import append, assert_sound, create, flip, ids, journal_lines, next_day, operation, segment
+from bases import READING, TRANSACTION, append, assert_sound, create, flip, held, ids, journal_lines, next_day, operation, segment
 from support import Telemetry
 from tracing import CHANGES, Traced, needs_strace
 
@@ -191,6 +191,32 @@ def test_a_damaged_database_is_to_be_rebuilt_first(telemetry: Telemetry) -> None
 
 
 LONG = bool(os.environ.get("TELEMETRY_TESTS_LONG"))
+
+
+@pytest.mark.parametrize("what", [TRANSACTION, READING])
+def test_it_waits_for_other_programs_and_leaves_all_as_it_was_when_that_takes_too_long(telemetry: Telemetry, what: str) -> None:
+    telemetry.start("--event-id", "clean")
+    append(telemetry, *IN_JOURNAL)
+    telemetry("db", "backup")
+    before = {path: path.read_bytes() for path in telemetry.base.rglob("*") if path.is_file()}
+    with held(what, telemetry.database):
+        refused = telemetry("redact", "--fix", env={"TELEMETRY_LOCK_TIMEOUT": "0.5"}, code=1)
+        assert "locked by another process" in refused.err
+    # What the other program had begun is rolled back when it goes.
+    telemetry("status")
+    assert {path: path.read_bytes() for path in telemetry.base.rglob("*") if path.is_file()} == before
+    telemetry("redact", "--fix")
+    assert hits(telemetry) == []
+
+
+def test_what_a_killed_rebuild_left_goes_too(telemetry: Telemetry) -> None:
+    telemetry.start("--event-id", "clean")
+    append(telemetry, *IN_JOURNAL)
+    telemetry("query")
+    for ending in (".rebuild", ".restore", ".aside"):
+        shutil.copy(telemetry.database, f"{telemetry.database}{ending}")
+    telemetry("redact", "--fix")
+    assert hits(telemetry) == []
 
 
 @pytest.mark.heavy

@@ -88,9 +88,9 @@ def _run(argv: list[str]) -> int:
     try:
         plain.show(result, output)
     except OutputLost:
-        if records:
-            return 0
-        raise
+        # What was done is done, whether anybody reads of it or not.
+        if not records:
+            raise
     return result.code
 
 

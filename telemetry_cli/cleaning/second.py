@@ -17,7 +17,7 @@ from telemetry_cli.cleaning.changes import journal_line, stored_text
 from telemetry_cli.cleaning.cleaner import Cleaner
 from telemetry_cli.cleaning.scan import databases, is_stained
 from telemetry_cli.config import Config
-from telemetry_cli.errors import DatabaseTrouble, TelemetryError
+from telemetry_cli.errors import DatabaseTrouble, DiskTrouble, ForbiddenDatabase, LockedDatabase, TelemetryError
 from telemetry_cli.files import make_folder, open_private, sync_file, sync_folder, write_all
 from telemetry_cli.redact_lines import blob_lines
 from telemetry_cli.store import compare, maintenance, progress, runs, swap, texts
@@ -27,6 +27,8 @@ from telemetry_cli.store.migrate import FIRST_VERSION
 _WRITTEN, _READY = "redacting", "redacted"
 #: What the second of a database is called, beside it.
 _ENDING = ".redacted"
+#: What may be otherwise the next time. A backup that is left as it is for it would no longer belong to the journal then.
+_PASSING = (DiskTrouble, ForbiddenDatabase, LockedDatabase)
 #: A file beside the second journal: what is deleted once all is in its place (`blobs`, `snapshots`: digests).
 _OBSOLETE = "obsolete.json"
 
@@ -229,12 +231,14 @@ def _make_databases(config: Config, cleaner: Cleaner, second: Config) -> list[st
             continue
         try:
             has_secrets = is_stained(config, cleaner, path)
-            if origins.is_good(config, path):
+            if _is_usable(config, path):
                 # One without secrets has another place in the second journal, no more.
                 _make(config, cleaner, second, path, [*(first if has_secrets else ()), path])
             elif has_secrets:
                 raise DatabaseTrouble(f"{path} is damaged, or does not belong to the journal in {config.raw_dir}")
-        except (TelemetryError, OSError) as error:
+        except _PASSING:
+            raise
+        except TelemetryError as error:
             maintenance.remove(path + _ENDING)
             notes.append(f"{path} could not be made again without secrets ({error}); delete it, or keep it where nobody else reads it")
     _make(config, cleaner, second, config.db_path, [*(path for path, _ in origins.beginnings(config, config.db_path)), config.db_path])
@@ -242,6 +246,16 @@ def _make_databases(config: Config, cleaner: Cleaner, second: Config) -> list[st
     maintenance.check(config.db_path + _ENDING)
     sync_file(config.db_path + _ENDING)
     return notes
+
+
+def _is_usable(config: Config, path: str) -> bool:
+    try:
+        maintenance.check(path)
+        return origins.belongs(config, path)
+    except _PASSING:
+        raise
+    except TelemetryError:
+        return False
 
 
 def _make(config: Config, cleaner: Cleaner, second: Config, path: str, beginnings: Iterable[str | None]) -> None:
@@ -264,6 +278,8 @@ def _make(config: Config, cleaner: Cleaner, second: Config, path: str, beginning
                 sync_file(fresh)
                 return
             trouble = "it came out with other rows"
+        except _PASSING:
+            raise
         except DatabaseTrouble as error:
             trouble = str(error)
     raise DatabaseTrouble(f"{path} could not be made again without secrets: {trouble}", "Nothing was changed. See: telemetry doctor")

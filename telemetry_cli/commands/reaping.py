@@ -48,7 +48,7 @@ def reap(config: Config, output: str, *, older_than: str | None, dry_run: bool) 
                 continue
         reaped.append({"what": gone.what, "id": gone.id, "reason": gone.reason})
     lines = [f"{'would end' if dry_run else 'ended'} {one['what']} {one['id']}: {one['reason']}" for one in reaped] or ["" if found else "nothing to end"]
-    return Written({"reaped": reaped, "dry_run": dry_run}, "\n".join(lines), notes, code=worst, multiline=True)
+    return Written({"reaped": reaped, "dry_run": dry_run}, "\n".join(lines), notes, code=0 if config.never_fail else worst, multiline=True)
 
 
 def _gone(config: Config, db: Connection, before: str | None) -> Iterator[Gone]:

@@ -8,7 +8,10 @@ import sys
 from typing import Any
 
 import pytest
+from bases import read_only
 from support import Telemetry
+
+from telemetry_cli.journal import decode
 
 GONE = "its process"
 linux = pytest.mark.skipif(sys.platform != "linux", reason="boots and process starts by /proc")
@@ -55,6 +58,22 @@ def test_a_run_whose_process_is_gone_is_ended(killed: Telemetry) -> None:
     assert str(run["error_summary"]).startswith("reaped: its process")
     assert killed("run", "show", "killed").err == ""
     assert killed("run", "reap").line == "nothing to end"
+
+
+@pytest.mark.parametrize(("env", "code"), [({}, 75), ({"TELEMETRY_NEVER_FAIL": "1"}, 0)])
+def test_an_end_that_can_be_written_nowhere_is_handed_back(telemetry: Telemetry, env: dict[str, str], code: int) -> None:
+    telemetry.start()
+    append(telemetry)
+    telemetry("status")
+    with read_only(telemetry.base), open("/dev/full", "wb") as full:
+        ran = telemetry("run", "reap", "--older-than", "1d", env=env, code=code)
+        assert ran.out.strip() == ""
+        handed_back = [found for line in ran.err.encode().splitlines() if (found := decode(line))]
+        assert [(found["op"], found["data"]["run"]) for found in handed_back] == [("run.end", "E")]  # type: ignore[index]
+        unread = telemetry.popen("run", "reap", "--older-than", "1d", stdout=full, stderr=subprocess.PIPE, env=telemetry.env | env)
+        assert b'"run.end"' in unread.communicate()[1]
+        assert unread.returncode == code
+    assert telemetry.run("E")["status"] == "running"
 
 
 def test_a_dry_run_changes_nothing(killed: Telemetry) -> None:

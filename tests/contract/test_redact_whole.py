@@ -209,6 +209,23 @@ def test_it_waits_for_other_programs_and_leaves_all_as_it_was_when_that_takes_to
     assert hits(telemetry) == []
 
 
+@needs_strace
+@pytest.mark.parametrize("error", ["ENOSPC", "EIO"])
+def test_a_backup_that_the_disk_does_not_let_it_make_again_is_not_left_behind(telemetry: Telemetry, error: str) -> None:
+    """Its journal would be another one then, and nobody could make it again, or restore it."""
+    telemetry.start("--event-id", "clean")
+    append(telemetry, *IN_JOURNAL)
+    backup = telemetry("db", "backup").line
+    fresh = ("-P", f"{backup}.redacted", "-e", f"inject=pwrite64:error={error}:when=2+")
+    ran = Traced(telemetry)(("redact", "--fix"), *fresh, paths=False, calls=("pwrite64",))
+    assert (ran.code, ran.out) == (75, ""), ran
+    assert Path(backup).name in " ".join(hits(telemetry))
+    telemetry("redact", "--fix")
+    assert hits(telemetry) == []
+    telemetry("db", "restore", backup)
+    assert ids(telemetry) == ["clean", "stained"]
+
+
 def test_what_a_killed_rebuild_left_goes_too(telemetry: Telemetry) -> None:
     telemetry.start("--event-id", "clean")
     append(telemetry, *IN_JOURNAL)

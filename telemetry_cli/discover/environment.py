@@ -100,17 +100,21 @@ class Trace:
     """A place in a W3C trace: `parent_id` is the span we were started in (None: we begin the trace), `span_id` our own."""
 
     def __init__(self, header: str) -> None:
-        version, trace, parent, flags = [*header.strip().split("-"), "", "", "", ""][:4]
+        fields = header.strip().split("-")
+        version, trace, parent, flags = (fields + [""] * 4)[:4]
         known = _is_hex(version, 2) and version != "ff" and _is_id(trace, 32) and _is_id(parent, 16) and _is_hex(flags, 2)
+        # Only versions to come may have more to say.
+        known = known and (version != "00" or len(fields) == 4)
         self.trace_id = trace if known else os.urandom(16).hex()
         self.parent_id = parent if known else None
         self.span_id = os.urandom(8).hex()
         self.sampled = not known or bool(int(flags, 16) & 1)
 
     @property
-    def header(self) -> str:
-        """The `traceparent` for what we start."""
-        return f"00-{self.trace_id}-{self.span_id}-{'01' if self.sampled else '00'}"
+    def variables(self) -> dict[str, str | None]:
+        """What our place is to those that we start, by variable; None: unset. A tracestate tells of another trace than one that we begin."""
+        header = f"00-{self.trace_id}-{self.span_id}-{'01' if self.sampled else '00'}"
+        return {"TRACEPARENT": header, **({"TRACESTATE": None} if self.parent_id is None and "TRACESTATE" in os.environ else {})}
 
     @property
     def context(self) -> dict[str, str]:

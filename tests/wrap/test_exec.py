@@ -267,6 +267,24 @@ def test_the_trace_goes_on_inside(telemetry: Telemetry) -> None:
     assert (context["trace_id"], context["parent_span_id"]) == ("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331")  # type: ignore[index]
 
 
+@pytest.mark.parametrize(
+    ("header", "state"),
+    [
+        ({"TRACEPARENT": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}, "vendor=1"),
+        ({"TRACEPARENT": "cc-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more"}, "vendor=1"),
+        ({"TRACEPARENT": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more"}, "unset"),
+        ({"TRACEPARENT": "nonsense"}, "unset"),
+        ({}, "unset"),
+    ],
+)
+def test_the_state_of_a_trace_goes_with_it(header: dict[str, str], state: str, telemetry: Telemetry) -> None:
+    env = {"TRACESTATE": "vendor=1"} | header
+    told = 'echo "${TRACESTATE-unset}"'
+    assert telemetry(*EXEC, "--", "sh", "-c", told, env=env).out.strip() == state
+    exported = telemetry("run", "start", "--agent-name", "a", "--job-type", "j", "-o", "env", env=env).out
+    assert subprocess.run(["sh", "-c", f"{exported}\n{told}"], env=env, capture_output=True, text=True, check=True).stdout.strip() == state
+
+
 def test_start_with_env_tells_the_trace_too(telemetry: Telemetry) -> None:
     exported = telemetry("run", "start", "--agent-name", "a", "--job-type", "j", "-o", "env").out
     context = last(telemetry)["context_json"]

@@ -22,7 +22,8 @@ def provider() -> Provider | None:
 def facts() -> dict[str, str]:
     """What the CI provider says of this job, by the names in `FACTS`: those that are set, and can be stored."""
     found = provider()
-    return {fact: value for fact in FACTS if (value := _filled(found.facts.get(fact, ())))} if found else {}
+    said = {fact: value for fact in FACTS if (value := _filled(found.facts.get(fact, ())))} if found else {}
+    return {fact: _address(value) if fact.endswith("_url") else value for fact, value in said.items()}
 
 
 def _filled(texts: tuple[str, ...]) -> str | None:
@@ -39,10 +40,21 @@ def _filled(texts: tuple[str, ...]) -> str | None:
     return None
 
 
+def _address(text: str) -> str:
+    """An address with what none may hold (a project's name has spaces) percent-encoded; what is encoded already stays."""
+    if text.isascii() and not set(text) & set(' %"<>\\^`{|}'):
+        return text
+    import re
+
+    return re.sub(r"%(?![0-9A-Fa-f]{2})|[^!#-;=?-\[\]_a-z~]", lambda match: "".join(f"%{byte:02X}" for byte in match[0].encode()), text)
+
+
 def _value(variable: str, shape: str) -> str | None:
     """A variable's value, or the part of it between the two ends of a shape; None where there is none, or it is not text."""
     value = os.environ.get(variable, "")
-    before, _, after = shape.partition("*")
+    before, _, after = shape.rpartition("*")
+    if before.startswith("**"):
+        before = "".join(value.rpartition(before[2:])[:2])
     inner = value[len(before) : len(value) - len(after)]
     if value in _NOTHING or not value.startswith(before) or not value.endswith(after) or not inner.strip():
         return None

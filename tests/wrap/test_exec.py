@@ -51,6 +51,17 @@ def test_the_exit_code_is_the_commands(code: int, telemetry: Telemetry) -> None:
     assert (run["status"], run["metrics_json"]["process.exit.code"]) == ("failure" if code else "success", code)  # type: ignore[index]
 
 
+@pytest.mark.parametrize("option", [("--status", "partial"), ("--start-time", "1h"), ("-o", "json"), ("--output=json",), ("--json",)])
+def test_what_it_observes_itself_is_no_option_and_the_help_says_why(option: tuple[str, ...], telemetry: Telemetry) -> None:
+    before = telemetry.files()
+    ran = telemetry(*EXEC, *option, "--", "touch", "started", code=2)
+    name = option[0].partition("=")[0]
+    assert (ran.out, f"No such option: {name}" in ran.err, "See: telemetry run exec --help" in ran.err) == ("", True, True)
+    assert (telemetry.files(), (telemetry.cwd / "started").exists()) == (before, False)
+    told = telemetry("run", "exec", "--help").out
+    assert all(word in told for word in ("no --status", "no --start-time", "no -o", "run update @last", "run show @last -o json"))
+
+
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGSEGV", "SIGUSR1"])
 def test_a_signal_that_ends_the_command_is_told(name: str, telemetry: Telemetry) -> None:
     telemetry(

@@ -10,7 +10,8 @@ class Provider:
     """A CI provider: how it is recognised, where its variables are documented, and which of them say what.
 
     A fact has one or several texts; the first one whose `{VARIABLE}`s are all set counts. `{VARIABLE:before*after}` is the part
-    of a value that has this shape; before it, `**/` is all up to the last slash, if there is one. `identity`: the facts without which two of its jobs could be taken for the same one.
+    of a value that has this shape; before it, `**/` is all up to the last slash, if there is one. `identity`: the facts without
+    which two of its jobs could be taken for the same one.
     """
 
     def __init__(

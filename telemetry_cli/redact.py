@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from telemetry_cli import rules
 from telemetry_cli.bounded import Budget, TooLong
 from telemetry_cli.errors import InvalidInput
-from telemetry_cli.secret_names import REDACTED, Under, is_no_secret, is_option, is_secret_option, secret_values
+from telemetry_cli.secret_names import REDACTED, Under, is_no_secret, is_option, is_secret_option, nested, secret_values
 from telemetry_cli.secret_shapes import NAME_MARKS, RULES, Mark
 
 #: Of each mark its first part: the signs that a rule may find something. Of those that hold one of NAME_MARKS, these stand for all.
@@ -69,7 +69,10 @@ class Redactor:
             if value in text:
                 self._count("environment", text.count(value))
                 text = text.replace(value, REDACTED)
-        for name, pattern in _suspected(text):
+        suspected = _suspected(text)
+        if suspected and '":' in text:
+            text = self._nested(text)
+        for name, pattern in suspected:
             text = self._substituted(name, pattern, text)
         for name, pattern in self._own.items():
             text = self._substituted_in_time(name, pattern, text)
@@ -119,9 +122,18 @@ class Redactor:
                 return self.text(text)
             cleaned = self.value(value)
             if cleaned != value:
-                # Half a character that is escaped must stay escaped.
-                return json.dumps(cleaned, separators=(",", ":"), ensure_ascii=text.isascii() or "\\u" in text)
+                return _encoded(cleaned, text, (",", ":"))
         return self.text(text)
+
+    def _nested(self, text: str) -> str:
+        """A text in which JSON may stand, without what lies there in objects and lists under names of secrets."""
+        kept, place = [], 0
+        for under, begin, end, value in nested(text):
+            cleaned = self._under(under, value, is_deep=False)
+            if cleaned != value:
+                kept += [text[place:begin], _encoded(cleaned, text, (", ", ": "))]
+                place = end
+        return "".join([*kept, text[place:]])
 
     def _named(self, key: str, item: object) -> object:
         under = Under.key(key)
@@ -179,6 +191,11 @@ class Redactor:
 
     def _count(self, name: str, number: int = 1) -> None:
         self.found[name] = self.found.get(name, 0) + number
+
+
+def _encoded(cleaned: object, text: str, separators: tuple[str, str]) -> str:
+    """JSON that takes the place of some in a text. Half a character that is escaped there must stay escaped."""
+    return json.dumps(cleaned, separators=separators, ensure_ascii=text.isascii() or "\\u" in text)
 
 
 class _Signs:

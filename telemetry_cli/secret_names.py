@@ -1,7 +1,8 @@
 """What a name and its value tell: whether it is the name of a secret, and what stands under it one."""
 
+import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 
 from telemetry_cli.secret_shapes import HARMLESS_KEYS, HARMLESS_NAMES, ROOTS, SECRET_NAMES, SINGULAR_NAMES
@@ -62,6 +63,31 @@ def _under(name: str) -> Under | None:
     plain = _plain(name)
     is_plural = plain.endswith("s") and plain[:-1].endswith(SINGULAR_NAMES) and not plain[:-1].endswith(HARMLESS_NAMES)
     return Under(plain, is_plural=is_plural) if is_plural or is_secret_name(name) else None
+
+
+def nested(text: str) -> Iterator[tuple[Under, int, int, object]]:
+    """The objects and lists under names of secrets in JSON that stands in a text, and where each begins and ends.
+
+    Those in another one are part of it. One that is not whole is passed over as far as it can be read, so that no text is read twice.
+    """
+    decoder = json.JSONDecoder()
+    colon = text.find('":')
+    while colon >= 0:
+        begin = end = colon + 2
+        while text[begin : begin + 1].isspace():
+            begin += 1
+        _, quote, name = text[max(0, colon - _LONGEST_KEY) : colon].rpartition('"')
+        under = Under.key(name) if quote and text[begin : begin + 1] in ("{", "[") else None
+        if under:
+            try:
+                value, end = decoder.raw_decode(text, begin)
+            except json.JSONDecodeError as error:
+                end = max(begin, error.pos)
+            except (ValueError, RecursionError):
+                return
+            else:
+                yield under, begin, end, value
+        colon = text.find('":', end)
 
 
 def is_secret_name(name: str) -> bool:

@@ -178,6 +178,36 @@ def test_a_secret_among_many_texts_is_found_whenever_it_comes() -> None:
     assert len(redactor._clean) <= 4096
 
 
+@pytest.mark.parametrize(
+    ("text", "cleaned"),
+    [
+        ('got {"password": {"value": "x", "n": 7}} now', 'got {"password": {"value": "[redacted]", "n": 7}} now'),
+        ('got {"db":{"secrets":["hunter2","of a3"],"port":5}}', 'got {"db":{"secrets":["[redacted]", "[redacted]"],"port":5}}'),
+        ('{"credentials": {"a": [{"b": "}"}]}}\n', '{"credentials": {"a": [{"b": "[redacted]"}]}}\n'),
+        ('{\n  "token":\n  {"a": "x"},\n  "b": "c"\n} after', '{\n  "token":\n  {"a": "[redacted]"},\n  "b": "c"\n} after'),
+        ('a {"token": {"a": "x"}} b {"key": 1} c {"secret": ["y"]} d', 'a {"token": {"a": "[redacted]"}} b {"key": 1} c {"secret": ["[redacted]"]} d'),
+        ('a {"token": {"a": b}} {"secret": ["y"]}', 'a {"token": {"a": b}} {"secret": ["[redacted]"]}'),
+        ('a {"secret": ["ä"], "x": "ä"}', 'a {"secret": ["[redacted]"], "x": "ä"}'),
+    ],
+)
+def test_json_in_a_text_is_json(text: str, cleaned: str) -> None:
+    redactor = Redactor({}, {})
+    assert (redactor.text(text), redactor.text(cleaned)) == (cleaned, cleaned)
+    assert redactor.suspects(text.encode())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'fields {"password": {"type": "string", "minLength": 8}, "token": {"count": 12}}', '{"tokens": {"prompt": 5, "completion": 7}} used', 'x {"password": {}} y', 'x {"keys": {"a": "b"}}',
+        'secret is {"monkey": {"a": "b"}}', 'x {"password": {"from": "${VAULT}"}}', "token {'a': {'b': 'c'}}", 'the "token": {see below}', '"token": [', '"token":',
+        'token "a":{"token":[' + "[" * 100_000,
+    ],
+)  # fmt: skip
+def test_json_in_a_text_without_a_secret_stays(text: str) -> None:
+    assert Redactor({}, {}).text(text) == text
+
+
 def test_every_secrets_name_is_one_in_json_that_is_a_text() -> None:
     for name in SECRET_NAMES:
         assert Redactor({}, {}).value(json.dumps({f"db_{name}": "a1b2c3d4e5"})) == json.dumps({f"db_{name}": REDACTED}, separators=(",", ":")), name
@@ -225,6 +255,10 @@ def test_cleaning_several_twice_is_cleaning_once(texts: list[str]) -> None:
         "password\x1b[0m",
         ":key=>",
         '"token":"\\\\',
+        '"token":{"',
+        '"token":[',
+        '"token":["a"],',
+        '"token": {"a": 1}}',
         '\\"key\\":\\"\\',
         "password: '",
         "http -a ",

@@ -31,7 +31,11 @@ def execute(
     no_capture: Annotated[bool, Option("--no-capture", help="Leave stderr alone; keep nothing of it on a failure.")] = False,
     tail: Annotated[str | None, Option("--tail", metavar="BYTES", help="How much of the end of stderr is kept on a failure; default 16384.")] = None,
 ) -> None:
-    """Run a command, record it, and exit as it does."""
+    """Run a command, record it, and exit as it does.
+
+    Its start and how it ends are observed, and its stdout is its own: so there is no --status, no --start-time and no -o. To change
+    what was recorded: telemetry run update @last; to see it: telemetry run show @last -o json.
+    """
 
 
 @command(app, "end", "run:end")

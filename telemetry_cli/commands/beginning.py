@@ -149,6 +149,6 @@ def _ci_remote(repository: str) -> str | None:
     return remote_without_credentials(repository) or None if "://" in repository or "@" in repository else None
 
 
-def exports(result: dict[str, object], trace: environment.Trace) -> dict[str, str]:
-    """What is exported so that later commands, and what they start, belong to this run."""
-    return {"TELEMETRY_EVENT_ID": str(result["event_id"]), "TELEMETRY_RUN_ID": str(result["run_id"]), "TRACEPARENT": trace.header}
+def exports(result: dict[str, object], trace: environment.Trace) -> dict[str, str | None]:
+    """What is exported so that later commands, and what they start, belong to this run; None: what is unset for that."""
+    return {"TELEMETRY_EVENT_ID": str(result["event_id"]), "TELEMETRY_RUN_ID": str(result["run_id"]), **trace.variables}

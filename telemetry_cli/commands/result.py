@@ -24,13 +24,13 @@ def one_failed(name: str, error: TelemetryError | OSError, notes: list[str]) -> 
 
 
 class Written:
-    """The outcome of one act: `line` is printed as plain text, `data` as json, `exports` as shell exports for `-o env`.
+    """The outcome of one act: `line` is printed as plain text, `data` as json, `exports` as shell exports for `-o env` (None: unset).
 
     With `multiline` the text is our own, and its line breaks are kept.
     """
 
     def __init__(
-        self, data: Record, line: str | None, notes: Sequence[str] = (), exports: dict[str, str] | None = None, code: int = 0, *, multiline: bool = False
+        self, data: Record, line: str | None, notes: Sequence[str] = (), exports: dict[str, str | None] | None = None, code: int = 0, *, multiline: bool = False
     ) -> None:
         self.multiline = multiline
         self.data = data

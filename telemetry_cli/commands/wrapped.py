@@ -157,7 +157,9 @@ class _Recording:
         self._is_duplicate = result["status"] == "duplicate"
         if self._is_duplicate:
             self.notes.append(f"duplicate: a run with event_id {self.event_id} is there already; this execution is not recorded again")
-        return env | {name.encode(): value.encode() for name, value in exports(result, self.trace).items()}
+        exported = {name.encode(): value for name, value in exports(result, self.trace).items()}
+        kept = {name: value for name, value in env.items() if name not in exported}
+        return kept | {name: value.encode() for name, value in exported.items() if value is not None}
 
     def ended(self, run: Callable[[], watch.Ending], timeout: str | None, most: int) -> Written:
         """Run the command to its end and record that; `timeout` as it was typed, `most` bytes of stderr are kept."""

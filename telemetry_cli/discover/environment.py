@@ -22,7 +22,8 @@ def provider() -> Provider | None:
 def facts() -> dict[str, str]:
     """What the CI provider says of this job, by the names in `FACTS`: those that are set, and can be stored."""
     found = provider()
-    return {fact: value for fact in FACTS if (value := _filled(found.facts.get(fact, ())))} if found else {}
+    said = {fact: value for fact in FACTS if (value := _filled(found.facts.get(fact, ())))} if found else {}
+    return {fact: _address(value) if fact.endswith("_url") else value for fact, value in said.items()}
 
 
 def _filled(texts: tuple[str, ...]) -> str | None:
@@ -39,10 +40,21 @@ def _filled(texts: tuple[str, ...]) -> str | None:
     return None
 
 
+def _address(text: str) -> str:
+    """An address with what none may hold (a project's name has spaces) percent-encoded; what is encoded already stays."""
+    if text.isascii() and not set(text) & set(' %"<>\\^`{|}'):
+        return text
+    import re
+
+    return re.sub(r"%(?![0-9A-Fa-f]{2})|[^!#-;=?-\[\]_a-z~]", lambda match: "".join(f"%{byte:02X}" for byte in match[0].encode()), text)
+
+
 def _value(variable: str, shape: str) -> str | None:
     """A variable's value, or the part of it between the two ends of a shape; None where there is none, or it is not text."""
     value = os.environ.get(variable, "")
-    before, _, after = shape.partition("*")
+    before, _, after = shape.rpartition("*")
+    if before.startswith("**"):
+        before = "".join(value.rpartition(before[2:])[:2])
     inner = value[len(before) : len(value) - len(after)]
     if value in _NOTHING or not value.startswith(before) or not value.endswith(after) or not inner.strip():
         return None
@@ -100,17 +112,21 @@ class Trace:
     """A place in a W3C trace: `parent_id` is the span we were started in (None: we begin the trace), `span_id` our own."""
 
     def __init__(self, header: str) -> None:
-        version, trace, parent, flags = [*header.strip().split("-"), "", "", "", ""][:4]
+        fields = header.strip().split("-")
+        version, trace, parent, flags = (fields + [""] * 4)[:4]
         known = _is_hex(version, 2) and version != "ff" and _is_id(trace, 32) and _is_id(parent, 16) and _is_hex(flags, 2)
+        # Only versions to come may have more to say.
+        known = known and (version != "00" or len(fields) == 4)
         self.trace_id = trace if known else os.urandom(16).hex()
         self.parent_id = parent if known else None
         self.span_id = os.urandom(8).hex()
         self.sampled = not known or bool(int(flags, 16) & 1)
 
     @property
-    def header(self) -> str:
-        """The `traceparent` for what we start."""
-        return f"00-{self.trace_id}-{self.span_id}-{'01' if self.sampled else '00'}"
+    def variables(self) -> dict[str, str | None]:
+        """What our place is to those that we start, by variable; None: unset. A tracestate tells of another trace than one that we begin."""
+        header = f"00-{self.trace_id}-{self.span_id}-{'01' if self.sampled else '00'}"
+        return {"TRACEPARENT": header, **({"TRACESTATE": None} if self.parent_id is None and "TRACESTATE" in os.environ else {})}
 
     @property
     def context(self) -> dict[str, str]:

@@ -10,7 +10,8 @@ class Provider:
     """A CI provider: how it is recognised, where its variables are documented, and which of them say what.
 
     A fact has one or several texts; the first one whose `{VARIABLE}`s are all set counts. `{VARIABLE:before*after}` is the part
-    of a value that has this shape. `identity`: the facts without which two of its jobs could be taken for the same one.
+    of a value that has this shape; before it, `**/` is all up to the last slash, if there is one. `identity`: the facts without
+    which two of its jobs could be taken for the same one.
     """
 
     def __init__(
@@ -117,7 +118,7 @@ PROVIDERS = (
         run=("{CIRCLE_WORKFLOW_ID}", "{CIRCLE_BUILD_NUM}"),
         run_url="https://app.circleci.com/pipelines/workflows/{CIRCLE_WORKFLOW_ID}",
         job_url="{CIRCLE_BUILD_URL}",
-        pull_request=("{CIRCLE_PR_NUMBER}", "{CIRCLE_PULL_REQUEST}"),
+        pull_request=("{CIRCLE_PR_NUMBER:**/*}", "{CIRCLE_PULL_REQUEST:**/*}"),
         job_id=("{CIRCLE_BUILD_NUM}-{CIRCLE_NODE_INDEX}", "{CIRCLE_BUILD_NUM}"),
     ),
     Provider(

@@ -1,6 +1,9 @@
 """What an attempt writes to stderr: the beginning and the end are kept, however much comes between."""
 
 LONGEST_LOG = 1 << 20
+#: So far from a cut the border of a line is looked for, and then that of a word: half a secret is known by no rule.
+_NEAR = 8192
+_BORDERS = (b"\n", b" ")
 
 
 class Log:
@@ -21,7 +24,21 @@ class Log:
             del self._tail[: -LONGEST_LOG // 2]
 
     def content(self) -> bytes:
-        """At most `LONGEST_LOG` bytes of it, and a mark where the middle was cut out."""
-        tail = self._tail[-(LONGEST_LOG // 2) :]
-        cut = self.written - len(self._head) - len(tail)
-        return bytes(self._head) + (b"\n[... %d bytes cut out here ...]\n" % cut if cut else b"") + bytes(tail)
+        """At most `LONGEST_LOG` bytes of it, and a mark where the middle was cut out, from border to border where they are near."""
+        head, tail = bytes(self._head), bytes(self._tail[-(LONGEST_LOG // 2) :])
+        if len(head) + len(tail) == self.written:
+            return head + tail
+        head, tail = _to_a_border(head), _from_a_border(tail)
+        return head + b"\n[... %d bytes cut out here ...]\n" % (self.written - len(head) - len(tail)) + tail
+
+
+def _to_a_border(cut: bytes) -> bytes:
+    """What was cut at its end, without the rest of the line or word that the cut went through."""
+    places = (cut.rfind(border, -_NEAR) for border in _BORDERS)
+    return cut[: next((place for place in places if place >= 0), len(cut))]
+
+
+def _from_a_border(cut: bytes) -> bytes:
+    """The same for what was cut at its beginning."""
+    places = (cut.find(border, 0, _NEAR) for border in _BORDERS)
+    return cut[next((place for place in places if place >= 0), -1) + 1 :]

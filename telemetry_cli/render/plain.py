@@ -134,7 +134,7 @@ def _written(result: Written, output: str) -> Iterator[str]:
         yield _json(result.data) + "\n"
     elif output == "env":
         for name, value in result.exports.items():
-            yield f"export {name}={_quoted(value)}\n"
+            yield f"unset {name}\n" if value is None else f"export {name}={_quoted(value)}\n"
     elif result.line is not None:
         yield printable(result.line, keep="\n\t" if result.multiline else "") + "\n"
 

@@ -144,6 +144,37 @@ def test_what_cannot_be_stored_is_left_out(monkeypatch: pytest.MonkeyPatch) -> N
     assert {"job", "trigger", "sha"} & set(environment.facts()) == set()
 
 
+@pytest.mark.parametrize(
+    ("collection", "project", "address"),
+    [
+        ("https://dev.azure.com/a/", "My Shop", "https://dev.azure.com/a/My%20Shop"),
+        ("https://dev.azure.com/a%20b/", "My%20Shop", "https://dev.azure.com/a%20b/My%20Shop"),
+        ("https://tfs.example/Default Collection/", "100% Größe", "https://tfs.example/Default%20Collection/100%25%20Gr%C3%B6%C3%9Fe"),
+        ("https://dev.azure.com/a/", "a&b@(c)~d'e", "https://dev.azure.com/a/a&b@(c)~d'e"),
+    ],
+)
+def test_what_no_address_may_hold_is_encoded_once(collection: str, project: str, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_all(monkeypatch, SAID["azure-pipelines"][0] | {"SYSTEM_TEAMFOUNDATIONCOLLECTIONURI": collection, "SYSTEM_TEAMPROJECT": project})
+    build = f"{address}/_build/results?buildId=88"
+    assert (environment.facts()["run_url"], environment.facts()["job_url"]) == (build, f"{build}&view=logs&j=j1")
+
+
+@pytest.mark.parametrize(
+    ("variables", "number"),
+    [
+        ({"CIRCLE_PULL_REQUEST": "https://github.com/acme/shop/pull/12"}, "12"),
+        ({"CIRCLE_PULL_REQUEST": "https://bitbucket.org/acme/shop/pull-requests/7"}, "7"),
+        ({"CIRCLE_PULL_REQUEST": "12"}, "12"),
+        ({"CIRCLE_PULL_REQUEST": "https://github.com/acme/shop/pull/12", "CIRCLE_PR_NUMBER": "13"}, "13"),
+        ({"CIRCLE_PR_NUMBER": "https://github.com/acme/shop/pull/13"}, "13"),
+        ({"CIRCLE_PULL_REQUEST": ""}, None),
+    ],
+)
+def test_of_an_address_of_a_pull_request_its_number_is_kept(variables: dict[str, str], number: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_all(monkeypatch, {"CIRCLECI": "true"} | variables)
+    assert environment.facts().get("pull_request") == number
+
+
 # Ids
 
 

@@ -42,6 +42,18 @@ def test_a_long_one_loses_its_middle(hooks: Hooks) -> None:
     assert f"[... {(5 << 20) + 8 - (1 << 20)} bytes cut out here ...]" in log
 
 
+@pytest.mark.parametrize("end", ["\n", " "])
+def test_what_a_long_one_loses_begins_and_ends_at_the_border_of_a_line_or_a_word(hooks: Hooks, end: str) -> None:
+    token = "ghp_" + "a1B2c3D4e5" * 4
+    run = hooks.tried(f"sys.stderr.write('{token}{end.encode('unicode_escape').decode()}' * 50_000)")
+    log = hooks.log(run["id"])
+    begin, mark, rest = log.partition("\n[... ")
+    cut, _, rest = rest.partition(" bytes cut out here ...]\n")
+    words = [*begin.split(), *rest.split()]
+    assert (bool(mark), set(words), len(words) * len(token + end) + int(cut)) == (True, {"[redacted]"}, 50_000 * len(token + end) + 1)
+    assert len(words) * len(token + end) > (1 << 20) - 200
+
+
 def test_a_hook_that_says_nothing_has_no_logs(hooks: Hooks) -> None:
     run = hooks.tried("pass")
     assert run["has_logs"] is False

@@ -265,3 +265,8 @@ def test_ten_gigabytes_pass_in_flat_memory_and_as_fast_as_through_cat(telemetry:
             time.sleep(0.05)
     assert process.returncode == 0
     assert most < 60_000  # kilobytes
+
+
+def test_a_secret_deep_in_json_that_stands_in_a_line_is_not_kept(telemetry: Telemetry) -> None:
+    run = failed(telemetry, """sys.stderr.write('config: {"db": {"password": {"value": "hunter2x9"}}} is refused\\n')""")
+    assert run["error_details"] == 'config: {"db": {"password": {"value": "[redacted]"}}} is refused\n'

@@ -51,6 +51,17 @@ def test_the_exit_code_is_the_commands(code: int, telemetry: Telemetry) -> None:
     assert (run["status"], run["metrics_json"]["process.exit.code"]) == ("failure" if code else "success", code)  # type: ignore[index]
 
 
+@pytest.mark.parametrize("option", [("--status", "partial"), ("--start-time", "1h"), ("-o", "json"), ("--output=json",), ("--json",)])
+def test_what_it_observes_itself_is_no_option_and_the_help_says_why(option: tuple[str, ...], telemetry: Telemetry) -> None:
+    before = telemetry.files()
+    ran = telemetry(*EXEC, *option, "--", "touch", "started", code=2)
+    name = option[0].partition("=")[0]
+    assert (ran.out, f"No such option: {name}" in ran.err, "See: telemetry run exec --help" in ran.err) == ("", True, True)
+    assert (telemetry.files(), (telemetry.cwd / "started").exists()) == (before, False)
+    told = telemetry("run", "exec", "--help").out
+    assert all(word in told for word in ("no --status", "no --start-time", "no -o", "run update @last", "run show @last -o json"))
+
+
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGSEGV", "SIGUSR1"])
 def test_a_signal_that_ends_the_command_is_told(name: str, telemetry: Telemetry) -> None:
     telemetry(
@@ -265,6 +276,24 @@ def test_the_trace_goes_on_inside(telemetry: Telemetry) -> None:
     context = run["context_json"]
     assert inside == [run["event_id"], run["run_id"], f"00-{context['trace_id']}-{context['span_id']}-01"]  # type: ignore[index]
     assert (context["trace_id"], context["parent_span_id"]) == ("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331")  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("header", "state"),
+    [
+        ({"TRACEPARENT": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}, "vendor=1"),
+        ({"TRACEPARENT": "cc-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more"}, "vendor=1"),
+        ({"TRACEPARENT": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more"}, "unset"),
+        ({"TRACEPARENT": "nonsense"}, "unset"),
+        ({}, "unset"),
+    ],
+)
+def test_the_state_of_a_trace_goes_with_it(header: dict[str, str], state: str, telemetry: Telemetry) -> None:
+    env = {"TRACESTATE": "vendor=1"} | header
+    told = 'echo "${TRACESTATE-unset}"'
+    assert telemetry(*EXEC, "--", "sh", "-c", told, env=env).out.strip() == state
+    exported = telemetry("run", "start", "--agent-name", "a", "--job-type", "j", "-o", "env", env=env).out
+    assert subprocess.run(["sh", "-c", f"{exported}\n{told}"], env=env, capture_output=True, text=True, check=True).stdout.strip() == state
 
 
 def test_start_with_env_tells_the_trace_too(telemetry: Telemetry) -> None:

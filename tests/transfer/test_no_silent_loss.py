@@ -74,6 +74,15 @@ def test_ids_by_a_rule_of_ones_own(telemetry: Telemetry, tmp_path: Path) -> None
     assert (ran.json["created"], ran.json["existing"], ran.json["failed"]) == (0, 0, 3)
 
 
+@pytest.mark.parametrize("number", [1, 6000])
+def test_a_rule_of_ones_own_that_is_none_is_named(number: int, telemetry: Telemetry, tmp_path: Path) -> None:
+    config = telemetry.home / ".config" / "telemetry" / "config.toml"
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.write_text('[redact]\nstaff = "("\n')
+    ran = telemetry("import", write(tmp_path / "runs.ndjson", *named(number)), code=2)
+    assert "'staff' under [redact]" in ran.err
+
+
 def test_records_that_differ_in_their_events_or_commits_only_are_two(telemetry: Telemetry, tmp_path: Path) -> None:
     event = {"event_type": "x", "timestamp": "2026-01-01T00:00:00Z"}
     records = [

@@ -391,3 +391,23 @@ def test_what_an_end_says_is_no_gap(telemetry: Telemetry, tmp_path: Path) -> Non
     for _ in range(2):
         telemetry("import", path, "--format", "legacy-ndjson")
         assert telemetry("query", "--json").json[0]["items_discovered"] == 0
+
+
+@pytest.mark.parametrize("files", [1, 3])
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2), (1, 2, 0), (2, 0, 1)])
+def test_a_parent_that_a_later_line_names(order: tuple[int, ...], files: int, telemetry: Telemetry, tmp_path: Path) -> None:
+    lines = (PARTS[0] | {"run_id": "mother"}, PARTS[0] | {"run_id": "child"}, PARTS[2] | {"run_id": "child", "parent_run_id": "mother"})
+    parts = [lines[number] for number in order]
+    paths = [write(tmp_path / "one.ndjson", *parts)] if files == 1 else [write(tmp_path / f"{n}.ndjson", part) for n, part in enumerate(parts)]
+    for path in [*paths, *paths]:
+        telemetry("import", path, "--format", "legacy-ndjson")
+    assert telemetry.run("child")["parent_run_id"] == telemetry.run("mother")["event_id"]
+    assert_sound(telemetry)
+
+
+def test_a_later_line_that_makes_a_run_its_own_ancestor(telemetry: Telemetry, tmp_path: Path) -> None:
+    mother, child = PARTS[0] | {"run_id": "mother"}, PARTS[0] | {"run_id": "child", "parent_run_id": "mother"}
+    path = write(tmp_path / "x.ndjson", mother, child, PARTS[2] | {"run_id": "mother", "parent_run_id": "child"})
+    telemetry("import", path, "--format", "legacy-ndjson")
+    parents = {name: telemetry.run(name)["parent_run_id"] for name in ("mother", "child")}
+    assert parents == {"mother": None, "child": telemetry.run("mother")["event_id"]}

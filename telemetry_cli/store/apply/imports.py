@@ -133,6 +133,9 @@ class _Into:
         search.remove(self._db, row[0])
         self._db.execute(f"UPDATE agent_runs SET {', '.join(f'{name} = ?' for name in changed)} WHERE id = ?", (*changed.values(), row[0]))
         search.add(self._db, row[0])
+        if changed.get("parent_run_id"):
+            _find_parents(self._db, "id = ?", row[0])
+            _break_loop(self._db, record[self._event_id])
 
     # Events and associations
 
@@ -189,18 +192,9 @@ def _adopt(db: sqlite3.Connection, before: int) -> None:
 
     updated_at stays: it is the same record, whichever of the two came first.
     """
-    named = "SELECT p.event_id FROM agent_runs AS p WHERE p.run_id = agent_runs.parent_run_id"
-    unsettled = (
-        "NOT EXISTS (SELECT 1 FROM agent_runs AS p WHERE p.event_id = agent_runs.parent_run_id)"
-        f" AND (SELECT count(*) FROM ({named} LIMIT 2)) = 1 AND ({named}) <> event_id"
-    )
-    db.execute(f"UPDATE agent_runs SET parent_run_id = ({named}) WHERE id > ? AND parent_run_id IS NOT NULL AND {unsettled}", (before,))
-    db.execute(
-        # The plus keeps SQLite from looking at every older run: it is the few that wait for one of these names.
-        f"UPDATE agent_runs SET parent_run_id = ({named}) WHERE +id <= ? AND {unsettled}"
-        " AND parent_run_id IN (SELECT run_id FROM agent_runs WHERE id > ? AND run_id <> event_id)",
-        (before, before),
-    )
+    _find_parents(db, "id > ? AND parent_run_id IS NOT NULL", before)
+    # The plus keeps SQLite from looking at every older run: it is the few that wait for one of these names.
+    _find_parents(db, "+id <= ? AND parent_run_id IN (SELECT run_id FROM agent_runs WHERE id > ? AND run_id <> event_id)", before, before)
     _break_loops(db, before)
     if db.execute("SELECT 1 FROM run_events WHERE event_id IS NULL LIMIT 1").fetchone():
         newest = "SELECT event_id FROM agent_runs AS r WHERE r.run_id = run_events.run_id ORDER BY start_time DESC, id DESC LIMIT 1"
@@ -210,24 +204,40 @@ def _adopt(db: sqlite3.Connection, before: int) -> None:
         )
 
 
+def _find_parents(db: sqlite3.Connection, where: str, *values: int) -> None:
+    """Put the parent's event_id in the place of its run_id, in these runs, where that is the name of one other run."""
+    named = "SELECT p.event_id FROM agent_runs AS p WHERE p.run_id = agent_runs.parent_run_id"
+    db.execute(
+        f"UPDATE agent_runs SET parent_run_id = ({named}) WHERE {where}"
+        " AND NOT EXISTS (SELECT 1 FROM agent_runs AS p WHERE p.event_id = agent_runs.parent_run_id)"
+        f" AND (SELECT count(*) FROM ({named} LIMIT 2)) = 1 AND ({named}) <> event_id",
+        values,
+    )
+
+
 def _break_loops(db: sqlite3.Connection, before: int) -> None:
     """Let a new run that turns out to be its own ancestor stand without a parent: it is worth more than its place.
 
     Row ids cannot fall all the way round a loop, so one of its runs has a parent with a greater one.
     """
     suspects = db.execute(
-        "SELECT event_id, parent_run_id FROM agent_runs AS p WHERE id > ? AND parent_run_id IS NOT NULL"
+        "SELECT event_id FROM agent_runs AS p WHERE id > ? AND parent_run_id IS NOT NULL"
         " AND EXISTS (SELECT 1 FROM agent_runs AS child WHERE child.parent_run_id = p.event_id AND child.id < p.id) ORDER BY id",
         (before,),
     ).fetchall()
-    for event_id, parent in suspects:
-        db.execute(
-            """UPDATE agent_runs SET parent_run_id = NULL WHERE event_id = ? AND event_id IN (
-                   WITH RECURSIVE ancestors (event_id) AS (
-                       VALUES (?)
-                       UNION
-                       SELECT parent_run_id FROM agent_runs JOIN ancestors USING (event_id) WHERE parent_run_id IS NOT NULL
-                   )
-                   SELECT event_id FROM ancestors)""",
-            (event_id, parent),
-        )
+    for (event_id,) in suspects:
+        _break_loop(db, event_id)
+
+
+def _break_loop(db: sqlite3.Connection, event_id: object) -> None:
+    """Let a run stand without a parent if it is its own ancestor."""
+    db.execute(
+        """UPDATE agent_runs SET parent_run_id = NULL WHERE event_id = ?1 AND event_id IN (
+               WITH RECURSIVE ancestors (event_id) AS (
+                   SELECT parent_run_id FROM agent_runs WHERE event_id = ?1
+                   UNION
+                   SELECT parent_run_id FROM agent_runs JOIN ancestors USING (event_id) WHERE parent_run_id IS NOT NULL
+               )
+               SELECT event_id FROM ancestors)""",
+        (event_id,),
+    )

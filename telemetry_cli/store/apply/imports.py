@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from itertools import islice, repeat
 from typing import Any
 
+from telemetry_cli.rules import encode
 from telemetry_cli.store import search
 from telemetry_cli.store.apply.parts import completed, continued
 from telemetry_cli.store.apply.result import Data, Result
@@ -144,14 +145,30 @@ class _Into:
         for record in records:
             event_id, run_id = _run_of(self._db, *record["of"])
             if "commit" in record:
-                if event_id is not None:
-                    self._associate(event_id, record["commit"])
+                self._add_commit(event_id, record)
                 continue
             condition = " AND ".join(f"{name} IS ?" for name in ("event_id", "run_id", *_EVENT))
             there = self._db.execute(f"SELECT count(*) FROM run_events WHERE {condition}", (event_id, run_id, *record["event"])).fetchone()[0]
             # Of those that are the same each has a number, so that none is lost, and none is there twice when they come again.
             if there <= record.get("nth", 0):
                 self._insert_events([(event_id, run_id, record["event"])])
+
+    def _add_commit(self, event_id: object, record: Alone) -> None:
+        """An association, and beside it what else was said of it; all of it beside, where there is no run: the ledger is of runs."""
+        if event_id is None:
+            self._keep(None, "run_commits", encode({name: record[name] for name in ("commit", "of", "extra") if name in record}))
+            return
+        self._associate(event_id, record["commit"])
+        for name, value in record.get("extra", {}).items():
+            self._keep(event_id, f"run_commits[{record['commit'][0]}].{name}", value)
+
+    def _keep(self, event_id: object, column: str, value: object) -> None:
+        """Keep what has no place, once."""
+        self._db.execute(
+            'INSERT INTO legacy_values (event_id, "column", value) SELECT ?1, ?2, ?3'
+            ' WHERE NOT EXISTS (SELECT 1 FROM legacy_values WHERE event_id IS ?1 AND "column" = ?2 AND value = ?3)',
+            (event_id, column, value),
+        )
 
     def _insert_events(self, rows: Iterable[tuple[object, object, Iterable[object]]]) -> None:
         made = [(event_id, run_id, *values, self._op_id) for event_id, run_id, values in rows]

@@ -86,8 +86,10 @@ class Source:
 
     @property
     def position(self) -> int:
-        """How many bytes of the file itself were read; of use where `size` is known."""
-        return (self.size or 0) if self._raw.closed else self._raw.tell()
+        """How many bytes of the file itself were read; 0 where `size` is not known: a pipe cannot tell."""
+        if self.size is None:
+            return 0
+        return self.size if self._raw.closed else self._raw.tell()
 
     def close(self) -> None:
         """Let go of the file."""

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,19 @@ def test_what_is_imported_is_what_was_in_the_file(form: str, packed: bool, telem
 @pytest.mark.parametrize("form", ["ndjson", "json"])
 def test_stdin(form: str, telemetry: Telemetry) -> None:
     assert telemetry("import", "-", *(("--format", "json") if form == "json" else ()), "--json", stdin=text_of(form, named(3))).json["created"] == 3
+
+
+@pytest.mark.parametrize("atomic", [False, True])
+def test_a_pipe_is_read_to_its_end(atomic: bool, telemetry: Telemetry, tmp_path: Path) -> None:
+    pipe = tmp_path / "runs.ndjson"
+    os.mkfifo(pipe)
+    records = text_of("ndjson", named(6000))
+    option = ["--atomic"] if atomic else []
+    assert telemetry("import", "-", "--json", *option, stdin=records).json["created"] == 6000
+    with ThreadPoolExecutor() as pool:
+        written = pool.submit(pipe.write_text, records)
+        assert telemetry("import", str(pipe), "--json", *option).json["existing"] == 6000
+        written.result()
 
 
 def test_csv(telemetry: Telemetry, tmp_path: Path) -> None:

@@ -284,6 +284,9 @@ def csv_rows(source: Source) -> Iterator[tuple[int, dict[str, str] | BadRecord]]
         raise BrokenOff(*lines.blame(1, str(error))) from None
     if header is None:
         return
+    twice = [name for place, name in enumerate(header) if name and name in header[:place]]
+    if twice:
+        raise BrokenOff(1, f"the column {rules.shorten(repr(twice[0]))} stands there twice, and only one of its values could be kept")
     while True:
         lines.row.clear()
         begin = reader.line_num + 1

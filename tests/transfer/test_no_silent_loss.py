@@ -45,6 +45,14 @@ def test_what_stands_behind_a_closed_quote_costs_that_row(telemetry: Telemetry, 
     assert ids(telemetry) == ["q2"]
 
 
+def test_a_column_that_stands_twice_is_named(telemetry: Telemetry, tmp_path: Path) -> None:
+    path = write(tmp_path / "runs.csv", HEADER.replace("\n", ",input_summary,,\n"), csv_row("q1", "one,two,,"))
+    ran = telemetry("import", path, code=2)
+    assert "line 1: the column 'input_summary' stands there twice" in ran.err
+    path = write(tmp_path / "runs.csv", HEADER.replace("\n", ",,\n"), csv_row("q1", "one,,"))
+    assert telemetry("import", path, "--json").json["created"] == 1
+
+
 # Ids
 
 

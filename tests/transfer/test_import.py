@@ -1,5 +1,6 @@
 """`telemetry import`: every format, good records and bad ones, run once and again."""
 
+import errno
 import gzip
 import json
 import os
@@ -437,6 +438,17 @@ def test_progress_goes_by_what_is_stored(atomic: bool, telemetry: Telemetry, tmp
         steps.append(done)
     assert steps[:2] == ([0, 5000] if atomic else [0, 500])
     assert (len(steps) > 4, steps[-1]) == (True, 20_000)
+
+
+def test_an_import_where_there_may_be_no_more_processes(telemetry: Telemetry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> int:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(os, "fork", refuse)
+    work = importing.Import(Config(base_dir=str(telemetry.base)), write(tmp_path / "runs.ndjson", *named(600)), "ndjson", atomic=False)
+    for _ in work.steps():
+        pass
+    assert work.report.json["created"] == 600
 
 
 def test_many_different_unknown_keys_are_told_of_in_a_few_words(telemetry: Telemetry, tmp_path: Path) -> None:

@@ -7,39 +7,69 @@ from typing import TYPE_CHECKING
 from telemetry_cli.commands.result import Working
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    from rich.progress import Progress
 
 _PATIENCE = 1.0
+_WIDTH = 24
 
 
 def follow(work: Working) -> None:
     """Take every step of the work."""
-    if not (sys.stderr and sys.stderr.isatty()):
-        for _ in work.steps:
-            pass
-        return
-    begun = time.monotonic()
-    shown: tuple[Progress, TaskID] | None = None
+    is_seen = bool(sys.stderr and sys.stderr.isatty())
+    bar = None
     try:
         for done, part in work.steps:
-            elapsed = time.monotonic() - begun
-            if shown is None and elapsed >= _PATIENCE:
-                shown = _bar(work)
-            if shown:
-                bar, task = shown
-                rate = f"{done / elapsed:,.0f} {work.things}/s"
-                # The whole is known as a part only: so many things for such a part make so many in all.
-                bar.update(task, completed=done, total=done / part if part else None, rate=rate)
+            if is_seen:
+                # Not before the work has begun: what it forks, it forks then, and the bar brings threads.
+                bar = bar or _Bar(work)
+                bar.show(done, part)
     finally:
-        if shown:
-            shown[0].stop()
+        if bar:
+            bar.end()
 
 
-def _bar(work: Working) -> "tuple[Progress, TaskID]":
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+class _Bar:
+    """A bar that a thread draws, so that it appears in time even if the work waits for its next step."""
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn())
-    bar = Progress(*columns, console=Console(stderr=True), transient=True)
-    bar.start()
-    return bar, bar.add_task(work.doing, total=None, rate="")
+    def __init__(self, work: Working) -> None:
+        from threading import Timer
+
+        self._work = work
+        self._begun = time.monotonic()
+        self._done = 0
+        self._part: float | None = None
+        self._drawn: Progress | None = None
+        self._timer = Timer(_PATIENCE, self._appear)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def show(self, done: int, part: float | None) -> None:
+        """Tell how far the work has come: how many things, and which part of the whole (0 to 1; None: nobody knows)."""
+        self._done, self._part = done, part
+        if self._drawn:
+            self._update(self._drawn)
+
+    def end(self) -> None:
+        """Take it away, or see that it does not appear."""
+        self._timer.cancel()
+        self._timer.join()
+        if self._drawn:
+            self._drawn.stop()
+
+    def _appear(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(_WIDTH), TaskProgressColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn())
+        bar = Progress(*columns, console=Console(stderr=True), transient=True)
+        bar.add_task(self._work.doing, total=None, rate="")
+        # Known first, then drawn: so nothing is missed that is told meanwhile.
+        self._drawn = bar
+        self._update(bar)
+        bar.start()
+
+    def _update(self, bar: "Progress") -> None:
+        done, part = self._done, self._part
+        rate = f"{done:,} {self._work.things}, {done / max(time.monotonic() - self._begun, 0.001):,.0f}/s"
+        # The whole is known as a part only: so many things for such a part make so many in all.
+        bar.update(bar.task_ids[0], completed=done, total=done / part if part else None, rate=rate)

@@ -6,7 +6,7 @@ leaves whole operations behind: run again, it finds those runs there.
 
 import tempfile
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import chain
@@ -148,25 +148,28 @@ class Import:
             self._size = self._source.size
 
     def steps(self) -> Iterator[Progress]:
-        """Do it, and say now and then how far it has come."""
-        yield from self._whole() if self._atomic else self._in_parts()
+        """Do it, and say how far it has come: before anything was read, for that may take its time, and with every step."""
+        work = partial(checked, self._name, self._atomic, Repeats(), Redactor(self._config.redact_rules))
+        with ahead(work) as check:
+            yield self._progress()
+            batches = self._batches(check)
+            yield from self._whole(batches) if self._atomic else self._in_parts(batches)
         if not self._seen:
             raise InvalidInput(f"{'stdin' if self._path == '-' else self._path}: there is no record in it")
 
     # Operations
 
-    def _in_parts(self) -> Iterator[Progress]:
-        for batch in self._batches():
-            yield self._progress()
+    def _in_parts(self, batches: Iterable[Batch]) -> Iterator[Progress]:
+        for batch in batches:
             if batch.lines:
                 self._record(batch.lines, batch.runs, batch.first)
             yield self._finished(batch)
 
-    def _whole(self) -> Iterator[Progress]:
+    def _whole(self, batches: Iterable[Batch]) -> Iterator[Progress]:
         """One operation, once every record is found good; until then nothing is written but an unnamed file."""
         runs = 0
         with _spool() as spool:
-            for batch in self._batches():
+            for batch in batches:
                 if not self.report.counts["failed"]:
                     with _spooling():
                         spool.writelines(batch.lines)
@@ -198,10 +201,9 @@ class Import:
 
     # Records
 
-    def _batches(self) -> Iterator[Batch]:
+    def _batches(self, check: Callable[[Iterable[Raw]], Iterator[Batch]]) -> Iterator[Batch]:
         """Every record, some thousands at a time, checked; what was wrong with them is in the report by then."""
-        redactor = Redactor(self._config.redact_rules)
-        for batch in ahead(partial(checked, self._name, self._atomic, Repeats(), redactor), self._raw()):
+        for batch in check(self._raw()):
             self._seen += batch.read
             for error in batch.errors:
                 self.report.fail(*error)

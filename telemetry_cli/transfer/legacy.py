@@ -1,7 +1,7 @@
 """What the legacy platform and its sibling service leave behind: their SQLite databases, and the platform's NDJSON.
 
-A value that breaks a rule does not cost the run: a valid one stands in its place, and the original is kept under
-`context_json.extra`. The rules stand in `legacy_rules`, and so does how a run without an event_id gets one.
+A value that breaks a rule does not cost the run: a valid one stands in its place, and the original is kept beside it, with
+what has no place here (`_KEPT_UNDER`). The rules stand in `legacy_rules`, and so does how a run without an event_id gets one.
 """
 
 from collections.abc import Iterator
@@ -32,6 +32,11 @@ _RENAMED = {
     "commit": {"commit_date": "timestamp", "commit_author": "author"},
 }
 
+#: Where a run, an event and an association keep what has no place of its own.
+_KEPT_UNDER = {"run": "context_json.extra", "event": "payload_json.extra", "commit": "legacy_values"}
+#: What each may say. The platform's commits have messages, and their place is where a migration puts them.
+_KNOWN = {"run": KNOWN, "event": EVENT_KEYS | {"run_id"}, "commit": COMMIT_KEYS | {"run_id"}}
+_MESSAGE = "message"
 #: What only our own databases say of a run.
 _OURS = ("git_dir", "pid", "process_started", "boot_id")
 
@@ -124,14 +129,19 @@ def line(raw: Row, warn: Warn | None, clean: Clean = str, *, partial: bool = Fal
     values, needed, what = (legacy_rules.event(found), "timestamp", "not a time") if kind == "event" else (legacy_rules.commit(found), "commit_hash", "no SHA")
     if values[needed] is None:
         raise BadRecord(needed, f"{rules.shorten(clean(repr(row.get(needed))))} is {what}")
-    known = EVENT_KEYS if kind == "event" else COMMIT_KEYS
-    for name in sorted(found.left().keys() - (known - found.broken.keys()) - {"run_id"}):
-        if warn:
-            warn("without a place here and left out", f"{kind}.{name}")
-    if kind == "commit" and values["repo"]:
+    extra = _extra(kind, found, warn, clean)
+    if kind == "event":
+        if extra:
+            values["payload_json"] = with_extra(_as_object(values["payload_json"]), extra)
+        return alone_line(kind, event_values(values), _reference(event_id), _reference(run_id)), False
+    if values["repo"]:
         values["repo"] = remote_without_credentials(str(values["repo"]))
-    made = event_values(values) if kind == "event" else commit_values(values)
-    return alone_line(kind, made, _reference(event_id), _reference(run_id)), False
+    return alone_line(kind, commit_values(values), _reference(event_id), _reference(run_id), extra), False
+
+
+def _as_object(payload: object) -> Document:
+    """A payload that something can be laid beside."""
+    return payload if isinstance(payload, dict) else {} if payload is None else {"payload": payload}
 
 
 def _reference(value: object) -> object:
@@ -149,12 +159,8 @@ def _run(row: Document, warn: Warn | None, clean: Clean, *, partial: bool) -> by
     made = legacy_rules.run(found, found.event_id("event_id") or legacy_rules.event_id_of(name))
     values: Document = {name: value for name, value in made.items() if value is not None}
     says = [name for name in values if row.get(name) not in (None, "") and name not in found.broken]
-    extra = {name: value for name, value in found.left().items() if name in found.broken or name not in KNOWN}
-    for name in extra:
-        _tell(warn, f"{'against the rules' if name in found.broken else 'unknown'} and kept under context_json.extra", name)
-    if extra:
-        kept = {name: legacy_rules.jsonable(clean(value) if isinstance(value, str) else value) for name, value in extra.items()}
-        values["context_json"] = with_extra(values["context_json"], kept)
+    if extra := _extra("run", found, warn, clean):
+        values["context_json"] = with_extra(values["context_json"], extra)
         says = [*says, "context_json"]
     values |= {name: row[name] for name in _OURS if row.get(name) is not None}
     if row.get("commits") == []:
@@ -162,7 +168,13 @@ def _run(row: Document, warn: Warn | None, clean: Clean, *, partial: bool) -> by
     return run_line(from_values(values), warn, says=sorted({*says, "status"}) if partial else None)
 
 
-def _tell(warn: Warn | None, what: str, name: str) -> None:
-    if warn is None:
-        raise BadRecord(name, f"is {what.removesuffix(' and kept under context_json.extra')}; without --atomic it would be kept under context_json.extra")
-    warn(what, name)
+def _extra(kind: str, found: Found, warn: Warn | None, clean: Clean) -> Document:
+    """What breaks a rule or has no place here, as JSON can hold it; `warn` has been told of it. Raises `BadRecord` without one."""
+    place = _KEPT_UNDER[kind]
+    left = {name: value for name, value in found.left().items() if name in found.broken or name not in _KNOWN[kind]}
+    for name in sorted(left.keys() - ({_MESSAGE} if kind == "commit" else set())):
+        what = "against the rules" if name in found.broken else "unknown"
+        if warn is None:
+            raise BadRecord(name, f"is {what}; without --atomic it would be kept under {place}")
+        warn(f"{what} and kept under {place}", name if kind == "run" else f"{kind}.{name}")
+    return {name: legacy_rules.jsonable(clean(value) if isinstance(value, str) else value) for name, value in left.items()}

@@ -4,7 +4,7 @@
     ["nightly-7", "20260301T…", …, [[…], …], [[…], …]]  a run: its values (null: none), its events, its commits
                                                         and where another line may continue it, the columns that it says itself
     {"event": […], "of": [event_id or null, run_id]}    an event that stands alone; `nth` of those that are the same, from 0, which is left out
-    {"commit": […], "of": [event_id or null, run_id]}   an association that stands alone
+    {"commit": […], "of": [event_id or null, run_id]}   an association that stands alone; what else was said of it under `extra`
 
 An event is [event_type, timestamp, payload_json, trace_id, span_id, parent_span_id], an association [commit_hash, role,
 source, author, timestamp, repo, branch, associated_at, superseded_by]; null where nothing is known.
@@ -185,6 +185,6 @@ def commit_values(commit: Document) -> list[object]:
     return [commit["commit_hash"], role, source, *(commit.get(name) or None for name in COMMIT_FIELDS[3:])]
 
 
-def alone_line(kind: str, values: list[object], event_id: object, run_id: object) -> bytes:
+def alone_line(kind: str, values: list[object], event_id: object, run_id: object, extra: Document | None = None) -> bytes:
     """An event or association that stands alone, of the run that either name means."""
-    return _line({kind: values, "of": [event_id, run_id]}).encode() + b"\n"
+    return _line({kind: values, "of": [event_id, run_id]} | ({"extra": extra} if extra else {})).encode() + b"\n"

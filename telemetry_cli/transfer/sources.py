@@ -10,6 +10,7 @@ import stat
 import sys
 import zlib
 from collections.abc import Iterator
+from functools import cached_property
 from typing import IO, Any, BinaryIO
 
 from telemetry_cli import rules
@@ -58,29 +59,41 @@ class Source:
     """A file that is read as a stream of bytes, unpacked where it is gzipped; `-` is stdin.
 
     `size` is how many bytes there are to read (None: nobody knows), `position` how many were. Raises `InvalidInput` when it
-    cannot be opened.
+    cannot be opened, or its `file` not be read.
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
         try:
             self._raw = _opened(path)
-            buffered = io.BufferedReader(self._raw, _BLOCK)
-            packed = buffered.peek(2)[:2] == _GZIP
         except OSError as error:
-            raise InvalidInput(f"{rules.shorten(path)} cannot be read: {error.strerror or error}") from None
+            raise self._unreadable(error) from None
         info = os.fstat(self._raw.fileno())
         self.size = info.st_size if stat.S_ISREG(info.st_mode) else None
-        self.file: BinaryIO | IO[bytes] = io.BufferedReader(_Unpacked(buffered), _BLOCK) if packed else buffered
+
+    @cached_property
+    def file(self) -> BinaryIO | IO[bytes]:
+        """What it holds. Not before it is asked for: the first byte of a pipe may be long in coming."""
+        buffered = io.BufferedReader(self._raw, _BLOCK)
+        try:
+            packed = buffered.peek(2)[:2] == _GZIP
+        except OSError as error:
+            raise self._unreadable(error) from None
+        return io.BufferedReader(_Unpacked(buffered), _BLOCK) if packed else buffered
+
+    def _unreadable(self, error: OSError) -> InvalidInput:
+        return InvalidInput(f"{rules.shorten(self.path)} cannot be read: {error.strerror or error}")
 
     @property
     def position(self) -> int:
-        """How many bytes of the file itself were read; of use where `size` is known."""
-        return (self.size or 0) if self._raw.closed else self._raw.tell()
+        """How many bytes of the file itself were read; 0 where `size` is not known: a pipe cannot tell."""
+        if self.size is None:
+            return 0
+        return self.size if self._raw.closed else self._raw.tell()
 
     def close(self) -> None:
         """Let go of the file."""
-        self.file.close()
+        self._raw.close()
 
 
 class _Unpacked(io.RawIOBase):
@@ -271,6 +284,9 @@ def csv_rows(source: Source) -> Iterator[tuple[int, dict[str, str] | BadRecord]]
         raise BrokenOff(*lines.blame(1, str(error))) from None
     if header is None:
         return
+    twice = [name for place, name in enumerate(header) if name and name in header[:place]]
+    if twice:
+        raise BrokenOff(1, f"the column {rules.shorten(repr(twice[0]))} stands there twice, and only one of its values could be kept")
     while True:
         lines.row.clear()
         begin = reader.line_num + 1

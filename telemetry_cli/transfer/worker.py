@@ -6,6 +6,8 @@ Both processors of a small machine have something to do then. Memory: one item a
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Generic, TypeVar
 
 from telemetry_cli.errors import TelemetryError
@@ -14,35 +16,29 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def ahead(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """`map(work, items)`; from the second item on the work is done in a forked process, if there is a processor for it.
+@contextmanager
+def ahead(work: Callable[[T], R]) -> Iterator[Callable[[Iterable[T]], Iterator[R]]]:
+    """`map` for this work, done in a forked process if there is a processor for it.
 
-    While the caller has an answer, the next one is being made. An answer must be fit to be pickled, and so must an item.
+    It is forked here, before anything was read or shown: once there are threads, a fork is not safe. While the caller has an
+    answer, the next one is being made. An answer must be fit to be pickled, and so must an item.
     """
-    rest = iter(items)
-    first, second = next(rest, None), next(rest, None)
-    if first is None:
+    other = _forked(work) if sys.platform == "linux" and len(os.sched_getaffinity(0)) > 1 else None
+    if other is None:
+        yield partial(map, work)
         return
-    if second is None or not _can_fork():
-        yield work(first)
-        if second is not None:
-            yield work(second)
-        yield from map(work, rest)
-        return
-    with _Forked(work) as other:
-        other.send(first)
-        item: T | None = second
-        while item is not None:
-            following = next(rest, None)
-            answer = other.receive()
-            other.send(item)
-            yield answer
-            item = following
-        yield other.receive()
+    try:
+        yield other.map
+    finally:
+        other.end()
 
 
-def _can_fork() -> bool:
-    return sys.platform == "linux" and len(os.sched_getaffinity(0)) > 1
+def _forked(work: Callable[[T], R]) -> "_Forked[T, R] | None":
+    """None where there may be no more processes."""
+    try:
+        return _Forked(work)
+    except OSError:
+        return None
 
 
 class _Forked(Generic[T, R]):
@@ -57,28 +53,55 @@ class _Forked(Generic[T, R]):
             ours.close()
             try:
                 while True:
-                    theirs.send(work(theirs.recv()))
+                    theirs.send(_outcome(work, theirs.recv()))
             except BaseException:
                 # The other end is gone, or says by the silence of this one that something went wrong here.
                 os._exit(1)
         theirs.close()
         self._pipe = ours
 
-    def send(self, item: T) -> None:
-        """Give it an item; the last answer must have been received."""
-        self._pipe.send(item)
+    def map(self, items: Iterable[T]) -> Iterator[R]:
+        """The answer to each item, in order. Raises what the work raises, and `TelemetryError` when the process has died."""
+        is_working = False
+        for item in items:
+            answer = [self._answer()] if is_working else []
+            self._give(item)
+            is_working = True
+            yield from answer
+        if is_working:
+            yield self._answer()
 
-    def receive(self) -> R:
-        """The answer to the item that was sent last."""
+    def _give(self, item: T) -> None:
         try:
-            answer: R = self._pipe.recv()
-        except EOFError:
-            raise TelemetryError("the process that checks records has died", "Run the import again: what is there already is not imported twice.") from None
+            self._pipe.send(item)
+        except BrokenPipeError:
+            raise _died() from None
+
+    def _answer(self) -> R:
+        try:
+            answer: R | Exception = self._pipe.recv()
+        except (EOFError, ConnectionResetError):
+            raise _died() from None
+        if isinstance(answer, Exception):
+            raise answer
         return answer
 
-    def __enter__(self) -> "_Forked[T, R]":
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def end(self) -> None:
+        """Let it end, and wait for that."""
         self._pipe.close()
         os.waitpid(self._pid, 0)
+
+
+def _outcome(work: Callable[[T], R], item: T) -> R | Exception:
+    try:
+        return work(item)
+    except Exception as error:
+        from traceback import format_exc
+
+        # What is pickled has no traceback.
+        error.add_note(format_exc())
+        return error
+
+
+def _died() -> TelemetryError:
+    return TelemetryError("the process that checks records has died", "Run the import again: what is there already is not imported twice.")

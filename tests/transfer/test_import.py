@@ -1,12 +1,15 @@
 """`telemetry import`: every format, good records and bad ones, run once and again."""
 
+import errno
 import gzip
 import json
 import os
+import select
 import sqlite3
 import subprocess
 import sys
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -49,6 +52,19 @@ def test_what_is_imported_is_what_was_in_the_file(form: str, packed: bool, telem
 @pytest.mark.parametrize("form", ["ndjson", "json"])
 def test_stdin(form: str, telemetry: Telemetry) -> None:
     assert telemetry("import", "-", *(("--format", "json") if form == "json" else ()), "--json", stdin=text_of(form, named(3))).json["created"] == 3
+
+
+@pytest.mark.parametrize("atomic", [False, True])
+def test_a_pipe_is_read_to_its_end(atomic: bool, telemetry: Telemetry, tmp_path: Path) -> None:
+    pipe = tmp_path / "runs.ndjson"
+    os.mkfifo(pipe)
+    records = text_of("ndjson", named(6000))
+    option = ["--atomic"] if atomic else []
+    assert telemetry("import", "-", "--json", *option, stdin=records).json["created"] == 6000
+    with ThreadPoolExecutor() as pool:
+        written = pool.submit(pipe.write_text, records)
+        assert telemetry("import", str(pipe), "--json", *option).json["existing"] == 6000
+        written.result()
 
 
 def test_csv(telemetry: Telemetry, tmp_path: Path) -> None:
@@ -392,7 +408,21 @@ def test_progress_on_a_terminal(telemetry: Telemetry, tmp_path: Path) -> None:
     out = process.communicate()[0]
     assert (process.returncode, out) == (0, b"6000 records: 6000 created, 0 existing, 0 failed\n")
     assert b"importing" in shown
-    assert b"records/s" in shown
+    assert b"6,000 records, " in shown
+
+
+def test_progress_while_the_first_record_is_awaited(telemetry: Telemetry) -> None:
+    ours, theirs = os.openpty()
+    env = telemetry.env | {"TERM": "xterm", "COLUMNS": "120"}
+    process = subprocess.Popen([str(PROGRAM), "import", "-"], env=env, stdin=subprocess.PIPE, stderr=theirs, stdout=subprocess.PIPE)
+    os.close(theirs)
+    shown = b""
+    while b"0 records" not in shown and select.select([ours], [], [], 10)[0]:
+        shown += os.read(ours, 65536)
+    out = process.communicate(json.dumps(LEAST).encode())[0]
+    os.close(ours)
+    assert (process.returncode, out) == (0, b"1 records: 1 created, 0 existing, 0 failed\n")
+    assert b"importing" in shown
 
 
 @pytest.mark.parametrize("atomic", [False, True])
@@ -406,8 +436,19 @@ def test_progress_goes_by_what_is_stored(atomic: bool, telemetry: Telemetry, tmp
         assert stored == done
         assert part == pytest.approx(done / 20_000, abs=0.1)
         steps.append(done)
-    assert steps[:2] == ([5000, 10_000] if atomic else [0, 500])
+    assert steps[:2] == ([0, 5000] if atomic else [0, 500])
     assert (len(steps) > 4, steps[-1]) == (True, 20_000)
+
+
+def test_an_import_where_there_may_be_no_more_processes(telemetry: Telemetry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> int:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(os, "fork", refuse)
+    work = importing.Import(Config(base_dir=str(telemetry.base)), write(tmp_path / "runs.ndjson", *named(600)), "ndjson", atomic=False)
+    for _ in work.steps():
+        pass
+    assert work.report.json["created"] == 600
 
 
 def test_many_different_unknown_keys_are_told_of_in_a_few_words(telemetry: Telemetry, tmp_path: Path) -> None:

@@ -391,3 +391,70 @@ def test_what_an_end_says_is_no_gap(telemetry: Telemetry, tmp_path: Path) -> Non
     for _ in range(2):
         telemetry("import", path, "--format", "legacy-ndjson")
         assert telemetry("query", "--json").json[0]["items_discovered"] == 0
+
+
+@pytest.mark.parametrize("files", [1, 3])
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2), (1, 2, 0), (2, 0, 1)])
+def test_a_parent_that_a_later_line_names(order: tuple[int, ...], files: int, telemetry: Telemetry, tmp_path: Path) -> None:
+    lines = (PARTS[0] | {"run_id": "mother"}, PARTS[0] | {"run_id": "child"}, PARTS[2] | {"run_id": "child", "parent_run_id": "mother"})
+    parts = [lines[number] for number in order]
+    paths = [write(tmp_path / "one.ndjson", *parts)] if files == 1 else [write(tmp_path / f"{n}.ndjson", part) for n, part in enumerate(parts)]
+    for path in [*paths, *paths]:
+        telemetry("import", path, "--format", "legacy-ndjson")
+    assert telemetry.run("child")["parent_run_id"] == telemetry.run("mother")["event_id"]
+    assert_sound(telemetry)
+
+
+def test_a_later_line_that_makes_a_run_its_own_ancestor(telemetry: Telemetry, tmp_path: Path) -> None:
+    mother, child = PARTS[0] | {"run_id": "mother"}, PARTS[0] | {"run_id": "child", "parent_run_id": "mother"}
+    path = write(tmp_path / "x.ndjson", mother, child, PARTS[2] | {"run_id": "mother", "parent_run_id": "child"})
+    telemetry("import", path, "--format", "legacy-ndjson")
+    parents = {name: telemetry.run(name)["parent_run_id"] for name in ("mother", "child")}
+    assert parents == {"mother": None, "child": telemetry.run("mother")["event_id"]}
+
+
+# What has no place here
+
+
+EVENT = {"record_type": "event", "run_id": "r1", "event_type": "step", "timestamp": "2025-01-02T03:04:06Z"}
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ({"severity": 3}, {"extra": {"severity": 3}}),
+        ({"severity": 3, "payload": {"n": 1}}, {"n": 1, "extra": {"severity": 3}}),
+        ({"severity": 3, "payload": [1]}, {"payload": [1], "extra": {"severity": 3}}),
+        ({"ts": 1740823200, "timestamp": None}, {"extra": {"timestamp": 1740823200}}),
+    ],
+)
+def test_what_an_event_says_beside_is_kept_in_its_payload(given: dict[str, Any], kept: object, telemetry: Telemetry, tmp_path: Path) -> None:
+    event = {name: value for name, value in (EVENT | given).items() if value is not None}
+    path = write(tmp_path / "events_20250102.ndjson", PARTS[0], event, event)
+    for number in (2, 0):
+        ran = telemetry("import", path, "--format", "legacy-ndjson", "--json")
+        assert "kept under payload_json.extra" in ran.err
+        assert ran.json["events"] == number
+        assert [event["payload_json"] for event in telemetry.run("r1")["events"]] == [kept, kept]
+    ran = telemetry("import", path, "--format", "legacy-ndjson", "--atomic", code=1)
+    assert "without --atomic it would be kept under payload_json.extra" in ran.err
+
+
+def test_what_a_commit_says_beside_is_kept(telemetry: Telemetry, tmp_path: Path) -> None:
+    path = foreign_database(
+        tmp_path / "old.sqlite",
+        "CREATE TABLE agent_runs (run_id TEXT, agent_name TEXT, job_type TEXT, status TEXT, start_time TEXT);"
+        "INSERT INTO agent_runs VALUES ('r1', 'a', 'j', 'success', '2025-01-02T03:04:05Z');"
+        "CREATE TABLE commits (commit_hash TEXT, run_id TEXT, message TEXT, files INTEGER);"
+        "INSERT INTO commits VALUES ('1234567', 'r1', 'words, password=hunter22', 3), ('abcdef1', 'gone', NULL, 4);",
+    )
+    event_id = str(uuid.uuid5(uuid.NAMESPACE_URL, "telemetry-cli:run:r1"))
+    for _ in range(2):
+        ran = telemetry("import", path)
+        assert "commit.files is unknown and kept under legacy_values (2 times, first on line 1)" in ran.err
+        kept = telemetry.sql('SELECT event_id, "column", value FROM legacy_values ORDER BY "column"')
+        assert [row[:2] for row in kept] == [(None, "run_commits"), (event_id, "run_commits[1234567].files"), (event_id, "run_commits[1234567].message")]
+        assert (json.loads(kept[0][2])["of"], json.loads(kept[0][2])["extra"]) == ([None, "gone"], {"files": 4})
+        assert [row[2] for row in kept[1:]] == [3, "words, password=[redacted]"]
+    telemetry("import", path, "--atomic", code=1)
+    assert_sound(telemetry)

@@ -45,6 +45,14 @@ def test_what_stands_behind_a_closed_quote_costs_that_row(telemetry: Telemetry, 
     assert ids(telemetry) == ["q2"]
 
 
+def test_a_column_that_stands_twice_is_named(telemetry: Telemetry, tmp_path: Path) -> None:
+    path = write(tmp_path / "runs.csv", HEADER.replace("\n", ",input_summary,,\n"), csv_row("q1", "one,two,,"))
+    ran = telemetry("import", path, code=2)
+    assert "line 1: the column 'input_summary' stands there twice" in ran.err
+    path = write(tmp_path / "runs.csv", HEADER.replace("\n", ",,\n"), csv_row("q1", "one,,"))
+    assert telemetry("import", path, "--json").json["created"] == 1
+
+
 # Ids
 
 
@@ -72,6 +80,15 @@ def test_ids_by_a_rule_of_ones_own(telemetry: Telemetry, tmp_path: Path) -> None
     config.write_text('[redact]\nstaff = "staff-[0-9]+"\n')
     ran = telemetry("import", write(tmp_path / "runs.ndjson", *(LEAST | {"event_id": f"staff-{number}"} for number in range(3))), "--json", code=1)
     assert (ran.json["created"], ran.json["existing"], ran.json["failed"]) == (0, 0, 3)
+
+
+@pytest.mark.parametrize("number", [1, 6000])
+def test_a_rule_of_ones_own_that_is_none_is_named(number: int, telemetry: Telemetry, tmp_path: Path) -> None:
+    config = telemetry.home / ".config" / "telemetry" / "config.toml"
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.write_text('[redact]\nstaff = "("\n')
+    ran = telemetry("import", write(tmp_path / "runs.ndjson", *named(number)), code=2)
+    assert "'staff' under [redact]" in ran.err
 
 
 def test_records_that_differ_in_their_events_or_commits_only_are_two(telemetry: Telemetry, tmp_path: Path) -> None:

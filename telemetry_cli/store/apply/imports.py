@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from itertools import islice, repeat
 from typing import Any
 
+from telemetry_cli.rules import encode
 from telemetry_cli.store import search
 from telemetry_cli.store.apply.parts import completed, continued
 from telemetry_cli.store.apply.result import Data, Result
@@ -133,6 +134,9 @@ class _Into:
         search.remove(self._db, row[0])
         self._db.execute(f"UPDATE agent_runs SET {', '.join(f'{name} = ?' for name in changed)} WHERE id = ?", (*changed.values(), row[0]))
         search.add(self._db, row[0])
+        if changed.get("parent_run_id"):
+            _find_parents(self._db, "id = ?", row[0])
+            _break_loop(self._db, record[self._event_id])
 
     # Events and associations
 
@@ -141,14 +145,30 @@ class _Into:
         for record in records:
             event_id, run_id = _run_of(self._db, *record["of"])
             if "commit" in record:
-                if event_id is not None:
-                    self._associate(event_id, record["commit"])
+                self._add_commit(event_id, record)
                 continue
             condition = " AND ".join(f"{name} IS ?" for name in ("event_id", "run_id", *_EVENT))
             there = self._db.execute(f"SELECT count(*) FROM run_events WHERE {condition}", (event_id, run_id, *record["event"])).fetchone()[0]
             # Of those that are the same each has a number, so that none is lost, and none is there twice when they come again.
             if there <= record.get("nth", 0):
                 self._insert_events([(event_id, run_id, record["event"])])
+
+    def _add_commit(self, event_id: object, record: Alone) -> None:
+        """An association, and beside it what else was said of it; all of it beside, where there is no run: the ledger is of runs."""
+        if event_id is None:
+            self._keep(None, "run_commits", encode({name: record[name] for name in ("commit", "of", "extra") if name in record}))
+            return
+        self._associate(event_id, record["commit"])
+        for name, value in record.get("extra", {}).items():
+            self._keep(event_id, f"run_commits[{record['commit'][0]}].{name}", value)
+
+    def _keep(self, event_id: object, column: str, value: object) -> None:
+        """Keep what has no place, once."""
+        self._db.execute(
+            'INSERT INTO legacy_values (event_id, "column", value) SELECT ?1, ?2, ?3'
+            ' WHERE NOT EXISTS (SELECT 1 FROM legacy_values WHERE event_id IS ?1 AND "column" = ?2 AND value = ?3)',
+            (event_id, column, value),
+        )
 
     def _insert_events(self, rows: Iterable[tuple[object, object, Iterable[object]]]) -> None:
         made = [(event_id, run_id, *values, self._op_id) for event_id, run_id, values in rows]
@@ -189,18 +209,9 @@ def _adopt(db: sqlite3.Connection, before: int) -> None:
 
     updated_at stays: it is the same record, whichever of the two came first.
     """
-    named = "SELECT p.event_id FROM agent_runs AS p WHERE p.run_id = agent_runs.parent_run_id"
-    unsettled = (
-        "NOT EXISTS (SELECT 1 FROM agent_runs AS p WHERE p.event_id = agent_runs.parent_run_id)"
-        f" AND (SELECT count(*) FROM ({named} LIMIT 2)) = 1 AND ({named}) <> event_id"
-    )
-    db.execute(f"UPDATE agent_runs SET parent_run_id = ({named}) WHERE id > ? AND parent_run_id IS NOT NULL AND {unsettled}", (before,))
-    db.execute(
-        # The plus keeps SQLite from looking at every older run: it is the few that wait for one of these names.
-        f"UPDATE agent_runs SET parent_run_id = ({named}) WHERE +id <= ? AND {unsettled}"
-        " AND parent_run_id IN (SELECT run_id FROM agent_runs WHERE id > ? AND run_id <> event_id)",
-        (before, before),
-    )
+    _find_parents(db, "id > ? AND parent_run_id IS NOT NULL", before)
+    # The plus keeps SQLite from looking at every older run: it is the few that wait for one of these names.
+    _find_parents(db, "+id <= ? AND parent_run_id IN (SELECT run_id FROM agent_runs WHERE id > ? AND run_id <> event_id)", before, before)
     _break_loops(db, before)
     if db.execute("SELECT 1 FROM run_events WHERE event_id IS NULL LIMIT 1").fetchone():
         newest = "SELECT event_id FROM agent_runs AS r WHERE r.run_id = run_events.run_id ORDER BY start_time DESC, id DESC LIMIT 1"
@@ -210,24 +221,40 @@ def _adopt(db: sqlite3.Connection, before: int) -> None:
         )
 
 
+def _find_parents(db: sqlite3.Connection, where: str, *values: int) -> None:
+    """Put the parent's event_id in the place of its run_id, in these runs, where that is the name of one other run."""
+    named = "SELECT p.event_id FROM agent_runs AS p WHERE p.run_id = agent_runs.parent_run_id"
+    db.execute(
+        f"UPDATE agent_runs SET parent_run_id = ({named}) WHERE {where}"
+        " AND NOT EXISTS (SELECT 1 FROM agent_runs AS p WHERE p.event_id = agent_runs.parent_run_id)"
+        f" AND (SELECT count(*) FROM ({named} LIMIT 2)) = 1 AND ({named}) <> event_id",
+        values,
+    )
+
+
 def _break_loops(db: sqlite3.Connection, before: int) -> None:
     """Let a new run that turns out to be its own ancestor stand without a parent: it is worth more than its place.
 
     Row ids cannot fall all the way round a loop, so one of its runs has a parent with a greater one.
     """
     suspects = db.execute(
-        "SELECT event_id, parent_run_id FROM agent_runs AS p WHERE id > ? AND parent_run_id IS NOT NULL"
+        "SELECT event_id FROM agent_runs AS p WHERE id > ? AND parent_run_id IS NOT NULL"
         " AND EXISTS (SELECT 1 FROM agent_runs AS child WHERE child.parent_run_id = p.event_id AND child.id < p.id) ORDER BY id",
         (before,),
     ).fetchall()
-    for event_id, parent in suspects:
-        db.execute(
-            """UPDATE agent_runs SET parent_run_id = NULL WHERE event_id = ? AND event_id IN (
-                   WITH RECURSIVE ancestors (event_id) AS (
-                       VALUES (?)
-                       UNION
-                       SELECT parent_run_id FROM agent_runs JOIN ancestors USING (event_id) WHERE parent_run_id IS NOT NULL
-                   )
-                   SELECT event_id FROM ancestors)""",
-            (event_id, parent),
-        )
+    for (event_id,) in suspects:
+        _break_loop(db, event_id)
+
+
+def _break_loop(db: sqlite3.Connection, event_id: object) -> None:
+    """Let a run stand without a parent if it is its own ancestor."""
+    db.execute(
+        """UPDATE agent_runs SET parent_run_id = NULL WHERE event_id = ?1 AND event_id IN (
+               WITH RECURSIVE ancestors (event_id) AS (
+                   SELECT parent_run_id FROM agent_runs WHERE event_id = ?1
+                   UNION
+                   SELECT parent_run_id FROM agent_runs JOIN ancestors USING (event_id) WHERE parent_run_id IS NOT NULL
+               )
+               SELECT event_id FROM ancestors)""",
+        (event_id,),
+    )

@@ -65,15 +65,22 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """The text with `[redacted]` in the place of each secret. Doing it twice changes nothing more."""
-        for value in self._values:
-            if value in text:
-                self._count("environment", text.count(value))
-                text = text.replace(value, REDACTED)
+        text = self._without_values(text)
         suspected = _suspected(text)
         if suspected and '":' in text:
             text = self._nested(text)
         for name, pattern in suspected:
             text = self._substituted(name, pattern, text)
+        return self._without_own(text)
+
+    def _without_values(self, text: str) -> str:
+        for value in self._values:
+            if value in text:
+                self._count("environment", text.count(value))
+                text = text.replace(value, REDACTED)
+        return text
+
+    def _without_own(self, text: str) -> str:
         for name, pattern in self._own.items():
             text = self._substituted_in_time(name, pattern, text)
         return text
@@ -101,7 +108,12 @@ class Redactor:
         if not columns:
             return self._list(list(values))
         names = [*columns, *[""] * (len(values) - len(columns))]
-        return [_bounded(name, self.value(value)) if isinstance(value, (str, dict, list)) else value for name, value in zip(names, values, strict=False)]
+        # Most of a row is empty, a number, or known: rows come by the hundred thousand, so nothing is called for those.
+        clean = self._clean
+        return [
+            _bounded(name, self.value(value)) if isinstance(value, (str, dict, list)) and not (isinstance(value, str) and value in clean) else value
+            for name, value in zip(names, values, strict=False)
+        ]
 
     def _string(self, text: str) -> str:
         if text in self._clean:
@@ -123,6 +135,8 @@ class Redactor:
             cleaned = self.value(value)
             if cleaned != value:
                 return _encoded(cleaned, text, (",", ":"))
+            # Each text in it was looked at for itself, and each name; but a number is no text, and rules of one's own may be about several.
+            return self._without_own(self._without_values(text))
         return self.text(text)
 
     def _nested(self, text: str) -> str:

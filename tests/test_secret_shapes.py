@@ -208,6 +208,13 @@ def test_json_in_a_text_without_a_secret_stays(text: str) -> None:
     assert Redactor({}, {}).text(text) == text
 
 
+@pytest.mark.parametrize("argv", [["password:", "sword5fish"], ["\x1b[1mpassword:\x1b[0m", "hunter2"], ["db_password:", "'sword", "fish'"]])
+def test_json_that_is_a_text_stays_json(argv: list[str]) -> None:
+    """No rule for texts may take the quotes between two of its texts for its own."""
+    document = json.dumps({"tokens": 5, "argv": argv})
+    assert json.loads(str(Redactor({}, {}).value(document))) == {"tokens": 5, "argv": argv}
+
+
 def test_every_secrets_name_is_one_in_json_that_is_a_text() -> None:
     for name in SECRET_NAMES:
         assert Redactor({}, {}).value(json.dumps({f"db_{name}": "a1b2c3d4e5"})) == json.dumps({f"db_{name}": REDACTED}, separators=(",", ":")), name

@@ -128,15 +128,23 @@ class Redactor:
     def _document(self, text: str) -> str:
         lower = text.lower()
         if any(mark in lower for mark in NAME_MARKS):
+            repeats: list[bool] = []
+
+            def made(pairs: list[tuple[str, object]]) -> dict[str, object]:
+                found = dict(pairs)
+                repeats.append(len(found) < len(pairs))
+                return found
+
             try:
-                value = json.loads(text)
+                value = json.loads(text, object_pairs_hook=made)
             except (ValueError, RecursionError):
                 return self.text(text)
             cleaned = self.value(value)
             if cleaned != value:
                 return _encoded(cleaned, text, (",", ":"))
-            # Each text in it was looked at for itself, and each name; but a number is no text, and rules of one's own may be about several.
-            return self._without_own(self._without_values(text))
+            if not any(repeats):
+                # Each text in it was looked at for itself, and each name; but a number is no text, and rules of one's own may be about several.
+                return self._without_own(self._without_values(text))
         return self.text(text)
 
     def _nested(self, text: str) -> str:

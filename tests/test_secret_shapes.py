@@ -215,6 +215,13 @@ def test_json_that_is_a_text_stays_json(argv: list[str]) -> None:
     assert json.loads(str(Redactor({}, {}).value(document))) == {"tokens": 5, "argv": argv}
 
 
+def test_a_key_that_stands_twice_in_a_text_hides_no_secret() -> None:
+    """What reads JSON keeps the last of its values, and the text keeps both."""
+    token = f"ghp_{filled(36)}"
+    for text in (f'{{"tokens":5,"a":"{token}","a":"x"}}', f'{{"tokens":5,"b":[{{"a":"{token}","a":1}}]}}', f'{{"token":"{token}","token":5}}'):
+        assert token not in str(Redactor({}, {}).value(text))
+
+
 def test_every_secrets_name_is_one_in_json_that_is_a_text() -> None:
     for name in SECRET_NAMES:
         assert Redactor({}, {}).value(json.dumps({f"db_{name}": "a1b2c3d4e5"})) == json.dumps({f"db_{name}": REDACTED}, separators=(",", ":")), name

@@ -12,7 +12,7 @@ from support import Telemetry
 
 from telemetry_cli.journal import encode
 
-#: What `_secret` has stored.
+#: What `_with_secret` has stored.
 TOKEN = "ghp_" + "a1B2" * 9
 COUNT = "SELECT count(*) FROM agent_runs WHERE"
 RUNS: Fact = (f"{COUNT} event_id IN ('run-1', 'run-2')", (2,))

@@ -50,6 +50,8 @@ def _listed(repository: git.Repository, words: Sequence[str], most: int, *, coun
     found = history.commits(repository, list(words), most, count_lines=count_lines)
     try:
         return list(islice(found, _BATCH)), found
+    except history.Unanswered:
+        raise
     except InvalidInput:
         # A partial clone has the commits, and not the files whose lines would be counted.
         if not count_lines:

@@ -5,8 +5,9 @@ repository than the one asked for; and it keeps git's whole answer. So git is ru
 do run programs that a repository's config names, unless each of them is turned off.
 """
 
-import subprocess
+import os
 import tempfile
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import islice
@@ -16,38 +17,43 @@ from telemetry_cli.discover import git_process
 from telemetry_cli.discover.git import Repository
 from telemetry_cli.errors import InvalidInput
 
-#: Config that would run a program, or wait for a file that never ends.
-_HARMLESS = tuple(
-    word
-    for setting in ("log.showSignature=false", "log.mailmap=false", "mailmap.file=", "mailmap.blob=", "diff.orderFile=/dev/null")
-    for word in ("-c", setting)
-)
+#: For commands that compare files.
 NO_PROGRAMS = ("--no-ext-diff", "--no-textconv")
-_CHUNK = 1 << 16
+#: Seconds for which git is waited for in all.
+DEADLINE_SECONDS = 600.0
 _FIELDS = 5
 
 Commit = dict[str, object]
 
 
+class Unanswered(InvalidInput):
+    """git waits for what may never come, or takes longer than anybody waits for it."""
+
+
 def stream(repository: Repository, *arguments: str, question: bytes = b"", folder: str | None = None, given: str = "") -> Iterator[bytes]:
-    """git's output in pieces. Raises `InvalidInput` with git's own words when it fails, and the option that was `given`, if that is why."""
-    command = git_process.command(folder or repository.folder, repository.work_tree is None, (*_HARMLESS, "--no-pager", *arguments))
+    """Yield git's output in pieces.
+
+    Raises `Unanswered`; `InvalidInput` when git cannot be run, and with its own words (and the option that was `given`) when it fails.
+    """
     with tempfile.TemporaryFile() as asked, tempfile.TemporaryFile() as said:
         asked.write(question)
         asked.seek(0)
         try:
-            process = subprocess.Popen(command, stdin=asked, stdout=subprocess.PIPE, bufsize=0, stderr=said, env=git_process.scrubbed())  # noqa: S603 - git, with words that were checked
-        except OSError as error:
-            raise InvalidInput(f"git could not be run: {error.strerror}", "Install git, or put it on the PATH.") from None
-        with process:
-            assert process.stdout
-            try:
-                while piece := process.stdout.read(_CHUNK):
-                    yield piece
-            finally:
-                if process.poll() is None:
-                    process.stdout.close()
-            code = process.wait()
+            place = folder or repository.folder
+            process = git_process.Process(place, repository.work_tree is None, arguments, asked.fileno(), said.fileno())
+        except (OSError, ValueError) as error:
+            raise InvalidInput(f"git could not be run: {error}", "Install git, or put it on the PATH.") from None
+        piece: bytes | None = None
+        waited = 0.0
+        try:
+            while piece := process.read((begun := time.monotonic()) + DEADLINE_SECONDS - waited):
+                waited += time.monotonic() - begun
+                yield piece
+        finally:
+            status = process.end(time.monotonic() + DEADLINE_SECONDS - waited if piece == b"" else 0.0)
+        if piece is None:
+            raise Unanswered(f"git {arguments[0]} does not answer in {place}", f"Look for a FIFO among the files that git reads: find {place} -type p")
+        code = os.waitstatus_to_exitcode(status)
         if code:
             said.seek(0)
             words = said.read(2000).decode(errors="replace").strip().splitlines()

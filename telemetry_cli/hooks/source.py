@@ -4,10 +4,11 @@ import os
 import time
 
 from telemetry_cli import rules
-from telemetry_cli.discover import git, git_process
+from telemetry_cli.discover import git
 from telemetry_cli.errors import InvalidInput
 
 _SECONDS = 30.0
+_MOST_OUTPUT = 64 << 20
 
 
 def reference(name: str, path: str, *, allow_dirty: bool) -> tuple[str, bool]:
@@ -24,7 +25,7 @@ def reference(name: str, path: str, *, allow_dirty: bool) -> tuple[str, bool]:
             f"--source-ref: {rules.shorten(name)} lies in no git repository with a commit, so where it came from must be told", "Pass --source-ref."
         )
     inside = os.path.relpath(real, repository.work_tree)
-    changed = _differing(repository.work_tree, inside)
+    changed = _differing(repository, inside)
     if changed and not allow_dirty:
         listed = ", ".join(rules.shorten(file) for file in list(dict.fromkeys(changed))[:5])
         raise InvalidInput(
@@ -41,17 +42,38 @@ def is_dirty(path: str) -> bool:
     if repository is None or repository.work_tree is None:
         return False
     try:
-        return bool(_differing(repository.work_tree, os.path.relpath(real, repository.work_tree)))
+        return bool(_differing(repository, os.path.relpath(real, repository.work_tree)))
     except InvalidInput:
         return True
 
 
-def _differing(work_tree: str, inside: str) -> list[str]:
-    return _changed(work_tree, "--untracked-files=no") + _changed(work_tree, "--untracked-files=all", "--ignored", "--", f":(top,literal){inside}")
+def _differing(repository: git.Repository, inside: str) -> list[str]:
+    """List the tracked files that differ from HEAD, and the files at `inside` that HEAD does not have. Raises `InvalidInput`."""
+    repository.deadline = time.monotonic() + _SECONDS
+    settings = _settings_without_filters(repository)
+    untracked = ("--untracked-files=all", "--ignored", "--", f":(top,literal){inside}")
+    return _changed(repository, settings, "--untracked-files=no") + _changed(repository, settings, *untracked)
 
 
-def _changed(folder: str, *options: str) -> list[str]:
-    answer = git_process.ask(folder, False, ("status", "--porcelain=v1", "-z", "--no-renames", *options), b"", time.monotonic() + _SECONDS)
-    if answer is None:
+def _settings_without_filters(repository: git.Repository) -> list[str]:
+    """Return the options that turn off every filter, whose program the repository's config may name. Raises `InvalidInput`.
+
+    The user's own filters are off too: git-lfs runs programs that the repository's config names.
+    """
+    listed = _answer(repository, "config", "--null", "--name-only", "--list")
+    names = [name.rpartition(".")[0] for name in os.fsdecode(listed).split("\0") if name.startswith("filter.") and name.count(".") > 1]
+    # A name may hold "=", so the value comes from the environment; this variable is always empty there.
+    return [f"--config-env={name}.{key}=GIT_ALLOW_PROTOCOL" for name in dict.fromkeys(names) for key in ("clean", "smudge", "process", "required")]
+
+
+def _changed(repository: git.Repository, settings: list[str], *options: str) -> list[str]:
+    # git would ask about changes inside a submodule by another git, with the submodule's config.
+    words = ("status", "--porcelain=v1", "-z", "--no-renames", "--ignore-submodules=dirty")
+    return [entry[3:].decode(errors="replace") for entry in _answer(repository, *settings, *words, *options).split(b"\0") if entry]
+
+
+def _answer(repository: git.Repository, *arguments: str) -> bytes:
+    answer = repository.ask(*arguments, most=_MOST_OUTPUT)
+    if answer is None or len(answer) >= _MOST_OUTPUT:
         raise InvalidInput("--source-ref: git cannot tell whether the work tree is dirty", "Pass --source-ref.")
-    return [entry[3:].decode(errors="replace") for entry in answer.split(b"\0") if entry]
+    return answer

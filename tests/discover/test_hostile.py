@@ -5,12 +5,16 @@ Each trap is first proven to be live: an ordinary git command springs it.
 
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from support import Git, Telemetry
+
+from telemetry_cli.discover import git_process, history
+from telemetry_cli.discover.git import Repository
 
 Make = Callable[..., Git]
 MISSING = "00000000000000000000000000000000deadbeef"
@@ -67,6 +71,28 @@ def clean_filter(trap: Trap) -> None:
     trap.config(("filter.evil.clean", str(trap.program)), ("filter.evil.process", str(trap.program)), ("filter.evil.smudge", str(trap.program)))
     (trap.git.path / ".gitattributes").write_text("* filter=evil\n")
     trap.dirty()
+
+
+@trap("diff")
+def clean_filter_of_an_odd_name(trap: Trap) -> None:
+    """In the config of this work tree, and kept by no list of names that "=" or "." divides."""
+    trap.config(("extensions.worktreeConfig", "true"))
+    trap.git("config", "--worktree", "filter.a=b.c.clean", str(trap.program))
+    trap.git("config", "--worktree", "filter.a=b.c.required", "true")
+    (trap.git.path / ".git/info/attributes").write_text("* filter=a=b.c\n")
+    trap.dirty()
+
+
+@trap("status")
+def submodule(trap: Trap) -> None:
+    """git asks about it by another git, which reads the submodule's config."""
+    inner = Git(trap.git.path / "inner", trap.git.path.parent)
+    inner.path.mkdir()
+    inner("init", "--quiet")
+    inner.commit("inside")
+    trap.git("-c", "advice.addEmbeddedRepo=false", "add", "inner")
+    trap.git.commit("with a submodule")
+    inner("config", "core.fsmonitor", str(trap.program))
 
 
 @trap("diff")
@@ -169,10 +195,21 @@ ASKING = {
     "hooks": ["git-hooks", "status"],
     "print": ["git-hooks", "install", "--print"],
     "doctor": ["doctor", "--commit", "HEAD"],
+    "release": ["hooks", "release", "hook", "--script", "hook.sh", "--contract", "contract.json"],
+    "dirty release": ["hooks", "release", "hook", "--script", "hook.sh", "--contract", "contract.json", "--source-ref", "x", "--allow-dirty"],
+    "deploy": ["conventions", "deploy", "convention.toml", "--dry-run"],
     "post-commit": ["git-hooks", "fire", "post-commit"],
     "post-rewrite": ["git-hooks", "fire", "post-rewrite", "amend"],
     "post-merge": ["git-hooks", "fire", "post-merge", "0"],
 }
+
+
+def write_hook(folder: Path) -> None:
+    """Write a program that can be released, and a convention with it."""
+    (folder / "hook.sh").write_text("#!/bin/sh\n")
+    (folder / "contract.json").write_text('{"columns": [{"name": "v", "type": "integer"}]}')
+    hook = '[[hooks]]\nname = "hook"\nscript = "hook.sh"\ncontract = "contract.json"\n'
+    (folder / "convention.toml").write_text(f'title = "All"\ndescription = "d"\njob_types = ["j"]\n{hook}')
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["loose", "packed"])
@@ -187,6 +224,7 @@ def test_nothing_is_executed(laid: Trap, packed: bool, telemetry: Telemetry) -> 
         assert not laid.marker.exists(), name
     hashes = [row[0] for row in telemetry.sql("SELECT commit_hash FROM run_commits ORDER BY id")]
     assert hashes == [laid.git("rev-parse", "HEAD"), laid.git("rev-parse", "HEAD~1"), MISSING, MISSING[-9:]]
+    write_hook(laid.cwd)
     for name, command in ASKING.items():
         telemetry(*command, cwd=laid.cwd, code=None)
         assert not laid.marker.exists(), name
@@ -232,3 +270,75 @@ def test_include_of_a_fifo_does_not_hang(make_git: Make, telemetry: Telemetry) -
         assert time.monotonic() - started < 2
     run = telemetry.run("@last")
     assert (run["git_branch"], run["git_repo"], run["git_commit_hash"]) == ("main", None, sha)
+
+
+WAITING: dict[str, tuple[str, list[str]]] = {
+    "config": (".git/config", ["log"]),
+    "references": (".git/packed-refs", ["query", "--commit", "HEAD~1..HEAD"]),
+    "mailmap": (".mailmap", ["blame", "file"]),
+    "index": (".git/index", ["hooks", "release", "hook", "--script", "hook.sh", "--contract", "contract.json"]),
+    "attributes": (".gitattributes", ["conventions", "deploy", "convention.toml"]),
+    "grafts": (".git/info/grafts", ["commits", "relink"]),
+}
+
+
+@pytest.mark.parametrize("name", WAITING)
+def test_fifo_where_git_reads_a_file_is_given_up(make_git: Make, telemetry: Telemetry, name: str) -> None:
+    path, command = WAITING[name]
+    git = make_git()
+    (git.path / "file").write_text("content\n")
+    write_hook(git.path)
+    git("add", ".")
+    git.commit("one")
+    git.commit("two")
+    telemetry("associate-commit", telemetry.start(cwd=git.path), cwd=git.path)
+    (git.path / path).unlink(missing_ok=True)
+    os.mkfifo(git.path / path)
+    assert "telemetry: error: " in telemetry(*command, cwd=git.path, code=2).err
+
+
+@pytest.mark.parametrize("setting", ["core.attributesFile", "core.excludesFile", "mailmap.file", "diff.orderFile", "blame.ignoreRevsFile"])
+def test_fifo_that_a_setting_names_is_not_read(make_git: Make, telemetry: Telemetry, setting: str) -> None:
+    git = make_git()
+    write_hook(git.path)
+    git("add", ".")
+    git.commit()
+    os.mkfifo(git.path / ".git/fifo")
+    git("config", setting, str(git.path / ".git/fifo"))
+    telemetry.start("--no-git")
+    assert len(telemetry("log", "-o", "csv", cwd=git.path).out.splitlines()) == 2
+    telemetry("log", cwd=git.path)
+    telemetry("blame", "hook.sh", cwd=git.path)
+    telemetry("hooks", "release", "hook", "--script", "hook.sh", "--contract", "contract.json", cwd=git.path)
+
+
+def put_git(folder: Path, monkeypatch: pytest.MonkeyPatch, body: str) -> Repository:
+    """Put a program in git's place."""
+    (folder / "bin").mkdir()
+    (folder / "bin" / "git").write_text(f"#!/bin/sh\n{body}\n")
+    (folder / "bin" / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}/bin{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(git_process, "STALL_SECONDS", 0.05)
+    return Repository(str(folder), None, seconds=60.0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_git_that_sleeps_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository = put_git(tmp_path, monkeypatch, f"echo $$ >{tmp_path}/pid\necho some\nexec sleep 3600")
+    assert repository.ask("log") is None
+    with pytest.raises(history.Unanswered):
+        list(history.stream(repository, "log"))
+    assert not Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}").exists()
+
+
+def test_git_that_computes_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository = put_git(tmp_path, monkeypatch, "i=0; while [ $i -lt 200000 ]; do i=$((i + 1)); done; echo done")
+    assert repository.ask("log") == b"done\n"
+    assert list(history.stream(repository, "log")) == [b"done\n"]
+
+
+def test_git_is_started_in_one_place() -> None:
+    package = Path(git_process.__file__).parent.parent
+    texts = {path: path.read_text() for path in package.rglob("*.py")}
+    starts = [path.name for path, text in texts.items() if '"git"' in text and any(word in text for word in ("spawn", "subprocess", "os.exec", "Popen"))]
+    assert starts == ["git_process.py"]

@@ -1,6 +1,5 @@
 """hooks run; and what `conventions run` shares with it."""
 
-import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -130,7 +129,7 @@ def executed(reading: Reading, db: Connection, releases: Sequence[Record], kind:
     with execution.stoppable() as stop:
         folder = work.make()
         try:
-            given = stop.interruptible(lambda: Subjects(kind, os.path.join(folder, "input"), lines))
+            given = stop.interruptible(lambda: Subjects(kind, folder, lines))
             prepared = _prepared(reading, db, releases, given, how, folder, stop)
             with Shown(len(releases), given.count) as shown:
                 for one in prepared:

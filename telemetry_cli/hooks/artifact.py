@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from hashlib import sha256
 
 from telemetry_cli import blobs, rules
@@ -45,15 +45,17 @@ def take(config: Config | None, name: str, path: str) -> object:
     """
     try:
         if not os.path.isdir(path):
-            return {"executable": bool(os.stat(path).st_mode & stat.S_IXUSR), "sha256": _keep(config, path)}
-        found = [["0755" if mode & stat.S_IXUSR else "0644", relative, full] for relative, full, mode in _files(f"{name}: {rules.shorten(path)}", path)]
-        return [[mode, relative, _keep(config, full)] for mode, relative, full in sorted(found, key=lambda file: file[1])]
+            executable, sha = _keep(config, name, path)
+            return {"executable": executable, "sha256": sha}
+        found = sorted(_files(f"{name}: {rules.shorten(path)}", path))
+        kept = [(relative, *_keep(config, name, full, os.O_NOFOLLOW)) for relative, full in found]
+        return [["0755" if executable else "0644", relative, sha] for relative, executable, sha in kept]
     except FileNotFoundError as error:
         raise InvalidInput(f"{name}: {error.filename} is gone: {error.strerror}") from None
 
 
-def _files(where: str, folder: str) -> Iterator[tuple[str, str, int]]:
-    """(path inside the folder, whole path, mode) of every file. Raises `InvalidInput` for links and whatever is no plain file."""
+def _files(where: str, folder: str) -> Iterator[tuple[str, str]]:
+    """(path inside the folder, whole path) of every file. Raises `InvalidInput` for links and whatever is no plain file."""
 
     def unreadable(error: OSError) -> None:
         raise InvalidInput(f"{where}: {error.filename} cannot be read: {error.strerror}")
@@ -72,22 +74,28 @@ def _files(where: str, folder: str) -> Iterator[tuple[str, str, int]]:
             count += 1
             if count > _MOST_FILES:
                 raise InvalidInput(f"{where} holds more than {_MOST_FILES} files")
-            yield relative, full, mode
+            yield relative, full
 
 
-def _keep(config: Config | None, path: str) -> str:
-    if config is not None:
-        return blobs.put(config, _pieces(path))
-    digest = sha256()
-    for piece in _pieces(path):
-        digest.update(piece)
-    return digest.hexdigest()
+def _keep(config: Config | None, name: str, path: str, flags: int = 0) -> tuple[bool, str]:
+    """Whether a file is executable, and the SHA-256 of its content; with a config the content is kept. Raises `InvalidInput`."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | flags)
+    except OSError as error:
+        raise InvalidInput(f"{name}: {path} cannot be read: {error.strerror}") from None
+    with open(descriptor, "rb") as file:
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            raise InvalidInput(f"{name}: {path} is not a regular file")
+        pieces = iter(lambda: file.read(_BLOCK), b"")
+        return bool(mode & stat.S_IXUSR), blobs.put(config, pieces) if config is not None else _digest(pieces)
 
 
-def _pieces(path: str) -> Iterator[bytes]:
-    with open(path, "rb") as file:
-        while piece := file.read(_BLOCK):
-            yield piece
+def _digest(pieces: Iterable[bytes]) -> str:
+    found = sha256()
+    for piece in pieces:
+        found.update(piece)
+    return found.hexdigest()
 
 
 def digest(release: dict[str, object]) -> str:
@@ -136,8 +144,15 @@ def _write_file(config: Config, path: str, sha: str, executable: bool) -> None:
         os.fchmod(file.fileno(), 0o700 if executable else 0o600)
 
 
+def verify(config: Config, artifact: object) -> None:
+    """Read a stored artifact to its end. Raises `NotFound` when a blob is gone, `TelemetryError` when one is damaged."""
+    for sha in [artifact["sha256"]] if isinstance(artifact, dict) else [sha for _, _, sha in artifact]:  # type: ignore[attr-defined]
+        for _ in blobs.content(config, sha):
+            pass
+
+
 def unpack(config: Config, release: dict[str, object], work: str) -> list[str]:
-    """Write a release's stored artifact below `work`. Returns its command: what to execute, and the release's own arguments."""
+    """Write a release's stored artifact into the empty directory `work`. Returns its command: what to execute, and its own arguments."""
     path = os.path.join(work, str(release["hook"]))
     write(config, release["artifact"], path)
     arguments = [str(argument) for argument in release["argv"]]  # type: ignore[attr-defined]

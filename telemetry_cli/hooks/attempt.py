@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from typing import BinaryIO
 
 from telemetry_cli.hooks import guardian
 from telemetry_cli.hooks.logs import Log
@@ -31,7 +33,7 @@ class Stopped(Exception):
 class Attempt:
     """What is executed, and what became of it: `exit_code` (negative for a signal), `failure` (a failure kind or None), `log`."""
 
-    def __init__(self, command: list[str], env: dict[str, str], stdin: str, work: str, memory: int, seconds: float) -> None:
+    def __init__(self, command: list[str], env: dict[str, str], stdin: BinaryIO, work: str, memory: int, seconds: float) -> None:
         self.command = command
         self.env = env
         self.stdin = stdin
@@ -53,8 +55,7 @@ class Attempt:
         try:
             self._follow(guarded, rows, begun + self.seconds, beat)
         finally:
-            if guarded.leave() and self.group:
-                _kill_group(self.group)
+            guarded.leave()
         self._judge()
 
     def _follow(self, guarded: "_Guarded", rows: Rows, deadline: float, beat: Callable[[], None]) -> None:
@@ -110,34 +111,33 @@ class Attempt:
             self.failure = "killed" if -self.exit_code in _ENDED_BY_OTHERS else "crash"
 
 
-def _kill_group(group: int) -> None:
-    try:
-        os.killpg(group, signal.SIGKILL)
-    except OSError:
-        pass
-
-
 class _Guarded:
-    """The guardian's process and our ends of the pipes: `stdout` and `stderr` of the hook, `status` of the guardian."""
+    """The guardian's process and our ends of the pipes: `stdout` and `stderr` of the hook, `status` of the guardian.
+
+    A hook may kill its guardian. Its processes then become children of this process (Linux), and are killed here.
+    """
 
     def __init__(self, attempt: Attempt) -> None:
         self.told = False
+        self._attempt = attempt
+        self._others = guardian.children()
+        guardian.adopt_orphans(True)
         control_in, self._control = os.pipe()
         self.status, status_out = os.pipe()
         limit = str(attempt.memory * 2)
         argv = [sys.executable, "-I", "-S", guardian.__file__, str(control_in), str(status_out), limit, attempt.work, *attempt.command]
         try:
-            with open(attempt.stdin, "rb") as stdin:
-                self._process = subprocess.Popen(  # noqa: S603 - a program that somebody released is what is to be executed
-                    argv,
-                    stdin=stdin,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                    env=attempt.env,
-                    pass_fds=(control_in, status_out),
-                    start_new_session=True,
-                )
+            self._process = subprocess.Popen(  # noqa: S603 - a program that somebody released is what is to be executed
+                argv,
+                stdin=attempt.stdin,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=attempt.env,
+                pass_fds=(control_in, status_out),
+                start_new_session=True,
+            )
         except BaseException:
+            guardian.adopt_orphans(False)
             os.close(self._control)
             os.close(self.status)
             raise
@@ -151,25 +151,36 @@ class _Guarded:
     def kill(self) -> None:
         """Kill the hook and everything that it started."""
         self.told = True
-        self._tell(b"k")
+        if not self._tell(b"k"):
+            self._bury()
 
-    def leave(self) -> int:
-        """Kill what is left, and wait for the guardian to go. Returns its exit code: not 0 when somebody killed it."""
+    def leave(self) -> None:
+        """Kill what is left, and wait for the guardian to go."""
         self._tell(b"q")
         os.close(self._control)
+        self._bury()
+        guardian.adopt_orphans(False)
+        for stream in (self._process.stdout, self._process.stderr):
+            if stream:
+                stream.close()
+        os.close(self.status)
+
+    def _bury(self) -> None:
+        """Wait for the guardian to go; where it was killed, kill what it guarded."""
         try:
             self._process.wait(_DRY_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        for stream in (self._process.stdout, self._process.stderr):
-            if stream:
-                stream.close()
-        os.close(self.status)
-        return self._process.returncode
+        if self._process.returncode:
+            for pid in guardian.kill_all(self._attempt.group, self._others):
+                with suppress(ChildProcessError):
+                    os.waitpid(pid, os.WNOHANG)
 
-    def _tell(self, word: bytes) -> None:
+    def _tell(self, word: bytes) -> bool:
+        """Tell the guardian; return False if it is gone."""
         try:
             os.write(self._control, word)
         except OSError:
-            pass
+            return False
+        return True

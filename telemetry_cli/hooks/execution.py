@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import tempfile
 import time
 from collections.abc import Callable
 from types import FrameType, TracebackType
@@ -17,6 +18,7 @@ from telemetry_cli.hooks.attempt import Attempt, Stopped
 from telemetry_cli.hooks.contract import Contract
 from telemetry_cli.hooks.reap import aborted
 from telemetry_cli.hooks.rows import Rows
+from telemetry_cli.hooks.spool import Spool, room
 from telemetry_cli.hooks.subjects import Subjects
 from telemetry_cli.recorder import record
 from telemetry_cli.redact_lines import redacted, redacted_text
@@ -90,10 +92,8 @@ class Result:
 
 def prepare(config: Config, release: dict[str, object], subjects: Subjects, options: Options, folder: str) -> "Run":
     """Everything that may refuse a run before it begins; nothing is recorded. Raises when the release's stored copy is gone or damaged."""
-    id_ = new_op_id()
-    work = os.path.join(folder, id_)
-    os.mkdir(work, 0o700)
-    return Run(config, id_, release, subjects, options, folder, work, artifact.unpack(config, release, work))
+    artifact.verify(config, release["artifact"])
+    return Run(config, release, subjects, options, folder)
 
 
 def execute(run: "Run", stop: stoppable, beat: Callable[[int], None]) -> Result:
@@ -101,14 +101,8 @@ def execute(run: "Run", stop: stoppable, beat: Callable[[int], None]) -> Result:
 
     Raises `Conflict` when the run key stands for something else. After a signal the run says `aborted`, and `stop` raises next.
     """
-    try:
-        return _recorded(run.config, run, run.id, stop, beat)
-    finally:
-        shutil.rmtree(run.work, ignore_errors=True)
-
-
-def _recorded(config: Config, run: "Run", id_: str, stop: stoppable, beat: Callable[[int], None]) -> Result:
-    begun = run.plan(id_)
+    config, id_ = run.config, run.id
+    begun = run.plan()
     started_at = stamp(now())
     outcome = record(config, "hook.start", begun, started_at, patient=True)
     outcome.check()
@@ -122,6 +116,8 @@ def _recorded(config: Config, run: "Run", id_: str, stop: stoppable, beat: Calla
     except BaseException:
         record(config, "hook.finish", aborted(id_), max(stamp(now()), started_at))
         raise
+    finally:
+        run.close()
     outcome = record(config, "hook.finish", finished, ended_at := max(stamp(now()), started_at))
     outcome.check()
     known = begun | finished | {"id": id_, "started_at": started_at, "finished_at": ended_at}
@@ -140,17 +136,13 @@ def _attempted(run: "Run", stop: stoppable, beat: Callable[[int], None]) -> str:
 class Run:
     """One hook run: prepared, and its attempts."""
 
-    def __init__(
-        self, config: Config, id_: str, release: dict[str, object], subjects: Subjects, options: Options, folder: str, work: str, command: list[str]
-    ) -> None:
+    def __init__(self, config: Config, release: dict[str, object], subjects: Subjects, options: Options, folder: str) -> None:
         self.config = config
-        self.id = id_
-        self.work = work
+        self.id = new_op_id()
         self.release = release
         self.subjects = subjects
         self.options = options
         self.folder = folder
-        self.command = command
         self.attempts: list[Attempt] = []
         self.oom_retries = 0
         self.rows: Rows | None = None
@@ -158,13 +150,12 @@ class Run:
         assert isinstance(limits, dict)
         self.memory, self.seconds = int(limits["memory"]), limits["timeout_ms"] / 1000
         self.contract = documents.parse(Contract, f"the contract of {release['hook']}", release["contract"])
-        self._spool = os.path.join(work, "rows")
 
-    def plan(self, id_: str) -> dict[str, object]:
+    def plan(self) -> dict[str, object]:
         """What is recorded of the run before anything is executed."""
         options, release = self.options, self.release
         return {
-            "hook_run": id_,
+            "hook_run": self.id,
             "hook": release["hook"],
             "version": release["version"],
             "input_kind": self.subjects.kind,
@@ -190,13 +181,8 @@ class Run:
         """Attempt it until it has ended by itself, or may not be retried. Raises `Stopped`."""
         memory = self.memory
         while True:
-            attempt = Attempt(self.command, self._env(memory), self.subjects.path, self.folder, memory, self.seconds)
-            self.attempts.append(attempt)
-            with open(self._spool, "wb") as file:
-                rows = self.rows = Rows(self.contract, self.subjects, file)
-                stop.interruptible(lambda attempt=attempt, rows=rows: attempt.run(rows, lambda: beat(rows.count)))  # type: ignore[misc]
-                if not attempt.failure and not attempt.exit_code:
-                    rows.end()
+            self._attempt(memory, stop, beat)
+            attempt = self.attempts[-1]
             if attempt.failure not in ("oom", "timeout") or len(self.attempts) > self.options.retries:
                 return
             if attempt.failure == "oom":
@@ -205,6 +191,26 @@ class Run:
                     return
                 memory = doubled
                 self.oom_retries += 1
+
+    def _attempt(self, memory: int, stop: stoppable, beat: Callable[[int], None]) -> None:
+        """Execute it once, with copies of program and input that no earlier hook or attempt has touched."""
+        self.close()
+        rows = self.rows = Rows(self.contract, self.subjects, Spool(self.folder))
+        with room(self.folder):
+            work = tempfile.mkdtemp(dir=self.folder)
+            command = artifact.unpack(self.config, self.release, work)
+        with self.subjects.lines.copy() as stdin:
+            attempt = Attempt(command, self._env(memory), stdin, self.folder, memory, self.seconds)
+            self.attempts.append(attempt)
+            stop.interruptible(lambda: attempt.run(rows, lambda: beat(rows.count)))
+        shutil.rmtree(work, ignore_errors=True)
+        if not attempt.failure and not attempt.exit_code:
+            rows.end()
+
+    def close(self) -> None:
+        """Let the rows of the last attempt go."""
+        if self.rows:
+            self.rows.spool.close()
 
     def _env(self, memory: int) -> dict[str, str]:
         own = {
@@ -256,5 +262,5 @@ class Run:
 
     def _kept_rows(self) -> str:
         """The rows, kept as a blob."""
-        with open(self._spool, "rb") as file:
-            return blobs.put(self.config, redacted(self.config.redact_rules, file))
+        assert self.rows
+        return blobs.put(self.config, redacted(self.config.redact_rules, self.rows.spool.lines()))

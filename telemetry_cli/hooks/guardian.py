@@ -35,13 +35,18 @@ def _prctl(option: int, value: int) -> None:
         return
 
 
+def adopt_orphans(on: bool) -> None:
+    """Have what descends from this process become its child when its own parent ends (Linux)."""
+    _prctl(_SET_CHILD_SUBREAPER, int(on))
+
+
 def main() -> int:
     """Guard one command until telemetry says that it is done with it, or dies."""
     control, status, data_limit, work, *command = sys.argv[1:]
     control_end, status_end = int(control), int(status)
     for descriptor in (control_end, status_end):
         os.set_inheritable(descriptor, False)
-    _prctl(_SET_CHILD_SUBREAPER, 1)
+    adopt_orphans(True)
     woken, wake = os.pipe()
     for end in (woken, wake):
         os.set_blocking(end, False)
@@ -141,27 +146,47 @@ def _reap(child: int, status_end: int, own_peak: int) -> None:
             _say(status_end, f"X {status} {peak if sys.platform == 'linux' else peak // 1024}\n")
 
 
-def kill_all(child: int) -> None:
-    """Kill the command's process group and all that descends from this process, until nothing is left."""
+def kill_all(group: int, others: tuple[int, ...] = ()) -> set[int]:
+    """Kill a process group (0: none) and all that descends from this process until nothing is left, but for its children `others`.
+
+    Returns the processes that were killed.
+    """
+    killed: set[int] = set()
     for _ in range(_ROUNDS):
-        left = _descendants()
-        for kill, target in ((os.killpg, child), *((os.kill, pid) for pid in left)):
+        left = _descendants(others)
+        killed.update(left)
+        for kill, target in (*([(os.killpg, group)] if group else []), *((os.kill, pid) for pid in left)):
             try:
                 kill(target, signal.SIGKILL)
             except OSError:
                 pass
-        if not [pid for pid in left if pid != child]:
-            return
+        if not [pid for pid in left if pid != group]:
+            break
         time.sleep(0.002)
+    return killed
 
 
-def _descendants() -> list[int]:
-    """Every living process below this one, as far as /proc tells."""
-    children: dict[int, list[int]] = {}
+def children() -> tuple[int, ...]:
+    """Every living child of this process, as far as /proc tells."""
+    return tuple(_families().get(os.getpid(), ()))
+
+
+def _descendants(others: tuple[int, ...]) -> list[int]:
+    """Every living process below this one, but for its children `others` and what is below them."""
+    families = _families()
+    found = [pid for pid in families.get(os.getpid(), []) if pid not in others]
+    for pid in found:
+        found += families.get(pid, [])
+    return found
+
+
+def _families() -> dict[int, list[int]]:
+    """Process → its living children; empty where there is no /proc."""
+    families: dict[int, list[int]] = {}
     try:
         names = os.listdir("/proc")
     except OSError:
-        return []
+        return families
     for name in filter(str.isdigit, names):
         try:
             with open(f"/proc/{name}/stat", "rb") as file:
@@ -169,14 +194,8 @@ def _descendants() -> list[int]:
         except OSError:
             continue
         if state != b"Z":
-            children.setdefault(int(parent), []).append(int(name))
-    found: list[int] = []
-    waiting = [os.getpid()]
-    while waiting:
-        below = children.get(waiting.pop(), [])
-        found += below
-        waiting += below
-    return found
+            families.setdefault(int(parent), []).append(int(name))
+    return families
 
 
 def _remove(folder: str) -> None:

@@ -4,7 +4,7 @@ import os
 
 from telemetry_cli import rules
 from telemetry_cli.config import Config
-from telemetry_cli.errors import InvalidInput
+from telemetry_cli.errors import Conflict, InvalidInput
 from telemetry_cli.hooks import artifact, source
 from telemetry_cli.hooks.contract import Contract
 from telemetry_cli.redact import Redactor
@@ -62,6 +62,7 @@ class Draft:
             self.data |= {"contract": contract.plain(), "contract_digest": contract.digest}
         if message is not None:
             self.data["message"] = rules.text(f"{where}message", message)
+        self._digest: object = None
         dirty = False
         if source_ref is None:
             source_ref, dirty = source.reference(os.path.basename(path.rstrip("/")), path, allow_dirty=allow_dirty)
@@ -72,6 +73,7 @@ class Draft:
     def looked_at(self, redactor: Redactor) -> dict[str, object]:
         """The operation's data; nothing is kept yet. Raises `InvalidInput` where something in it looks like a secret."""
         data = self._finished(None)
+        self._digest = data["digest"]
         for name in _KEPT_AS_IT_STANDS:
             if name in data:
                 spelled = _SPELLED.get(name, name)
@@ -79,8 +81,11 @@ class Draft:
         return data
 
     def kept(self, config: Config) -> dict[str, object]:
-        """The same, once the artifact is kept as blobs."""
-        return self._finished(config)
+        """The same, once the artifact is kept as blobs. Raises `Conflict` if it has changed since `looked_at`."""
+        data = self._finished(config)
+        if data["digest"] != self._digest:
+            raise Conflict(f"{self._name}: {rules.shorten(self.path)} was changed while it was released; nothing was recorded", "Run it again.")
+        return data
 
     def _finished(self, config: Config | None) -> dict[str, object]:
         data = self.data | {"artifact": artifact.take(config, self._name, self.path)}

@@ -1,10 +1,10 @@
 """The rows of a hook as they come out of it: cut into lines, checked, and put aside. Memory is bounded, however much there is."""
 
 import json
-from typing import BinaryIO
 
 from telemetry_cli import rules
 from telemetry_cli.hooks.contract import Contract, Mismatch, RowCheck, mismatch, shown
+from telemetry_cli.hooks.spool import Spool
 from telemetry_cli.hooks.subjects import Subjects, subject_id
 from telemetry_cli.store.features import GIVEN
 
@@ -22,9 +22,9 @@ def _pairs(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 class Rows:
-    """Takes the output of one attempt, piece by piece, and writes the lines of the rows' blob into `file`."""
+    """Takes the output of one attempt, piece by piece, and writes the lines of the rows' blob into `spool`."""
 
-    def __init__(self, contract: Contract, subjects: Subjects, file: BinaryIO) -> None:
+    def __init__(self, contract: Contract, subjects: Subjects, spool: Spool) -> None:
         self.count = 0
         self.mismatch_count = 0
         self.mismatches: list[Mismatch] = []
@@ -32,7 +32,7 @@ class Rows:
         self._one = contract.cardinality == "one"
         self._subjects = subjects
         self._seen = bytearray(subjects.count)
-        self._file = file
+        self.spool = spool
         self._rest = b""
         self._skipping = False
         self._number = 0
@@ -61,7 +61,7 @@ class Rows:
         if not self.mismatch_count and 0 in self._seen:
             for id_ in self._subjects.ids():
                 if not self._seen[self._subjects.place(id_)]:
-                    self._file.write(f"{GIVEN}{self._encode(id_)}}}\n".encode())
+                    self.spool.write(f"{GIVEN}{self._encode(id_)}}}\n".encode())
 
     def _line(self, line: bytes) -> None:
         if not line.strip():
@@ -99,7 +99,7 @@ class Rows:
                 self._wrong(found)
         if not self.mismatch_count:
             self.count += 1
-            self._file.write(f'{{"id":{self._encode(id_)},"values":{self._encode(values)}}}\n'.encode())
+            self.spool.write(f'{{"id":{self._encode(id_)},"values":{self._encode(values)}}}\n'.encode())
 
     def _wrong(self, found: Mismatch) -> None:
         self.mismatch_count += 1

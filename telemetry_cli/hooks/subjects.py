@@ -1,4 +1,4 @@
-"""What a hook is given: one JSON object per line, each with the `id` of its subject, in a file of our own."""
+"""What a hook is given: one JSON object per line, each with the `id` of its subject."""
 
 import json
 import os
@@ -6,11 +6,12 @@ import re
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
-from hashlib import blake2b, sha256
+from hashlib import blake2b
 from typing import BinaryIO
 
 from telemetry_cli import rules
 from telemetry_cli.errors import InvalidInput
+from telemetry_cli.hooks.spool import Spool
 from telemetry_cli.redact import Redactor
 
 _MOST_MISTAKES = 20
@@ -19,23 +20,22 @@ _UNUSABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 class Subjects:
-    """The input of a hook run: `kind` is `runs` or `records`, `path` holds its lines, `digest` is their SHA-256, `count` how many there are.
+    """The input of a hook run: `kind` is `runs` or `records`, `lines` holds its lines, `digest` is their SHA-256, `count` how many there are.
 
     Which ids there are is kept as 8 bytes each (a keyed hash: no hook can aim at another's), so that a million take 8 MB.
     """
 
-    def __init__(self, kind: str, path: str, lines: Iterable[tuple[str, bytes]]) -> None:
+    def __init__(self, kind: str, folder: str, lines: Iterable[tuple[str, bytes]]) -> None:
         self.kind = kind
-        self.path = path
+        self.lines, self._ids = Spool(folder), Spool(folder)
         self._key = os.urandom(16)
-        digest, hashes = sha256(), array("Q")
-        with open(path, "wb") as file, open(path + ".ids", "w", encoding="utf-8") as ids:
-            for id_, line in lines:
-                digest.update(line)
-                file.write(line)
-                ids.write(json.dumps(id_) + "\n")
-                hashes.append(self._hash(id_))
-        self.digest = digest.hexdigest()
+        hashes = array("Q")
+        for id_, line in lines:
+            self.lines.write(line)
+            self._ids.write(json.dumps(id_).encode() + b"\n")
+            hashes.append(self._hash(id_))
+        self.lines.flush()
+        self.digest = self.lines.digest
         self.count = len(hashes)
         self._hashes = array("Q", sorted(hashes))
         if any(self._hashes[place] == self._hashes[place - 1] for place in range(1, self.count)):
@@ -50,8 +50,8 @@ class Subjects:
 
     def ids(self) -> Iterator[str]:
         """Every id, in the order of the lines."""
-        with open(self.path + ".ids", encoding="utf-8") as file:
-            yield from map(json.loads, file)
+        self._ids.verify()
+        return map(json.loads, self._ids.lines())
 
     def place(self, id_: str) -> int:
         """The number of a subject, from 0; -1 for what is none."""

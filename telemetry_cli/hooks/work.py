@@ -6,19 +6,23 @@ import shutil
 import stat
 import tempfile
 
+from telemetry_cli.discover.git import plain_content
 from telemetry_cli.hooks import process
+from telemetry_cli.hooks.spool import room
 
 _PREFIX = "telemetry-hooks-"
 #: Says in each folder which process made it.
 _OWNER = "owner"
+_LONGEST_OWNER = 4096
 
 
 def make() -> str:
     """A private folder, which the guardian removes when telemetry is killed in an attempt; those that killed ones left are swept first."""
-    _sweep()
-    folder = tempfile.mkdtemp(prefix=_PREFIX)
-    with open(os.path.join(folder, _OWNER), "w", encoding="utf-8") as file:
-        json.dump(process.identity(), file)
+    with room("no directory for temporary files"):
+        _sweep()
+        folder = tempfile.mkdtemp(prefix=_PREFIX)
+        with open(os.path.join(folder, _OWNER), "w", encoding="utf-8") as file:
+            json.dump(process.identity(), file)
     return folder
 
 
@@ -39,9 +43,7 @@ def _is_left_behind(path: str) -> bool:
         info = os.lstat(path)
         if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.geteuid():
             return False
-        with open(os.path.join(path, _OWNER), encoding="utf-8") as file:
-            owner = json.load(file)
-        return process.is_gone(owner)
+        return process.is_gone(json.loads(plain_content(os.path.join(path, _OWNER), _LONGEST_OWNER) or b""))
     except (OSError, ValueError, KeyError, TypeError):
         # Half made, or half removed by its own process just now.
         return False

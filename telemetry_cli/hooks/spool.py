@@ -1,0 +1,86 @@
+"""Temporary files of a hook run: without a name, and checked when they are read again."""
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from hashlib import sha256
+from typing import BinaryIO
+
+from telemetry_cli.errors import NotDurable, Refused
+
+_BUFFER = 1 << 20
+
+
+@contextmanager
+def room(folder: str) -> Iterator[None]:
+    """Raise `NotDurable` for an `OSError` while something is written below `folder`."""
+    try:
+        yield
+    except OSError as error:
+        raise NotDurable(f"{folder}: {error.strerror or error}", "", "Make room there, or name another directory in TMPDIR.") from error
+
+
+class Spool:
+    """What is written now and read back after a hook has run; `digest` is the SHA-256 of all that was written.
+
+    The file has no name, so a hook cannot replace it. A hook runs as the same user and reaches it nevertheless (/proc/PID/fd),
+    so each reading compares the content with the digest. Raises `NotDurable` where `folder` has no room.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._written, self._size = sha256(), 0
+        with room(folder):
+            self._file = tempfile.TemporaryFile(dir=folder, buffering=_BUFFER)
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 so far, as 64 hex digits."""
+        return self._written.hexdigest()
+
+    def write(self, line: bytes) -> None:
+        """Append a line, newline included."""
+        self._written.update(line)
+        self._size += len(line)
+        with room(self._folder):
+            self._file.write(line)
+
+    def flush(self) -> None:
+        """Write out what is still in memory. Raises `NotDurable`."""
+        with room(self._folder):
+            self._file.flush()
+
+    def verify(self) -> None:
+        """Read all of it once. Raises as `lines`."""
+        for _ in self.lines():
+            pass
+
+    def lines(self) -> Iterator[bytes]:
+        """Yield the lines from the first one on. Raises `Refused`, after the last one at the latest, if they are not what was written."""
+        return self._checked(self._file)
+
+    def copy(self) -> BinaryIO:
+        """Return a copy, open for reading only: a hook may find a way to write to what it reads from. Raises as `lines`."""
+        with room(self._folder), tempfile.NamedTemporaryFile(dir=self._folder, buffering=_BUFFER) as file:
+            file.writelines(self._checked(iter(lambda: self._file.read(_BUFFER), b"")))
+            file.flush()
+            return open(file.name, "rb")
+
+    def close(self) -> None:
+        """Let the file go."""
+        with suppress(OSError):  # what did not fit before does not fit now
+            self._file.close()
+
+    def _checked(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        self.flush()
+        self._file.seek(0, os.SEEK_SET)
+        found = sha256()
+        # The size first: a file that a hook has made longer may hold a line that no memory holds.
+        if is_same := os.fstat(self._file.fileno()).st_size == self._size:
+            for piece in pieces:
+                found.update(piece)
+                yield piece
+            is_same = found.digest() == self._written.digest()
+        if not is_same:
+            raise Refused("the temporary files of the hook run were changed while it ran; nothing of it is stored")

@@ -3,7 +3,7 @@
 import os
 
 from telemetry_cli.config import Config
-from telemetry_cli.errors import NotDurable
+from telemetry_cli.errors import NotDurable, advise_on_permissions
 from telemetry_cli.files import check_folder, make_folder, open_private, sync_folder, write_all
 
 _ENDING = ".ndjson"
@@ -68,8 +68,14 @@ def keep(config: Config, op_id: str, line: bytes, trouble: Exception) -> None:
         raise NotDurable(
             f"the record could not be written below {config.base_dir}: {trouble}; nor to the buffer: {error.strerror}",
             line.decode().rstrip("\n"),
-            "The record stands above: save it, and see to the space and permissions of that folder.",
+            "The record stands above: save it. " + _advise(config, error),
         ) from trouble
+
+
+def _advise(config: Config, error: OSError) -> str:
+    if isinstance(error, PermissionError):
+        return advise_on_permissions(error.filename or config.buffer_dir)
+    return f"Check the space in {config.base_dir}."
 
 
 def _name(names: list[str], op_id: str) -> str:

@@ -116,10 +116,39 @@ class JournalTrouble(DatabaseTrouble):
     slug = "journal-trouble"
 
 
+def advise_on_permissions(path: str) -> str:
+    """Return what to do about a path that this user may not use: the owner is named, of the path or the directory above it that exists."""
+    import os
+
+    place = path
+    while True:
+        try:
+            owner = os.stat(place).st_uid
+            break
+        except OSError:
+            above = os.path.dirname(place)
+            if above == place or not above:
+                return "Check the permissions, or name another --base-dir."
+            place = above
+    if owner == os.geteuid():
+        return f"Check the permissions of {place}, or name another --base-dir."
+    return f"{place} belongs to {name_user(owner)}: telemetry doctor names the command that changes that. Or name another --base-dir."
+
+
+def name_user(uid: int) -> str:
+    """Return the name of a user, or `user UID` for one without a name."""
+    import pwd
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
+
+
 def from_system(error: OSError) -> TelemetryError:
     """What the system refused, as an error of ours."""
     if isinstance(error, PermissionError):
-        return Refused(f"{error.filename}: {error.strerror}", "See to the permissions, or name another --base-dir.")
+        return Refused(f"{error.filename}: {error.strerror}", advise_on_permissions(str(error.filename)))
     return DatabaseTrouble(f"{error.filename or 'the system'}: {error.strerror}", "See to the disk.")
 
 

@@ -6,31 +6,82 @@ import stat
 
 from telemetry_cli.errors import Refused
 
-#: The bases that root writes below: what paths there begin with → the base folder.
-_bases: dict[str, str] = {}
 _NO_LINKS = os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
 
 
-def respect_owner(base_dir: str, db_path: str) -> None:
-    """What root makes below this base from now on, and its database, goes to the owner of the base folder, who could not use it otherwise."""
-    if os.geteuid() == 0:
-        _bases[base_dir + os.sep] = _bases[db_path] = base_dir
+#: What root makes at paths with a beginning goes to the owner of the base: (beginning, existing directory above or empty, uid, gid),
+#: by the base or database that it is known for.
+_places: dict[str, tuple[str, str, int, int]] = {}
 
 
-def _hand_over(path: str, descriptor: int | None = None) -> None:
-    """Give what was made at a path to the base's owner, where root made it below somebody else's base."""
-    base = next((base for beginning, base in _bases.items() if path.startswith(beginning)), None)
-    if base is None:
+def respect_owner(base_dir: str, db_path: str, *, is_default: bool) -> None:
+    """Give what root makes below this base from now on, and its database, to the owner of the base, who could not use it otherwise.
+
+    A base that does not exist yet belongs to root, but the default one to the owner of the directory that it is made in.
+    """
+    if os.geteuid():
         return
+    beginning, anchor = base_dir + os.sep, base_dir
+    while is_default and not os.path.lexists(anchor):
+        beginning, anchor = anchor, os.path.dirname(anchor)
     try:
-        info = os.stat(base)
-        if info.st_uid and descriptor is not None:
-            os.fchown(descriptor, info.st_uid, info.st_gid)
-        elif info.st_uid:
-            os.chown(path, info.st_uid, info.st_gid, follow_symlinks=False)
+        info = os.stat(anchor)
+    except OSError:
+        info = None
+    for key, place in ((base_dir, (beginning, anchor)), (db_path, (db_path, ""))):
+        _places.pop(key, None)
+        if info and info.st_uid and (key == base_dir or not key.startswith(beginning)):
+            _places[key] = (*place, info.st_uid, info.st_gid)
+
+
+def _find_place(path: str) -> tuple[str, str, int, int] | None:
+    return next((place for place in _places.values() if path.startswith(place[0])), None)
+
+
+def _hand_over(path: str, descriptor: int) -> None:
+    """Give what was made at a path to the base's owner, where root made it below somebody else's base."""
+    place = _find_place(path)
+    try:
+        if place:
+            os.fchown(descriptor, place[2], place[3])
     except OSError:
         # A file system that gives nothing away: the record comes first.
         pass
+
+
+def _open_parent(path: str) -> tuple[str, int | None]:
+    """Return a name and the descriptor of the directory that it is in; the path and None where the way there is to be trusted.
+
+    The owner of a base may put a link into root's way at any moment, so root goes from directory to directory.
+    Raises `Refused` for a link, and `OSError`.
+    """
+    place = _find_place(path)
+    if not place or not place[1]:
+        return path, None
+    _, anchor, uid, _ = place
+    descriptor = os.open(anchor, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if os.fstat(descriptor).st_uid != uid:
+            raise planted(anchor)
+        *folders, name = os.path.relpath(path, anchor).split(os.sep)
+        for folder in folders:
+            inner = _open_folder(folder, descriptor, path)
+            os.close(descriptor)
+            descriptor = inner
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return name, descriptor
+
+
+def _open_folder(name: str, parent: int | None, path: str) -> int:
+    try:
+        return os.open(name, os.O_RDONLY | os.O_DIRECTORY | _NO_LINKS, dir_fd=parent)
+    except OSError as error:
+        error.filename = path
+        if error.errno in (errno.ELOOP, errno.ENOTDIR):
+            raise planted(path) from None
+        raise
 
 
 def open_private(path: str, flags: int) -> int:
@@ -40,8 +91,14 @@ def open_private(path: str, flags: int) -> int:
     """
     try:
         # Non-blocking, so that a planted FIFO cannot hang the caller; it means nothing for a regular file.
-        descriptor = os.open(path, flags | _NO_LINKS | os.O_NONBLOCK, 0o600)
+        name, parent = _open_parent(path)
+        try:
+            descriptor = os.open(name, flags | _NO_LINKS | os.O_NONBLOCK, 0o600, dir_fd=parent)
+        finally:
+            if parent is not None:
+                os.close(parent)
     except OSError as error:
+        error.filename = path
         if error.errno in (errno.ELOOP, errno.ENXIO):
             raise planted(path) from None
         raise
@@ -81,9 +138,7 @@ def make_folder(path: str, *, may_be_link: bool = False) -> None:
         if parent != path and not os.path.isdir(parent):
             make_folder(parent, may_be_link=True)
         try:
-            os.mkdir(path, 0o700)
-            os.chmod(path, 0o700)
-            _hand_over(path)
+            _make_one(path)
         except FileExistsError:
             if not os.path.exists(path):  # a symlink that leads nowhere
                 raise planted(path) from None
@@ -93,6 +148,26 @@ def make_folder(path: str, *, may_be_link: bool = False) -> None:
         return
     if not stat.S_ISDIR(mode):
         raise planted(path)
+
+
+def _make_one(path: str) -> None:
+    name, parent = _open_parent(path)
+    if parent is None:
+        os.mkdir(path, 0o700)
+        os.chmod(path, 0o700)
+        return
+    try:
+        os.mkdir(name, 0o700, dir_fd=parent)
+        descriptor = _open_folder(name, parent, path)
+    finally:
+        os.close(parent)
+    try:
+        # By its descriptor, and nothing but an empty one: the owner of the base may have put another in its place by now.
+        if not os.listdir(descriptor):
+            os.fchmod(descriptor, 0o700)
+            _hand_over(path, descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def check_folder(path: str) -> bool:

@@ -10,7 +10,7 @@ from telemetry_cli import blobs
 from telemetry_cli.checkup.examined import Examined
 from telemetry_cli.checkup.finding import Finding, problem, warning
 from telemetry_cli.config import Config
-from telemetry_cli.errors import LockTimeout, Refused
+from telemetry_cli.errors import LockTimeout, Refused, name_user
 from telemetry_cli.locks import Lock, holders
 from telemetry_cli.store import swap
 
@@ -21,14 +21,23 @@ _MOST = 50
 
 def permissions(examined: Examined) -> Iterator[Finding]:
     """Folders 0700, files 0600, all of one owner; no links and nothing but plain files and folders."""
-    config = examined.config
+    config, me = examined.config, os.geteuid()
     try:
         base = os.stat(config.base_dir)
     except FileNotFoundError:
+        above = config.base_dir
+        while not os.path.exists(above):
+            above = os.path.dirname(above)
+        if not os.access(above, os.W_OK | os.X_OK):
+            owner = name_user(os.stat(above).st_uid)
+            yield problem(f"the base cannot be made here: this belongs to {owner}", above, f"sudo install -d -m 700 -o {me} {config.base_dir}")
         return
     except OSError as error:
         yield problem(f"the base folder cannot be read: {error.strerror}", config.base_dir, "See to its permissions, or name another --base-dir.")
         return
+    if base.st_uid != me and not os.access(config.base_dir, os.W_OK | os.X_OK):
+        owner = name_user(base.st_uid)
+        yield problem(f"nothing can be recorded here: this belongs to {owner}", config.base_dir, f"sudo chown -R {me} {config.base_dir}")
     found = 0
     for path, info in _entries(config):
         for finding in _entry(path, info, base.st_uid, is_base=path == config.base_dir):
@@ -79,7 +88,8 @@ def _entry(path: str, info: os.stat_result, owner: int, *, is_base: bool) -> Ite
     elif mode & 0o600 != 0o600:
         yield problem(f"its owner may not read and write this file (mode {mode:04o})", path, f"chmod 600 {path}")
     if info.st_uid != owner:
-        yield problem(f"this belongs to user {info.st_uid}, and the base to user {owner}", path, f"chown {owner} {path}")
+        sudo = "sudo " if os.geteuid() else ""
+        yield problem(f"this belongs to user {info.st_uid}, and the base to user {owner}", path, f"{sudo}chown {owner} {path}")
 
 
 def begun_blobs(examined: Examined) -> Iterator[Finding]:

@@ -5,7 +5,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 
-from telemetry_cli.errors import DatabaseTrouble, DiskTrouble, ForbiddenDatabase, LockedDatabase, NewerDatabase, OlderDatabase
+from telemetry_cli.errors import DatabaseTrouble, DiskTrouble, ForbiddenDatabase, LockedDatabase, NewerDatabase, OlderDatabase, advise_on_permissions
 from telemetry_cli.files import check_folder, check_regular, open_private, sync_folder
 from telemetry_cli.store.migrate import CURRENT_VERSION, FIRST_VERSION, apply_schema, noted_version
 
@@ -199,7 +199,7 @@ def open_reader(path: str, private: bool, timeout: float) -> sqlite3.Connection 
     except (FileNotFoundError, NotADirectoryError):
         return None
     except PermissionError as error:
-        raise ForbiddenDatabase(f"{path} may not be opened: {error.strerror}", "See to the permissions of its folder.") from None
+        raise ForbiddenDatabase(f"{path} may not be opened: {error.strerror}", advise_on_permissions(path)) from None
     # Opened for writing where that is allowed: a read-only connection cannot roll a killed writer's transaction back.
     mode = "rw" if os.access(path, os.W_OK) else "ro"
     with translated(path):

@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ import pytest
 from bases import EXCLUSIVE, FLOCKED, START, append, create, flip, held, journal_lines, make_newer, operation, read_only, segment
 from support import Telemetry
 
+from telemetry_cli.checkup.examined import Examined
+from telemetry_cli.checkup.files import permissions
+from telemetry_cli.config import Config
 from telemetry_cli.journal import encode
 
 COPIED = "run_id, schema_version, op_id, created_at, updated_at, start_time, agent_name, job_type, status"
@@ -87,6 +91,30 @@ def test_owners(telemetry: Telemetry) -> None:
     telemetry.start()
     os.chown(segment(telemetry), 65534, 65534)
     assert "user 65534" in only(telemetry, "problem")["what"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving files away needs root")
+@pytest.mark.parametrize(("made", "todo"), [("base", "sudo chown -R 12345 "), (".", "sudo install -d ")])
+def test_base_of_another_user_is_named_with_the_command_that_gives_it_back(made: str, todo: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        (Path(folder) / made).mkdir(mode=0o700, exist_ok=True)
+        examined = Examined(Config(base_dir=f"{folder}/base"))
+        from_child, to_parent = os.pipe()
+        child = os.fork()
+        if not child:
+            try:
+                os.setuid(12345)
+                (found,) = permissions(examined)
+                os.write(to_parent, f"{found.what}\n{found.todo}\n".encode())
+            finally:
+                os._exit(0)
+        os.close(to_parent)
+        with open(from_child) as answer:
+            lines = answer.read().splitlines()
+        os.waitpid(child, 0)
+        assert lines[0].endswith("this belongs to root")
+        assert lines[1].startswith(todo) and lines[1].endswith(f" {folder}/base")
 
 
 @pytest.mark.parametrize("plant", [os.symlink, os.link], ids=["symlink", "hard link"])

@@ -1,5 +1,6 @@
 """Folders 0700 and files 0600 under any umask; no link and no pipe is ever followed."""
 
+import errno
 import os
 import stat
 import subprocess
@@ -11,6 +12,9 @@ from pathlib import Path
 import pytest
 from bases import EXCLUSIVE, FLOCKED, START, append, create, held, ids, segment
 from support import PROGRAM, Telemetry
+
+from telemetry_cli import files
+from telemetry_cli.errors import Refused, from_system
 
 VICTIM = b"\0precious\n"
 
@@ -165,6 +169,96 @@ def test_what_root_makes_below_anothers_base_is_the_owners() -> None:
         assert {(path.lstat().st_uid, path.lstat().st_gid) for path in telemetry.base.rglob("*")} == {(12345, 12346)}
         assert {path.stat().st_uid for path in Path(folder).glob("backup_*")} == {0}
         assert first in ids(telemetry)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving files away needs root")
+@pytest.mark.parametrize("made", [".", ".local", ".local/share", ".local/share/telemetry"])
+def test_default_base_that_root_makes_belongs_to_the_owner_of_the_home(made: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        telemetry = Telemetry(Path(folder) / "home")
+        telemetry.env["TELEMETRY_BASE_DIR"] = ""
+        (telemetry.home / made).mkdir(parents=True, exist_ok=True)
+        for path in (telemetry.home, *telemetry.home.rglob("*")):
+            os.chown(path, 12345, 12346)
+        telemetry.start()
+        telemetry("db", "backup")
+        assert (telemetry.home / ".local/share/telemetry/db/telemetry.sqlite").is_file()
+        assert {(path.lstat().st_uid, path.lstat().st_gid) for path in telemetry.home.rglob("*")} == {(12345, 12346)}
+
+
+@pytest.fixture
+def others_base(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A base of another user's that root writes to, beside a directory of root's."""
+    if os.geteuid():
+        pytest.skip("giving files away needs root")
+    monkeypatch.setattr(files, "_places", {})
+    with tempfile.TemporaryDirectory() as folder:
+        base = Path(folder) / "base"
+        base.mkdir(mode=0o700)
+        (base / "raw").mkdir(mode=0o700)
+        for path in (base, base / "raw"):
+            os.chown(path, 12345, 12345)
+        (Path(folder) / "roots").mkdir(mode=0o755)
+        files.respect_owner(str(base), str(base / "db/telemetry.sqlite"), is_default=False)
+        yield base
+
+
+@pytest.mark.parametrize("make", [files.make_folder, lambda path: files.open_private(path, os.O_RDWR | os.O_CREAT)], ids=["directory", "file"])
+def test_root_follows_no_link_on_the_way_below_anothers_base(others_base: Path, make: Callable[[str], object]) -> None:
+    roots = others_base.parent / "roots"
+    (others_base / "raw").rename(others_base / "aside")
+    (others_base / "raw").symlink_to(roots)
+    with pytest.raises(Refused):
+        make(str(others_base / "raw" / "made"))
+    assert list(roots.iterdir()) == []
+
+
+def test_root_follows_no_link_in_the_place_of_anothers_base(others_base: Path) -> None:
+    roots = others_base.parent / "roots"
+    others_base.rename(others_base.parent / "aside")
+    others_base.symlink_to(roots)
+    with pytest.raises(Refused):
+        files.make_folder(str(others_base / "raw"))
+    assert list(roots.iterdir()) == []
+
+
+@pytest.mark.parametrize("swap", ["link", "directory"])
+def test_directory_that_is_swapped_while_root_makes_it_changes_nothing_of_roots(others_base: Path, monkeypatch: pytest.MonkeyPatch, swap: str) -> None:
+    roots, made = others_base.parent / "roots", others_base / "blobs"
+    (roots / "file").touch()
+    mkdir = os.mkdir
+
+    def swapped(name: str, mode: int, *, dir_fd: int | None = None) -> None:
+        mkdir(name, mode, dir_fd=dir_fd)
+        made.rename(others_base / "aside")
+        if swap == "link":
+            made.symlink_to(roots)
+        else:
+            roots.rename(made)
+
+    monkeypatch.setattr(os, "mkdir", swapped)
+    if swap == "link":
+        with pytest.raises(Refused):
+            files.make_folder(str(made))
+    else:
+        files.make_folder(str(made))
+    found = (roots if swap == "link" else made).stat()
+    assert (stat.S_IMODE(found.st_mode), found.st_uid) == (0o755, 0)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving files away needs root")
+def test_refusal_names_the_owner() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        os.chown(folder, 12345, 12345)
+        known = from_system(PermissionError(errno.EACCES, "Permission denied", f"{folder}/raw/.lock"))
+        assert (known.exit_code, known.message) == (6, f"{folder}/raw/.lock: Permission denied")
+        assert known.hint.startswith(f"{folder} belongs to user 12345: telemetry doctor ")
+
+
+def test_refusal_in_a_directory_of_ones_own_names_no_owner(tmp_path: Path) -> None:
+    known = from_system(PermissionError(errno.EACCES, "Permission denied", f"{tmp_path}/raw/.lock"))
+    assert known.hint == f"Check the permissions of {tmp_path}, or name another --base-dir."
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="giving files away needs root")

@@ -3,7 +3,15 @@
 import os
 
 # The built-in module has no type stubs; `signal` has, and imports enum.
-from _signal import SIG_DFL, SIGINT, default_int_handler, getsignal, signal  # type: ignore[import-not-found]
+from _signal import (  # type: ignore[import-not-found]
+    SIG_DFL,
+    SIG_UNBLOCK,
+    SIGINT,
+    default_int_handler,
+    getsignal,
+    pthread_sigmask,
+    signal,
+)
 
 if getsignal(SIGINT) is default_int_handler:
     # Ctrl-C ends us as it ends any program, at any moment: what is acknowledged is durable by then. Said before the
@@ -18,6 +26,10 @@ def program() -> None:
     """Run `main`, and leave without the interpreter's farewell, which costs as much as the discovery of git."""
     code = main()
     flush_streams()
+    if code < 0:
+        signal(-code, SIG_DFL)
+        os.kill(os.getpid(), -code)
+        pthread_sigmask(SIG_UNBLOCK, (-code,))
     os._exit(code)
 
 

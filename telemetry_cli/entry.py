@@ -27,7 +27,7 @@ Globals = dict[str, str | None]
 
 
 def main() -> int:
-    """Run the program on `sys.argv` and return its exit code."""
+    """Run the program on `sys.argv` and return its exit code; -N where it must end by signal N."""
     plain.prepare_streams()
     argv = sys.argv[1:]
     if sys.getfilesystemencoding() != "utf-8":

@@ -28,8 +28,8 @@ def execute(
     run_id: Annotated[str | None, Option("--run-id", metavar="ID", help="A name for people; default from time and agent.")] = None,
     no_git: Annotated[bool, Option("--no-git", help="Do not look for a git repository.")] = False,
     timeout: Annotated[str | None, Option("--timeout", metavar="DURATION", help="End the command after 90s, 15m or 2h: SIGTERM, 5 s later SIGKILL.")] = None,
-    no_capture: Annotated[bool, Option("--no-capture", help="Leave stderr alone; keep nothing of it on a failure.")] = False,
-    tail: Annotated[str | None, Option("--tail", metavar="BYTES", help="How much of the end of stderr is kept on a failure; default 16384.")] = None,
+    no_capture: Annotated[bool, Option("--no-capture", help="Leave stdout and stderr alone; keep nothing on a failure.")] = False,
+    tail: Annotated[str | None, Option("--tail", metavar="BYTES", help="Bytes of the end of stderr to keep on a failure (default 16384).")] = None,
 ) -> None:
     """Run a command, record it, and exit as it does.
 

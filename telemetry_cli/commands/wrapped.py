@@ -6,6 +6,7 @@ being started.
 
 import _signal  # type: ignore[import-not-found] # the built-in module has no type stubs; `signal` has, and imports enum
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -31,6 +32,8 @@ _MOST_WORDS, _LONGEST_WORD = 100, 1000
 _LONGEST_LINE = 200
 #: What the user's rules for secrets may take of the processor: seconds together, and for a text when these are used up.
 _PATIENCE = (2.0, 0.02)
+#: A control sequence, a string up to its terminator or the end, or an escape with what belongs to it (ECMA-48).
+_ESCAPE_SEQUENCE = "(?:\x1b\\[|\x9b)[0-?]*+[ -/]*+[@-~]?|\x1b[]PX^_][^\x07\x1b\x9c]*+(?:\x07|\x1b\\\\|\x9c)?|\x1b[ -/]*+[0-~]?"
 _SIGNALS: dict[int, str] = {number: name for name, number in vars(_signal).items() if name.startswith("SIG") and "_" not in name}
 
 
@@ -170,7 +173,9 @@ class _Recording:
             self._end(lambda _: {"status": "failure", "error_summary": said, "metrics": {"process.exit.code": code}})
             return Written({}, None, [said, *self.notes], code=code)
         self._end(lambda redactor: _ended(ending, timeout, most, redactor))
-        return Written({}, None, [] if ending.stalled else self.notes, code=ending.code)
+        # A shell that runs a script ends it at Ctrl-C only where the command died of SIGINT.
+        code = -_signal.SIGINT if ending.is_interrupted else ending.code
+        return Written({}, None, [] if ending.stalled else self.notes, code=code)
 
     def _end(self, ended: Callable[[Redactor], Data]) -> None:
         """Record how it ended; nothing of a duplicate, whose first execution may still run, and has an end of its own.
@@ -272,8 +277,14 @@ def _summary(ending: watch.Ending, timeout: str | None, details: str) -> str:
         how = f"timed out after {timeout}, {how}"
     elif ending.cancelled:
         how = f"cancelled by {_signal_name(ending.cancelled)}, {how}"
-    last = next((line.strip() for line in reversed(details.splitlines()) if line.strip()), "")
+    last = next((line for line in map(_visible, reversed(details.splitlines())) if line), "")
     return f"{how}: {rules.shorten(last, _LONGEST_LINE)}" if last else how
+
+
+def _visible(line: str) -> str:
+    """Return what a line shows: no colours, cursor movements, titles or other control characters."""
+    plain = re.sub(_ESCAPE_SEQUENCE, "", line)
+    return "".join(char for char in plain if " " <= char < "\x7f" or char > "\x9f" or char == "\t").strip()
 
 
 def _storable(value: object) -> object:

@@ -39,9 +39,12 @@ class _Bar:
         self._done = 0
         self._part: float | None = None
         self._drawn: Progress | None = None
-        self._timer = Timer(_PATIENCE, self._appear)
+        self._timer: Timer | None = Timer(_PATIENCE, self._appear)
         self._timer.daemon = True
-        self._timer.start()
+        try:
+            self._timer.start()
+        except RuntimeError:
+            self._timer = None  # No thread may be started here: the work goes on without a bar.
 
     def show(self, done: int, part: float | None) -> None:
         """Tell how far the work has come: how many things, and which part of the whole (0 to 1; None: nobody knows)."""
@@ -51,8 +54,9 @@ class _Bar:
 
     def end(self) -> None:
         """Take it away, or see that it does not appear."""
-        self._timer.cancel()
-        self._timer.join()
+        if self._timer:
+            self._timer.cancel()
+            self._timer.join()
         if self._drawn:
             self._drawn.stop()
 
@@ -66,7 +70,10 @@ class _Bar:
         # Known first, then drawn: so nothing is missed that is told meanwhile.
         self._drawn = bar
         self._update(bar)
-        bar.start()
+        try:
+            bar.start()
+        except RuntimeError:
+            self._drawn = None  # Its own thread could not be started.
 
     def _update(self, bar: "Progress") -> None:
         done, part = self._done, self._part

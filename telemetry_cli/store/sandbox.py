@@ -62,7 +62,10 @@ class confined:  # noqa: N801 - reads as a clause: `with confined(db, "--where",
         self.db.set_authorizer(_authorize)
         self.db.set_progress_handler(lambda: int(time.monotonic() > stop_at), _INSTRUCTIONS_BETWEEN_LOOKS)
         self._running.acquire()
-        start_new_thread(_end_when_over, (self._running, self.seconds + _GRACE_SECONDS, self.over))
+        try:
+            start_new_thread(_end_when_over, (self._running, self.seconds + _GRACE_SECONDS, self.over))
+        except RuntimeError:
+            pass  # No thread may be started here (RLIMIT_NPROC): SQLite stops itself in all but a few functions.
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
         self._running.release()

@@ -20,6 +20,32 @@ class Family:
         self._child = child
         self._mark = mark
         self._own_group = own_group
+        self._guard: int | None = None
+
+    def guard(self) -> None:
+        """Have the command's own group killed if we are killed before `release`: whoever kills our group does not reach it.
+
+        Whoever asks a process to end kills it when that takes too long (`timeout -k`, CI runners). So a shell in a session of
+        its own waits for a word of ours. A group that we share with the command is killed with us.
+        """
+        if self._guard is not None or not self._own_group:
+            return
+        try:
+            told, self._guard = os.pipe()
+            nowhere = [(os.POSIX_SPAWN_OPEN, stream, os.devnull, os.O_RDWR, 0) for stream in (1, 2)]
+            words = ["sh", "-c", 'read -r _ || kill -s KILL -- "-$0"', str(self._child)]
+            os.posix_spawn("/bin/sh", words, {}, file_actions=[(os.POSIX_SPAWN_DUP2, told, 0), *nowhere], setsid=True)
+            os.close(told)
+        except (OSError, NotImplementedError):
+            pass  # No process can be started, or the platform has no sessions for it: then it ends as it would without us.
+
+    def release(self) -> None:
+        """Leave alone what is left of the group: we have ended all that we wanted to end."""
+        if self._guard is not None:
+            try:
+                os.write(self._guard, b"\n")
+            except OSError:
+                pass  # The shell was killed itself.
 
     def send(self, number: int) -> None:
         """A signal to the command; to its whole group, where it has one of its own."""

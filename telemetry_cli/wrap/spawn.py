@@ -16,7 +16,7 @@ from _signal import (  # type: ignore[import-not-found] # the built-in module ha
     signal,
     valid_signals,
 )
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 _PR_SET_PDEATHSIG = 1
@@ -80,10 +80,11 @@ def has_terminal() -> bool:
     return True
 
 
-def spawn(command: list[bytes], env: dict[bytes, bytes], signals: Signals, stderr: int | None, *, own_group: bool) -> int:
+def spawn(command: list[bytes], env: dict[bytes, bytes], signals: Signals, redirects: Sequence[tuple[int, int]], *, own_group: bool) -> int:
     """Start the command and return its process id, once it is the command that runs there.
 
-    With `stderr` that is its stderr. With `own_group` it leads a process group of its own. Raises `NotStarted`.
+    `redirects` are pairs of our descriptor and the one that it becomes in the command. With `own_group` the command leads a
+    process group of its own. Raises `NotStarted`.
     """
     path = find(command[0], env)
     prctl = _prctl()
@@ -101,7 +102,7 @@ def spawn(command: list[bytes], env: dict[bytes, bytes], signals: Signals, stder
                 prctl(_PR_SET_PDEATHSIG, SIGKILL)
                 if os.getppid() != parent:
                     os._exit(128 + SIGKILL)
-            _streams(stderr)
+            _streams(redirects)
             signals.release()
             _become(path, command, env)
         except OSError as error:
@@ -130,10 +131,10 @@ def _prctl() -> Callable[[int, int], object] | None:
     return lambda option, value: _ctypes.call_function(address, (option, int(value)))
 
 
-def _streams(stderr: int | None) -> None:
+def _streams(redirects: Sequence[tuple[int, int]]) -> None:
     """The command's streams: those that were closed when we began are closed for it."""
-    if stderr is not None:
-        os.dup2(stderr, 2)
+    for ours, its in redirects:
+        os.dup2(ours, its)
     for descriptor, stream in enumerate((sys.stdin, sys.stdout, sys.stderr)):
         if stream is None:
             os.close(descriptor)

@@ -4,9 +4,11 @@ import io
 import os
 import re
 import resource
+import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -111,17 +113,102 @@ def test_a_key_that_is_cut_in_its_header_does_not_show(telemetry: Telemetry) -> 
     assert "QQQ" not in run["error_details"]
 
 
-def test_a_background_process_neither_holds_us_up_nor_is_ended(telemetry: Telemetry) -> None:
-    begun = time.monotonic()
-    out = telemetry.home / "out"
-    with out.open("w") as stdout:
-        command = [str(PROGRAM), *EXEC, "--", "sh", "-c", "echo err >&2; sleep 30 >/dev/null & echo $!; exit 2"]
-        done = subprocess.run(command, env=telemetry.env, cwd=telemetry.cwd, stdout=stdout, stderr=subprocess.PIPE, timeout=60)
-    assert time.monotonic() - begun < 15
-    assert (done.returncode, done.stderr) == (2, b"err\n")
-    left = int(out.read_text())
-    os.kill(left, 0)
-    os.kill(left, 9)
+#: Leaves a service behind that closes what is named, waits for a word, and then says a line and goes on.
+SERVICE = """
+import os, sys
+if os.fork():
+    os.write(2, b"first\\n")
+    os._exit(2)
+for descriptor in sys.argv[1:]:
+    os.close(int(descriptor))
+with open("go") as go:
+    go.read()
+os.write(2, b"late\\n")
+open("served", "w").close()
+"""
+
+
+@pytest.fixture
+def go(telemetry: Telemetry) -> Path:
+    """A FIFO that the service waits at."""
+    path = telemetry.cwd / "go"
+    os.mkfifo(path)
+    return path
+
+
+@pytest.mark.parametrize("streams", ["stderr", "both"])
+def test_service_left_behind_lives_and_is_heard(streams: str, go: Path, telemetry: Telemetry) -> None:
+    command = (*EXEC, "--", sys.executable, "-S", "-c", SERVICE)
+    stdout, stderr = (subprocess.DEVNULL, subprocess.PIPE) if streams == "stderr" else (subprocess.PIPE, subprocess.STDOUT)
+    with telemetry.popen(*command, stdout=stdout, stderr=stderr) as process:
+        stream = process.stderr or process.stdout
+        assert stream
+        assert process.wait(60) == 2
+        assert stream.readline() == b"first\n"
+        go.write_text("go")
+        assert stream.read() == b"late\n"
+    assert (telemetry.cwd / "served").exists()
+    assert telemetry.run("@last")["error_summary"] == "exit code 2: first"
+
+
+def test_relay_of_a_service_holds_nothing_but_stderr(go: Path, telemetry: Telemetry) -> None:
+    """Whoever waits for the end of our stdout, or for a lock that we inherited, does not wait for the service."""
+    reading, writing = os.pipe()
+    command = (*EXEC, "--", sys.executable, "-S", "-c", SERVICE, "1", str(writing))
+    with telemetry.popen(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=(writing,)) as process, open(reading, "rb") as inherited:
+        os.close(writing)
+        assert process.stdout
+        assert process.stderr
+        assert (process.stdout.read(), inherited.read(), process.wait(60)) == (b"", b"", 2)
+        go.write_text("go")
+        assert process.stderr.read() == b"first\nlate\n"
+
+
+#: The program where no thread can be started, as under RLIMIT_NPROC.
+WITHOUT_THREADS = """
+import sys
+from telemetry_cli import entry
+from telemetry_cli.store import sandbox
+from telemetry_cli.wrap import capture
+def refuse(*_):
+    raise RuntimeError("can't start new thread")
+capture.start_new_thread = sandbox.start_new_thread = refuse
+sys.exit(entry.main())
+"""
+
+
+def without_threads(telemetry: Telemetry, *argv: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-c", WITHOUT_THREADS, *argv]
+    return subprocess.run(command, env=telemetry.env, cwd=telemetry.cwd, capture_output=True, text=True, timeout=60)
+
+
+def test_stderr_passes_and_is_kept_where_no_thread_can_be_started(telemetry: Telemetry) -> None:
+    """More than a pipe holds: it must pass while the command runs."""
+    code = "import os\nfor n in range(20000): os.write(2, b'line %d\\n' % n)\nos._exit(7)"
+    ran = without_threads(telemetry, *EXEC, "--", sys.executable, "-S", "-c", code)
+    assert (ran.returncode, ran.stderr) == (7, "".join(f"line {n}\n" for n in range(20000)))
+    assert telemetry.run("@last")["error_summary"] == "exit code 7: line 19999"
+
+
+def test_time_limit_holds_where_no_thread_can_be_started(telemetry: Telemetry) -> None:
+    ran = without_threads(telemetry, *EXEC, "--timeout", "300ms", "--", "sh", "-c", "echo x >&2; exec sleep 60")
+    assert (ran.returncode, ran.stderr) == (143, "x\n")
+    assert telemetry.run("@last")["status"] == "timeout"
+
+
+def test_service_left_behind_is_heard_where_no_thread_can_be_started(go: Path, telemetry: Telemetry) -> None:
+    command = [sys.executable, "-c", WITHOUT_THREADS, *EXEC, "--", sys.executable, "-S", "-c", SERVICE]
+    with subprocess.Popen(command, env=telemetry.env, cwd=telemetry.cwd, stderr=subprocess.PIPE) as process:
+        assert process.stderr
+        assert process.wait(60) == 2
+        go.write_text("go")
+        assert process.stderr.read() == b"first\nlate\n"
+
+
+def test_sql_answers_where_no_thread_can_be_started(telemetry: Telemetry) -> None:
+    telemetry.start()
+    ran = without_threads(telemetry, "sql", "SELECT 1 AS one", "-o", "csv")
+    assert (ran.returncode, ran.stdout.splitlines(), ran.stderr) == (0, ["one", "1"], "")
 
 
 def test_no_process_is_left_uncollected(telemetry: Telemetry) -> None:
@@ -270,3 +357,119 @@ def test_ten_gigabytes_pass_in_flat_memory_and_as_fast_as_through_cat(telemetry:
 def test_a_secret_deep_in_json_that_stands_in_a_line_is_not_kept(telemetry: Telemetry) -> None:
     run = failed(telemetry, """sys.stderr.write('config: {"db": {"password": {"value": "hunter2x9"}}} is refused\\n')""")
     assert run["error_details"] == 'config: {"db": {"password": {"value": "[redacted]"}}} is refused\n'
+
+
+# stdout and stderr in one place
+
+
+ALTERNATING = "import os\nfor n in range(300): os.write(1, b'%d out\\n' % n); os.write(2, b'%d err\\n' % n)\nos._exit(3)"
+IN_ORDER = "".join(f"{n} out\n{n} err\n" for n in range(300))
+
+
+def alternate_into(place: int, telemetry: Telemetry, code: str = ALTERNATING) -> int:
+    """Run a command whose stdout and stderr are both `place`, and return its exit code."""
+    command = [str(PROGRAM), *EXEC, "--", sys.executable, "-S", "-c", code]
+    return subprocess.run(command, env=telemetry.env, cwd=telemetry.cwd, stdout=place, stderr=place, timeout=60).returncode
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket"])
+def test_order_holds_in_one_pipe_and_its_end_is_kept(kind: str, telemetry: Telemetry) -> None:
+    reading, writing = os.pipe() if kind == "pipe" else (end.detach() for end in socket.socketpair())
+    # It is less than either holds.
+    assert alternate_into(writing, telemetry) == 3
+    os.close(writing)
+    with open(reading, "rb") as file:
+        assert file.read().decode() == IN_ORDER
+    run = telemetry.run("@last")
+    assert (run["error_details"], run["error_summary"]) == (IN_ORDER, "exit code 3: 299 err")
+
+
+@pytest.mark.parametrize("mode", ["ab", "r+b"])
+def test_order_holds_in_one_file_and_its_end_is_read_back(mode: str, telemetry: Telemetry) -> None:
+    log = telemetry.home / "log"
+    log.write_text("before\n")
+    with log.open(mode) as file:
+        file.seek(0, os.SEEK_END)
+        assert alternate_into(file.fileno(), telemetry) == 3
+    assert log.read_text() == f"before\n{IN_ORDER}"
+    run = telemetry.run("@last")
+    assert (run["error_details"], run["error_summary"]) == (IN_ORDER, "exit code 3: 299 err")
+
+
+def test_the_file_itself_is_the_commands_stdout_and_stderr(telemetry: Telemetry) -> None:
+    log = telemetry.home / "log"
+    code = f"import os\nsame = [os.path.samestat(os.fstat(n), os.stat({str(log)!r})) for n in (1, 2)]\nos._exit(same == [True, True])"
+    with log.open("wb") as file:
+        assert alternate_into(file.fileno(), telemetry, code) == 1
+
+
+def test_no_more_of_one_file_is_read_back_than_the_tail(telemetry: Telemetry) -> None:
+    code = "import os\nfor n in range(30000): os.write(1, b'line %d\\n' % n)\nos._exit(1)"
+    with (telemetry.home / "log").open("wb") as file:
+        alternate_into(file.fileno(), telemetry, code)
+    kept = telemetry.run("@last")["error_details"]
+    assert 16 * 1024 - 20 <= len(kept) <= 16 * 1024
+    assert re.fullmatch(r"line \d+", kept.splitlines()[0])
+    assert kept.splitlines()[-1] == "line 29999"
+
+
+def test_a_file_that_was_truncated_meanwhile_is_read_back(telemetry: Telemetry) -> None:
+    log = telemetry.home / "log"
+    log.write_text("before\n" * 100)
+    with log.open("ab") as file:
+        assert alternate_into(file.fileno(), telemetry, "import os; os.ftruncate(2, 0); os.write(2, b'after\\n'); os._exit(1)") == 1
+    assert telemetry.run("@last")["error_details"] == "after\n"
+
+
+def test_stderr_is_kept_where_both_are_discarded(telemetry: Telemetry) -> None:
+    """Nobody sees the order in /dev/null, where cron jobs and their like write to."""
+    with open(os.devnull, "wb") as file:
+        assert alternate_into(file.fileno(), telemetry) == 3
+    assert telemetry.run("@last")["error_details"] == "".join(f"{n} err\n" for n in range(300))
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
+def test_a_full_disk_is_the_commands_where_stdout_goes_there_too(telemetry: Telemetry) -> None:
+    code = "import os\ntry: os.write(1, b'x')\nexcept OSError: os._exit(28)"
+    with open("/dev/full", "wb") as full:
+        assert alternate_into(full.fileno(), telemetry, code) == 28
+
+
+def test_one_pipe_whose_reader_has_gone_ends_the_command_as_ever(telemetry: Telemetry) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    code = "import os, signal\nsignal.signal(signal.SIGPIPE, signal.SIG_DFL)\nwhile True: os.write(1, b'x' * 1000)"
+    assert alternate_into(writing, telemetry, code) == 141
+    os.close(writing)
+
+
+def test_without_capture_one_pipe_is_the_commands(telemetry: Telemetry) -> None:
+    reading, writing = os.pipe()
+    code = f"import os; os._exit(os.fstat(1).st_ino == os.fstat(2).st_ino == {os.fstat(writing).st_ino})"
+    command = [str(PROGRAM), *EXEC, "--no-capture", "--", sys.executable, "-S", "-c", code]
+    done = subprocess.run(command, env=telemetry.env, cwd=telemetry.cwd, stdout=writing, stderr=writing, timeout=60)
+    os.close(reading)
+    os.close(writing)
+    assert done.returncode == 1
+
+
+# Summaries
+
+
+@pytest.mark.parametrize(
+    ("said", "summary"),
+    [
+        (r"\033[31mError: no module\033[39m\n\033[?25h\033[0m", "Error: no module"),
+        (r"\033[1m\033[38;5;196mError:\033[0m no module\n", "Error: no module"),
+        (r"Error: no module\n\033[2K\033[1G\n\033(B\033[m\017\n", "Error: no module"),
+        (r"10%%\r50%%\rError: no module\r\n", "Error: no module"),
+        (r"Error: \033]8;;file:///x\033\\no\033]8;;\033\\ module\n", "Error: no module"),
+        (r"Error: \033]8;;file:///x\007no\033]8;;\007 module\n\033]0;a title\007\n", "Error: no module"),
+        (r"Error: no module\a\n\302\23331m\n", "Error: no module"),
+        (r"Error: no module \033[38;5", "Error: no module"),
+        (r"\033[31m\n\033[0m\n", ""),
+    ],
+)
+def test_summary_is_the_last_line_that_shows_something(said: str, summary: str, telemetry: Telemetry) -> None:
+    telemetry(*EXEC, "--", "sh", "-c", f"printf '{said}' >&2; exit 1", code=1)
+    assert telemetry.run("@last")["error_summary"] == (f"exit code 1: {summary}" if summary else "exit code 1")

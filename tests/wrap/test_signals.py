@@ -156,6 +156,60 @@ def test_a_command_that_reads_its_settings_again_at_sighup_is_no_cancelled_one(w
     assert (one.ready(), one.code(), one.run()["status"]) == ([b"again\n"], 0, "success")
 
 
+#: The program, waiting long for a signal to come again.
+PATIENT = "import sys; from telemetry_cli import entry; from telemetry_cli.wrap import watch; watch._MERGE_SECONDS = 2; sys.exit(entry.main())"
+
+
+@linux
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGUSR1"])
+def test_a_signal_that_comes_twice_for_one_reason_is_heard_once(name: str, telemetry: Telemetry, tmp_path: Path) -> None:
+    """As timeout(1) sends it: to its child, and then to the whole group. The command is in another group."""
+    number = signal.Signals[name]
+    command = [sys.executable, "-c", PATIENT, *EXEC, "--", sys.executable, "-c", RECORDER, str(tmp_path / "got")]
+    with subprocess.Popen(command, env=telemetry.env, cwd=telemetry.cwd, stdout=subprocess.PIPE, start_new_session=True) as process:
+        assert process.stdout
+        process.stdout.readline()
+        process.send_signal(number)
+        os.killpg(process.pid, number)
+        eventually(lambda: number in received(tmp_path / "got"))
+        if name == "SIGUSR1":
+            process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 7
+    assert received(tmp_path / "got").count(number) == 1
+
+
+@linux
+def test_real_time_signals_that_come_thrice_are_heard_thrice(wrapped: Callable[..., Wrapped]) -> None:
+    code = "import signal as s; n = {s.SIGRTMIN}; s.pthread_sigmask(s.SIG_BLOCK, n); print('ready', flush=True); [s.sigwait(n) for _ in range(3)]; raise SystemExit(7)"
+    one = wrapped(*EXEC, "--", sys.executable, "-S", "-c", code)
+    one.ready()
+    for _ in range(3):
+        one.send(signal.SIGRTMIN)
+    assert one.code() == 7
+
+
+@pytest.mark.parametrize("name", ["SIGHUP", "SIGINT", "SIGQUIT"])
+def test_a_signal_that_is_ignored_from_the_start_cancels_nothing(name: str, telemetry: Telemetry) -> None:
+    """As under nohup, or behind `&` in a script."""
+    number = signal.Signals[name]
+    command = (*EXEC, "--", "sh", "-c", "echo ready; read line; exit 3")
+    with telemetry.popen(
+        *command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_IGN),
+    ) as process:
+        assert process.stdout
+        assert process.stdin
+        process.stdout.readline()
+        process.send_signal(number)
+        process.stdin.write(b"end\n")
+        process.stdin.flush()
+        assert process.wait(30) == 3
+    assert telemetry.run("@last")["error_summary"] == "exit code 3"
+
+
 def test_a_signal_before_the_command_begins_reaches_it(telemetry: Telemetry) -> None:
     """At any moment of our start: either nothing is recorded, or the run has its end."""
     telemetry.start("--event-id", "first")
@@ -302,6 +356,65 @@ def test_killed_it_takes_the_command_along_and_the_run_is_reaped(wrapped: Callab
     assert "is gone" in telemetry("run", "show", "@last").err
     telemetry("run", "reap")
     assert one.run()["status"] == "failure"
+
+
+STUBBORN = """
+import os, signal, sys
+def hear(*_):
+    os.write(1, b"heard\\n")
+signal.signal(signal.SIGTERM, hear)
+if not os.fork():
+    os.write(1, b"%d\\n" % os.getpid())
+while True:
+    signal.pause()
+"""
+
+
+@linux
+@pytest.mark.parametrize("limit", [(), ("--timeout", "100ms")], ids=["SIGTERM", "--timeout"])
+def test_killed_after_a_request_to_end_it_leaves_nothing(limit: tuple[str, ...], wrapped: Callable[..., Wrapped]) -> None:
+    """As `timeout -k` and CI runners do. The kill reaches us alone, or our group, and the command is in another."""
+    one = wrapped(*EXEC, *limit, "--", sys.executable, "-S", "-c", STUBBORN)
+    assert one.process.stdout
+    child = int(one.process.stdout.readline())
+    if not limit:
+        one.send(signal.SIGTERM)
+    assert one.process.stdout.readline() == b"heard\n"
+    os.killpg(one.process.pid, signal.SIGKILL)
+    assert one.code() == -signal.SIGKILL
+    eventually(lambda: not is_alive(child))
+
+
+RELOADING = """
+import os, signal, sys
+signal.signal(signal.SIGHUP, lambda *_: os.write(1, b"again\\n"))
+child = os.fork()
+if not child:
+    while True:
+        signal.pause()
+os.write(1, b"%d\\n" % child)
+sys.stdin.readline()
+os._exit(0)
+"""
+
+
+@linux
+def test_what_a_command_leaves_behind_long_after_sighup_is_left_alone(telemetry: Telemetry) -> None:
+    """That signal asks some programs to read their settings again."""
+    argv = (*EXEC, "--no-capture", "--", sys.executable, "-S", "-c", RELOADING)
+    with telemetry.popen(*argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True) as process:
+        assert process.stdin
+        assert process.stdout
+        service = int(process.stdout.readline())
+        process.send_signal(signal.SIGHUP)
+        assert process.stdout.readline() == b"again\n"
+        process.stdin.write(b"end\n")
+        process.stdin.flush()
+        assert process.wait(30) == 0
+        # What would kill it takes its leave when it hears of our end.
+        eventually(lambda: not subprocess.run(["pgrep", "-f", f"kill -s KILL.* {os.getpgid(service)}$"], capture_output=True).stdout)
+        assert is_alive(service)
+        os.kill(service, signal.SIGKILL)
 
 
 # At random

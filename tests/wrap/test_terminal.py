@@ -100,7 +100,7 @@ def test_ctrl_c_ends_the_command(terminal: Callable[..., Terminal], telemetry: T
     one.type(f"{EXEC} sh -c 'echo rea\"\"dy; exec sleep 60'\n")
     one.wait_for("ready")
     one.type("\x03")
-    one.wait_for(r"\^C.*\$ ")
+    one.wait_for(r"\^C\r\n\$ ")
     one.type("echo code $?\n")
     one.wait_for("code 130")
     assert telemetry.run("@last")["status"] == "cancelled"
@@ -131,6 +131,75 @@ def test_ctrl_z_and_fg(terminal: Callable[..., Terminal], telemetry: Telemetry) 
     one.type("\x04")
     one.wait_for(r"\$ ")
     assert telemetry.run("@last")["status"] == "success"
+
+
+def test_ctrl_c_ends_the_script_around_the_command(terminal: Callable[..., Terminal], telemetry: Telemetry) -> None:
+    """A shell goes on with its script unless the command died of the signal."""
+    (telemetry.cwd / "script").write_text(f"for n in 1 2 3; do {EXEC} sh -c 'echo rea\"\"dy; exec sleep 60'; done; echo went on\n")
+    one = terminal()
+    one.type("bash script; echo code $?\n")
+    one.wait_for("ready")
+    one.type("\x03")
+    assert "went on" not in one.wait_for(r"\^C(.|\n)*\$ ")
+    one.type("echo code $?\n")
+    one.wait_for("code 130")
+    assert (telemetry.run("@last")["status"], telemetry("query", "--count").line) == ("cancelled", "1")
+
+
+def test_ctrl_backslash_ends_the_command(terminal: Callable[..., Terminal], telemetry: Telemetry) -> None:
+    one = terminal()
+    one.type(f"{EXEC} sh -c 'ulimit -c 0; echo rea\"\"dy; exec sleep 60'; echo code $?\n")
+    one.wait_for("ready")
+    one.type("\x1c")
+    one.wait_for("code 131")
+    run = telemetry.run("@last")
+    assert (run["status"], run["error_summary"]) == ("cancelled", "cancelled by SIGQUIT, ended by SIGQUIT")
+
+
+@pytest.mark.parametrize(("command", "ended"), [("exec sleep 60", "ended by SIGTERM"), ("trap 'exit 0' TERM; while :; do sleep 0.05; done", "exit code 0")])
+def test_ctrl_z_and_kill(command: str, ended: str, terminal: Callable[..., Terminal], telemetry: Telemetry) -> None:
+    """The shell signals the whole job and continues it then: the command has ended before we look."""
+    one = terminal()
+    one.type(f"{EXEC} sh -c \"echo rea''dy; {command}\"\n")
+    one.wait_for("ready")
+    one.type("\x1a")
+    one.wait_for(r"Stopped(.|\n)*\$ ")
+    one.type("kill %1; wait; jobs; echo none le''ft\n")
+    one.wait_for("none left")
+    run = telemetry.run("@last")
+    assert (run["status"], run["error_summary"]) == ("cancelled", f"cancelled by SIGTERM, {ended}")
+
+
+def test_ctrl_z_and_kill_of_us_alone(terminal: Callable[..., Terminal], telemetry: Telemetry) -> None:
+    one = terminal()
+    one.type(f"{EXEC} sh -c 'echo rea\"\"dy; exec sleep 60'\n")
+    one.wait_for("ready")
+    one.type("\x1a")
+    one.wait_for(r"Stopped(.|\n)*\$ ")
+    one.type("kill $(jobs -p); fg; echo code $?\n")
+    one.wait_for("code 143")
+    assert telemetry.run("@last")["error_summary"] == "cancelled by SIGTERM, ended by SIGTERM"
+
+
+def test_ctrl_z_and_bg(terminal: Callable[..., Terminal], telemetry: Telemetry) -> None:
+    (telemetry.cwd / "go").touch()
+    one = terminal()
+    one.type(f"{EXEC} sh -c 'echo rea\"\"dy; while test -e go; do sleep 0.05; done; exit 4'\n")
+    one.wait_for("ready")
+    one.type("\x1a")
+    one.wait_for(r"Stopped(.|\n)*\$ ")
+    one.type("bg; jobs\n")
+    one.wait_for(r"Running +'/")
+    (telemetry.cwd / "go").unlink()
+    one.type("wait %1; echo code $?\n")
+    one.wait_for("code 4")
+    assert telemetry.run("@last")["error_summary"] == "exit code 4"
+
+
+def test_settings_of_the_terminal_are_the_commands(terminal: Callable[..., Terminal], telemetry: Telemetry) -> None:
+    one = terminal("sh", "-c", f"{EXEC} stty rows 17 -echo intr ^G; stty -a; sleep 60")
+    seen = one.wait_for(r"-echo(.|\n)*-extproc")
+    assert all(word in seen for word in ("rows 17", "intr = ^G"))
 
 
 def test_in_the_background_it_waits_for_the_terminal(terminal: Callable[..., Terminal], telemetry: Telemetry) -> None:

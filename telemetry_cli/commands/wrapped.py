@@ -95,7 +95,7 @@ def execute(
     # From here on no signal ends us before the run has its end.
     signals = Signals()
     env = recording.start(spawn.environment())
-    captures = bool(recording.event_id) and not no_capture and sys.stderr is not None and not os.isatty(2)
+    captures = bool(recording.event_id) and not no_capture and sys.stderr is not None
     return recording.ended(lambda: watch.run(words, env, signals, seconds, most if captures else None, recording.mark), timeout, most)
 
 

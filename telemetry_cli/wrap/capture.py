@@ -22,10 +22,13 @@ def open_capture(tail: int) -> "Capture | FileEnd | None":
     """Return the means to keep the last `tail` bytes of stderr, or None where there is none.
 
     The order of stdout and stderr must hold where both go to one place. A pipe or socket gets both through one pipe of
-    ours. A regular file is left alone and its end is read back later. Nobody sees an order in /dev/null.
+    ours. A regular file is left alone and its end is read back later. Nobody sees an order in /dev/null. A terminal
+    is the command's own.
     """
     try:
         stdout, stderr = os.fstat(_STDOUT), os.fstat(_STDERR)
+        if S_ISCHR(stderr.st_mode) and os.isatty(_STDERR):
+            return None
         is_shared = sys.stdout is not None and os.path.samestat(stdout, stderr)
         if not is_shared or _is_null(stderr):
             return Capture(tail, (_STDERR,))

@@ -180,7 +180,15 @@ def test_a_signal_that_comes_twice_for_one_reason_is_heard_once(name: str, telem
 
 @linux
 def test_real_time_signals_that_come_thrice_are_heard_thrice(wrapped: Callable[..., Wrapped]) -> None:
-    code = "import signal as s; n = {s.SIGRTMIN}; s.pthread_sigmask(s.SIG_BLOCK, n); print('ready', flush=True); [s.sigwait(n) for _ in range(3)]; raise SystemExit(7)"
+    code = """
+import signal
+numbers = {signal.SIGRTMIN}
+signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+print("ready", flush=True)
+for _ in range(3):
+    signal.sigwait(numbers)
+raise SystemExit(7)
+"""
     one = wrapped(*EXEC, "--", sys.executable, "-S", "-c", code)
     one.ready()
     for _ in range(3):

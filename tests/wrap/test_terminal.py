@@ -156,11 +156,13 @@ def test_ctrl_backslash_ends_the_command(terminal: Callable[..., Terminal], tele
     assert (run["status"], run["error_summary"]) == ("cancelled", "cancelled by SIGQUIT, ended by SIGQUIT")
 
 
-@pytest.mark.parametrize(("command", "ended"), [("exec sleep 60", "ended by SIGTERM"), ("trap 'exit 0' TERM; while :; do sleep 0.05; done", "exit code 0")])
-def test_ctrl_z_and_kill(command: str, ended: str, terminal: Callable[..., Terminal], telemetry: Telemetry) -> None:
+@pytest.mark.parametrize(("answer", "ended"), [("signal.SIG_DFL", "ended by SIGTERM"), ("lambda *_: sys.exit(0)", "exit code 0")])
+def test_ctrl_z_and_kill(answer: str, ended: str, terminal: Callable[..., Terminal], telemetry: Telemetry) -> None:
     """The shell signals the whole job and continues it then: the command has ended before we look."""
+    code = f"import signal, sys\nsignal.signal(signal.SIGTERM, {answer})\nprint('ready', flush=True)\nwhile True: signal.pause()"
+    (telemetry.cwd / "pause.py").write_text(code)
     one = terminal()
-    one.type(f"{EXEC} sh -c \"echo rea''dy; {command}\"\n")
+    one.type(f"{EXEC} '{sys.executable}' pause.py\n")
     one.wait_for("ready")
     one.type("\x1a")
     one.wait_for(r"Stopped(.|\n)*\$ ")
@@ -182,15 +184,15 @@ def test_ctrl_z_and_kill_of_us_alone(terminal: Callable[..., Terminal], telemetr
 
 
 def test_ctrl_z_and_bg(terminal: Callable[..., Terminal], telemetry: Telemetry) -> None:
-    (telemetry.cwd / "go").touch()
+    os.mkfifo(telemetry.cwd / "go")
     one = terminal()
-    one.type(f"{EXEC} sh -c 'echo rea\"\"dy; while test -e go; do sleep 0.05; done; exit 4'\n")
+    one.type(f"{EXEC} sh -c 'echo rea\"\"dy; read line <go; exit 4'\n")
     one.wait_for("ready")
     one.type("\x1a")
     one.wait_for(r"Stopped(.|\n)*\$ ")
     one.type("bg; jobs\n")
     one.wait_for(r"Running +'/")
-    (telemetry.cwd / "go").unlink()
+    (telemetry.cwd / "go").write_text("go\n")
     one.type("wait %1; echo code $?\n")
     one.wait_for("code 4")
     assert telemetry.run("@last")["error_summary"] == "exit code 4"

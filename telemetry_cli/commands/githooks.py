@@ -27,8 +27,11 @@ def install(config: Config, output: str, *, repo: str | None, hooks: str | None,
     if place.manager == "nobody":
         raise _nowhere(place)
     if not place.takes_files and not force:
-        if place.configs and all(place.manager_fires(hook) for hook in wanted):
-            return Written({"status": "unchanged", "hooks": []}, f"unchanged: {place.manager} fires {', '.join(wanted)}")
+        callable_ = script.supported(place.manager, wanted)
+        if not callable_:
+            raise Conflict(f"{place.manager} cannot call {', '.join(wanted)}", "Pass --force to install beside it.")
+        if place.configs and all(place.manager_fires(hook) for hook in callable_):
+            return Written({"status": "unchanged", "hooks": []}, f"unchanged: {place.manager} fires {', '.join(callable_)}")
         data = {"status": "refused", "manager": place.manager, "hooks_path": place.folder, "snippet": lines}
         return Written(data, lines.rstrip("\n"), [_refusal(place)], code=4, multiline=True)
     done = install_hooks(place, wanted, _program(), _places(config), force=force, seconds=config.lock_timeout)

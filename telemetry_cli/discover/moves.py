@@ -10,6 +10,9 @@ _AMENDED = "telemetry-amended"
 #: How much of the reflog is looked at, from its end.
 _NEWEST_MOVES = 64 * 1024
 _LARGEST_LIST = 16 << 20
+#: The steps of a rebase that make commits, as its reflog messages name them: `rebase (pick): …`.
+STEPS = ("pick", "reword", "edit", "squash", "fixup", "merge", "continue")
+_STEP_ENDS = tuple(f" ({step})" for step in STEPS)
 
 
 class Move:
@@ -22,9 +25,42 @@ class Move:
         self.message = message
 
 
-def is_rebasing(repository: git.Repository) -> bool:
-    """Tell whether a rebase (or `git am`) is under way in this work tree."""
-    return any(os.path.isdir(os.path.join(repository.git_dir, name)) for name in ("rebase-merge", "rebase-apply"))
+def is_replayed(repository: git.Repository, sha: str) -> bool:
+    """Tell whether a rebase that is under way, and not a person, made the commit that HEAD is now.
+
+    HEAD's reflog tells; where none is kept, a commit on a branch was made by a person, for a rebase detaches HEAD.
+    """
+    if not any(os.path.isdir(os.path.join(repository.git_dir, name)) for name in ("rebase-merge", "rebase-apply")):
+        return False
+    newest = head_moves(repository)[-1:]
+    if newest and newest[0].new == sha:
+        return is_replay(newest[0].message)
+    return git.branch(repository) is None
+
+
+def is_replay(message: str) -> bool:
+    """Tell whether a reflog message is that of a commit which a rebase made, under whatever name (`pull --rebase (pick): …`)."""
+    action = message.partition(": ")[0]
+    # At a stop, `commit (rebase)` and `commit (amend)` are a person's.
+    return not action.startswith("commit") and (action == "rebase" or action.startswith("rebase ") or action.endswith(_STEP_ENDS))
+
+
+def is_merging_again(repository: git.Repository) -> bool:
+    """Tell whether a rebase under way is at one of its merges: for an octopus it runs `git merge`, whose reflog message is a person's too."""
+    done = (git.plain_content(os.path.join(repository.git_dir, "rebase-merge", "done"), _LARGEST_LIST) or b"").rstrip().rpartition(b"\n")[2]
+    return done.startswith((b"merge ", b"m ")) and is_under_way(repository)
+
+
+def is_under_way(repository: git.Repository) -> bool:
+    """Tell whether HEAD is where a rebase left it or a person went on from there; False without a rebase, and for a forgotten one."""
+    if rebase_folder(repository) is None or git.branch(repository) is not None:
+        return False
+    for move in reversed(head_moves(repository)):
+        if move.message.startswith("checkout: "):
+            return False
+        if is_replay(move.message) or move.message.partition(": ")[0].endswith(" (start)"):
+            return True
+    return True
 
 
 def rebase_folder(repository: git.Repository) -> str | None:

@@ -2,7 +2,7 @@
 
 from telemetry_cli import clock, rules
 from telemetry_cli.config import Config
-from telemetry_cli.discover import git
+from telemetry_cli.discover import git, moves
 from telemetry_cli.errors import InvalidInput, TelemetryError
 from telemetry_cli.githooks import fired, places, state
 from telemetry_cli.reader import pending, unchanged
@@ -88,6 +88,8 @@ def _by_hooks(config: Config, repository: git.Repository, commit: git.Commit, *,
     by_hand = f"By hand: telemetry associate-commit RUN --commit {commit.sha[:10]}"
     if firing:
         return _reason(commit.sha, *_by_firing(config, firing, is_certain=is_certain), by_hand)
+    if any(move.new == commit.sha and moves.is_replay(move.message) for move in moves.head_moves(repository)):
+        return _reason(commit.sha, "rewritten", "a rebase made it, and the commits that it stands for had no run to carry on", by_hand)
     place = places.place(repository.work_tree or repository.git_dir)
     found = state.states(place, ("post-commit",))[0]
     if found.through is None:

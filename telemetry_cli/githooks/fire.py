@@ -73,11 +73,11 @@ def fire(config: Config, hook: str, arguments: Sequence[str]) -> None:
 
 def _post_commit(call: _Call, commit: git.Commit) -> str:
     # A rebase makes commits that it may yet drop or squash; its post-rewrite says in the end which took whose place.
-    return REBASING if moves.is_rebasing(call.repository) else _associate(call, commit)
+    return REBASING if moves.is_replayed(call.repository, commit.sha) else _associate(call, commit)
 
 
 def _post_merge(call: _Call, commit: git.Commit) -> str:
-    if moves.is_rebasing(call.repository):
+    if moves.is_replayed(call.repository, commit.sha) or moves.is_merging_again(call.repository):
         return REBASING
     # pre-commit hands on no arguments, but says this in its own way.
     is_squash = call.arguments[:1] == ["1"] or os.environ.get("PRE_COMMIT_IS_SQUASH_MERGE") == "1"
@@ -94,6 +94,11 @@ def _is_merge_made_here(call: _Call, commit: git.Commit) -> bool:
     return bool(commit.timestamp) and abs((call.moment - datetime.fromisoformat(str(commit.timestamp))).total_seconds()) < _FRESH_SECONDS
 
 
+def _post_applypatch(call: _Call, commit: git.Commit) -> str:
+    # `git rebase --apply` applies patches too.
+    return REBASING if moves.rebase_folder(call.repository) == os.path.join(call.repository.git_dir, "rebase-apply") else _associate(call, commit)
+
+
 # The run that a commit belongs to
 
 
@@ -103,6 +108,8 @@ def _associate(call: _Call, commit: git.Commit) -> str:
         return NO_RUN
     old = _amended(call, commit) if "otherwise" in run else None
     known = _known(call.config, [old]) if old else set()
+    if known and moves.is_under_way(call.repository):
+        return REBASING
     if known:
         return call.record("commit.rewrite", {"pairs": [[old, commit.sha]], "facts": _facts(call, [commit.sha])})
     if known is None:
@@ -198,12 +205,12 @@ def _post_rewrite(call: _Call, _: git.Commit) -> str:
     is_amend = (call.arguments[:1] or [os.environ.get("PRE_COMMIT_REWRITE_COMMAND", "")])[0] == "amend"
     pairs = _pairs(told) or ([] if told is None else _pairs(_untold(call, is_amend=is_amend)))
     rebase = moves.rebase_folder(call.repository)
-    if rebase and is_amend:
+    if rebase and is_amend and moves.is_under_way(call.repository):
         # What a rebase does may yet be undone. In its end git names what each commit became before it was amended.
         if pairs:
             moves.note_amended(rebase, "".join(f"{old} {new}\n" for old, new in pairs))
         return REBASING
-    pairs = _of_known(call.config, pairs + (_pairs(moves.amended_so_far(rebase)) if rebase else []))
+    pairs = _of_known(call.config, pairs + (_pairs(moves.amended_so_far(rebase)) if rebase and not is_amend else []))
     if not pairs:
         return NOTHING
     return call.record("commit.rewrite", {"pairs": pairs, "facts": _facts(call, [new for _, new in pairs])})
@@ -279,4 +286,4 @@ def _facts(call: _Call, news: list[str]) -> dict[str, dict[str, object]]:
     return facts
 
 
-_ACTS = dict(zip(HOOKS, (_post_commit, _post_rewrite, _post_merge), strict=True))
+_ACTS = dict(zip(HOOKS, (_post_commit, _post_rewrite, _post_merge, _post_applypatch), strict=True))

@@ -3,8 +3,8 @@
 import hashlib
 import shlex
 
-#: Added to the name of the hook that stood there before.
-EARLIER = ".before-telemetry"
+from telemetry_cli.discover.moves import STEPS
+
 _SIGN = "# telemetry git hook "
 _SIGN_BYTES = _SIGN.encode()
 #: The hooks that git tells something on stdin.
@@ -21,11 +21,11 @@ _FIRE = """\
 {told}"$telemetry"{options} git-hooks fire {hook} "$@" >/dev/null 2>&1 || :
 exit {code}
 """
-#: Whatever went wrong, the one before is never one of ours, which would run itself for ever.
+#: The earlier hook is never one of ours, which would run itself for ever.
 _CHAIN = """\
 here=${{0%/*}}
 [ "$here" != "$0" ] || here=.
-earlier=$here/{hook}{suffix}
+earlier=$here/{earlier}
 second=
 [ ! -f "$earlier" ] || {{ read -r _ && read -r second; }} 2>/dev/null <"$earlier" || :
 case $second in "{sign}"*) earlier= ;; esac
@@ -44,16 +44,42 @@ told=$(cat; printf x)
 told=${told%x}
 """
 _TELL = 'printf %s "$told" 2>/dev/null | '
+#: Leaves what git replays to post-rewrite without starting Python: by the process that calls the hook, where /proc tells (no fork), else by the
+#: last line of HEAD's reflog. The same rule as `moves.is_replay`.
+_GUARDS = {
+    "post-commit": """\
+git=${{GIT_DIR:-.git}}
+if [ -d "$git/rebase-merge" ] || [ -d "$git/rebase-apply" ]; then
+    caller=
+    {{ read -r caller <"/proc/$PPID/cmdline"; }} 2>/dev/null || :
+    case $caller in gitrebase*) exit {code} ;; esac
+    last=$(tail -n 1 "$git/logs/HEAD" 2>/dev/null) || :
+    last=${{last#*"	"}}
+    case ${{last%%: *}} in
+    commit*) ;;
+    rebase | "rebase "* | {steps}) exit {code} ;;
+    esac
+fi
+""",
+    "post-applypatch": """\
+[ ! -f "${{GIT_DIR:-.git}}/rebase-apply/rebasing" ] || exit {code}
+""",
+}
+_STEP_PATTERNS = " | ".join(f'*" ({step})"' for step in STEPS)
 
 
-def script(hook: str, program: str, options: tuple[str, ...] = (), *, chained: bool = False, by_shell: bool = False) -> str:
-    """A hook that fires; with `chained`, the one that stood there before runs first, and its exit code is the hook's."""
-    told = _TELL if chained and hook in _TOLD else ""
+def script(hook: str, program: str, options: tuple[str, ...] = (), *, earlier: str | None = None, by_shell: bool = False) -> str:
+    """Return the text of a hook that fires.
+
+    `earlier` is the path, from the hook's directory, of the hook that stood there before: it runs first, and its exit code is the hook's.
+    """
+    told = _TELL if earlier and hook in _TOLD else ""
     given = "".join(" " + shlex.quote(option) for option in options)
-    code = '"$code"' if chained else "0"
+    code = '"$code"' if earlier else "0"
     body = _HEAD
-    if chained:
-        body += _CHAIN.format(hook=hook, suffix=EARLIER, sign=_SIGN) + (_KEEP if told else "") + (_RUN_BY_SHELL if by_shell else _RUN).format(told=told)
+    if earlier:
+        body += _CHAIN.format(earlier=shlex.quote(earlier), sign=_SIGN) + (_KEEP if told else "") + (_RUN_BY_SHELL if by_shell else _RUN).format(told=told)
+    body += _GUARDS.get(hook, "").format(code=code, steps=_STEP_PATTERNS)
     body += _FIND.format(program=shlex.quote(program), code=code)
     body += _FIRE.format(told=told, options=given, hook=hook, code=code)
     return f"#!/bin/sh\n{_SIGN}{_digest(body)}\n{body}"
@@ -79,8 +105,14 @@ def fires(content: bytes, hook: str) -> bool:
     return f"git-hooks fire {hook}".encode() in content
 
 
+def supported(manager: str | None, hooks: tuple[str, ...]) -> tuple[str, ...]:
+    """Return those of the hooks that a manager can call: pre-commit knows no post-applypatch."""
+    return tuple(hook for hook in hooks if manager != "pre-commit" or hook != "post-applypatch")
+
+
 def snippet(manager: str, hooks: tuple[str, ...]) -> str:
     """The lines to add by hand where hooks are managed by `lefthook` or `pre-commit`, or (anything else) by scripts."""
+    hooks = supported(manager, hooks)
     if manager == "lefthook":
         return "".join(_LEFTHOOK.format(hook=hook, more=_LEFTHOOK_MORE.get(hook, "")) for hook in hooks)
     if manager == "pre-commit":

@@ -7,7 +7,12 @@ from telemetry_cli.githooks import fired, places, script
 from telemetry_cli.githooks.install import is_runnable
 
 #: Hook → how git's words for a move of HEAD begin that makes it fire.
-_OCCASIONS = {"post-commit": ("commit",), "post-rewrite": ("rebase (finish)", "rebase -i (finish)"), "post-merge": ("merge ", "pull:", "pull ")}
+_OCCASIONS = {
+    "post-commit": ("commit",),
+    "post-rewrite": ("rebase (finish)", "rebase -i (finish)"),
+    "post-merge": ("merge ", "pull:", "pull "),
+    "post-applypatch": ("am: ",),
+}
 #: Hook → how they begin where the reflog does not tell whether it was to fire: an amend may be told to call none (`--no-post-rewrite`).
 _MAYBES = {"post-rewrite": ("commit (amend)", "rebase finished")}
 #: What a rebase does that rewrites a commit; one without any of these was a fast-forward, and calls no hook.
@@ -42,7 +47,7 @@ def _state(place: places.Place, hook: str, firings: list[fired.Firing], reflog: 
     path = place.path(hook)
     there = places.content(path)
     through = _through(place, hook, there)
-    state = State(hook, path, through, path + script.EARLIER if os.path.lexists(path + script.EARLIER) else None)
+    state = State(hook, path, through, place.earlier(hook))
     if through == "file":
         state.installed_at = os.stat(path).st_mtime
     is_run = is_runnable(path) or (place.by_shell and there is not None)
@@ -99,6 +104,8 @@ def _fires(state: State, occasion: float | None, maybe: float | None) -> bool | 
 def _finding(place: places.Place, state: State, there: bytes | None, *, is_run: bool) -> str:
     if state.fires:
         return "fires"
+    if state.through is None and not script.supported(place.manager, (state.hook,)):
+        return f"not installed: {place.manager} cannot call it; run: telemetry git-hooks install --force --hooks {state.hook}"
     if state.through is None:
         return "not installed; run: telemetry git-hooks install" + ("" if place.takes_files else ", which says what to add to the hooks that others manage")
     if not is_run and there is not None:

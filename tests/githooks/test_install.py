@@ -1,6 +1,7 @@
 """Install, uninstall, status: beside whatever stands there, byte for byte back, and proof that a hook fires."""
 
 import errno
+import hashlib
 import os
 import re
 import shutil
@@ -19,13 +20,18 @@ from telemetry_cli.errors import Conflict
 from telemetry_cli.githooks import install as installing
 from telemetry_cli.githooks import places
 
-HOOKS = ("post-commit", "post-rewrite", "post-merge")
+HOOKS = ("post-commit", "post-rewrite", "post-merge", "post-applypatch")
 #: A hook that notes its arguments and stdin, and ends with 7.
 NOTING = '#!/bin/sh\n{ echo "$(basename "$0") $*"; cat; } >>"$(git rev-parse --git-common-dir)/noted"\nexit 7\n'
 
 
 def folder(repo: Repository) -> Path:
     return repo.path / ".git" / "hooks"
+
+
+def kept(repo: Repository) -> Path:
+    """The directory of the earlier hooks."""
+    return repo.path / ".git" / "hooks.before-telemetry"
 
 
 def noted(repo: Repository) -> list[str]:
@@ -79,11 +85,12 @@ def test_an_earlier_hook_runs_first_and_comes_back(mode: int, bare_repository: B
     repo("commit", "--quiet", "--amend", "-m", "better")
     assert repo.runs_of(old) == repo.runs_of("HEAD") == ["run"]
     new = repo("rev-parse", "HEAD")
-    said = ["post-commit.before-telemetry ", "post-commit.before-telemetry ", "post-rewrite.before-telemetry amend", f"{old} {new}"]
+    said = ["post-commit ", "post-commit ", "post-rewrite amend", f"{old} {new}"]
     # git passes over a hook that is not executable, and so do we.
     assert noted(repo) == (said if mode & 0o100 else [])
     telemetry("git-hooks", "uninstall", cwd=repo.path)
     assert snapshot(folder(repo)) == before
+    assert not kept(repo).exists()
 
 
 def test_an_earlier_hook_may_be_a_large_program(bare_repository: Bare, telemetry: Telemetry) -> None:
@@ -109,7 +116,7 @@ def test_its_exit_code_is_ours(bare_repository: Bare, telemetry: Telemetry) -> N
             (folder(repo) / "post-rewrite").write_text(text)
         done = subprocess.run([folder(repo) / "post-rewrite", "amend"], cwd=repo.path, env=env, input="a\n\nb", capture_output=True, text=True)
         assert (done.returncode, done.stdout, done.stderr) == (7, "", "")
-        assert noted(repo)[-4:] == ["post-rewrite.before-telemetry amend", "a", "", "b"]
+        assert noted(repo)[-4:] == ["post-rewrite amend", "a", "", "b"]
         (repo.path / ".git" / "noted").unlink()
 
 
@@ -134,9 +141,10 @@ def test_an_earlier_hook_that_is_a_link(bare_repository: Bare, telemetry: Teleme
     before = snapshot(folder(repo))
     telemetry("git-hooks", "install", cwd=repo.path)
     repo.change()
-    assert noted(repo) == ["post-commit.before-telemetry "]
+    assert noted(repo) == ["post-commit "]
     telemetry("git-hooks", "uninstall", cwd=repo.path)
     assert snapshot(folder(repo)) == before
+    assert not kept(repo).exists()
     assert (repo.path / "scripts/shared").read_text() == NOTING
 
 
@@ -145,7 +153,7 @@ def test_a_hook_that_calls_us_already_is_left_alone(bare_repository: Bare, telem
     snippet = telemetry("git-hooks", "install", "--print", "--hooks", "post-commit", cwd=repo.path).out
     path = repo.hook("post-commit", f"#!/bin/sh\n{snippet}")
     done = telemetry("git-hooks", "install", "--json", cwd=repo.path).json
-    assert [row["status"] for row in done["hooks"]] == ["unchanged", "installed", "installed"]
+    assert [row["status"] for row in done["hooks"]] == ["unchanged", "installed", "installed", "installed"]
     assert path.read_text() == f"#!/bin/sh\n{snippet}"
     telemetry.start("--event-id", "run", cwd=repo.path)
     repo.change()
@@ -172,7 +180,7 @@ def test_print_installs_nothing(bare_repository: Bare, telemetry: Telemetry) -> 
     repo = bare_repository()
     before = snapshot(folder(repo))
     out = telemetry("git-hooks", "install", "--print", cwd=repo.path).out
-    assert [f"git-hooks fire {hook}" in out for hook in HOOKS] == [True] * 3
+    assert [f"git-hooks fire {hook}" in out for hook in HOOKS] == [True] * 4
     assert snapshot(folder(repo)) == before
 
 
@@ -187,12 +195,14 @@ def test_an_edited_hook_is_nobodys_to_overwrite(repo: Repository, telemetry: Tel
     assert "echo mine" not in path.read_text()
 
 
-def test_two_earlier_hooks_are_one_too_many(repo: Repository, telemetry: Telemetry) -> None:
+@pytest.mark.parametrize("where", [".git/hooks.before-telemetry/post-commit", ".git/hooks/post-commit.before-telemetry"])
+def test_two_earlier_hooks_are_one_too_many(where: str, repo: Repository, telemetry: Telemetry) -> None:
     repo.hook("post-commit", "#!/bin/sh\n")
-    repo.hook("post-commit.before-telemetry", "#!/bin/sh\necho older\n")
+    repo.hook(where, "#!/bin/sh\necho older\n", ".")
     before = snapshot(folder(repo))
     assert "in the way" in telemetry("git-hooks", "install", cwd=repo.path, code=4).err
     assert snapshot(folder(repo)) == before
+    assert (repo.path / where).read_text() == "#!/bin/sh\necho older\n"
 
 
 def install_here(repo: Repository) -> None:
@@ -224,7 +234,7 @@ def test_without_hard_links_an_earlier_hook_is_kept_by_renaming(number: int, bar
     path = repo.hook("post-commit", NOTING)
     monkeypatch.setattr(os, "link", failing(number))
     install_here(repo)
-    assert (folder(repo) / "post-commit.before-telemetry").read_text() == NOTING
+    assert (kept(repo) / "post-commit").read_text() == NOTING
     assert "git-hooks fire" in path.read_text()
 
 
@@ -235,14 +245,14 @@ def test_one_that_came_meanwhile_is_never_written_over(links: bool, bare_reposit
     link = os.link if links else failing(errno.EPERM)
 
     def meanwhile(*arguments: Any, **options: Any) -> None:
-        repo.hook("post-commit.before-telemetry", "#!/bin/sh\necho another\n")
+        repo.hook("post-commit", "#!/bin/sh\necho another\n", ".git/hooks.before-telemetry")
         link(*arguments, **options)
 
     monkeypatch.setattr(os, "link", meanwhile)
     with pytest.raises(Conflict, match="in the way"):
         install_here(repo)
     assert (folder(repo) / "post-commit").read_text() == NOTING
-    assert (folder(repo) / "post-commit.before-telemetry").read_text() == "#!/bin/sh\necho another\n"
+    assert (kept(repo) / "post-commit").read_text() == "#!/bin/sh\necho another\n"
 
 
 def test_installed_by_many_at_once(bare_repository: Bare, telemetry: Telemetry) -> None:
@@ -252,9 +262,10 @@ def test_installed_by_many_at_once(bare_repository: Bare, telemetry: Telemetry) 
     before = snapshot(folder(repo))
     processes = [telemetry.popen("git-hooks", "install", cwd=repo.path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for _ in range(8)]
     assert [(process.communicate()[1], process.returncode) for process in processes] == [(b"", 0)] * 8
-    assert all((folder(repo) / f"{hook}.before-telemetry").read_text() == NOTING for hook in HOOKS)
+    assert all((kept(repo) / hook).read_text() == NOTING for hook in HOOKS)
     telemetry("git-hooks", "uninstall", cwd=repo.path)
     assert snapshot(folder(repo)) == before
+    assert not kept(repo).exists()
 
 
 @pytest.mark.parametrize("how", ["linked", "copied", "renamed"])
@@ -262,7 +273,8 @@ def test_an_interrupted_install_is_finished_by_the_next(how: str, bare_repositor
     repo = bare_repository()
     path = repo.hook("post-commit", NOTING)
     before = snapshot(folder(repo))
-    earlier = path.with_name("post-commit.before-telemetry")
+    kept(repo).mkdir()
+    earlier = kept(repo) / "post-commit"
     if how == "copied":
         shutil.copy(path, earlier)
     else:
@@ -272,9 +284,10 @@ def test_an_interrupted_install_is_finished_by_the_next(how: str, bare_repositor
     telemetry("git-hooks", "install", cwd=repo.path)
     telemetry.start("--event-id", "run", cwd=repo.path)
     repo.change()
-    assert (repo.runs_of("HEAD"), noted(repo)) == (["run"], ["post-commit.before-telemetry "])
+    assert (repo.runs_of("HEAD"), noted(repo)) == (["run"], ["post-commit "])
     telemetry("git-hooks", "uninstall", cwd=repo.path)
     assert snapshot(folder(repo)) == before
+    assert not kept(repo).exists()
 
 
 def test_a_hook_of_ours_is_never_run_as_the_earlier_one(bare_repository: Bare, telemetry: Telemetry) -> None:
@@ -282,9 +295,150 @@ def test_a_hook_of_ours_is_never_run_as_the_earlier_one(bare_repository: Bare, t
     repo.hook("post-commit", NOTING)
     telemetry("git-hooks", "install", cwd=repo.path)
     ours = folder(repo) / "post-commit"
-    shutil.copy(ours, folder(repo) / "post-commit.before-telemetry")
+    shutil.copy(ours, kept(repo) / "post-commit")
     done = subprocess.run([ours], cwd=repo.path, env=repo.env, capture_output=True, timeout=10)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+# Under its own name, and from where it stood
+
+
+#: Dispatchers: by a link to a program beside it, by a script beside it as husky 4 has it, by a path from its own directory.
+DISPATCHERS = {
+    "link": {"dispatch": 'echo "$(basename "$0")" >>"$(git rev-parse --git-common-dir)/noted"\n', "post-commit": "dispatch", "post-rewrite": "dispatch"},
+    "husky 4": {
+        "husky.sh": 'hookName=$(basename "$0")\necho "$hookName" >>"$(git rev-parse --git-common-dir)/noted"\n',
+        "post-commit": '. "$(dirname "$0")/husky.sh"\n',
+        "post-rewrite": '. "$(dirname "$0")/husky.sh"\n',
+    },
+    "path": {
+        "post-commit": 'test -e "$(dirname "$0")/../../file" && basename "$0" >>"$(git rev-parse --git-common-dir)/noted"\n',
+        "post-rewrite": "post-commit",
+    },
+}
+
+
+@pytest.mark.parametrize("kind", DISPATCHERS)
+@pytest.mark.parametrize("where", [".git/hooks", "tools/git hooks"])
+def test_a_hook_that_goes_by_its_name_is_called_by_it(kind: str, where: str, bare_repository: Bare, telemetry: Telemetry) -> None:
+    repo = bare_repository()
+    repo("config", "core.hooksPath", where)
+    for name, text in DISPATCHERS[kind].items():
+        if text in DISPATCHERS[kind]:
+            (repo.path / where / name).symlink_to(text)
+        else:
+            repo.hook(name, f"#!/bin/sh\n{text}", where)
+    before = snapshot(repo.path / where)
+    telemetry("git-hooks", "install", cwd=repo.path)
+    telemetry.start("--event-id", "run", cwd=repo.path)
+    repo.change()
+    repo("commit", "--quiet", "--amend", "-m", "better")
+    assert (noted(repo), repo.runs_of("HEAD")) == (["post-commit", "post-commit", "post-rewrite"], ["run"])
+    telemetry("git-hooks", "uninstall", cwd=repo.path)
+    assert snapshot(repo.path / where) == before
+    assert not (repo.path / f"{where}.before-telemetry").exists()
+
+
+def test_hooks_that_are_links_to_each_other_are_installed_one_by_one(bare_repository: Bare, telemetry: Telemetry) -> None:
+    repo = bare_repository()
+    repo.hook("post-commit", 'echo "$(basename "$0")" >>"$(git rev-parse --git-common-dir)/noted"\n')
+    (folder(repo) / "post-commit").write_text("#!/bin/sh\n" + (folder(repo) / "post-commit").read_text())
+    (folder(repo) / "post-rewrite").symlink_to("post-commit")
+    before = snapshot(folder(repo))
+    for hook in ("post-rewrite", "post-commit"):
+        telemetry("git-hooks", "install", "--hooks", hook, cwd=repo.path)
+        repo.change()
+        repo("commit", "--quiet", "--amend", "-m", "better")
+        assert noted(repo)[-3:] == ["post-commit", "post-commit", "post-rewrite"]
+    for hook in ("post-commit", "post-rewrite"):
+        telemetry("git-hooks", "uninstall", "--hooks", hook, cwd=repo.path)
+    assert snapshot(folder(repo)) == before
+    assert not kept(repo).exists()
+
+
+def test_what_an_earlier_hook_leaves_beside_itself_stays(bare_repository: Bare, telemetry: Telemetry) -> None:
+    repo = bare_repository()
+    repo.hook("post-commit", '#!/bin/sh\ntouch "$(dirname "$0")/seen"\n')
+    telemetry("git-hooks", "install", cwd=repo.path)
+    repo.change()
+    telemetry("git-hooks", "uninstall", cwd=repo.path)
+    assert os.listdir(kept(repo)) == ["seen"]
+
+
+def test_hooks_at_the_top_of_the_work_tree_cannot_be_kept(bare_repository: Bare, telemetry: Telemetry) -> None:
+    repo = bare_repository()
+    repo("config", "core.hooksPath", ".")
+    path = repo.hook("post-commit", NOTING, ".")
+    assert "cannot be kept" in telemetry("git-hooks", "install", cwd=repo.path, code=4).err
+    assert path.read_text() == NOTING
+
+
+# Upgrades
+
+
+def first_release(repo: Repository, hook: str, earlier: str | None = None) -> None:
+    """Install a hook as the first releases did: the earlier one beside it, as `NAME.before-telemetry`."""
+    path = repo.path / ".git/hooks" / hook
+    chain = f'here=${{0%/*}}\nearlier=$here/{hook}.before-telemetry\ncode=0\n[ ! -x "$earlier" ] || "$earlier" "$@" || code=$?\n' if earlier else "code=0\n"
+    body = f'{chain}"{PROGRAM}" git-hooks fire {hook} "$@" >/dev/null 2>&1 || :\nexit "$code"\n'
+    if earlier:
+        repo.hook(f"{hook}.before-telemetry", earlier)
+    path.write_text(f"#!/bin/sh\n# telemetry git hook {hashlib.sha256(body.encode()).hexdigest()[:16]}\n{body}")
+    path.chmod(0o755)
+
+
+@pytest.fixture
+def installed_before(bare_repository: Bare) -> Repository:
+    repo = bare_repository()
+    for hook in ("post-commit", "post-rewrite", "post-merge"):
+        first_release(repo, hook, NOTING if hook == "post-commit" else None)
+    return repo
+
+
+def test_an_installation_of_the_first_releases_is_upgraded(installed_before: Repository, telemetry: Telemetry) -> None:
+    repo = installed_before
+    telemetry.start("--event-id", "run", cwd=repo.path)
+    repo.change(env={"GIT_COMMITTER_DATE": "", "GIT_AUTHOR_DATE": ""})
+    found = statuses(telemetry, repo)["post-commit"]
+    assert (found["installed"], found["fires"], found["earlier"]) == (True, True, str(folder(repo) / "post-commit.before-telemetry"))
+    done = telemetry("git-hooks", "install", "--json", cwd=repo.path).json["hooks"]
+    assert [row["status"] for row in done] == ["updated", "updated", "updated", "installed"]
+    assert done[0]["earlier"] == statuses(telemetry, repo)["post-commit"]["earlier"] == str(kept(repo) / "post-commit")
+    assert not (folder(repo) / "post-commit.before-telemetry").exists()
+    repo.change()
+    assert (noted(repo), repo.runs_of("HEAD")) == (["post-commit.before-telemetry ", "post-commit "], ["run"])
+    assert telemetry("git-hooks", "install", "--json", cwd=repo.path).json["status"] == "unchanged"
+
+
+@pytest.mark.parametrize("upgraded", [False, True])
+def test_uninstall_restores_what_any_release_kept(upgraded: bool, installed_before: Repository, telemetry: Telemetry) -> None:
+    repo = installed_before
+    if upgraded:
+        telemetry("git-hooks", "install", cwd=repo.path)
+    telemetry("git-hooks", "uninstall", cwd=repo.path)
+    assert {name for name in os.listdir(folder(repo)) if not name.endswith(".sample")} == {"post-commit"}
+    assert (folder(repo) / "post-commit").read_text() == NOTING
+    assert not kept(repo).exists()
+
+
+@pytest.mark.parametrize("call", ["link", "rename", "unlink"])
+@pytest.mark.parametrize("then", ["install", "uninstall"])
+def test_an_upgrade_that_is_interrupted_loses_no_hook(
+    call: str, then: str, installed_before: Repository, telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repo = installed_before
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, failing(errno.EIO))
+        with pytest.raises(OSError, match=re.escape(os.strerror(errno.EIO))):
+            install_here(repo)
+    repo.change()
+    assert [line.partition(".")[0].strip() for line in noted(repo)] == ["post-commit"]
+    telemetry("git-hooks", then, cwd=repo.path)
+    repo.change()
+    assert noted(repo)[1:] == ["post-commit "]
+    telemetry("git-hooks", "uninstall", cwd=repo.path)
+    assert (folder(repo) / "post-commit").read_text() == NOTING
+    assert (kept(repo).exists(), (folder(repo) / "post-commit.before-telemetry").exists()) == (False, False)
 
 
 def test_global_options_are_kept(bare_repository: Bare, telemetry: Telemetry, tmp_path: Path) -> None:
@@ -359,7 +513,7 @@ def test_where_hooks_are_turned_off(where: str, bare_repository: Bare, telemetry
     for options in ((), ("--force",)):
         assert f"core.hooksPath is {where!r}" in telemetry("git-hooks", "install", *options, cwd=repo.path, code=4).err
     assert os.listdir(repo.path) == before
-    assert [(row["installed"], row["fires"]) for row in statuses(telemetry, repo).values()] == [(False, False)] * 3
+    assert [(row["installed"], row["fires"]) for row in statuses(telemetry, repo).values()] == [(False, False)] * 4
     assert telemetry("git-hooks", "uninstall", "--json", cwd=repo.path).json["status"] == "unchanged"
 
 
@@ -378,11 +532,11 @@ def test_status_proves_that_a_hook_fires(bare_repository: Bare, telemetry: Telem
     repo = bare_repository()
     assert {row["fires"] for row in statuses(telemetry, repo).values()} == {False}
     telemetry("git-hooks", "install", cwd=repo.path)
-    assert [(row["installed"], row["fires"], row["last_fired"]) for row in statuses(telemetry, repo).values()] == [(True, None, None)] * 3
+    assert [(row["installed"], row["fires"], row["last_fired"]) for row in statuses(telemetry, repo).values()] == [(True, None, None)] * 4
     now = {"GIT_COMMITTER_DATE": "", "GIT_AUTHOR_DATE": ""}
     repo.change(env=now)
     found = statuses(telemetry, repo)
-    assert [found[hook]["fires"] for hook in HOOKS] == [True, None, None]
+    assert [found[hook]["fires"] for hook in HOOKS] == [True, None, None, None]
     assert found["post-commit"]["last_fired"] is not None
     assert "fires" in telemetry("git-hooks", "status", cwd=repo.path).out
 
@@ -391,7 +545,7 @@ def test_a_hook_that_was_taken_away_fires_no_more(repo: Repository, telemetry: T
     repo.change()
     assert statuses(telemetry, repo)["post-commit"]["fires"] is True
     telemetry("git-hooks", "uninstall", cwd=repo.path)
-    assert [(row["installed"], row["fires"]) for row in statuses(telemetry, repo).values()] == [(False, False)] * 3
+    assert [(row["installed"], row["fires"]) for row in statuses(telemetry, repo).values()] == [(False, False)] * 4
 
 
 def test_a_rebase_that_rewrites_nothing_calls_no_hook(repo: Repository, telemetry: Telemetry) -> None:

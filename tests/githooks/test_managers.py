@@ -57,8 +57,8 @@ def tool(repo: Repository, *command: str) -> str:
     return done.stdout
 
 
-def records(repo: Repository, telemetry: Telemetry) -> None:
-    """Commits, amends and merges come to the run that is open."""
+def records(repo: Repository, telemetry: Telemetry, *, applies: bool = True) -> None:
+    """Commits, amends, merges and, where the manager has a hook for it, patches come to the run that is open."""
     telemetry.start("--event-id", "run", cwd=repo.path)
     old = repo.change()
     repo("commit", "--quiet", "--amend", "-m", "better")
@@ -70,8 +70,13 @@ def records(repo: Repository, telemetry: Telemetry) -> None:
     repo("checkout", "--quiet", "main")
     repo("merge", "--quiet", "--no-ff", "-m", "merged", "topic")
     assert repo.runs_of("HEAD") == ["run"]
+    patch = repo("format-patch", "-1", "HEAD^2", "-o", str(repo.path.parent))
+    repo("reset", "--quiet", "--hard", "HEAD~1")
+    repo("am", "--quiet", patch)
+    assert repo.runs_of("HEAD") == (["run"] if applies else [])
     rows = telemetry("git-hooks", "status", "--json", cwd=repo.path).json
-    assert [(row["hook"], row["fires"]) for row in rows] == [("post-commit", True), ("post-rewrite", True), ("post-merge", True)]
+    fires = {"post-commit": True, "post-rewrite": True, "post-merge": True, "post-applypatch": applies}
+    assert {row["hook"]: row["fires"] for row in rows} == fires
 
 
 @pytest.fixture
@@ -126,7 +131,8 @@ def test_pre_commit(begun: Repository, telemetry: Telemetry, get: Get) -> None:
     begun("commit", "--quiet", "-m", "hooks")
     tool(begun, *ran.out.splitlines()[-1].removeprefix("# and then: ").split())
     assert telemetry("git-hooks", "install", "--json", cwd=begun.path).json["status"] == "unchanged"
-    records(begun, telemetry)
+    records(begun, telemetry, applies=False)
+    assert "cannot call" in telemetry("git-hooks", "install", "--hooks", "post-applypatch", cwd=begun.path, code=4).err
 
 
 def test_pre_commit_over_ours_and_ours_over_pre_commit(begun: Repository, telemetry: Telemetry, get: Get) -> None:

@@ -167,8 +167,9 @@ def test_a_conflict_that_is_resolved_and_committed_by_hand(repo: Repository, tel
     repo("add", "file")
     repo("commit", "--quiet", "-m", "resolved")
     repo("-c", "core.editor=true", "rebase", "--continue")
-    assert (repo.runs_of(old), repo.runs_of("HEAD")) == (["run"], ["run"])
-    assert telemetry("commits", "resolving", "--json").json == []
+    # Who made it is known as well as whose place it took.
+    assert (repo.runs_of(old), repo.runs_of("HEAD")) == (["run"], ["resolving", "run"])
+    assert [row["commit_hash"] for row in telemetry("commits", "resolving", "--json").json] == [repo("rev-parse", "HEAD")]
 
 
 def test_back_to_an_old_commit_and_on_from_there(repo: Repository, telemetry: Telemetry) -> None:

@@ -45,7 +45,7 @@ def relink(
     repo: Annotated[str | None, Option("--repo", metavar="PATH", help="A folder of the repository; default here.")] = None,
     dry_run: Annotated[bool, Option("--dry-run", help="Say what would be linked, and link nothing.")] = False,
 ) -> None:
-    """Give the commits that took the place of others their runs, where git did not say so: a squash on a server, a reset."""
+    """Link rewritten commits (server squash, reset, filter-repo) to their original runs."""
 
 
 def commit_url(run: o.Run = None) -> None:

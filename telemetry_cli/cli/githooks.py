@@ -9,7 +9,7 @@ from telemetry_cli.cli.declare import command, group
 
 app = group("Git hooks that associate commits with runs.")
 
-Hooks = Annotated[str | None, Option("--hooks", metavar="A,B,…", help="Of post-commit, post-rewrite, post-merge; default all.")]
+Hooks = Annotated[str | None, Option("--hooks", metavar="A,B,…", help="Comma-separated git hooks (default all).")]
 Repo = Annotated[str | None, Option("--repo", metavar="PATH", help="A folder of the repository; default here.")]
 
 
@@ -35,7 +35,7 @@ def status(repo: Repo = None, absolute: o.Absolute = False) -> None:
 
 @command(app, "fire", "fire:fire")
 def fire(
-    hook: Annotated[str | None, Argument(metavar="HOOK", help="post-commit, post-rewrite or post-merge.")] = None,
+    hook: Annotated[str | None, Argument(metavar="HOOK", help="Name of the git hook.")] = None,
     arguments: Annotated[list[str] | None, Argument(metavar="ARG…", help="What git gives the hook.")] = None,
 ) -> None:
     """What git calls: record, print nothing, exit 0 whatever happens."""

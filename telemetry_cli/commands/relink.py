@@ -23,28 +23,48 @@ def relink(config: Config, output: str, *, range_: str | None, repo: str | None,
     repository = repository_around(repo)
     since, until = _ends(repository, range_)
     reading = open_for_reading(config)
-    found = _findings(reading, repository, since, until)
+    found, living, notes = _findings(reading, repository, since, until, everywhere=range_ is None)
     pairs = [[old, finding["commit_hash"]] for finding in found if finding["status"] == "linked" for old in _texts(finding["replaces"])]
-    notes = list(reading.notes)
+    notes = [*reading.notes, *notes]
     if pairs and not dry_run:
         moment = clock.now()
         news = dict.fromkeys(str(new) for _, new in pairs)
         facts = {new: _facts(repository, new, moment) for new in news}
-        outcome = record(config, "commit.rewrite", {"pairs": pairs, "facts": facts}, clock.stamp(moment))
+        data: dict[str, object] = {"pairs": pairs, "facts": facts, "living": [old for old, _ in pairs if old in living]}
+        outcome = record(config, "commit.rewrite", data, clock.stamp(moment))
         notes += became(outcome)[1]
     return Listing("relinked", _COLUMNS, found, notes)
 
 
-def _findings(reading: Reading, repository: git.Repository, since: str | None, until: str) -> list[dict[str, object]]:
+def _findings(
+    reading: Reading, repository: git.Repository, since: str | None, until: str, *, everywhere: bool
+) -> tuple[list[dict[str, object]], set[str], list[str]]:
+    """What is found, the old commits that a branch still reaches, and what else is to be said."""
     from telemetry_cli.githooks import relink as matching
 
     if reading.db is None:
-        return []
+        return [], set(), []
+    url = git.remote(repository)
     with translated(reading.config.db_path):
-        runs = commits.current(reading.db, git.remote(repository))
-        linked = set(commits.known(reading.db))
-    there = matching.known(repository, runs)
-    return matching.findings(repository, {sha: ids for sha, ids in runs.items() if sha in there}, linked, since, until)
+        rows = commits.current(reading.db, url)
+        known = commits.known(reading.db)
+    there = matching.known(repository, rows)
+    living = matching.living(repository, there)
+    old = matching.Old({sha: [str(row["event_id"]) for row in rows[sha]] for sha in rows}, known, living)
+    found = matching.mapped(repository, old, since, None if everywhere else until)
+    mapped = {sha for finding in found for sha in _texts(finding["replaces"])}
+    found += matching.findings(repository, old._replace(runs={sha: old.runs[sha] for sha in rows if sha in there - mapped}), since, until)
+    gone = {sha: rows[sha] for sha in rows if git.is_sha(sha) and sha not in there | mapped}
+    ours = [sha for sha in gone if any(_is_of(repository, row["git_dir"]) for row in gone[sha])]
+    elsewhere = [sha for sha in gone if sha not in ours and url and any(row["repo"] == url for row in gone[sha])]
+    note = f"nothing can be compared with commits of runs that this clone does not have: {len(elsewhere):,}; fetch them, if a remote still has them"
+    return found + matching.missing(ours), living, [note] if elsewhere else []
+
+
+def _is_of(repository: git.Repository, git_dir: object) -> bool:
+    """Tell whether a run was started in this repository, in whichever of its work trees."""
+    common = git.path_text(repository.common_dir)
+    return isinstance(git_dir, str) and (git_dir == common or git_dir.startswith(common + "/worktrees/"))
 
 
 def _facts(repository: git.Repository, sha: str, moment: datetime) -> dict[str, object]:

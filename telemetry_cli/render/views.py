@@ -161,7 +161,7 @@ VIEWS = {
             Column("in the place of", "replaces", COMMITS),
             Column("why not", "reason", WHOLE),
         ),
-        nothing="Nothing to link: no commit with a run has left the history, or telemetry knows of none.",
+        nothing="Nothing to link: a branch reaches every commit of this clone that has a run.",
     ),
     "findings": View(
         (

@@ -41,21 +41,31 @@ def behind(db: sqlite3.Connection, commits: Iterable[str]) -> dict[str, list[Row
     return found
 
 
-def current(db: sqlite3.Connection, repo: str | None) -> dict[str, list[str]]:
-    """Commits whose associations were not carried on to another commit: SHA → its runs' event ids, sorted. Of this repository, or of an unknown one."""
+def current(db: sqlite3.Connection, repo: str | None) -> dict[str, list[Row]]:
+    """Return the commits whose associations were not carried on to another commit, of this repository or of an unknown one.
+
+    SHA → associations: event_id, repo, and the git_dir of the run; by event_id.
+    """
     rows = db.execute(
-        "SELECT DISTINCT commit_hash, event_id FROM run_commits WHERE superseded_by IS NULL AND (repo IS NULL OR ? IS NULL OR repo = ?) ORDER BY event_id",
+        "SELECT DISTINCT commit_hash, event_id, repo, git_dir FROM run_commits LEFT JOIN agent_runs USING (event_id)"
+        " WHERE superseded_by IS NULL AND (repo IS NULL OR ? IS NULL OR repo = ?) ORDER BY event_id",
         (repo, repo),
     ).fetchall()
-    found: dict[str, list[str]] = {}
-    for sha, event_id in rows:
-        found.setdefault(sha, []).append(event_id)
+    found: dict[str, list[Row]] = {}
+    for sha, event_id, its_repo, git_dir in rows:
+        found.setdefault(sha, []).append({"event_id": event_id, "repo": its_repo, "git_dir": git_dir})
     return found
 
 
-def known(db: sqlite3.Connection) -> list[str]:
-    """Every commit that was ever associated with a run."""
-    return [row[0] for row in db.execute("SELECT DISTINCT commit_hash FROM run_commits").fetchall()]
+def known(db: sqlite3.Connection) -> dict[str, tuple[set[str], int | None]]:
+    """Return every commit of the ledger: SHA → the event ids of its runs, and where in the ledger a run first produced it (None: nowhere)."""
+    found: dict[str, tuple[set[str], int | None]] = {}
+    for sha, event_id, since in db.execute(
+        "SELECT commit_hash, event_id, min(CASE role WHEN 'produced' THEN id END) FROM run_commits GROUP BY commit_hash, event_id"
+    ):
+        runs, first = found.get(sha, (set(), None))
+        found[sha] = (runs | {event_id}, min((id_ for id_ in (first, since) if id_ is not None), default=None))
+    return found
 
 
 def open_runs(db: sqlite3.Connection, git_dir: str, host: str | None) -> list[Row]:

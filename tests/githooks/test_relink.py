@@ -1,5 +1,6 @@
 """commits relink: what took the place of commits where git reported nothing."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,7 @@ def test_what_a_lost_commit_is_built_upon_did_not_take_its_place(repo: Repositor
     repo("checkout", "--quiet", "-b", "other", "main~1")
     commit_as(repo, telemetry, "else")
     repo("checkout", "--quiet", "main")
+    repo("branch", "--quiet", "-D", "topic")
     assert {(row["commit_hash"], row["status"]) for row in relinked(repo, telemetry)} >= {(old, "unlinked")}
     assert all(row["status"] == "unlinked" for row in relinked(repo, telemetry))
 
@@ -188,6 +190,7 @@ def test_binary_files_are_told_apart(repo: Repository, telemetry: Telemetry) -> 
     repo("checkout", "--quiet", "-b", "topic")
     commit_as(repo, telemetry, "run", "picture", "\0one")
     repo("checkout", "--quiet", "main")
+    repo("branch", "--quiet", "-D", "topic")
     repo.change("picture", "\0two")
     assert [row["status"] for row in relinked(repo, telemetry)] == ["unlinked"]
     repo("reset", "--quiet", "--hard", "HEAD~1")
@@ -202,6 +205,209 @@ def test_a_new_root(repo: Repository, telemetry: Telemetry) -> None:
     (row,) = relinked(repo, telemetry)
     assert (row["status"], set(row["replaces"])) == ("linked", set(olds))
     assert repo.runs_of("HEAD") == ["a", "b"]
+
+
+# Commits that belong to another run, and commits that are still reached
+
+
+def superseded(telemetry: Telemetry, sha: str) -> list[str | None]:
+    return [row["superseded_by"] for row in telemetry("commits", "--commit", sha, "--json").json]
+
+
+@pytest.mark.parametrize("how", ["merge", "reset"])
+@pytest.mark.parametrize("kept", [True, False], ids=["branch kept", "branch deleted"])
+def test_a_squash_in_a_run_of_its_own(how: str, kept: bool, repo: Repository, telemetry: Telemetry, topic: list[str]) -> None:
+    repo("branch", "kept", "topic")
+    start(repo, telemetry, "integrating")
+    if how == "merge":
+        repo("merge", "--quiet", "--squash", "topic")
+    else:
+        repo("checkout", "--quiet", "topic")
+        repo("reset", "--quiet", "--soft", "HEAD~3")
+    repo("commit", "--quiet", "-m", "squashed")
+    telemetry("run", "end", "integrating")
+    squashed = repo("rev-parse", "HEAD")
+    if not kept:
+        repo("branch", "--quiet", "-D", "kept", *(["topic"] if how == "merge" else []))
+    (row,) = relinked(repo, telemetry)
+    assert (row["commit_hash"], row["status"], set(row["replaces"])) == (squashed, "linked", set(topic))
+    assert repo.runs_of("HEAD") == ["a", "b", "c", "integrating"]
+    assert [superseded(telemetry, sha) for sha in topic] == [[None if kept else squashed]] * 3
+    assert [telemetry.run(name)["git_commit_hash"] for name in "abc"] == (topic if kept else [squashed] * 3)
+    assert relinked(repo, telemetry) == []
+    if kept:
+        # Once the branches are gone, the squash took their place.
+        repo("branch", "--quiet", "-D", "kept", *(["topic"] if how == "merge" else []))
+        assert [row["status"] for row in relinked(repo, telemetry)] == ["linked"]
+        assert [superseded(telemetry, sha) for sha in topic] == [[squashed]] * 3
+        assert {telemetry.run(name)["git_commit_hash"] for name in "abc"} == {squashed}
+        assert relinked(repo, telemetry) == []
+
+
+def test_made_again_in_the_same_run(repo: Repository, telemetry: Telemetry) -> None:
+    repo.change("base")
+    start(repo, telemetry, "run")
+    old = repo.change("a")
+    repo("reset", "--quiet", "--soft", "HEAD~1")
+    repo("commit", "--quiet", "-m", "again")
+    assert [(row["status"], row["replaces"]) for row in relinked(repo, telemetry)] == [("linked", [old])]
+    assert superseded(telemetry, old) == [repo("rev-parse", "HEAD")]
+
+
+def test_a_run_that_began_at_the_squash_does_not_hide_it(repo: Repository, telemetry: Telemetry, topic: list[str]) -> None:
+    repo("merge", "--quiet", "--squash", "topic")
+    repo("-c", "core.hooksPath=/dev/null", "commit", "--quiet", "-m", "squashed")
+    start(repo, telemetry, "later")
+    telemetry("associate-commit", "later", "--role", "base", cwd=repo.path)
+    assert [set(row["replaces"]) for row in relinked(repo, telemetry)] == [set(topic)]
+
+
+@pytest.mark.parametrize("by", ["branch", "remote branch", "tag", "work tree"])
+def test_nothing_is_said_of_what_is_still_reached(by: str, repo: Repository, telemetry: Telemetry, topic: list[str], tmp_path: Path) -> None:
+    if by == "remote branch":
+        repo("update-ref", "refs/remotes/origin/topic", "topic")
+    elif by == "tag":
+        repo("tag", "-m", "a tag", "v1", "topic")
+    elif by == "work tree":
+        repo("worktree", "add", "--quiet", "--detach", str(tmp_path / "side"), "topic")
+    if by != "branch":
+        repo("branch", "--quiet", "-D", "topic")
+    assert relinked(repo, telemetry) == []
+    assert [superseded(telemetry, sha) for sha in topic] == [[None]] * 3
+
+
+@pytest.mark.parametrize("ref", ["refs/stash", "refs/original/refs/heads/topic", "refs/keep/1"])
+def test_what_only_other_refs_keep_has_left_the_history(ref: str, repo: Repository, telemetry: Telemetry, topic: list[str]) -> None:
+    repo("update-ref", ref, "topic")
+    repo("branch", "--quiet", "-D", "topic")
+    assert {(row["commit_hash"], row["status"]) for row in relinked(repo, telemetry)} == {(sha, "unlinked") for sha in topic}
+
+
+def test_a_backport_says_nothing_of_its_original(repo: Repository, telemetry: Telemetry) -> None:
+    repo.change("base")
+    repo("branch", "release")
+    original = commit_as(repo, telemetry, "fixing", "fix")
+    repo("checkout", "--quiet", "release")
+    start(repo, telemetry, "porting")
+    repo("cherry-pick", original)
+    telemetry("run", "end", "porting")
+    backport = repo("rev-parse", "HEAD")
+    repo("checkout", "--quiet", "main")
+    assert relinked(repo, telemetry) == []
+    assert (repo.runs_of(original), repo.runs_of(backport)) == (["fixing"], ["porting"])
+    # From where the backport is, both runs are behind it, and the original is as it was.
+    repo("checkout", "--quiet", "release")
+    assert [row["commit_hash"] for row in relinked(repo, telemetry)] == [backport]
+    assert (repo.runs_of(original), repo.runs_of(backport)) == (["fixing"], ["fixing", "porting"])
+    assert (superseded(telemetry, original), telemetry.run("fixing")["git_commit_hash"]) == ([None], original)
+    repo("checkout", "--quiet", "main")
+    assert relinked(repo, telemetry) == []
+
+
+def test_living_branches_alike_are_no_doubt(repo: Repository, telemetry: Telemetry) -> None:
+    repo.change("base")
+    for name in ("one", "two"):
+        repo("checkout", "--quiet", "-b", name, "main")
+        commit_as(repo, telemetry, name, "file", "the same\n")
+    repo("checkout", "--quiet", "main")
+    commit_as(repo, telemetry, "three", "file", "the same\n")
+    assert relinked(repo, telemetry) == []
+
+
+def test_a_rebuilt_database_has_the_same_links(repo: Repository, telemetry: Telemetry, topic: list[str]) -> None:
+    repo("merge", "--quiet", "--squash", "topic")
+    repo("commit", "--quiet", "-m", "squashed")
+    relinked(repo, telemetry)
+    query = "SELECT event_id, commit_hash, superseded_by FROM run_commits ORDER BY id"
+    before = telemetry.sql(query)
+    telemetry("db", "rebuild")
+    assert telemetry.sql(query) == before
+
+
+# Commits whose objects are gone
+
+
+def collect(repo: Repository) -> None:
+    repo("reflog", "expire", "--expire=now", "--all")
+    repo("gc", "--quiet", "--prune=now")
+
+
+def filtered(repo: Repository, *, keep: bool = False) -> dict[str, str]:
+    """What `git filter-repo` does: new commits, a map of old and new ones, the old objects gone at once. Returns the map."""
+    became: dict[str, str] = {}
+    for sha in repo("rev-list", "--reverse", "HEAD").split():
+        parents = [word for parent in repo("log", "-1", "--format=%P", sha).split() for word in ("-p", became[parent])]
+        became[sha] = repo("commit-tree", f"{sha}^{{tree}}", *parents, "-m", "filtered")
+    folder = repo.path / ".git/filter-repo"
+    folder.mkdir()
+    lines = [f"{old} {new}" for old, new in became.items()]
+    (folder / "commit-map").write_text("\n".join(["old".ljust(40) + " new", *lines, f"{'1' * 40} {'0' * 40}"]) + "\n")
+    if not keep:
+        repo("update-ref", "HEAD", next(reversed(became.values())))
+        repo("branch", "--quiet", "-D", "topic", check=False)
+        collect(repo)
+    return became
+
+
+def test_the_map_of_filter_repo(repo: Repository, telemetry: Telemetry) -> None:
+    repo.change("base")
+    olds = [commit_as(repo, telemetry, name) for name in "ab"]
+    telemetry("associate-commit", "b", "--commit", "1" * 40, cwd=repo.path)
+    became = filtered(repo)
+    (only,) = relinked(repo, telemetry, "HEAD~1..HEAD", "--dry-run")[:1]
+    assert (only["status"], only["by"], only["replaces"]) == ("linked", "map", [olds[1]])
+    rows = relinked(repo, telemetry)
+    assert [(row["commit_hash"], row["by"], row["replaces"]) for row in rows if row["status"] == "linked"] == [(became[sha], "map", [sha]) for sha in olds]
+    assert [row["commit_hash"] for row in rows if row["status"] == "unlinked"] == ["1" * 40]
+    assert [repo.runs_of(sha) for sha in became.values()] == [[], ["a"], ["b"]]
+    assert [superseded(telemetry, sha) for sha in olds] == [[became[sha]] for sha in olds]
+    assert [row["status"] for row in relinked(repo, telemetry)] == ["unlinked"]
+
+
+def test_a_map_of_a_branch_beside_the_old_one(repo: Repository, telemetry: Telemetry) -> None:
+    repo.change("base")
+    old = commit_as(repo, telemetry, "run")
+    new = filtered(repo, keep=True)[old]
+    repo("branch", "filtered", new)
+    assert [(row["commit_hash"], row["by"]) for row in relinked(repo, telemetry)] == [(new, "map")]
+    assert (repo.runs_of(old), repo.runs_of(new), superseded(telemetry, old)) == (["run"], ["run"], [None])
+    assert relinked(repo, telemetry) == []
+
+
+@pytest.mark.parametrize("trouble", ["pipe", "folder", "noise", "nowhere"])
+def test_a_map_that_cannot_be_read_links_nothing(trouble: str, repo: Repository, telemetry: Telemetry) -> None:
+    old = commit_as(repo, telemetry, "run")
+    folder = repo.path / ".git/filter-repo"
+    folder.mkdir()
+    if trouble == "pipe":
+        os.mkfifo(folder / "commit-map")
+    elif trouble == "folder":
+        (folder / "commit-map").mkdir()
+    else:
+        other = old if trouble == "noise" else "2" * 40
+        (folder / "commit-map").write_bytes(b"\xff" * 100_000 + f"\n{old}\n{old} {old} {old}\n{old} x\n{old} {other}\n".encode())
+    assert relinked(repo, telemetry) == []
+
+
+def test_collected_commits_are_told(repo: Repository, telemetry: Telemetry, topic: list[str], tmp_path: Path) -> None:
+    repo("clone", "--quiet", str(repo.path), str(tmp_path / "other"))
+    repo("merge", "--quiet", "--squash", "topic")
+    repo("-c", "core.hooksPath=/dev/null", "commit", "--quiet", "-m", "squashed")
+    repo("branch", "--quiet", "-D", "topic")
+    collect(repo)
+    rows = relinked(repo, telemetry)
+    assert {(row["commit_hash"], row["status"], "gone" in row["reason"]) for row in rows} == {(sha, "unlinked", True) for sha in topic}
+
+
+def test_commits_of_another_clone_are_counted(repo: Repository, telemetry: Telemetry, tmp_path: Path) -> None:
+    repo.change("base")
+    repo("clone", "--quiet", str(repo.path), str(tmp_path / "other"))
+    other = Repository(tmp_path / "other", telemetry)
+    repo("remote", "add", "origin", str(repo.path))
+    telemetry("git-hooks", "install", cwd=other.path)
+    commit_as(other, telemetry, "there")
+    ran = telemetry("commits", "relink", "--json", cwd=repo.path)
+    assert (ran.json, "clone does not have: 1" in ran.err) == ([], True)
 
 
 def test_bad_input(repo: Repository, telemetry: Telemetry, tmp_path: Path) -> None:

@@ -84,15 +84,27 @@ def _descendants_without_commit(db: sqlite3.Connection, event_id: str, run_id: s
 def rewrite(db: sqlite3.Connection, operation: Data, data: Data) -> Result:
     """Commits that took the place of others: every association of an old one is carried on to its new one.
 
-    `pairs` are [old, new] in git's order; `facts` what is known of a new one (author, timestamp). Said twice, it changes nothing.
+    `pairs` are [old, new] in git's order; `facts` what is known of a new one (author, timestamp). Of the old ones, those in `living` are
+    not superseded: a branch still reaches them. Said twice, it changes nothing.
     """
     pairs: list[list[str]] = data["pairs"]  # type: ignore[assignment]
     facts: dict[str, dict[str, str]] = data["facts"]  # type: ignore[assignment]
-    carried = sum(_carry(db, operation, old, new, facts.get(new, {})) for old, new in pairs if old != new)
+    living: list[str] = data.get("living", [])  # type: ignore[assignment]
+    made = {new for old, new in pairs if old in living and _is_produced(db, new)}
+    carried = 0
+    for old, new in pairs:
+        if old != new:
+            # Where a run made the new commit, the run of a living old one keeps its own.
+            moves = not (old in living and new in made)
+            carried += _carry(db, operation, old, new, facts.get(new, {}), supersedes=old not in living, moves=moves)
     return {"status": "success", "pairs": len(pairs), "carried": carried}
 
 
-def _carry(db: sqlite3.Connection, operation: Data, old: str, new: str, facts: dict[str, str]) -> int:
+def _is_produced(db: sqlite3.Connection, sha: str) -> bool:
+    return db.execute("SELECT 1 FROM run_commits WHERE commit_hash = ? AND role = 'produced'", (sha,)).fetchone() is not None
+
+
+def _carry(db: sqlite3.Connection, operation: Data, old: str, new: str, facts: dict[str, str], *, supersedes: bool, moves: bool) -> int:
     """Carry the associations of one commit on; those that were carried to just this one before are done. Returns how many there were."""
     names = spellings(old)
     is_old = f"commit_hash IN ({','.join('?' * len(names))})"
@@ -101,7 +113,8 @@ def _carry(db: sqlite3.Connection, operation: Data, old: str, new: str, facts: d
         f" (SELECT max(id) FROM run_commits WHERE {is_old} AND superseded_by IS NOT ? GROUP BY event_id, role) ORDER BY id",
         (*names, new),
     ).fetchall()
-    db.execute(f"UPDATE run_commits SET superseded_by = ? WHERE {is_old} AND superseded_by IS NOT ?", (new, *names, new))
+    if supersedes:
+        db.execute(f"UPDATE run_commits SET superseded_by = ? WHERE {is_old} AND superseded_by IS NOT ?", (new, *names, new))
     for row in rows:
         entry: dict[str, object] = {**dict(zip(_CARRIED, row, strict=True)), "commit_hash": new}
         # A rebase keeps the author; the time is the new commit's own, and null where it is not known.
@@ -109,9 +122,10 @@ def _carry(db: sqlite3.Connection, operation: Data, old: str, new: str, facts: d
         there = (entry["event_id"], new, entry["role"])
         if not db.execute("SELECT 1 FROM run_commits WHERE event_id = ? AND commit_hash = ? AND role = ? AND superseded_by IS NULL", there).fetchone():
             _enter(db, operation, entry)
-        db.execute(
-            "UPDATE agent_runs SET git_commit_hash = ?, git_commit_author = ?, git_commit_timestamp = ?, updated_at = max(updated_at, ?)"
-            f" WHERE event_id = ? AND git_{is_old}",
-            (new, entry["author"], entry["timestamp"], operation["at"], entry["event_id"], *names),
-        )
+        if moves:
+            db.execute(
+                "UPDATE agent_runs SET git_commit_hash = ?, git_commit_author = ?, git_commit_timestamp = ?, updated_at = max(updated_at, ?)"
+                f" WHERE event_id = ? AND git_{is_old}",
+                (new, entry["author"], entry["timestamp"], operation["at"], entry["event_id"], *names),
+            )
     return len(rows)

@@ -70,22 +70,22 @@ def _plan(place: places.Place, hook: str, program: str, options: tuple[str, ...]
             raise _in_the_way(path if keeps else earlier[0], other)
     if (keeps or earlier) and os.path.realpath(place.folder) == os.path.realpath(place.repository.folder):
         raise Conflict(f"{path} cannot be kept: the hooks lie at the top of the work tree", "Add these lines to it: telemetry git-hooks install --print")
-    text = script.script(hook, program, options, earlier=_chained(place, hook, keeps=keeps), by_shell=place.by_shell)
+    first = there if keeps else places.content(earlier[0]) if earlier else None
+    chained = keeps or (first is not None and not script.is_ours(first))
+    text = script.script(
+        hook,
+        program,
+        options,
+        earlier=os.path.join(os.pardir, os.path.basename(place.kept_folder), hook) if chained else None,
+        by_shell=place.by_shell,
+        lfs=first if first is not None and script.is_lfs(first, hook) else b"",
+    )
     if there is not None and ours:
         if there == os.fsencode(text) and earlier in ([], [place.kept(hook)]) and (os.access(path, os.X_OK) or place.by_shell):
             return _Plan(hook, None, False, "unchanged")
         if not script.is_untouched(there) and not force:
             raise Conflict(f"{path} was edited by hand since it was installed", "Move your lines elsewhere, or pass --force to make it anew.")
     return _Plan(hook, text, keeps, "updated" if ours else "installed")
-
-
-def _chained(place: places.Place, hook: str, *, keeps: bool) -> str | None:
-    """The path, from the hooks' directory, of the earlier hook that runs first; None without one."""
-    earlier = place.earlier(hook)
-    content = places.content(earlier) if earlier and not keeps else None
-    if not keeps and (content is None or script.is_ours(content)):
-        return None
-    return os.path.join(os.pardir, os.path.basename(place.kept_folder), hook)
 
 
 def _carry_out(place: places.Place, plan: _Plan) -> None:

@@ -5,8 +5,11 @@ import shlex
 
 from telemetry_cli.discover.moves import STEPS
 
+_SHEBANG = "#!/bin/sh\n"
 _SIGN = "# telemetry git hook "
 _SIGN_BYTES = _SIGN.encode()
+#: `git lfs install` compares so many bytes of a hook, stripped, with its own text: it leaves one that is the same alone, and fails at any other.
+_LFS_COMPARES = 1024
 #: The hooks that git tells something on stdin.
 _TOLD = ("post-rewrite",)
 
@@ -68,21 +71,32 @@ fi
 _STEP_PATTERNS = " | ".join(f'*" ({step})"' for step in STEPS)
 
 
-def script(hook: str, program: str, options: tuple[str, ...] = (), *, earlier: str | None = None, by_shell: bool = False) -> str:
+def script(hook: str, program: str, options: tuple[str, ...] = (), *, earlier: str | None = None, by_shell: bool = False, lfs: bytes = b"") -> str:
     """Return the text of a hook that fires.
 
     `earlier` is the path, from the hook's directory, of the hook that stood there before: it runs first, and its exit code is the hook's.
+    `lfs` is the content of that hook where git-lfs made it: ours begins with it, so that `git lfs install` still takes it for its own.
     """
     told = _TELL if earlier and hook in _TOLD else ""
     given = "".join(" " + shlex.quote(option) for option in options)
     code = '"$code"' if earlier else "0"
     body = _HEAD
-    if earlier:
+    if lfs:
+        body += "code=$?\n"
+    elif earlier:
         body += _CHAIN.format(earlier=shlex.quote(earlier), sign=_SIGN) + (_KEEP if told else "") + (_RUN_BY_SHELL if by_shell else _RUN).format(told=told)
     body += _GUARDS.get(hook, "").format(code=code, steps=_STEP_PATTERNS)
     body += _FIND.format(program=shlex.quote(program), code=code)
     body += _FIRE.format(told=told, options=given, hook=hook, code=code)
-    return f"#!/bin/sh\n{_SIGN}{_digest(body)}\n{body}"
+    start = lfs.strip().decode("ascii").ljust(_LFS_COMPARES, "\n") if lfs else _SHEBANG
+    return f"{start}{_SIGN}{_digest(body)}\n{body}"
+
+
+def is_lfs(content: bytes, hook: str) -> bool:
+    """Tell whether git-lfs made a hook."""
+    lines = content.strip().split(b"\n")
+    is_its = lines[0] == b"#!/bin/sh" and lines[1:2] and lines[1].startswith(b"command -v git-lfs ") and lines[2:] == [f'git lfs {hook} "$@"'.encode()]
+    return bool(is_its) and content.isascii() and len(content) < _LFS_COMPARES
 
 
 def _digest(body: str) -> str:
@@ -91,13 +105,19 @@ def _digest(body: str) -> str:
 
 def is_ours(content: bytes) -> bool:
     """Tell whether a hook was made by `script`, edited since or not."""
-    return content.startswith(b"#!/bin/sh\n" + _SIGN_BYTES)
+    return bool(_signed(content))
+
+
+def _signed(content: bytes) -> bytes:
+    """Return a hook of ours from the sign on; empty for any other."""
+    parts = (content.removeprefix(_SHEBANG.encode()), content[_LFS_COMPARES:])
+    return next((part for part in parts if part.startswith(_SIGN_BYTES)), b"")
 
 
 def is_untouched(content: bytes) -> bool:
     """Tell whether a hook of ours is as it was made."""
-    sign, _, body = content.removeprefix(b"#!/bin/sh\n").partition(b"\n")
-    return is_ours(content) and sign == _SIGN_BYTES + hashlib.sha256(body).hexdigest()[:16].encode()
+    sign, _, body = _signed(content).partition(b"\n")
+    return sign == _SIGN_BYTES + hashlib.sha256(body).hexdigest()[:16].encode()
 
 
 def fires(content: bytes, hook: str) -> bool:

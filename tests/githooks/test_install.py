@@ -339,6 +339,44 @@ def test_a_hook_that_goes_by_its_name_is_called_by_it(kind: str, where: str, bar
     assert not (repo.path / f"{where}.before-telemetry").exists()
 
 
+#: What git-lfs 3 installs.
+LFS = """#!/bin/sh
+command -v git-lfs >/dev/null 2>&1 || { printf >&2 "\\n%s\\n\\n" "This repository is configured for Git LFS but 'git-lfs' was not found."; exit 2; }
+git lfs HOOK "$@"
+"""
+
+
+def test_git_lfs_still_takes_its_hooks_for_its_own(bare_repository: Bare, telemetry: Telemetry, tmp_path: Path) -> None:
+    """Its `install` and `update` compare the first 1,024 bytes, stripped, with their own text, and fail at anything else."""
+    repo = bare_repository()
+    (tmp_path / "bin").mkdir()
+    lfs = tmp_path / "bin/git-lfs"
+    lfs.write_text(f'#!/bin/sh\necho "$*" >>{tmp_path}/ran\nexit 5\n')
+    lfs.chmod(0o755)
+    repo.env["PATH"] = f"{tmp_path}/bin:{repo.env['PATH']}"
+    for hook in ("post-commit", "post-merge"):
+        repo.hook(hook, LFS.replace("HOOK", hook))
+    before = snapshot(folder(repo))
+    telemetry("git-hooks", "install", cwd=repo.path)
+    installed = snapshot(folder(repo))
+    assert telemetry("git-hooks", "install", "--json", cwd=repo.path).json["status"] == "unchanged"
+    assert snapshot(folder(repo)) == installed
+    for hook in ("post-commit", "post-merge"):
+        assert (folder(repo) / hook).read_bytes()[:1024].strip() == LFS.replace("HOOK", hook).strip().encode()
+    telemetry.start("--event-id", "run", cwd=repo.path)
+    repo.change()
+    assert (repo.runs_of("HEAD"), (tmp_path / "ran").read_text()) == (["run"], "post-commit\n")
+    assert statuses(telemetry, repo)["post-commit"]["fires"] is True
+    assert subprocess.run([folder(repo) / "post-commit"], cwd=repo.path, env=repo.env).returncode == 5
+    with (folder(repo) / "post-merge").open("a") as file:
+        file.write("echo mine\n")
+    assert "edited by hand" in telemetry("git-hooks", "uninstall", cwd=repo.path, code=4).err
+    telemetry("git-hooks", "install", "--force", cwd=repo.path)
+    telemetry("git-hooks", "uninstall", cwd=repo.path)
+    assert snapshot(folder(repo)) == before
+    assert not kept(repo).exists()
+
+
 def test_hooks_that_are_links_to_each_other_are_installed_one_by_one(bare_repository: Bare, telemetry: Telemetry) -> None:
     repo = bare_repository()
     repo.hook("post-commit", 'echo "$(basename "$0")" >>"$(git rev-parse --git-common-dir)/noted"\n')
@@ -523,6 +561,53 @@ def test_where_there_is_no_repository(command: str, telemetry: Telemetry, make_g
     assert "is no folder" in telemetry("git-hooks", command, "--repo", "nowhere", code=2).err
     bare = make_git("bare", "--bare")
     assert "bare repository" in telemetry("git-hooks", command, "--repo", str(bare.path), code=2).err
+
+
+# A work tree that lies elsewhere
+
+
+@pytest.fixture
+def dotfiles(telemetry: Telemetry) -> Repository:
+    """A bare repository beside the home directory, which is its work tree; git is told so by the environment."""
+    repo = Repository(telemetry.home, telemetry)
+    repo("init", "--quiet", "--bare", str(telemetry.home / ".dotfiles"))
+    repo.env |= {"GIT_DIR": str(telemetry.home / ".dotfiles"), "GIT_WORK_TREE": str(telemetry.home)}
+    return repo
+
+
+@pytest.mark.parametrize("named", ["by its directory", "by the environment", "by its config", "by relative paths"])
+def test_a_bare_repository_with_a_work_tree_elsewhere(named: str, dotfiles: Repository, telemetry: Telemetry) -> None:
+    git_dir = telemetry.home / ".dotfiles"
+    elsewhere = {name: dotfiles.env[name] for name in ("GIT_DIR", "GIT_WORK_TREE")} if named == "by the environment" else {}
+    options = [] if elsewhere else ["--repo", str(git_dir)]
+    if named == "by its directory":
+        dotfiles.change(".profile")
+    elif named == "by its config":
+        dotfiles("config", "core.bare", "false")
+        dotfiles("config", "core.worktree", str(telemetry.home))
+    elif named == "by relative paths":
+        elsewhere = {"GIT_DIR": ".dotfiles", "GIT_WORK_TREE": "."}
+        options = []
+    (git_dir / "hooks").mkdir(exist_ok=True)
+    earlier = git_dir / "hooks/post-commit"
+    earlier.write_text(f'#!/bin/sh\nbasename "$0" >{telemetry.home}/ran\n')
+    earlier.chmod(0o755)
+    for _ in range(2):
+        telemetry("git-hooks", "install", *options, env=elsewhere, cwd=telemetry.home)
+    assert {name for name in os.listdir(git_dir / "hooks") if not name.endswith(".sample")} == set(HOOKS)
+    telemetry.start("--event-id", "run", cwd=telemetry.home)
+    dotfiles.change(".profile", env={"TELEMETRY_EVENT_ID": "run"})
+    assert (dotfiles.runs_of("HEAD"), (telemetry.home / "ran").read_text()) == (["run"], "post-commit\n")
+    rows = {row["hook"]: row for row in telemetry("git-hooks", "status", "--json", *options, env=elsewhere, cwd=telemetry.home).json}
+    assert (rows["post-commit"]["fires"], rows["post-commit"]["path"]) == (True, str(earlier))
+    telemetry("git-hooks", "uninstall", *options, env=elsewhere, cwd=telemetry.home)
+    assert "git-hooks fire" not in earlier.read_text()
+
+
+def test_hooks_that_a_whole_home_shares_are_outside_of_dot_files(dotfiles: Repository, telemetry: Telemetry) -> None:
+    dotfiles.change(".profile")
+    dotfiles("config", "core.hooksPath", str(telemetry.home / ".githooks"))
+    assert "core.hooksPath leads out" in telemetry("git-hooks", "install", "--repo", str(telemetry.home / ".dotfiles"), code=4).err
 
 
 # Status

@@ -163,7 +163,7 @@ def calls(repo: Repository, tmp_path: Path, shell: str) -> Path:
     program = tmp_path / "telemetry"
     program.write_text(f'#!/bin/sh\necho "$3" >>"{notes}"\n')
     program.chmod(0o755)
-    for path in (repo.path / ".git/hooks").glob("post-*[a-z]"):
+    for path in (repo.path / ".git/hooks").glob("post-*"):
         if not path.name.endswith(".sample"):
             path.write_text(path.read_text().replace(str(PROGRAM), str(program)).replace("#!/bin/sh", f"#!/usr/bin/env -S {shell}"))
     return notes

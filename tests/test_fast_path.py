@@ -34,6 +34,7 @@ FAST = [
     ["git-hooks", "fire", "post-commit"],
     ["git-hooks", "fire", "post-merge", "0"],
     ["git-hooks", "fire", "post-rewrite", "amend"],
+    ["git-hooks", "fire", "post-applypatch"],
     ["query", "-o", "json"],
     ["query", "-o", "json", "--commit", "HEAD..HEAD"],
     ["query", "-o", "ids", "--since", "2h", "--status", "running"],

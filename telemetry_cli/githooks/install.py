@@ -68,8 +68,8 @@ def _plan(place: places.Place, hook: str, program: str, options: tuple[str, ...]
     for other in earlier:
         if not _is_same(path if keeps else earlier[0], other):
             raise _in_the_way(path if keeps else earlier[0], other)
-    if (keeps or earlier) and os.path.realpath(place.folder) == os.path.realpath(place.repository.folder):
-        raise Conflict(f"{path} cannot be kept: the hooks lie at the top of the work tree", "Add these lines to it: telemetry git-hooks install --print")
+    if keeps or earlier:
+        _check_kept_folder(place, path)
     first = there if keeps else places.content(earlier[0]) if earlier else None
     chained = keeps or (first is not None and not script.is_ours(first))
     text = script.script(
@@ -86,6 +86,14 @@ def _plan(place: places.Place, hook: str, program: str, options: tuple[str, ...]
         if not script.is_untouched(there) and not force:
             raise Conflict(f"{path} was edited by hand since it was installed", "Move your lines elsewhere, or pass --force to make it anew.")
     return _Plan(hook, text, keeps, "updated" if ours else "installed")
+
+
+def _check_kept_folder(place: places.Place, path: str) -> None:
+    """Raise `Conflict` where the earlier hook at `path` cannot be kept."""
+    if os.path.realpath(place.folder) == os.path.realpath(place.repository.folder):
+        raise Conflict(f"{path} cannot be kept: the hooks lie at the top of the work tree", "Add these lines to it: telemetry git-hooks install --print")
+    if os.path.lexists(place.kept_folder) and (os.path.islink(place.kept_folder) or not os.path.isdir(place.kept_folder)):
+        raise Conflict(f"{place.kept_folder} is in the way: earlier hooks are kept in a directory of that name", "Move it elsewhere.")
 
 
 def _carry_out(place: places.Place, plan: _Plan) -> None:

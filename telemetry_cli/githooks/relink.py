@@ -50,7 +50,7 @@ class Old(NamedTuple):
 
     def is_listed(self, olds: list[str], new: str) -> bool:
         """Tell whether a doubt is worth telling: not where all has a run, and nothing is lost."""
-        return new not in self.known or any(old not in self.living for old in olds)
+        return self.known.get(new, (set(), None))[1] is None or any(old not in self.living for old in olds)
 
 
 def findings(repository: Repository, old: Old, since: str | None, until: str) -> list[Finding]:

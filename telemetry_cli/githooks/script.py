@@ -57,7 +57,7 @@ if [ -d "$git/rebase-merge" ] || [ -d "$git/rebase-apply" ]; then
     {{ read -r caller <"/proc/$PPID/cmdline"; }} 2>/dev/null || :
     case $caller in gitrebase*) exit {code} ;; esac
     last=$(tail -n 1 "$git/logs/HEAD" 2>/dev/null) || :
-    last=${{last#*"	"}}
+    last=${{last#*"\t"}}
     case ${{last%%: *}} in
     commit*) ;;
     rebase | "rebase "* | {steps}) exit {code} ;;

@@ -201,6 +201,7 @@ ASKING = {
     "post-commit": ["git-hooks", "fire", "post-commit"],
     "post-rewrite": ["git-hooks", "fire", "post-rewrite", "amend"],
     "post-merge": ["git-hooks", "fire", "post-merge", "0"],
+    "post-applypatch": ["git-hooks", "fire", "post-applypatch"],
 }
 
 

@@ -339,6 +339,19 @@ def test_a_hook_that_goes_by_its_name_is_called_by_it(kind: str, where: str, bar
     assert not (repo.path / f"{where}.before-telemetry").exists()
 
 
+@pytest.mark.parametrize("what", ["a file", "a link"])
+def test_earlier_hooks_are_kept_in_a_directory_alone(what: str, bare_repository: Bare, telemetry: Telemetry, tmp_path: Path) -> None:
+    repo = bare_repository()
+    path = repo.hook("post-commit", NOTING)
+    (tmp_path / "elsewhere").mkdir()
+    if what == "a file":
+        kept(repo).write_text("mine")
+    else:
+        kept(repo).symlink_to(tmp_path / "elsewhere")
+    assert "in the way" in telemetry("git-hooks", "install", cwd=repo.path, code=4).err
+    assert (path.read_text(), os.listdir(tmp_path / "elsewhere")) == (NOTING, [])
+
+
 #: What git-lfs 3 installs.
 LFS = """#!/bin/sh
 command -v git-lfs >/dev/null 2>&1 || { printf >&2 "\\n%s\\n\\n" "This repository is configured for Git LFS but 'git-lfs' was not found."; exit 2; }

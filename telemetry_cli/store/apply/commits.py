@@ -89,7 +89,7 @@ def rewrite(db: sqlite3.Connection, operation: Data, data: Data) -> Result:
     """
     pairs: list[list[str]] = data["pairs"]  # type: ignore[assignment]
     facts: dict[str, dict[str, str]] = data["facts"]  # type: ignore[assignment]
-    living: list[str] = data.get("living", [])  # type: ignore[assignment]
+    living = set(data.get("living", ()))  # type: ignore[call-overload]
     made = {new for old, new in pairs if old in living and _is_produced(db, new)}
     carried = 0
     for old, new in pairs:

@@ -134,11 +134,12 @@ def ci() -> str:
     rows = ["| provider | recognised by | a job is known by | what it says |", "|---|---|---|---|"]
     for provider in providers.PROVIDERS:
         facts = "<br>".join(f"{fact.replace('_', ' ')}: {', '.join(f'`{text}`' for text in texts)}" for fact, texts in provider.facts.items())
-        equals = f"`{provider.detect}={provider.equals}`" if provider.equals else f"`{provider.detect}`"
+        signs = ", ".join(f"`{sign}`" for sign in provider.detect)
         known_by = ", ".join(provider.identity).replace("_", " ") if provider.facts else ""
-        rows.append(f"| [{provider.name}]({provider.docs}) | {equals} | {known_by} | {facts} |")
+        rows.append(f"| [{provider.name}]({provider.docs}) | {signs} | {known_by} | {facts} |")
     page = _with_part((HERE / "ci.md").read_text(encoding="utf-8"), "providers", "\n".join(rows) + "\n")
     agents = [f"| [{name}]({where}) | `{variable}` |" for variable, (name, where) in providers.AGENTS.items()]
+    agents += [f"| the one that it names | `{variable}` |" for variable in providers.AGENT_NAMES]
     return _with_part(page, "agents", "\n".join(["| agent | recognised by |", "|---|---|", *agents]) + "\n")
 
 

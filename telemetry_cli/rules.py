@@ -51,6 +51,11 @@ def text(name: str, value: str) -> str:
     return value
 
 
+def is_line(value: str) -> bool:
+    """Tell whether a value is one line of text: without control characters, but with the spaces and joiners of any script."""
+    return value.isprintable() or not any(char < " " or "\x7f" <= char <= "\x9f" or "\ud800" <= char <= "\udfff" or char in "\u2028\u2029" for char in value)
+
+
 def optional_text(name: str, value: str) -> str | None:
     """Text, or null for an empty one: an unset CI variable expands to nothing."""
     return text(name, value) or None

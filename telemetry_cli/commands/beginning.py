@@ -69,7 +69,8 @@ def begin(
         **rules.fields(fields),
         **merged_objects(metrics, context, metric),
     }
-    data["event_id"] = _event_id(config, event_id, (job, str(fields.get("item_name") or ""), *apart), notes) if event_id is not None else clock.new_event_id()
+    item_name = str(fields.get("item_name") or "")
+    data["event_id"] = _event_id(config, event_id, item_name, (job, item_name, *apart), notes) if event_id is not None else clock.new_event_id()
     data["run_id"] = refuse_secret("--run-id", rules.run_id("--run-id", run_id), config.redact_rules) if run_id is not None else _run_id(config, moment, agent)
     data["start_time"] = rules.instant("--start-time", start_time, moment) if start_time is not None else at
     data.setdefault("agent_owner", config.agent_owner)
@@ -88,8 +89,7 @@ def begin(
 
 def names(config: Config, agent_name: str | None, job_type: str | None) -> tuple[str | None, str | None]:
     """agent_name and job_type: the options, else the environment or config file, else what discovery knows. Raises `InvalidInput`."""
-    provider = environment.provider()
-    agent = _name(config, "agent_name", agent_name) or (provider.name if provider else environment.agent())
+    agent = _name(config, "agent_name", agent_name) or environment.actor()
     if job := _name(config, "job_type", job_type):
         return agent, job
     return agent, Redactor(config.redact_rules).text(environment.facts().get("job", ""))[:_LONGEST_NAME] or None
@@ -102,14 +102,12 @@ def _name(config: Config, field: str, given: str | None) -> str | None:
     return rules.required_text(setting.source, setting.value) if setting.value else None
 
 
-def _event_id(config: Config, value: str, apart: Sequence[str], notes: list[str]) -> str:
+def _event_id(config: Config, value: str, item_name: str, apart: Sequence[str], notes: list[str]) -> str:
     if value != "auto":
         return refuse_secret("--event-id", rules.event_id("--event-id", value), config.redact_rules)
-    derived = environment.derived_event_id(*apart)
+    derived = environment.derived_event_id(*apart, told_apart=bool(item_name))
     if derived is None:
-        lacking = environment.identity_lacks()
-        why = f"{lacking} is not set, and without it two jobs could get the same id" if lacking else "no CI provider says which run this is"
-        notes.append(f"--event-id auto: {why}; a random id is used")
+        notes.append(f"--event-id auto: {environment.why_not_derived(told_apart=bool(item_name))}; a random id is used")
     return derived or clock.new_event_id()
 
 

@@ -69,7 +69,7 @@ def _commit(revision: str | None, repository: git.Repository | None, moment: dat
 
 def _askable(revision: str) -> bool:
     """Tell whether a revision can be put to git: one line of text that is not empty."""
-    return bool(revision.strip()) and revision.isprintable()
+    return bool(revision.strip()) and rules.is_line(revision)
 
 
 def _default_sha() -> str:

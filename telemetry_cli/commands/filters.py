@@ -93,7 +93,7 @@ def _range(value: str, repo: str | None) -> list[str]:
             "Change to the one that has these commits, or name one commit by its SHA.",
         )
     repository.deadline = time.monotonic() + _RANGE_SECONDS
-    listed = repository.ask("rev-list", "--end-of-options", value, "--", most=_LARGEST_RANGE) if value.isprintable() else None
+    listed = repository.ask("rev-list", "--end-of-options", value, "--", most=_LARGEST_RANGE) if rules.is_line(value) else None
     if listed is None:
         raise InvalidInput(
             f"--commit: {rules.shorten(value)!r} is no range of commits in {repository.folder}", "Name two commits, such as v1.0..v1.1 or main..topic."

@@ -172,7 +172,7 @@ def _told(counts: Counter[str], one: str, many: str) -> str:
 
 
 def _revision(word: str) -> str:
-    if word.startswith("-") or not word.strip() or not word.isprintable():
+    if word.startswith("-") or not word.strip() or not rules.is_line(word):
         raise InvalidInput(f"REVISIONS: {rules.shorten(word)!r} is no revision; give what git log takes, such as main, v1..v2 or ^dev")
     return word
 

@@ -76,7 +76,7 @@ def _facts(repository: git.Repository, sha: str, moment: datetime) -> dict[str, 
 def _ends(repository: git.Repository, range_: str | None) -> tuple[str | None, str]:
     """The SHAs that a range lies between; without one, everything up to HEAD."""
     since, dots, until = (range_ or "").partition("..")
-    if range_ is not None and (not dots or until.startswith(".") or not range_.isprintable()):
+    if range_ is not None and (not dots or until.startswith(".") or not rules.is_line(range_)):
         raise InvalidInput(f"A..B: {rules.shorten(range_)!r} is no range; give two revisions, such as v1.0..main")
     return _sha(repository, since) if since else None, _sha(repository, until or "HEAD")
 

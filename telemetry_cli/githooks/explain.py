@@ -19,7 +19,7 @@ def explain(config: Config, revision: str) -> tuple[Explanation, list[str]]:
     Changes nothing, and applies nothing that waits. Raises `InvalidInput` for what is no commit.
     """
     repository = git.find(None)
-    commit = git.look_up(repository, revision)[0] if repository and revision.strip() and revision.isprintable() else None
+    commit = git.look_up(repository, revision)[0] if repository and revision.strip() and rules.is_line(revision) else None
     sha = commit.sha if commit else rules.commit_hash(revision)
     if sha is None:
         where = "of the repository here" if repository else "and there is no repository here to ask"

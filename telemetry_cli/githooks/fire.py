@@ -176,8 +176,7 @@ def _open_run(config: Config, wanted: dict[str, object]) -> tuple[bool, str | No
 
 def _short_run(call: _Call, commit: git.Commit) -> dict[str, object]:
     """The run that a commit makes of itself; the same one when the hook fires twice."""
-    provider = environment.provider()
-    agent = call.config.agent_name or (provider.name if provider else environment.agent()) or "git"
+    agent = call.config.agent_name or environment.actor() or "git"
     url, branch = git.remote(call.repository), git.branch(call.repository)
     run = {
         "schema_version": CURRENT_VERSION,

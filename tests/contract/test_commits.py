@@ -176,7 +176,7 @@ def test_worktree_submodule_detached(telemetry: Telemetry, git: Git) -> None:
 
 
 @pytest.mark.parametrize(
-    ("environment", "source"), [({}, "manual"), ({"CLAUDECODE": "1"}, "llm"), ({"CI": "true"}, "ci"), ({"CI": "true", "CLAUDECODE": "1"}, "ci")]
+    ("environment", "source"), [({}, "manual"), ({"CLAUDECODE": "1"}, "llm"), ({"CI": "true"}, "ci"), ({"CI": "true", "CLAUDECODE": "1"}, "llm")]
 )
 def test_source_by_environment(environment: dict[str, str], source: str, telemetry: Telemetry) -> None:
     event = telemetry.start()

@@ -212,13 +212,44 @@ def test_a_job_that_ci_does_not_name(telemetry: Telemetry) -> None:
     assert "TELEMETRY_JOB_TYPE" in telemetry("run", "start", env={"CI": "true"}, code=2).err
 
 
-def test_the_name_of_a_coding_agent(telemetry: Telemetry) -> None:
-    assert telemetry.run(telemetry("run", "start", "--job-type", "j", env={"CLAUDECODE": "1"}).line)["agent_name"] == "claude-code"
+@pytest.mark.parametrize("env", [{"CLAUDECODE": "1"}, {"CLAUDECODE": "1", "CI": "true"}, {"CLAUDECODE": "1", "GITHUB_ACTIONS": "true"}])
+def test_the_name_of_a_coding_agent(telemetry: Telemetry, env: dict[str, str]) -> None:
+    assert telemetry.run(telemetry("run", "start", "--job-type", "j", env=env).line)["agent_name"] == "claude-code"
+
+
+def test_two_jobs_that_gave_up_their_id_are_two_runs(telemetry: Telemetry) -> None:
+    env = {"GITHUB_ACTIONS": "true", "GITHUB_RUN_ID": "1", "GITHUB_RUN_ATTEMPT": "1", "GITHUB_JOB": "test", "RUNNER_TRACKING_ID": "0"}
+    for _ in range(2):
+        started = telemetry("run", "start", "--event-id", "auto", env=env)
+        assert "RUNNER_TRACKING_ID holds no id" in started.err
+    assert telemetry("query", "--count").line == "2"
+
+
+def test_item_name_tells_jobs_apart_that_have_no_id(telemetry: Telemetry) -> None:
+    env = {"GITEA_ACTIONS": "true", "GITHUB_RUN_ID": "1", "GITHUB_RUN_ATTEMPT": "1", "GITHUB_JOB": "test"}
+    for leg in ("1", "2", "1"):
+        telemetry("run", "start", "--event-id", "auto", "--item-name", leg, env=env)
+    assert telemetry("query", "--count").line == "2"
+    assert "gitea-actions says nothing that tells the jobs of a matrix apart" in telemetry("run", "start", "--event-id", "auto", env=env).err
+
+
+@pytest.mark.parametrize("name", ["単体　テスト", "lint\u00a0check", "👩\u200d💻 lint"])
+def test_job_and_branch_keep_the_spaces_of_every_script(telemetry: Telemetry, name: str) -> None:
+    env = {"GITLAB_CI": "true", "CI_JOB_NAME": name, "CI_COMMIT_BRANCH": name}
+    run = telemetry.run(telemetry("run", "start", env=env).line)
+    assert (run["job_type"], run["git_branch"]) == (name, name)
+    assert run["context_json"]["cicd.pipeline.task.name"] == name
+
+
+def test_word_is_never_taken_for_the_sha_of_a_commit(known: Telemetry) -> None:
+    env = {"BUILDKITE": "true", "BUILDKITE_COMMIT": "HEAD"}
+    assert "no commit is given" in known("associate-commit", "known-run", env=env, code=2).err
+    assert "vcs.ref.head.revision" not in str(known.run(known("run", "start", "--job-type", "j", env=env).line)["context_json"])
 
 
 @pytest.mark.parametrize(
     ("env", "source"),
-    [({}, "manual"), ({"CLAUDECODE": "1"}, "llm"), ({"GITHUB_ACTIONS": "true"}, "ci"), ({"CLAUDECODE": "1", "GITHUB_ACTIONS": "true"}, "ci")],
+    [({}, "manual"), ({"CLAUDECODE": "1"}, "llm"), ({"GITHUB_ACTIONS": "true"}, "ci"), ({"CLAUDECODE": "1", "GITHUB_ACTIONS": "true"}, "llm")],
 )
 def test_source_of_a_commit(known: Telemetry, env: dict[str, str], source: str) -> None:
     known("associate-commit", "known-run", "--commit", "0123456", "--no-git", env=env)

@@ -4,12 +4,17 @@ from collections.abc import Iterator
 
 from telemetry_cli.checkup.examined import Examined
 from telemetry_cli.checkup.finding import Finding, warning
+from telemetry_cli.discover import git
 from telemetry_cli.errors import TelemetryError
 from telemetry_cli.githooks import HOOKS, places, state
 
 
 def git_hooks(_examined: Examined) -> Iterator[Finding]:
-    """The hooks that are installed here fire. Where there is no repository, or none is installed, there is nothing to say."""
+    """The repository can be read, and the hooks that are installed here fire. Without a repository or hooks there is nothing to say."""
+    refused = git.refusal(None)
+    if refused:
+        yield warning(f"{refused[0]}: runs and commits here are recorded without it", "", refused[1])
+        return
     try:
         place = places.place(None)
     except TelemetryError:

@@ -44,7 +44,14 @@ def associate(
         raise InvalidInput(f"--repo: {rules.shorten(repo)!r} is no folder; name a repository or a folder inside one")
     if no_git and commit is None:
         raise InvalidInput("--commit: with --no-git no repository is read, so a SHA must be given")
-    data |= _commit(commit, None if no_git else git.find(repo), moment)
+    repository = None if no_git else git.find(repo)
+    try:
+        data |= _commit(commit, repository, moment)
+    except InvalidInput:
+        refused = None if no_git or repository else git.refusal(repo)
+        if refused is None:
+            raise
+        raise InvalidInput(f"--commit: {refused[0]}", refused[1]) from None
     data |= {name: value for name, value in given.items() if value is not None}
     if children:
         data["children"] = True

@@ -183,8 +183,6 @@ def repository_around(path: str | None, name: str = "--repo") -> git.Repository:
         raise InvalidInput(f"{name}: {rules.shorten(path)!r} is no folder; name a repository or a folder inside one")
     repository = git.find(path)
     if repository is None:
-        raise InvalidInput(
-            "there is no git repository here" if path is None else f"{name}: there is no git repository around {rules.shorten(path)!r}", "Change to one."
-        )
+        raise git.no_repository(path, "Change to one.", name)
     repository.deadline = time.monotonic() + _PATIENCE_SECONDS
     return repository

@@ -13,6 +13,7 @@ from datetime import datetime
 
 from telemetry_cli import rules
 from telemetry_cli.discover import git_process, remotes
+from telemetry_cli.errors import InvalidInput
 from telemetry_cli.redact import remote_without_credentials
 
 DEADLINE_SECONDS = 1.0
@@ -36,9 +37,13 @@ class Repository:
 
     @property
     def name(self) -> str:
-        """The repository's name by its folder; of a linked work tree, by the main one's."""
-        folder = os.path.dirname(self.common_dir) if os.path.basename(self.common_dir) == ".git" else self.common_dir
-        return os.path.basename(folder).removesuffix(".git")
+        """The repository's name by its directory; of a linked work tree, by the main one's.
+
+        A git directory with a hidden name, or one that a `.git` file beside it names, is called by the directory around it.
+        """
+        folder, name = os.path.split(self.common_dir)
+        is_inside = name.startswith(".") or _git_dir_in(folder) == self.common_dir
+        return os.path.basename(folder if is_inside else self.common_dir).removesuffix(".git")
 
     @property
     def folder(self) -> str:
@@ -64,28 +69,80 @@ class Commit:
 
 
 def find(path: str | None, seconds: float = DEADLINE_SECONDS) -> Repository | None:
-    """The repository around `path`, or around the working folder when `path` is None; git may be asked about it for so many seconds.
+    """The repository around `path`, or around the working directory when `path` is None; git may be asked about it for so many seconds.
 
-    A bare repository counts only when `path` names it: one that lies inside somebody's work tree could be a trap. None
-    when there is no repository, when a `.git` file leads nowhere, or when the repository belongs to somebody else and git
-    would refuse it too.
+    Found as git finds it: no further up than `GIT_CEILING_DIRECTORIES` or a mount point lets it look. A bare repository counts
+    only when `path` names it: one that lies inside somebody's work tree could be a trap. None when there is no repository, when a
+    `.git` file leads nowhere, or when the repository belongs to somebody else and git refuses to read it (see `refusal`).
     """
     try:
-        folder = os.path.realpath(path) if path is not None else os.getcwd()
-        if path is not None and os.path.basename(folder) != ".git" and _is_git_dir(folder):
-            return _if_ours(Repository(folder, None, seconds))
-        while True:
-            inside = os.path.join(folder, ".git")
-            pointer = _text(inside)
-            git_dir = os.path.realpath(os.path.join(folder, pointer[8:].rstrip("\n"))) if pointer.startswith("gitdir: ") else inside
-            if _is_git_dir(git_dir):
-                return _if_ours(Repository(git_dir, folder, seconds))
-            parent = os.path.dirname(folder)
-            if parent == folder or os.path.isfile(inside):
-                return None
-            folder = parent
+        found = _locate(path, seconds)
+        return found if found and _is_ours(found) else None
     except (OSError, ValueError):
         return None
+
+
+def refusal(path: str | None) -> tuple[str, str] | None:
+    """Why `find` gives no repository though there is one: whose it is, and the command that makes git read it. None without one."""
+    try:
+        found = _locate(path, DEADLINE_SECONDS)
+        if found is None or _is_ours(found):
+            return None
+        owner = next(uid for uid in _owners(found) if uid != os.geteuid())
+    except (OSError, ValueError):
+        return None
+    return (
+        f"the repository {found.folder} belongs to {_user(owner)}, and git does not read it for {_user(os.geteuid())}",
+        f"If you trust it: git config --global --add safe.directory {found.folder}",
+    )
+
+
+def no_repository(path: str | None, hint: str, option: str = "--repo") -> InvalidInput:
+    """The error for a command that needs a repository where `find` gives none. `path`: what `option` named, if it was given."""
+    where, refused = "" if path is None else f"{option}: ", refusal(path)
+    if refused:
+        return InvalidInput(where + refused[0], refused[1])
+    return InvalidInput("there is no git repository here" if path is None else f"{where}there is no git repository around {rules.shorten(path)!r}", hint)
+
+
+def _locate(path: str | None, seconds: float) -> Repository | None:
+    """The same as `find`, whoever owns it. Raises OSError and ValueError."""
+    folder = os.path.realpath(path) if path is not None else os.getcwd()
+    if path is not None and os.path.basename(folder) != ".git" and _is_git_dir(folder):
+        return Repository(folder, None, seconds)
+    ceilings, device = _ceilings(), None if _crosses_mounts() else os.stat(folder).st_dev
+    while True:
+        git_dir = _git_dir_in(folder)
+        if _is_git_dir(git_dir):
+            return Repository(git_dir, folder, seconds)
+        parent = os.path.dirname(folder)
+        if parent == folder or parent in ceilings or os.path.isfile(os.path.join(folder, ".git")):
+            return None
+        if device is not None and os.stat(parent).st_dev != device:
+            return None
+        folder = parent
+
+
+def _git_dir_in(folder: str) -> str:
+    """The git directory that a directory's `.git` is or names; there need be none. A line end of Windows is git's to read too."""
+    inside = os.path.join(folder, ".git")
+    pointer = _text(inside)
+    return os.path.realpath(os.path.join(folder, pointer[8:].rstrip("\r\n"))) if pointer.startswith("gitdir: ") else inside
+
+
+def _ceilings() -> set[str]:
+    """The directories that git does not look into on its way up; those behind an empty entry are taken as they are written."""
+    found: set[str] = set()
+    as_written = False
+    for path in os.environ.get("GIT_CEILING_DIRECTORIES", "").split(os.pathsep):
+        as_written = as_written or not path
+        if os.path.isabs(path):
+            found.add(os.path.normpath(path) if as_written else os.path.realpath(path))
+    return found
+
+
+def _crosses_mounts() -> bool:
+    return os.environ.get("GIT_DISCOVERY_ACROSS_FILESYSTEM", "").lower() not in ("", "0", "false", "no", "off")
 
 
 def around_hook() -> Repository | None:
@@ -99,7 +156,8 @@ def around_hook() -> Repository | None:
         if around and os.path.samefile(git_dir, around.git_dir):
             return around
         # Its work tree has no .git that leads back to it, so git is asked in the git directory itself.
-        return _if_ours(Repository(git_dir, None)) if _is_git_dir(git_dir) else around
+        named_one = Repository(git_dir, None) if _is_git_dir(git_dir) else None
+        return around if named_one is None else named_one if _is_ours(named_one) else None
     except (OSError, ValueError):
         return around
 
@@ -110,12 +168,22 @@ def _is_git_dir(path: str) -> bool:
     return os.path.isfile(os.path.join(path, "commondir")) or (os.path.isdir(os.path.join(path, "objects")) and os.path.isdir(os.path.join(path, "refs")))
 
 
-def _if_ours(repository: Repository) -> Repository | None:
-    """The repository, unless it belongs to somebody else: then git itself decides (`safe.directory`, sudo)."""
-    owners = {os.lstat(path).st_uid for path in (repository.git_dir, repository.common_dir, repository.work_tree) if path}
-    if owners == {os.geteuid()} or repository.ask("rev-parse", "--git-dir") is not None:
-        return repository
-    return None
+def _is_ours(repository: Repository) -> bool:
+    """Tell whether a repository is ours to read; where it belongs to somebody else, git itself decides (`safe.directory`, sudo)."""
+    return _owners(repository) == {os.geteuid()} or repository.ask("rev-parse", "--git-dir") is not None
+
+
+def _owners(repository: Repository) -> set[int]:
+    return {os.lstat(path).st_uid for path in (repository.git_dir, repository.common_dir, repository.work_tree) if path}
+
+
+def _user(uid: int) -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
 
 
 def plain_content(path: str, limit: int) -> bytes | None:

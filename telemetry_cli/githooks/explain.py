@@ -22,6 +22,9 @@ def explain(config: Config, revision: str) -> tuple[Explanation, list[str]]:
     commit = git.look_up(repository, revision)[0] if repository and revision.strip() and rules.is_line(revision) else None
     sha = commit.sha if commit else rules.commit_hash(revision)
     if sha is None:
+        refused = None if repository else git.refusal(None)
+        if refused:
+            raise InvalidInput(f"--commit: {refused[0]}", refused[1])
         where = "of the repository here" if repository else "and there is no repository here to ask"
         raise InvalidInput(f"--commit: {rules.shorten(revision)!r} is no commit {where}")
     notes: list[str] = []
@@ -37,6 +40,9 @@ def explain(config: Config, revision: str) -> tuple[Explanation, list[str]]:
 
 
 def _unknown(sha: str, repository: git.Repository | None) -> Explanation:
+    refused = None if repository else git.refusal(None)
+    if refused:
+        return _reason(sha, "repository-unknown", *refused)
     told = f"the repository around {repository.folder} does not know this commit" if repository else "there is no repository here, which could tell more of it"
     return _reason(sha, "repository-unknown", told, "Ask in the repository where it was made.")
 

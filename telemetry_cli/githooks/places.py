@@ -87,7 +87,7 @@ def place(repo: str | None) -> Place:
         raise InvalidInput(f"--repo: {repo!r} is no folder; name a repository or a folder inside one")
     repository = git.around_hook() if repo is None else git.find(repo)
     if repository is None:
-        raise InvalidInput("there is no git repository here" if repo is None else f"--repo: there is no git repository around {repo!r}", "Pass --repo PATH.")
+        raise git.no_repository(repo, "Pass --repo PATH.")
     work_tree = repository.work_tree or _separate_work_tree(repository)
     answer = repository.ask("rev-parse", "--git-path", "hooks")
     if answer is None:

@@ -74,6 +74,17 @@ def test_any_revision(revision: str, telemetry: Telemetry, git: Git) -> None:
     assert fields(telemetry, event) == (git("rev-parse", "--verify", revision if revision.startswith(":/") else f"{revision}^{{commit}}"), "manual", ADA, AT)
 
 
+@pytest.mark.parametrize("name", ["\u5358\u4f53\u3000\u30c6", "x\u200dy"])
+def test_branch_with_spaces_of_another_script_is_a_revision(name: str, telemetry: Telemetry, git: Git) -> None:
+    git("branch", name)
+    event = telemetry.start()
+    telemetry("associate-commit", event, "--commit", name, cwd=git.path)
+    assert fields(telemetry, event)[0] == git("rev-parse", "HEAD")
+    assert telemetry("log", name, "-o", "json", cwd=git.path).json[0]["runs"][0]["event_id"] == event
+    assert telemetry("query", "--commit", f"{name}~1..{name}", "-o", "ids", cwd=git.path).line == event
+    assert telemetry("doctor", "--commit", name, "-o", "json", cwd=git.path).json["reason"] == "associated"
+
+
 @pytest.mark.parametrize("literal", ["abcdef1", "ABCDEF1", SHA, SHA[:39], "f" * 64])
 @pytest.mark.parametrize("inside", [True, False])
 def test_a_sha_that_is_unknown_here_is_taken_as_given(literal: str, inside: bool, telemetry: Telemetry, git: Git) -> None:

@@ -39,6 +39,7 @@ def started(config: Config, moment: datetime, fields: Mapping[str, object], *, p
     enclosing = parent or environment.current_run()
     if enclosing and enclosing != data["event_id"]:
         data.setdefault("parent", reference(config, "parent", enclosing))
+    data["boot_id"] = processes.place()
     if ends_here:
         pid = os.getpid()
         process_started, boot_id = processes.identity(pid)

@@ -6,7 +6,7 @@ from datetime import datetime
 from telemetry_cli import clock, rules
 from telemetry_cli.commands.arguments import merged_objects, run_reference
 from telemetry_cli.config import Config
-from telemetry_cli.discover import environment, git, remotes
+from telemetry_cli.discover import environment, git, processes, remotes
 from telemetry_cli.errors import InvalidInput
 from telemetry_cli.redact import Redactor, refuse_secret, remote_without_credentials
 from telemetry_cli.store.migrate import CURRENT_VERSION
@@ -75,6 +75,7 @@ def begin(
     data["start_time"] = rules.instant("--start-time", start_time, moment) if start_time is not None else at
     data.setdefault("agent_owner", config.agent_owner)
     data.setdefault("host", environment.host())
+    data["boot_id"] = processes.place()
     data.setdefault("trigger_type", facts.get("trigger"))
     data |= _parent(config, parent, str(data["event_id"]))
     if git_repo is not None:

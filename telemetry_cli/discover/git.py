@@ -127,7 +127,9 @@ def _git_dir_in(folder: str) -> str:
     """The git directory that a directory's `.git` is or names; there need be none. A line end of Windows is git's to read too."""
     inside = os.path.join(folder, ".git")
     pointer = _text(inside)
-    return os.path.realpath(os.path.join(folder, pointer[8:].rstrip("\r\n"))) if pointer.startswith("gitdir: ") else inside
+    if pointer.startswith("gitdir: "):
+        return os.path.realpath(os.path.join(folder, pointer[8:].rstrip("\r\n")))
+    return os.path.realpath(inside) if os.path.islink(inside) else inside
 
 
 def _ceilings() -> set[str]:

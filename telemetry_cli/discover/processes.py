@@ -2,6 +2,10 @@
 
 import os
 import sys
+import zlib
+
+#: Nobody nests commands deeper; a loop in /proc, which changes while it is read, would.
+_DEEPEST_TREE = 1000
 
 
 def identity(pid: int) -> tuple[str | None, str | None]:
@@ -12,12 +16,28 @@ def identity(pid: int) -> tuple[str | None, str | None]:
     """
     if sys.platform != "linux":
         return _started_by_ps(pid), None
-    boot = _boot()
-    try:
-        namespace = f"/{os.stat('/proc/self/ns/pid').st_ino}"
-    except OSError:
-        namespace = ""
-    return _started(pid)[0], boot + namespace or None
+    return _started(pid)[0], _namespace() or None
+
+
+def place() -> str | None:
+    """The boot and process namespace that we run in, and after an `@` the machine, which stays the same when it is started again.
+
+    None where the platform tells neither. The machine's id is confidential (machine-id(5)): a checksum stands for it.
+    """
+    machine = _content("/etc/machine-id").strip()
+    known = f"@{zlib.crc32(machine.encode()):08x}" if len(machine) == 32 else ""
+    return _namespace() + known or None
+
+
+def ancestors() -> list[list[object]]:
+    """The processes that we were started by, nearest first, each as [pid, when it started]; empty where there is no /proc."""
+    found: list[list[object]] = []
+    fields = _fields(os.getpid())
+    while len(fields) > 19 and fields[1] not in ("0", "1") and len(found) < _DEEPEST_TREE:
+        pid = int(fields[1])
+        fields = _fields(pid)
+        found.append([pid, fields[19] if len(fields) > 19 else None])
+    return found
 
 
 def is_alive(pid: int, process_started: str | None, boot_id: str | None) -> bool | None:
@@ -96,6 +116,14 @@ def _started(pid: int) -> tuple[str | None, str]:
 def _fields(pid: int) -> list[str]:
     """The fields of /proc/PID/stat from the third, the state, on. The second, the name, may hold spaces and brackets."""
     return _content(f"/proc/{pid}/stat").rpartition(")")[2].split()
+
+
+def _namespace() -> str:
+    """The boot's id and the process namespace's number; empty where there is no /proc."""
+    try:
+        return f"{_boot()}/{os.stat('/proc/self/ns/pid').st_ino}"
+    except OSError:
+        return _boot()
 
 
 def _boot() -> str:

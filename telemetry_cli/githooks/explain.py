@@ -12,6 +12,11 @@ from telemetry_cli.store.database import translated
 #: `commit_hash`, `runs` (as `log` tells them), `reason` (a word, to go by) and `explanation`; `advice` is what to do.
 Explanation = dict[str, object]
 
+_NO_RUN = (
+    "no run was open that was started in this work tree on this machine, nor exactly one in another work tree of the repository;"
+    " TELEMETRY_EVENT_ID named none that is still running, and a run of `run exec` counts inside its process tree alone"
+)
+
 
 def explain(config: Config, revision: str) -> tuple[Explanation, list[str]]:
     """Why a commit has or has no run, and notes: the database's trouble, where it has to be told without it.
@@ -120,6 +125,6 @@ def _by_firing(config: Config, firing: fired.Firing, *, is_certain: bool) -> tup
     if firing.outcome in (fired.RECORDED, fired.BUFFERED):
         return (
             "no-run-open",
-            f"{at} and recorded, and when that was applied no run was open that was started in this repository (in another base folder, perhaps)",
+            f"{at} and recorded, and when that was applied {_NO_RUN} (in another base directory, perhaps)",
         )
-    return "no-run-open", f"{at}, and no run was open that was started in this repository on this machine, nor named by TELEMETRY_EVENT_ID"
+    return "no-run-open", f"{at}, and {_NO_RUN}"

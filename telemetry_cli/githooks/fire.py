@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from telemetry_cli import clock, rules
 from telemetry_cli.config import Config
 from telemetry_cli.discover import environment, git, moves, processes
-from telemetry_cli.errors import TelemetryError
+from telemetry_cli.errors import InvalidInput, TelemetryError
 from telemetry_cli.githooks import HOOKS
 from telemetry_cli.githooks.fired import BUFFERED, FAILED, NO_RUN, NOTHING, REBASING, RECORDED, Firing, firings, leave
 from telemetry_cli.reader import glance
@@ -129,17 +129,17 @@ def _amended(call: _Call, commit: git.Commit) -> str | None:
 def _run(call: _Call, commit: git.Commit) -> dict[str, object] | None:
     """How the operation says which run the commit belongs to; None when it belongs to none.
 
-    The environment's, else the one that is open here. Where the database cannot tell, because it is locked or more was recorded than
-    it holds, that is settled where the operation stands in the journal.
+    The environment's, if it is still running, else the one that is open here. Where the database cannot tell, because it is locked
+    or more was recorded than it holds, that is settled where the operation stands in the journal.
     """
-    current = environment.current_run()
-    if current:
-        return {"run": rules.reference("TELEMETRY_EVENT_ID", current)}
     wanted: dict[str, object] = {
+        "run": _named_by_environment(),
         "git_dir": git.path_text(call.repository.git_dir),
+        "common_dir": git.path_text(call.repository.common_dir),
         "host": environment.host(),
         "since": clock.stamp(call.moment - _OPEN_FOR),
-        "boot_id": processes.identity(os.getpid())[1],
+        "boot_id": processes.place(),
+        "inside": processes.ancestors(),
     }
     is_certain, event_id = _open_run(call.config, wanted)
     if event_id is not None:
@@ -147,6 +147,13 @@ def _run(call: _Call, commit: git.Commit) -> dict[str, object] | None:
     if call.config.hooks_record == "always":
         return {"open": wanted, "otherwise": _short_run(call, commit)}
     return None if is_certain else {"open": wanted}
+
+
+def _named_by_environment() -> str | None:
+    try:
+        return rules.reference("TELEMETRY_EVENT_ID", environment.current_run() or "")
+    except InvalidInput:
+        return None
 
 
 def _open_run(config: Config, wanted: dict[str, object]) -> tuple[bool, str | None]:
@@ -158,20 +165,22 @@ def _open_run(config: Config, wanted: dict[str, object]) -> tuple[bool, str | No
         if db is None:
             return False, None
         with translated(config.db_path):
-            rows = commits.open_runs(db, str(wanted["git_dir"]), environment.host())
+            found = commits.named_run(db, wanted["run"])
+            rows = [] if found else commits.open_runs(db, wanted)
     except (TelemetryError, OSError):
         return False, None
-    for row in rows:
-        pid, started, boot = row["pid"], row["process_started"], row["boot_id"]
-        if isinstance(pid, int):
-            alive = processes.is_alive(pid, str(started) if started else None, str(boot) if boot else None)
-            # Where that cannot be told, it counts as one without a process.
-            if alive is False or (alive is None and str(row["start_time"]) < str(wanted["since"])):
-                gone.append(str(row["event_id"]))
-                continue
-        if commits.is_open(row, wanted):
-            return True, str(row["event_id"])
-    return True, None
+    gone += [str(row["event_id"]) for row in rows if _is_gone(row, str(wanted["since"]))]
+    found = found or commits.choose_run(rows, wanted)
+    return True, str(found["event_id"]) if found else None
+
+
+def _is_gone(row: dict[str, object], since: str) -> bool:
+    """Tell whether the process that would end a run is gone; where that cannot be told, the run counts as one without a process."""
+    pid, started, boot = row["pid"], row["process_started"], row["boot_id"]
+    if not isinstance(pid, int):
+        return False
+    alive = processes.is_alive(pid, str(started) if started else None, str(boot) if boot else None)
+    return alive is False or (alive is None and str(row["start_time"]) < since)
 
 
 def _short_run(call: _Call, commit: git.Commit) -> dict[str, object]:

@@ -4,8 +4,9 @@ import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 
+from telemetry_cli.errors import TelemetryError
 from telemetry_cli.store import shas
-from telemetry_cli.store.runs import Row
+from telemetry_cli.store.runs import Row, resolve
 
 COLUMNS = ("id", "event_id", "commit_hash", "role", "source", "author", "timestamp", "repo", "branch", "associated_at", "superseded_by", "op_id")
 
@@ -68,27 +69,70 @@ def known(db: sqlite3.Connection) -> dict[str, tuple[set[str], int | None]]:
     return found
 
 
-def open_runs(db: sqlite3.Connection, git_dir: str, host: str | None) -> list[Row]:
-    """The runs still running that were started in this repository on this host, newest first, each with the process that will end it."""
+def open_runs(db: sqlite3.Connection, wanted: Mapping[str, object]) -> list[Row]:
+    """The runs still running that were started in a work tree of a repository, newest first, each with the process that will end it.
+
+    wanted: `git_dir` is the work tree's own git directory, `common_dir` the repository's; without it only the one work tree counts.
+    """
+    below = f"{wanted['common_dir']}/worktrees/" if "common_dir" in wanted else None
     cursor = db.cursor()
     cursor.row_factory = sqlite3.Row
     rows = cursor.execute(
-        "SELECT id, event_id, run_id, start_time, pid, process_started, boot_id FROM agent_runs"
-        " WHERE status = 'running' AND git_dir = ? AND host IS ? ORDER BY start_time DESC, id DESC",
-        (git_dir, host),
+        # A wrapped command's run is known by what `run exec` alone puts into its context.
+        "SELECT id, event_id, run_id, start_time, git_dir, host, pid, process_started, boot_id,"
+        " pid IS NOT NULL AND instr(context_json, '\"process.command_args\":') > 0 AS is_wrapped"
+        " FROM agent_runs WHERE status = 'running' AND (git_dir IN (:git_dir, :common_dir)"
+        " OR (substr(git_dir, 1, length(:below)) = :below AND instr(substr(git_dir, length(:below) + 1), '/') = 0))"
+        " ORDER BY start_time DESC, id DESC",
+        {"git_dir": wanted["git_dir"], "common_dir": wanted.get("common_dir"), "below": below},
     ).fetchall()
     return [dict(row) for row in rows]
 
 
-def is_open(row: Row, wanted: Mapping[str, object]) -> bool:
-    """Tell whether a running run counts as open: its process was not found gone; without one, it began not too long ago."""
-    gone = wanted["gone"]
+def named_run(db: sqlite3.Connection, reference: object) -> Row | None:
+    """The run that a reference names, if it is still running."""
+    if not reference:
+        return None
+    try:
+        id_, event_id, run_id, _ = resolve(db, str(reference))
+    except TelemetryError:
+        return None
+    is_running = db.execute("SELECT 1 FROM agent_runs WHERE id = ? AND status = 'running'", (id_,)).fetchone()
+    return {"id": id_, "event_id": event_id, "run_id": run_id} if is_running else None
+
+
+def choose_run(rows: Sequence[Row], wanted: Mapping[str, object]) -> Row | None:
+    """The run that a commit belongs to: of the runs that are open, the newest of the same work tree, else the only one of another."""
+    candidates = [row for row in rows if _is_open(row, wanted)]
+    here = [row for row in candidates if row["git_dir"] == wanted["git_dir"]]
+    if here:
+        return here[0]
+    return candidates[0] if len(candidates) == 1 else None
+
+
+def _is_open(row: Row, wanted: Mapping[str, object]) -> bool:
+    """Tell whether a running run counts for a commit that was made as `wanted` says.
+
+    Its process was not found `gone`; without one, it began not before `since`. It was started on the same machine. A wrapped
+    command's run counts inside its process tree alone: `inside` lists the processes around the commit.
+    """
+    gone, inside = wanted["gone"], wanted.get("inside")
     assert isinstance(gone, list)
-    if row["event_id"] in gone:
+    if row["event_id"] in gone or not _is_of_this_machine(row, wanted):
+        return False
+    if row["is_wrapped"] and isinstance(inside, list) and [row["pid"], row["process_started"]] not in inside:
         return False
     if row["pid"] is None:
         return str(row["start_time"]) >= str(wanted["since"])
-    return row["boot_id"] is None or wanted.get("boot_id") is None or row["boot_id"] == wanted["boot_id"]
+    return row["boot_id"] is None or wanted.get("boot_id") is None or row["boot_id"] == str(wanted["boot_id"]).partition("@")[0]
+
+
+def _is_of_this_machine(row: Row, wanted: Mapping[str, object]) -> bool:
+    """Compare boots and machines, `BOOT/NAMESPACE@MACHINE`; the host's name counts only where one of the two has neither."""
+    if not row["boot_id"] or not wanted.get("boot_id"):
+        return row["host"] == wanted.get("host")
+    (boot, _, machine), (our_boot, _, our_machine) = (str(place["boot_id"]).partition("@") for place in (row, wanted))
+    return boot.partition("/")[0] == our_boot.partition("/")[0] or bool(machine and machine == our_machine)
 
 
 def rejected(db: sqlite3.Connection, text: str) -> list[Row]:

@@ -4,6 +4,8 @@ import os
 import signal
 import subprocess
 import sys
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -75,3 +77,29 @@ def test_the_parent_of_a_process_with_an_odd_name(tmp_path: object) -> None:
         assert processes.parent(process.pid) == os.getpid()
         assert processes.is_alive(process.pid, *processes.identity(process.pid)) is True
         process.communicate(b"\n")
+
+
+@linux
+def test_place_names_this_boot_and_no_machine_id() -> None:
+    _, boot = processes.identity(os.getpid())
+    place = processes.place()
+    assert place == processes.place()
+    assert place
+    assert boot
+    assert place.partition("@")[0] == boot
+    assert processes.is_this_boot(place)
+    try:
+        machine = Path("/etc/machine-id").read_text(encoding="ascii").strip()
+    except OSError:
+        machine = ""
+    assert not machine or machine not in place
+    assert ("@" in place) is (len(machine) == 32)
+
+
+@linux
+def test_ancestors_lead_up_from_our_parent() -> None:
+    found = processes.ancestors()
+    assert found[0] == [os.getppid(), processes.identity(os.getppid())[0]]
+    for (child, _), (above, started) in pairwise(found):
+        assert processes.parent(int(str(child))) == above
+        assert processes.identity(int(str(above)))[0] == started

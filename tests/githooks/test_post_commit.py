@@ -54,7 +54,6 @@ def test_the_newest_open_run_of_this_repository(repo: Repository, telemetry: Tel
     telemetry.start("--event-id", "ended", cwd=repo.path)
     telemetry("run", "end", "ended")
     telemetry.start("--event-id", "elsewhere", cwd=other.path)
-    telemetry.start("--event-id", "far", "--host", "far", cwd=repo.path)
     repo.change()
     assert repo.runs_of("HEAD") == ["newer"]
 
@@ -155,18 +154,6 @@ def test_config_show_tells_of_it(telemetry: Telemetry) -> None:
     assert "unknown key 'git_hooks.records'" in telemetry("status", code=2).err
     config(telemetry, "git_hooks = 1\n")
     assert "a table is needed" in telemetry("status", code=2).err
-
-
-def test_a_linked_work_tree_has_runs_of_its_own(repo: Repository, telemetry: Telemetry, tmp_path: Path) -> None:
-    repo.change()
-    repo("worktree", "add", "--quiet", "-b", "side", str(tmp_path / "side"))
-    side = type(repo)(tmp_path / "side", telemetry)
-    telemetry.start("--event-id", "main", cwd=repo.path)
-    telemetry.start("--event-id", "side", cwd=side.path)
-    repo.change()
-    side.change()
-    assert (repo.runs_of("HEAD"), side.runs_of("HEAD")) == (["main"], ["side"])
-    assert telemetry.run("side")["git_branch"] == "side"
 
 
 def test_a_repository_apart_from_its_work_tree(repo: Repository, telemetry: Telemetry, tmp_path: Path, bare_repository: Bare) -> None:

@@ -30,14 +30,14 @@ def associate(db: sqlite3.Connection, operation: Data, data: Data) -> Result:
 
 
 def _open_run(db: sqlite3.Connection, operation: Data, data: Data) -> tuple[int, str, str, str | None] | None:
-    """The newest run that is open in a repository; else the one that `otherwise` describes, which is made; else None.
+    """The run that a commit belongs to; else the one that `otherwise` describes, which is made; else None.
 
-    `open` says where (git_dir, host), in which boot, since when a run without a process counts, and whose process was found `gone`.
+    `open` says which run the environment named (`run`), and what `store.commits.choose_run` goes by.
     """
     wanted: Data = data["open"]  # type: ignore[assignment]
-    for row in commits.open_runs(db, str(wanted["git_dir"]), wanted.get("host")):  # type: ignore[arg-type]
-        if commits.is_open(row, wanted):
-            return row["id"], row["event_id"], row["run_id"], None  # type: ignore[return-value]
+    found = commits.named_run(db, wanted.get("run")) or commits.choose_run(commits.open_runs(db, wanted), wanted)
+    if found:
+        return found["id"], found["event_id"], found["run_id"], None  # type: ignore[return-value]
     if "otherwise" not in data:
         return None
     run: Data = data["otherwise"]  # type: ignore[assignment]

@@ -204,7 +204,8 @@ def why_not_derived(*, told_apart: bool) -> str:
         return f"{known.name} says nothing that tells the jobs of a matrix apart; give each its own --item-name"
     # Any of these would do.
     names = dict.fromkeys(next(variable for variable, shape, _ in _parts(text) if _value(variable, shape) is None) for text in texts)
-    return f"{' or '.join(names)} holds no id, and without one two jobs could get the same"
+    state = "holds no id" if any(map(os.environ.get, names)) else "is not set"
+    return f"{' or '.join(names)} {state}, and without it two jobs could get the same id"
 
 
 def host() -> str | None:

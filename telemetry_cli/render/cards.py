@@ -16,7 +16,7 @@ from telemetry_cli.rules import encode
 
 #: What is asked first of a run; the rest follows in the order of the data model.
 _FIRST = ("event_id", "run_id", "agent_name", "job_type", "status", "start_time", "end_time", "duration_ms", "error_summary")
-_UNSAID = ("id", "schema_version", "op_id")
+_UNSAID = ("id", "schema_version", "op_id", "boot_id")
 _LAST_EVENTS = 20
 #: What the children on a card are not asked for.
 _ABSENT: Record = {"git_commit_hash": None, "git_branch": None}

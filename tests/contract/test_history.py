@@ -348,8 +348,10 @@ def test_doctor_says_why_a_commit_has_no_run(make_git: Make, telemetry: Telemetr
     missed = committed(telemetry, git)
     hook.chmod(0o755)
     assert explained(telemetry, git, missed, 1)["reason"] == "not-fired"
-    rejected = committed(telemetry, git, TELEMETRY_EVENT_ID="nobody")
-    assert explained(telemetry, git, rejected, 1)["reason"] == "rejected"
+    unnamed = committed(telemetry, git, TELEMETRY_EVENT_ID="nobody")
+    assert explained(telemetry, git, unnamed, 1)["reason"] == "no-run-open"
+    telemetry("associate-commit", "nobody", cwd=git.path, code=3)
+    assert explained(telemetry, git, unnamed, 1)["reason"] == "rejected"
     telemetry.start("--event-id", "run", cwd=git.path)
     found = committed(telemetry, git)
     assert explained(telemetry, git, found, 0)["runs"] == [

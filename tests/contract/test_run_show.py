@@ -87,3 +87,10 @@ def test_of_many_events_the_card_shows_the_last(telemetry: Telemetry) -> None:
 def test_the_card_begins_with_what_is_asked_first(rich: Telemetry) -> None:
     names = [line.split()[0] for line in rich("run", "show", "@last").out.splitlines()[:5]]
     assert names == ["event_id", "run_id", "agent_name", "job_type", "status"]
+
+
+def test_text_shows_nothing_internal(telemetry: Telemetry) -> None:
+    run = telemetry.start()
+    assert telemetry.run(run)["boot_id"]
+    shown = telemetry("run", "show", run).out
+    assert not {"boot_id", "op_id", "schema_version"} & {line.partition(" ")[0] for line in shown.splitlines()}

@@ -25,7 +25,7 @@ def ours(directory: Path, monkeypatch: pytest.MonkeyPatch) -> str | None:
     monkeypatch.chdir(directory)
     around, named = discovery.find(None), discovery.find(str(directory))
     assert (around and around.git_dir) == (named and named.git_dir)
-    return around and os.path.realpath(around.git_dir)
+    return os.path.realpath(around.git_dir) if around else None
 
 
 # Ceilings

@@ -1,10 +1,8 @@
 """Whether a value says more than is stored of it: digits that a float does not hold, times finer than milliseconds."""
 
 import json
-from decimal import Decimal
 
-#: So many significant digits always come out of a float as they went in.
-_SAFE_DIGITS = 15
+from telemetry_cli import rules
 
 
 def is_exact(source: str) -> bool:
@@ -13,8 +11,7 @@ def is_exact(source: str) -> bool:
 
     def real(digits: str) -> float:
         number = float(digits)
-        # Up to 15 digits always do; most numbers have no more.
-        if len(digits) > _SAFE_DIGITS and Decimal(digits) != Decimal(repr(number)):
+        if not rules.keeps_digits(digits, number):
             lost.append(digits)
         return number
 

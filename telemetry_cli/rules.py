@@ -27,6 +27,8 @@ TEXT_FIELDS = (
 COUNT_FIELDS = ("items_discovered", "items_succeeded", "items_failed", "items_skipped", "duration_ms")
 
 LARGEST_INTEGER = 2**63 - 1
+#: Under this key a run's context, and an event's payload, hold what could not be stored as it was.
+UNSTORABLE = "unstorable"
 LONGEST_ERROR_DETAILS = 64 * 1024
 #: A document may be this large (bytes) and this deep: one operation stays far below SQLite's own limits.
 LARGEST_DOCUMENT = 16 * 1024 * 1024
@@ -356,21 +358,53 @@ def json_object(name: str, source: str) -> dict[str, object]:
 
 
 def pair(name: str, value: str) -> tuple[str, object]:
-    """`KEY=VALUE`: the value is a JSON scalar if it parses as one, else text."""
+    """`KEY=VALUE`: the value is a JSON scalar if it parses as one without losing a digit, else text."""
     key, equals, source = value.partition("=")
     if not equals or not key:
         raise InvalidInput(f"{name}: {shorten(value)!r} is not accepted; give KEY=VALUE")
     text(name, key)
     try:
-        is_scalar = not isinstance(json.loads(source, parse_constant=_no_json), (dict, list))
+        found = json.loads(source, parse_constant=_no_json, parse_int=exact_integer, parse_float=exact_float)
     except (ValueError, RecursionError):
-        is_scalar = False
-    return key, json_value(f"{name} {shorten(key, 40)}", source) if is_scalar else text(name, source)
+        return key, text(name, source)
+    if isinstance(found, (dict, list)):
+        return key, text(name, source)
+    return key, json_value(f"{name} {shorten(key, 40)}", source) if isinstance(found, str) else found
 
 
 def _no_json(word: str) -> object:
     """Python reads NaN and Infinity, which JSON does not have."""
     raise ValueError(word)
+
+
+def exact_integer(digits: str) -> int:
+    """Return an integer of 64 bits. Raises `ValueError`."""
+    if len(digits) > 20 or not -LARGEST_INTEGER - 1 <= (number := int(digits)) <= LARGEST_INTEGER:
+        raise ValueError(digits)
+    return number
+
+
+def exact_float(digits: str) -> float:
+    """Return the float that a JSON number is. Raises `ValueError` where the float would lose a digit.
+
+    So does `1234e56`: a commit's SHA and the tag of an image may read like that, and no program writes a number so. Before an
+    exponent without a sign, only a single digit from 1 to 9 (`1e6`) or a fraction (`2.5e6`) counts.
+    """
+    mantissa, e, exponent = digits.lower().partition("e")
+    is_name = e and mantissa.isdigit() and exponent.isdigit() and (len(mantissa) > 1 or mantissa == "0")
+    number = float(digits)
+    if is_name or not keeps_digits(digits, number):
+        raise ValueError(digits)
+    return number
+
+
+def keeps_digits(digits: str, number: float) -> bool:
+    """Tell whether a float has the significant digits that it was written with; one that became infinite or 0 has not."""
+    return _significant(digits) == _significant(repr(number))
+
+
+def _significant(digits: str) -> str:
+    return digits.lower().partition("e")[0].lstrip("-").replace(".", "").strip("0")
 
 
 def encode(value: object) -> str:

@@ -6,23 +6,28 @@ import sys
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal, TypeVar
 
 from telemetry_cli import clock, recorder, rules
 from telemetry_cli.client import fields, tracking
+from telemetry_cli.client.values import Unstorable
 from telemetry_cli.client.waiting import Waits
 from telemetry_cli.client.writer import Writer
 from telemetry_cli.config import Config
 from telemetry_cli.errors import InvalidInput, NotDurable, TelemetryError
 from telemetry_cli.recorder import Outcome
-from telemetry_cli.redact import Redactor, remote_without_credentials
+from telemetry_cli.redact import Redactor
 from telemetry_cli.store import runs
 from telemetry_cli.store.database import open_reader, translated
 
 _log = logging.getLogger("telemetry_cli")
 #: How many runs of this process are known by both their names.
 _MOST_KNOWN = 10_000
+#: Of how many values that could not be stored the names are remembered, so that each is logged once.
+_MOST_NAMED = 1000
+#: What the rest of a run's record may contradict, which only the database knows.
+_CONTRADICTED = ("start_time", "end_time", "parent")
 
 T = TypeVar("T")
 
@@ -31,7 +36,8 @@ class TelemetryClient:
     """Records runs in the local database, as the program `telemetry` does, from inside a Python process.
 
     No method raises: what goes wrong is logged once per kind of failure (logger `telemetry_cli`), counted (`get_stats`), and what
-    could not be written waits in memory and goes with the next record, `flush()`, or `close()`. No method waits longer than `timeout`
+    could not be written waits in memory and goes with the next record, `flush()`, or `close()`. A value that cannot be stored costs no
+    record: it is kept as text under `unstorable`, in the run's context or the event's payload. No method waits longer than `timeout`
     seconds for locks. One client may be shared by threads, survives a fork, and serves asyncio (see `track_run`).
 
     base_dir, db_path: where things are; default the environment and config file, as for the command line.
@@ -51,6 +57,7 @@ class TelemetryClient:
         discover_git: bool = True,
     ) -> None:
         self._failures: Counter[str] = Counter()
+        self._named: set[str] = set()
         self._recorded = 0
         self._event_ids: OrderedDict[str, str] = OrderedDict()
         self._relaxed = durability == "relaxed"
@@ -71,11 +78,11 @@ class TelemetryClient:
     # Recording
 
     def start_run(self, agent_name: str, job_type: str, trigger_type: str = "cli", **fields: object) -> str:
-        """Record that a run began, and return its run_id; empty when a rule is broken. It may still wait in memory, see `flush`.
+        """Record that a run began, and return its run_id; empty without agent_name or job_type. It may still wait in memory, see `flush`.
 
         fields: any field of a run (`product="cells"`, `items_discovered=3`, `metrics={…}`, `start_time=` a datetime with a zone,
         `event_id=` the idempotency key: the same one again returns the run that is there). parent_run_id defaults to the run
-        that this code is tracked under, else `$TELEMETRY_EVENT_ID`.
+        that this code is tracked under, else `$TELEMETRY_EVENT_ID`; an empty one means no parent.
         """
         return self._start(agent_name, job_type, trigger_type, fields)
 
@@ -98,12 +105,18 @@ class TelemetryClient:
         named = {"agent_name": agent_name, "job_type": job_type, "trigger_type": trigger_type, **given}
         # A git that does not answer must leave time to write.
         git_seconds = config.lock_timeout / 2 if self._discover_git and not config.disabled else 0.0
-        data = fields.started(config, moment, named, parent=tracking.current_run(), git_seconds=git_seconds, ends_here=ends_here)
+        unstorable = Unstorable(self._clean)
+        data = fields.started(config, moment, named, unstorable, parent=tracking.current_run(), git_seconds=git_seconds, ends_here=ends_here)
+        self._name(unstorable)
         event_id, run_id = str(data["event_id"]), str(data["run_id"])
+        for name in ("event_id", "run_id"):
+            if name in unstorable.texts:
+                # The host knows the run by the id that it gave.
+                self._know(str(given[name]), event_id)
         self._know(run_id, event_id)
 
         def write() -> tuple[str, str]:
-            outcome = self._write("run.create", data, clock.stamp(moment), deadline)
+            outcome = self._write_run("run.create", data, unstorable, clock.stamp(moment), deadline)
             recorded = str(outcome.result.get("run_id", run_id))
             self._know(recorded, event_id)
             return event_id, recorded
@@ -120,11 +133,10 @@ class TelemetryClient:
         return self._guarded(lambda: self._end(run_id, status, fields), False)
 
     def _end(self, run_id: str, status: str, given: dict[str, object], deadline: float | None = None) -> bool:
-        moment = clock.now()
-        data = fields.changed(self._settings(), moment, {"status": status, **given})
-        if data.get("status") == "running":
-            raise InvalidInput("status: a run that ends is not running; give success, failure, partial, timeout or cancelled")
-        self._write("run.end", {**data, "run": self._reference(run_id)}, clock.stamp(moment), deadline)
+        moment, unstorable = clock.now(), Unstorable(self._clean)
+        fixed = {"run": self._reference(run_id), "status": fields.status(status)}
+        data = {**fields.changed(self._settings(), moment, given, unstorable), **fixed}
+        self._change("run.end", data, unstorable, clock.stamp(moment), deadline)
         return True
 
     def update_run(self, run_id: str, **fields: object) -> bool:
@@ -132,24 +144,46 @@ class TelemetryClient:
         return self._guarded(lambda: self._update(run_id, fields), False)
 
     def _update(self, run_id: str, given: dict[str, object]) -> bool:
-        moment = clock.now()
-        data = fields.changed(self._settings(), moment, given)
-        if not data:
+        moment, unstorable = clock.now(), Unstorable(self._clean)
+        data = fields.changed(self._settings(), moment, given, unstorable)
+        if not data and not unstorable.texts:
             raise InvalidInput("nothing to update: give at least one field")
-        self._write("run.update", {**data, "run": self._reference(run_id)}, clock.stamp(moment))
+        self._change("run.update", {**data, "run": self._reference(run_id)}, unstorable, clock.stamp(moment))
         return True
 
+    def _change(self, kind: str, data: dict[str, object], unstorable: Unstorable, at: str, deadline: float | None = None) -> None:
+        """Record a change of a run, with what of it could not be stored."""
+        fields.lay_aside(data, unstorable)
+        self._name(unstorable)
+        self._write_run(kind, data, unstorable, at, deadline)
+
+    def _write_run(self, kind: str, data: dict[str, object], unstorable: Unstorable, at: str, deadline: float | None) -> Outcome:
+        """Record an operation on a run; without its times and its parent, where these contradict what is there."""
+        try:
+            return self._write(kind, data, at, deadline)
+        except InvalidInput as error:
+            contradicted = [name for name in _CONTRADICTED if data.get(name) is not None]
+            if not contradicted:
+                raise
+            for name in contradicted:
+                unstorable.add(name, data.pop(name), error.message)
+        fields.lay_aside(data, unstorable)
+        self._name(unstorable)
+        return self._write(kind, data, at, deadline)
+
     def log_event(self, run_id: str, event_type: str, payload: object = None) -> bool:
-        """Record that something happened during a run; payload is anything that JSON can hold. Returns whether it is recorded.
+        """Record that something happened during a run; payload is any value, see `TelemetryClient`. Returns whether it is recorded.
 
         With durability="relaxed": whether it will be, by the background thread.
         """
         return self._guarded(lambda: self._event(run_id, event_type, payload), False)
 
     def _event(self, run_id: str, event_type: str, payload: object) -> bool:
-        data: dict[str, object] = {"event_type": rules.required_text("event_type", fields.text("event_type", event_type)), "run": self._reference(run_id)}
-        if payload is not None:
-            data["payload"] = fields.payload("payload", payload)
+        unstorable = Unstorable(self._clean)
+        data: dict[str, object] = {"event_type": fields.label("event_type", event_type, unstorable), "run": self._reference(run_id)}
+        if payload is not None or unstorable.texts:
+            data["payload"] = fields.payload(payload, unstorable)
+        self._name(unstorable, "payload")
         at = clock.stamp(clock.now())
         if self._relaxed and self._writer and not self._settings().disabled and self._writer.write_later(recorder.operation("run.event", data, at)):
             return True
@@ -186,10 +220,7 @@ class TelemetryClient:
                     "commit_hash": sha,
                     "source": rules.choice("commit_source", str(commit_source), rules.COMMIT_SOURCES),
                     "role": rules.choice("role", str(role), rules.COMMIT_ROLES),
-                    "author": rules.optional_text("commit_author", commit_author) if commit_author is not None else None,
-                    "timestamp": fields.instant("commit_timestamp", commit_timestamp, moment) if commit_timestamp is not None else None,
-                    "repo": rules.optional_text("repo", remote_without_credentials(repo)) if repo is not None else None,
-                    "branch": rules.optional_text("branch", branch) if branch is not None else None,
+                    **self._commit_facts({"author": commit_author, "timestamp": commit_timestamp, "repo": repo, "branch": branch}, moment),
                 }
                 outcome = self._write("commit.associate", {name: value for name, value in data.items() if value is not None}, clock.stamp(moment))
                 said[0] = f"buffered: {outcome.buffered.message}" if outcome.buffered else f"{run_id} is associated with {sha}"
@@ -199,6 +230,13 @@ class TelemetryClient:
             return True
 
         return self._guarded(associate, False), said[0]
+
+    def _commit_facts(self, given: dict[str, object], moment: datetime) -> dict[str, object]:
+        """What is told of a commit, so far as it can be stored."""
+        unstorable = Unstorable(self._clean)
+        facts = fields.commit_facts(given, moment, unstorable)
+        self._name(unstorable, "commit")
+        return facts
 
     def track_run(self, agent_name: str, job_type: str, trigger_type: str = "cli", **fields: object) -> "tracking.Tracked":
         """A run around a block, or around every call of a function; sync and async alike.
@@ -325,13 +363,27 @@ class TelemetryClient:
             said = f"{said.removesuffix('.')}; the record waits in memory"
         self._complain(trouble.slug if isinstance(trouble, TelemetryError) else type(trouble).__name__, said)
 
+    def _name(self, unstorable: Unstorable, prefix: str = "") -> None:
+        """Log and count values that could not be stored, each by its name once."""
+        for path, reason in unstorable.reasons.items():
+            name = f"{prefix}.{path}" if prefix else path
+            is_new = name not in self._named and len(self._named) < _MOST_NAMED
+            self._failures["unstorable"] += 1
+            if is_new:
+                self._named.add(name)
+                self._log(logging.WARNING, f"{reason}; it is kept as text", f"unstorable {name}")
+        unstorable.reasons.clear()
+
     def _complain(self, kind: str, message: str, level: int = logging.WARNING) -> None:
         self._failures[kind] += 1
         if self._failures[kind] == 1:
-            try:
-                _log.log(level, "telemetry: %s (%s; further ones of this kind are counted, not logged)", message, kind)
-            except Exception:  # noqa: S110 - a handler of the host's that fails must not fail the host here
-                pass
+            self._log(level, message, kind)
+
+    def _log(self, level: int, message: str, kind: str) -> None:
+        try:
+            _log.log(level, "telemetry: %s (%s; further ones of this kind are counted, not logged)", message, kind)
+        except Exception:  # noqa: S110 - a handler of the host's that fails must not fail the host here
+            pass
 
 
 def _words(error: Exception) -> str:

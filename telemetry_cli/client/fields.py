@@ -1,11 +1,15 @@
-"""Python values to the data of an operation, by the same rules as everywhere. Raises `InvalidInput` naming the field."""
+"""Python values to the data of an operation, by the same rules as everywhere.
 
-import json
+A value that breaks its rule costs that value: it is set aside as text, see `values`. Only what a record cannot be without raises
+`InvalidInput`, which names the field: the names of a run, how it ended, the run that is meant, and ids that look like secrets.
+"""
+
 import os
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from telemetry_cli import clock, rules
+from telemetry_cli.client.values import NOTHING, Unstorable, converted, document, escaped
 from telemetry_cli.config import Config
 from telemetry_cli.discover import environment, git, processes
 from telemetry_cli.errors import InvalidInput
@@ -17,22 +21,30 @@ Data = dict[str, object]
 #: The names by which a field may be given besides its own.
 _ALIASES = {"metrics_json": "metrics", "context_json": "context", "parent_run_id": "parent"}
 _TIMES = ("start_time", "end_time")
+_NAMES = ("agent_name", "job_type")
+_LONGEST_NAME = 200
 
 
-def started(config: Config, moment: datetime, fields: Mapping[str, object], *, parent: str | None, git_seconds: float, ends_here: bool) -> Data:
+def started(
+    config: Config, moment: datetime, fields: Mapping[str, object], unstorable: Unstorable, *, parent: str | None, git_seconds: float, ends_here: bool
+) -> Data:
     """The data of a `run.create`: what is given, and what is known of the place it is given in; null values count as not given.
 
     git_seconds: how long git may be asked about the repository around; 0: it is not looked for.
     With `ends_here` this process is the one that will end the run: should it die before, `run reap` can tell.
     """
     given = {name: value for name, value in fields.items() if value is not None}
-    data = changed(config, moment, {name: value for name, value in given.items() if name not in ("event_id", "run_id")})
-    for name in ("agent_name", "job_type"):
+    if "end_time" in given:
+        unstorable.add("end_time", given.pop("end_time"), "end_time: a run that starts has none")
+    data = changed(config, moment, {name: value for name, value in given.items() if name not in ("event_id", "run_id")}, unstorable)
+    for name in _NAMES:
         if name not in data:
-            raise InvalidInput(f"{name}: no name is given")
+            raise InvalidInput(unstorable.reasons.get(name, f"{name}: no name is given"))
     data = {"schema_version": CURRENT_VERSION, "status": "running", **data}
-    data["event_id"] = _id(config, "event_id", given["event_id"], rules.event_id) if "event_id" in given else clock.new_event_id()
-    data["run_id"] = _id(config, "run_id", given["run_id"], rules.run_id) if "run_id" in given else clock.new_run_id(moment, str(data["agent_name"]))
+    data["event_id"] = _id(config, "event_id", given.get("event_id"), rules.event_id, unstorable) or clock.new_event_id()
+    data["run_id"] = _id(config, "run_id", given.get("run_id"), rules.run_id, unstorable) or clock.new_run_id(moment, str(data["agent_name"]))
+    if data.get("parent") == data["event_id"]:
+        unstorable.add("parent", data.pop("parent"), f"parent: {data['event_id']} is the run itself")
     data.setdefault("start_time", clock.stamp(moment))
     data.setdefault("agent_owner", config.agent_owner)
     data.setdefault("host", environment.host())
@@ -46,71 +58,153 @@ def started(config: Config, moment: datetime, fields: Mapping[str, object], *, p
         data |= {"pid": pid, "process_started": process_started, "boot_id": boot_id}
     if git_seconds:
         data = {**git.surroundings(data.get("git_branch"), min(git_seconds, git.DEADLINE_SECONDS)), **data}
+    lay_aside(data, unstorable)
     return {name: value for name, value in data.items() if value is not None}
 
 
-def _id(config: Config, name: str, value: object, rule: Callable[[str, str], str]) -> str:
-    return refuse_secret(name, rule(name, text(name, value)), config.redact_rules)
+def lay_aside(data: Data, unstorable: Unstorable) -> None:
+    """Put what could not be stored into the context of a run's data."""
+    if unstorable.texts:
+        context = data.get("context")
+        data["context"] = unstorable.beside(context if isinstance(context, dict) else {})
+
+
+def _id(config: Config, name: str, value: object, rule: Callable[[str, str], str], unstorable: Unstorable) -> str | None:
+    """Return an id, or None for an empty one and for one that breaks its rule. Raises `InvalidInput` for what looks like a secret."""
+    try:
+        found = text(name, value) if value is not None else ""
+        ruled = rule(name, found) if found.strip() else None
+    except Exception as error:
+        unstorable.add(name, value, _message(name, error))
+        return None
+    return refuse_secret(name, ruled, config.redact_rules) if ruled else None
 
 
 def reference(config: Config, name: str, value: object) -> str:
     """What a run is called by: its shape only. Raises `InvalidInput`, also for what looks like a secret."""
-    return _id(config, name, value, rules.reference)
+    return refuse_secret(name, rules.reference(name, text(name, value)), config.redact_rules)
 
 
-def changed(config: Config, moment: datetime, fields: Mapping[str, object]) -> Data:
-    """The data of a `run.update` or `run.end`: what is given; None clears a text, and leaves anything else as it is."""
+def changed(config: Config, moment: datetime, fields: Mapping[str, object], unstorable: Unstorable) -> Data:
+    """The data of a `run.update` or `run.end`: what is given; None clears a text, and leaves anything else as it is.
+
+    What breaks its rule is left out and added to `unstorable`, for `lay_aside` to put into the data when they are complete.
+    """
     data: Data = {}
     for given, value in fields.items():
         name = _ALIASES.get(given, given)
-        if value is None and (name not in rules.FIELDS or name in ("agent_name", "job_type", "status", *rules.COUNT_FIELDS)):
+        if value is None and (name not in rules.FIELDS or name in (*_NAMES, "status", *rules.COUNT_FIELDS)):
             continue
-        data[name] = reference(config, name, value) if name == "parent" else _value(name, value, moment)
+        if name == "parent":
+            data[name] = _id(config, name, value, rules.reference, unstorable)
+            continue
+        try:
+            found = _value(name, value, moment, unstorable)
+        except Exception as error:
+            found = unstorable.add(given, value, _message(given, error))
+        if found is not NOTHING:
+            data[name] = found
     return data
 
 
-def _value(name: str, value: object, moment: datetime) -> object:
+def _message(name: str, error: Exception) -> str:
+    """What is wrong with a value; what the host's own objects raise is named by its type."""
+    return error.message if isinstance(error, InvalidInput) else f"{name}: reading it raised {type(error).__name__}"
+
+
+def _value(name: str, value: object, moment: datetime, unstorable: Unstorable) -> object:
+    if name in _NAMES:
+        return label(name, value, unstorable)
+    if name in rules.COUNT_FIELDS:
+        return rules.count(name, _digits(name, value))
     if name in rules.FIELDS:
         return rules.FIELDS[name](name, "" if value is None else text(name, value))
     if name in _TIMES:
         return instant(name, value, moment)
     if name in ("metrics", "context"):
-        return _object(name, value)
+        return _object(name, value, unstorable)
     if name == "git_repo":
         return rules.optional_text(name, remote_without_credentials(text(name, value)))
     raise InvalidInput(f"{name}: there is no such field; valid are {', '.join((*rules.FIELDS, *_TIMES, 'metrics', 'context', 'git_repo', 'parent'))}")
 
 
+def label(name: str, value: object, unstorable: Unstorable) -> str:
+    """A name or type: of a longer one the first 200 characters, and the whole is set aside. Raises `InvalidInput` for an empty one."""
+    found = text(name, value)
+    if len(found) > _LONGEST_NAME and not found.isspace():
+        unstorable.add(name, found, f"{name}: longer than {_LONGEST_NAME} characters")
+        found = unstorable.shorten(found, _LONGEST_NAME)
+    return rules.required_text(name, found)
+
+
+def status(value: object) -> str:
+    """How a run ended. Raises `InvalidInput`."""
+    found = rules.status("status", text("status", value))
+    if found == "running":
+        raise InvalidInput("status: a run that ends is not running; give success, failure, partial, timeout or cancelled")
+    return found
+
+
 def instant(name: str, value: object, moment: datetime) -> str:
-    """A time: a datetime with a zone, or the text that the command line takes."""
+    """A time: a datetime with a zone, or the text that the command line takes. Raises `InvalidInput`."""
     if isinstance(value, datetime):
         return rules.document_instant(name, value.isoformat())
     return rules.instant(name, text(name, value), moment)
 
 
-def payload(name: str, value: object) -> object:
-    """Any value that JSON can hold, by the strict rules."""
-    try:
-        return rules.json_value(name, json.dumps(value, ensure_ascii=False))
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidInput(f"{name}: it cannot be written as JSON: {error}") from None
+def commit_facts(given: Mapping[str, object], moment: datetime, unstorable: Unstorable) -> Data:
+    """Author, timestamp, repo and branch of a commit, as far as they are given and keep their rules."""
+    facts: Data = {}
+    for name, value in given.items():
+        if value is None:
+            continue
+        try:
+            found = instant(name, value, moment) if name == "timestamp" else text(name, value)
+        except Exception as error:
+            unstorable.add(name, value, _message(name, error))
+        else:
+            facts[name] = (remote_without_credentials(found) if name == "repo" else found) or None
+    return facts
 
 
-def _object(name: str, value: object) -> object:
-    found = payload(name, dict(value) if isinstance(value, Mapping) else value)
-    if isinstance(found, str):
-        return rules.json_object(name, found)
-    if not isinstance(found, dict):
+def payload(value: object, unstorable: Unstorable) -> object:
+    """The payload of an event; with what could not be stored laid beside, it is an object, and anything else stands in it as `payload`."""
+    found = document("", value, unstorable)
+    if not unstorable.texts:
+        return found
+    return unstorable.beside(found if isinstance(found, dict) else {} if found is NOTHING or found is None else {"payload": found})
+
+
+def _object(name: str, value: object, unstorable: Unstorable) -> object:
+    if isinstance(value, str):
+        return rules.json_object(name, escaped(value))
+    found = document(name, value, unstorable)
+    if found is not NOTHING and not isinstance(found, dict):
         raise InvalidInput(f"{name}: a dict is needed, not {type(value).__name__}")
     return found
 
 
+def _digits(name: str, value: object) -> str:
+    """The digits of a number of items, or of milliseconds: whole numbers of any type, and of milliseconds fractions, which are rounded."""
+    if name == "duration_ms" and isinstance(value, timedelta):
+        value = value.total_seconds() * 1000
+    plain = _scalar(value)
+    if isinstance(plain, float) and (name == "duration_ms" or plain.is_integer()):
+        plain = round(plain)
+    return plain if isinstance(plain, str) else str(plain) if isinstance(plain, int) and not isinstance(plain, bool) else text(name, value)
+
+
 def text(name: str, value: object) -> str:
-    """A value that stands for text: text, a path, a whole number. Raises `InvalidInput`."""
-    if isinstance(value, os.PathLike):
-        value = os.fsdecode(value)
+    """A value as text: one that has a form as text, number or truth value in JSON. Raises `InvalidInput` for any other."""
     if isinstance(value, str):
-        return str(value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
+        return escaped(value)
+    plain = _scalar(value)
+    if isinstance(plain, str):
+        return plain
+    if isinstance(plain, (bool, int, float)):
+        return rules.encode(plain)
     raise InvalidInput(f"{name}: {rules.shorten(repr(value))} is not accepted; give text{' or a whole number' if name in rules.COUNT_FIELDS else ''}")
+
+
+def _scalar(value: object) -> object:
+    return converted(value, "", Unstorable(str))

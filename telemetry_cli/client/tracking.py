@@ -9,9 +9,10 @@ from functools import partial, wraps
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from telemetry_cli import clock, rules
+from telemetry_cli import rules
 from telemetry_cli.client import fields as fields_
 from telemetry_cli.client.aside import InThread, has_loop
+from telemetry_cli.client.values import escaped
 from telemetry_cli.client.waiting import Waits
 from telemetry_cli.errors import InvalidInput
 
@@ -47,7 +48,7 @@ class RunContext:
         self.run_id = ""
 
     def log_event(self, event_type: str, payload: object = None) -> bool:
-        """Record that something happened; payload is anything that JSON can hold. Returns whether it is recorded."""
+        """Record that something happened; payload is any value, see `TelemetryClient`. Returns whether it is recorded."""
         return bool(self.run_id) and self._client.log_event(self.run_id, event_type, payload)
 
     def set_metrics(self, metrics: Mapping[str, object] | None = None, /, **values: object) -> None:
@@ -92,14 +93,16 @@ class RunContext:
         """Record how the run ended: with `error`, or well. Only the process that began it knows."""
         if not self.run_id or self._process != os.getpid():
             return
+        if error is not None and _is_success(error):
+            error = None
         said: dict[str, object] = {"error_summary": self._summary(error), "error_details": _details(error)} if error is not None else {}
-        fields: dict[str, object] = {**said, **self._keeping_rules(dict(self._fields))}
-        status = fields.pop("status", "success")
-        if error is not None:
-            status = _status(error)
-        metrics: dict[str, object] = {}
-        for name, value in self._metrics.items():
-            metrics |= self._keeping_rules({"metrics": {name: value}}).get("metrics", {})  # type: ignore[call-overload]
+        fields: dict[str, object] = {**said, **self._fields}
+        ending = fields.pop("status", None)
+        status = _status(error) if error is not None else "success"
+        if ending is not None and error is None:
+            status = self._client._guarded(lambda: fields_.status(ending), status)
+        if self._metrics:
+            fields["metrics"] = self._metrics
         deadline = self._client._deadline()
 
         def end(status: str, given: dict[str, object]) -> bool:
@@ -109,10 +112,9 @@ class RunContext:
                 self._client._tell(waits)
             return True
 
-        fields |= self._keeping_rules({"metrics": metrics} if metrics else {})
-        if not self._client._guarded(partial(end, str(status), fields), False):
+        if not self._client._guarded(partial(end, status, fields), False):
             # Together they may still be too much; that the run ended, and why, must be recorded even so.
-            self._client._guarded(partial(end, _status(error) if error is not None else "success", said), False)
+            self._client._guarded(partial(end, status, said), False)
 
     async def finish_aside(self, error: BaseException | None) -> None:
         """Record it in a thread, behind the beginning."""
@@ -127,17 +129,6 @@ class RunContext:
     def _summary(self, error: BaseException) -> str:
         """The error's type and message in a line, as far as it is kept."""
         return self._client._guarded(lambda: self._client._clean(_message(error))[:_LONGEST_SUMMARY], type(error).__name__)
-
-    def _keeping_rules(self, given: dict[str, object]) -> dict[str, object]:
-        """What keeps its rule; the rest is logged and left out."""
-
-        def kept(name: str, value: object) -> bool:
-            changed = fields_.changed(self._client._settings(), clock.now(), {name: value})
-            if changed.get("status") == "running":
-                raise InvalidInput("status: a run that ends is not running; give success, failure, partial, timeout or cancelled")
-            return True
-
-        return {name: value for name, value in given.items() if self._client._guarded(partial(kept, name, value), False)}
 
 
 class Tracked:
@@ -228,16 +219,15 @@ def _mapping(metrics: object) -> dict[str, object]:
     return dict(metrics)
 
 
+def _is_success(error: BaseException) -> bool:
+    """Tell whether the interpreter would exit with 0: `sys.exit()` and `sys.exit(0)`."""
+    return isinstance(error, SystemExit) and (error.code is None or (isinstance(error.code, int) and error.code == 0))
+
+
 def _status(error: BaseException) -> str:
-    if isinstance(error, SystemExit):
-        return "failure" if error.code else "success"
     # Not imported for this: who has no event loop was not cancelled by one.
     cancelled = getattr(sys.modules.get("asyncio.exceptions"), "CancelledError", KeyboardInterrupt)
     return "cancelled" if isinstance(error, (KeyboardInterrupt, GeneratorExit, cancelled)) else "failure"
-
-
-def _storable(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
 
 
 def _message(error: BaseException) -> str:
@@ -246,11 +236,11 @@ def _message(error: BaseException) -> str:
     except Exception:
         message = "its message cannot be read"
     name = type(error).__name__
-    return _storable(f"{name}: {message}" if message else name)
+    return escaped(f"{name}: {message}" if message else name)
 
 
 def _details(error: BaseException) -> str:
     try:
-        return _storable("".join(traceback.format_exception(error)))
+        return escaped("".join(traceback.format_exception(error)))
     except Exception:
         return ""

@@ -21,6 +21,11 @@ def run_reference(config: Config, value: str | None, name: str = "RUN") -> str:
     return refuse_secret(name, rules.reference(name, value), config.redact_rules)
 
 
+def parent_reference(config: Config, value: str) -> str | None:
+    """Return `--parent` as typed, or None for an empty one: an unset variable expands to nothing. Raises as `run_reference` does."""
+    return run_reference(config, value, "--parent") if value.strip() else None
+
+
 def json_text(name: str, value: str) -> str:
     """The JSON of an argument: the value itself, the content of `@FILE`, or stdin for `-`."""
     if value != "-" and not value.startswith("@"):

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from telemetry_cli import clock, rules
-from telemetry_cli.commands.arguments import merged_objects, run_reference
+from telemetry_cli.commands.arguments import merged_objects, parent_reference, run_reference
 from telemetry_cli.config import Config
 from telemetry_cli.discover import environment, git, processes, remotes
 from telemetry_cli.errors import InvalidInput
@@ -120,7 +120,7 @@ def _parent(config: Config, parent: str | None, event_id: str) -> dict[str, obje
     if parent is not None:
         if parent == event_id:
             raise InvalidInput(f"--parent: {parent} is the run itself")
-        return {"parent": run_reference(config, parent, "--parent")}
+        return {"parent": parent_reference(config, parent)}
     current = environment.current_run()
     # A script that exports the id first and starts the run with it is not its own parent.
     return {"parent": run_reference(config, None)} if current and current != event_id else {}

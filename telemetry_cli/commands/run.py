@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from telemetry_cli import clock, rules
-from telemetry_cli.commands.arguments import became, json_text, merged_objects, named_exactly, run_reference
+from telemetry_cli.commands.arguments import became, json_text, merged_objects, named_exactly, parent_reference, run_reference
 from telemetry_cli.commands.beginning import begin, exports, names, remote
 from telemetry_cli.commands.result import ONE, READS, WRITES, Card, Listing, Written, handler
 from telemetry_cli.commands.rows import presented, presented_event, presented_feature
@@ -87,7 +87,7 @@ def update(
     if git_repo is not None:
         data["git_repo"] = remote(git_repo)
     if parent is not None:
-        data["parent"] = run_reference(config, parent, "--parent")
+        data["parent"] = parent_reference(config, parent)
     if not data:
         raise InvalidInput("nothing to update: give at least one field, such as --status or -m KEY=VALUE", "telemetry run update --help lists them.")
     data["run"] = run_reference(config, run)

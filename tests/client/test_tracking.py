@@ -2,6 +2,7 @@
 
 import asyncio
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping
@@ -59,7 +60,8 @@ def test_a_block(client: TelemetryClient, telemetry: Telemetry) -> None:
         (ValueError("wrong"), "failure"),
         (KeyboardInterrupt(), "cancelled"),
         (SystemExit(3), "failure"),
-        (SystemExit(0), "success"),
+        (SystemExit(""), "failure"),
+        (SystemExit("wrong"), "failure"),
         (asyncio.CancelledError(), "cancelled"),
     ],
     ids=repr,
@@ -89,22 +91,46 @@ def test_an_exception_with_an_odd_message(error: Exception, client: TelemetryCli
     assert (last(telemetry)["status"], client.get_stats()["failures"]) == ("failure", {})
 
 
+@pytest.mark.parametrize("code", [0, None, False])
+def test_exit_with_code_0_is_a_success_without_error(code: int | None, client: TelemetryClient, telemetry: Telemetry) -> None:
+    def generate() -> Iterator[int]:
+        yield 1
+        sys.exit(code)
+
+    def leave() -> None:
+        sys.exit(code)
+
+    for leaves in (client.track_run("a", "j")(leave), lambda: list(client.track_run("a", "j")(generate)())):
+        with pytest.raises(SystemExit):
+            leaves()
+        found = last(telemetry)
+        assert (found["status"], found["error_summary"], found["error_details"]) == ("success", None, None)
+
+
+def test_exit_with_code_0_keeps_a_status_of_ones_own(client: TelemetryClient, telemetry: Telemetry) -> None:
+    with pytest.raises(SystemExit), client.track_run("a", "j") as run:
+        run.set_metrics(status="partial", error_summary="one of two")
+        sys.exit(0)
+    assert (last(telemetry)["status"], last(telemetry)["error_summary"]) == ("partial", "one of two")
+
+
 def test_the_run_ends_though_what_was_set_breaks_a_rule(client: TelemetryClient, telemetry: Telemetry) -> None:
     with client.track_run("a", "j") as run:
         run.set_metrics(items_failed=-1)
     assert last(telemetry)["status"] == "success"
-    assert client.get_stats()["failures"] == {"invalid-input": 1}
+    assert client.get_stats()["failures"] == {"unstorable": 1}
 
 
-def test_only_what_breaks_a_rule_is_left_out(client: TelemetryClient, telemetry: Telemetry) -> None:
+def test_only_what_breaks_a_rule_is_set_aside(client: TelemetryClient, telemetry: Telemetry) -> None:
     with pytest.raises(ValueError, match="why"), client.track_run("a", "j") as run:
-        run.set_metrics(loss=float("nan"), tokens=5, items_succeeded=3, items_failed=2.0, status="splendid")
+        run.set_metrics(loss=float("nan"), tokens=5, items_succeeded=3, items_failed=2.5, status="splendid")
         raise ValueError("why it failed")
     found = last(telemetry)
     assert (found["status"], found["error_summary"], found["items_succeeded"], found["items_failed"]) == ("failure", "ValueError: why it failed", 3, 0)
     assert "why it failed" in str(found["error_details"])
     assert found["metrics_json"] == {"tokens": 5}
-    assert client.get_stats()["failures"] == {"invalid-input": 3}
+    assert found["context_json"] == {"unstorable": {"items_failed": "2.5", "metrics.loss": "nan"}}
+    assert client.get_stats()["failures"] == {"unstorable": 2}
 
 
 class NoMapping(Mapping[str, object]):

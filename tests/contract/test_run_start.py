@@ -183,6 +183,24 @@ def test_unknown_parent_is_kept_as_given(known: Telemetry) -> None:
     assert known.run(known.start("--parent", "elsewhere"))["parent_run_id"] == "elsewhere"
 
 
+@pytest.mark.parametrize("empty", ["", " "])
+def test_empty_parent_is_no_parent(empty: str, known: Telemetry) -> None:
+    assert known.run(known.start("--parent", empty, env={"TELEMETRY_EVENT_ID": "known-run"}))["parent_run_id"] is None
+    known("run", "exec", "--no-git", "--parent", empty, "--", "true", env={"TELEMETRY_EVENT_ID": "known-run"})
+    assert known.run("@last")["parent_run_id"] is None
+    child = known.start("--parent", "known-run")
+    known("run", "update", child, "--parent", empty)
+    assert known.run(child)["parent_run_id"] is None
+
+
+def test_metric_that_no_number_holds_whole_is_text(telemetry: Telemetry) -> None:
+    event_id = telemetry.start("-m", "tag=1234e56", "-m", "build=7e10203", "-m", "digits=0.12345678901234567890", "-m", "lr=1e-4", "-m", "n=12")
+    telemetry("run", "event", "built", "--run", event_id, "-m", "tag=12e3456", "-m", "n=1e6")
+    run = telemetry.run(event_id)
+    assert run["metrics_json"] == {"tag": "1234e56", "build": "7e10203", "digits": "0.12345678901234567890", "lr": 0.0001, "n": 12}
+    assert run["events"][0]["payload_json"] == {"tag": "12e3456", "n": 1000000}
+
+
 def test_a_run_is_not_its_own_parent(telemetry: Telemetry) -> None:
     telemetry.start("--event-id", "E1", env={"TELEMETRY_EVENT_ID": "E1"})
     assert telemetry.run("E1")["parent_run_id"] is None

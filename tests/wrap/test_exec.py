@@ -163,7 +163,7 @@ def test_a_usage_error_starts_nothing(argv: tuple[str, ...], env: dict[str, str]
     assert not telemetry.base.exists()
 
 
-@pytest.mark.parametrize("option", [("--metrics", "{"), ("--event-id", "@x"), ("--job-type", ""), ("--parent", ""), ("-m", "x"), ("--items-failed", "-1")])
+@pytest.mark.parametrize("option", [("--metrics", "{"), ("--event-id", "@x"), ("--job-type", ""), ("--parent", "@x"), ("-m", "x"), ("--items-failed", "-1")])
 def test_a_wrong_value_of_an_option_starts_nothing(option: tuple[str, ...], telemetry: Telemetry) -> None:
     ran = telemetry(*EXEC, *option, "--", "touch", "begun", code=2)
     assert option[0] in ran.err

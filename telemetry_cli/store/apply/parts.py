@@ -4,6 +4,7 @@ import json
 
 from telemetry_cli.legacy_rules import EPOCH, UNKNOWN
 from telemetry_cli.rules import encode
+from telemetry_cli.store.apply.runs import laid_over
 
 Values = dict[str, object]
 
@@ -41,8 +42,5 @@ def completed(there: Values, said: Values) -> Values:
 
 
 def _laid_over(below: object, above: object) -> str:
-    """Two JSON objects in one, what has no place of its own (`extra`) too; where both have a key, the second's value."""
-    first, second = json.loads(str(below)), json.loads(str(above))
-    extras = [value["extra"] for value in (first, second) if isinstance(value.get("extra"), dict)]
-    both = {"extra": extras[0] | extras[1]} if len(extras) == 2 else {}
-    return encode(first | second | both)
+    """The same of two JSON texts, what has no place of its own (`extra`) too."""
+    return encode(laid_over(json.loads(str(below)), json.loads(str(above)), "extra"))

@@ -5,7 +5,7 @@ import sqlite3
 
 from telemetry_cli.clock import parse_stamp
 from telemetry_cli.errors import InvalidInput, NotFound
-from telemetry_cli.rules import encode
+from telemetry_cli.rules import UNSTORABLE, encode
 from telemetry_cli.store import search
 from telemetry_cli.store.apply.result import Data, Result, noted
 from telemetry_cli.store.runs import resolve
@@ -13,8 +13,8 @@ from telemetry_cli.store.runs import resolve
 _INSERTABLE = (
     "event_id", "run_id", "start_time", "agent_name", "job_type", "status", "agent_owner", "product", "product_family", "platform", "subdomain",
     "website", "website_section", "item_name", "environment", "host", "trigger_type", "insight_id", "source_ref", "target_ref", "input_summary",
-    "items_discovered", "items_succeeded", "items_failed", "items_skipped", "git_repo", "git_branch", "git_run_tag", "git_dir", "parent_run_id",
-    "pid", "process_started", "boot_id",
+    "output_summary", "error_summary", "error_details", "items_discovered", "items_succeeded", "items_failed", "items_skipped", "duration_ms",
+    "git_repo", "git_branch", "git_run_tag", "git_dir", "parent_run_id", "pid", "process_started", "boot_id",
 )  # fmt: skip
 _UPDATABLE = frozenset(
     (
@@ -106,14 +106,21 @@ def _run(db: sqlite3.Connection, data: Data) -> tuple[sqlite3.Row, str | None]:
 
 
 def _new_values(db: sqlite3.Connection, run: sqlite3.Row, data: Data) -> dict[str, object]:
-    """The columns that an update or end sets, metrics and context merged key by key into what is there."""
+    """The columns that an update or end sets, metrics and context merged key by key into what is there; so is what could not be stored."""
     values = {name: data[name] for name in data if name in _UPDATABLE}
     for name, column in (("metrics", "metrics_json"), ("context", "context_json")):
         if name in data:
-            values[column] = encode(json.loads(run[column]) | data[name])
-    if data.get("parent") is not None:
-        values["parent_run_id"] = _parent(db, str(data["parent"]), str(run["event_id"]))
+            values[column] = encode(laid_over(json.loads(run[column]), data[name], UNSTORABLE))  # type: ignore[arg-type]
+    if "parent" in data:
+        values["parent_run_id"] = _parent(db, str(data["parent"]), str(run["event_id"])) if data["parent"] is not None else None
     return values
+
+
+def laid_over(below: dict[str, object], above: dict[str, object], nested: str) -> dict[str, object]:
+    """Two objects in one: where both have a key, the second's value; where both have an object under `nested`, the same of these two."""
+    both = below | above
+    first, second = below.get(nested), above.get(nested)
+    return both | {nested: first | second} if isinstance(first, dict) and isinstance(second, dict) else both
 
 
 def _changed(db: sqlite3.Connection, operation: Data, run: sqlite3.Row, note: str | None, values: Data) -> Result:

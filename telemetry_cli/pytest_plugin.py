@@ -1,7 +1,7 @@
 """The pytest plugin, off until `--telemetry`: a run per session, an event per failed test, the outcomes as items.
 
 items_discovered is what was collected, items_succeeded, items_failed and items_skipped are tests that passed, failed or
-errored, and were skipped. Under pytest-xdist the session that hands out the tests records, and its workers do not.
+errored, and were skipped; a test with subtests is one test, which fails if one of them does. Under pytest-xdist the session that hands out the tests records, and its workers do not.
 """
 
 import os
@@ -65,8 +65,8 @@ class _Recorder:
 
     def _log(self, report: "pytest.CollectReport | pytest.TestReport", payload: dict[str, object]) -> None:
         if self._records():
-            text = self._client._guarded(lambda: self._client._clean(_storable(report.longreprtext)), "")
-            self._client.log_event(self._run_id, "test_failed", {"test": _storable(report.nodeid), **payload, "text": text[-_MOST_TEXT:]})
+            text = self._client._guarded(lambda: self._client._clean(report.longreprtext), "")
+            self._client.log_event(self._run_id, "test_failed", {"test": report.nodeid, **payload, "text": text[-_MOST_TEXT:]})
 
     def pytest_runtest_logreport(self, report: "pytest.TestReport") -> None:
         """Keep the worst of a test's three phases, and record its first failure when it happens."""
@@ -74,10 +74,9 @@ class _Recorder:
             if self._outcomes.get(report.nodeid) != "failed":
                 self._log(report, {"phase": report.when, "seconds": round(report.duration, 3)})
             self._outcomes[report.nodeid] = "failed"
-        elif report.skipped:
-            self._outcomes.setdefault(report.nodeid, "skipped")
-        elif report.when == "call":
-            self._outcomes.setdefault(report.nodeid, "succeeded")
+        elif self._outcomes.get(report.nodeid) != "failed" and report.when != "teardown" and (report.skipped or report.when == "call"):
+            # The reports of subtests come first and under the name of their test: what the test itself came to is the last word.
+            self._outcomes[report.nodeid] = "skipped" if report.skipped else "succeeded"
 
     def pytest_sessionfinish(self, session: "pytest.Session", exitstatus: int) -> None:
         """End the run."""
@@ -86,15 +85,10 @@ class _Recorder:
         outcomes = list(self._outcomes.values())
         counts = {f"items_{name}": outcomes.count(name) for name in ("succeeded", "failed", "skipped")}
         counts["items_discovered"] = max(session.testscollected + self._not_collected, len(outcomes))
-        # 2: interrupted, by a person or by what could not be collected. 5: no test was collected, which is no failure of any.
-        status = {0: "success", 2: "failure" if self._not_collected else "cancelled", 5: "success"}.get(int(exitstatus), "failure")
+        # 2: interrupted, by a person, by what could not be collected, or by `-x` under pytest-xdist. 5: no test was collected.
+        status = "failure" if counts["items_failed"] else {0: "success", 2: "cancelled", 5: "success"}.get(int(exitstatus), "failure")
         summary = f"{counts['items_failed']} tests failed" if counts["items_failed"] else f"pytest exited with {int(exitstatus)}"
         if self._not_collected:
             summary += f", {self._not_collected} of them as they were collected"
         self._client.end_run(self._run_id, status, metrics={"exit_code": int(exitstatus)}, error_summary=summary if status == "failure" else None, **counts)
         self._client.close()
-
-
-def _storable(text: str) -> str:
-    """A text without what it may hold and JSON may not."""
-    return text.encode("utf-8", "backslashreplace").decode()

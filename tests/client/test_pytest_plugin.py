@@ -58,12 +58,86 @@ def test_a_run_per_session(options: tuple[str, ...], telemetry: Telemetry, tmp_p
 
 @pytest.mark.parametrize(
     ("tests", "status", "code"),
-    [("def test_it(): pass", "success", 0), ("", "success", 5), ("syntax error", "failure", 2), ("def test_it(): raise KeyboardInterrupt", "cancelled", 2)],
-    ids=["good", "none", "broken", "interrupted"],
+    [
+        ("def test_it(): pass", "success", 0),
+        ("", "success", 5),
+        ("syntax error", "failure", 2),
+        ("def test_it(): raise KeyboardInterrupt", "cancelled", 2),
+        ("import pytest\ndef test_it(): pytest.exit('enough')", "cancelled", 2),
+        ("def test_bad(): assert 0\ndef test_it(): raise KeyboardInterrupt", "failure", 2),
+        ("import pytest\ndef test_bad(): assert 0\ndef test_it(): pytest.exit('enough')", "failure", 2),
+        ("import pytest\ndef test_bad(): assert 0\ndef test_it(): pytest.exit('enough', returncode=0)", "failure", 0),
+        ("import sys\ndef test_it(): sys.exit(0)", "failure", 1),
+        ("import sys\nsys.exit(0)", "failure", 3),
+    ],
+    ids=["good", "none", "broken", "interrupted", "exited", "interrupted after a failure", "exited after one", "exited with 0 after one", "exits", "exits early"],
 )
 def test_how_a_session_ends(tests: str, status: str, code: int, telemetry: Telemetry, tmp_path: Path) -> None:
     assert run(telemetry, tmp_path, "--telemetry", tests=tests).returncode == code
     assert telemetry.run("@last")["status"] == status
+
+
+@pytest.mark.parametrize("options", [("-x",), ("-n", "2", "-x"), ("-n", "2", "--maxfail=1")], ids=" ".join)
+def test_session_that_stops_at_a_failure_is_a_failure(options: tuple[str, ...], telemetry: Telemetry, tmp_path: Path) -> None:
+    tests = "import pytest\n@pytest.mark.parametrize('n', range(12))\ndef test_it(n): assert n != 2\n"
+    run(telemetry, tmp_path, "--telemetry", *options, tests=tests)
+    found = telemetry.run("@last")
+    assert (found["status"], found["items_failed"], found["error_summary"]) == ("failure", 1, "1 tests failed")
+
+
+SUBTESTS = """
+import unittest, pytest
+
+def test_skips_a_part(subtests):
+    with subtests.test("a"): pytest.skip("not here")
+    with subtests.test("b"): pass
+
+def test_skips_the_last_part(subtests):
+    with subtests.test("a"): pass
+    with subtests.test("b"): pytest.skip("not here")
+
+def test_fails_in_a_part(subtests):
+    with subtests.test("a"): assert False, "in the part"
+    with subtests.test("b"): pass
+
+def test_skips_itself(subtests):
+    with subtests.test("a"): pass
+    pytest.skip("the rest")
+
+class TestUnit(unittest.TestCase):
+    def test_skips_a_part(self):
+        for n in range(2):
+            with self.subTest(n=n):
+                if n: self.skipTest("not here")
+
+    def test_fails_in_a_part(self):
+        for n in range(3):
+            with self.subTest(n=n): self.assertEqual(n, 1)
+
+@pytest.fixture
+def skips_late():
+    yield
+    pytest.skip("too late")
+
+def test_skips_late(skips_late): pass
+"""
+
+
+@pytest.mark.parametrize("options", [(), ("-n", "2")], ids=["alone", "xdist"])
+def test_subtests_count_as_the_test_that_they_are_part_of(options: tuple[str, ...], telemetry: Telemetry, tmp_path: Path) -> None:
+    run(telemetry, tmp_path, "--telemetry", *options, tests=SUBTESTS)
+    found = telemetry.run("@last")
+    assert [found[f"items_{name}"] for name in ("discovered", "succeeded", "failed", "skipped")] == [7, 4, 2, 1]
+    assert sorted(event["payload_json"]["test"] for event in found["events"]) == [
+        "test_it.py::TestUnit::test_fails_in_a_part",
+        "test_it.py::test_fails_in_a_part",
+    ]
+
+
+def test_text_that_json_does_not_hold_costs_no_event(telemetry: Telemetry, tmp_path: Path) -> None:
+    run(telemetry, tmp_path, "--telemetry", tests="def test_bad():\n    raise ValueError('a\\ud800b\\0')\n")
+    (event,) = telemetry.run("@last")["events"]
+    assert "ValueError: a\\ud800b" in event["payload_json"]["text"]
 
 
 def test_a_child_that_a_test_forked_records_nothing(telemetry: Telemetry, tmp_path: Path) -> None:

@@ -67,10 +67,12 @@ class Found:
         self._clean = clean
         #: What broke its rule: column → value as it was found.
         self.broken: Row = {}
+        #: Times that break no rule and are stored to the millisecond only: column → text as it was found.
+        self.finer: Row = {}
 
     def left(self) -> Row:
-        """What broke its rule, and what was never asked for: column → value as it was found. To be called last."""
-        return self.broken | {name: value for name, value in self._row.items() if value is not None}
+        """What broke its rule, is finer than what is stored, or was never asked for: column → value as it was found. To be called last."""
+        return self.finer | self.broken | {name: value for name, value in self._row.items() if value is not None}
 
     def raw(self, column: str) -> str | None:
         """The text that other rows know this one by, as it was found."""
@@ -118,12 +120,16 @@ class Found:
         return self.instead(column, value, 0) if number is None else number
 
     def time(self, column: str) -> str | None:
-        """A time as it is stored, or null. A number is taken for seconds or milliseconds since 1970, and kept beside; so is what is finer."""
+        """A time as it is stored, or null. A number is taken for seconds or milliseconds since 1970, and kept aside; so is a finer time."""
         value = self._row.pop(column, None)
         if value in (None, ""):
             return None
-        moment = _moment(value)
-        return moment if moment and isinstance(value, str) and not is_finer(value) else self.instead(column, value, moment)
+        moment = moment_of(value)
+        if not moment or not isinstance(value, str):
+            return self.instead(column, value, moment)
+        if is_finer(value):
+            self.finer[column] = value
+        return moment
 
     def json_object(self, column: str) -> Row:
         """A JSON object, an empty one for null."""
@@ -284,8 +290,8 @@ def _integer(value: object) -> int | None:
     return found if found is not None and abs(found) <= rules.LARGEST_INTEGER else None
 
 
-def _moment(value: object) -> str | None:
-    """A time as it is stored. Without a zone it is UTC, as SQLite's datetime('now') is."""
+def moment_of(value: object) -> str | None:
+    """A time as it is stored, or None for what is none. A number means seconds or milliseconds since 1970; without a zone, text is UTC."""
     try:
         if isinstance(value, str):
             text = value.strip().removesuffix("UTC").rstrip()

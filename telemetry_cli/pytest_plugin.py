@@ -1,7 +1,8 @@
 """The pytest plugin, off until `--telemetry`: a run per session, an event per failed test, the outcomes as items.
 
 items_discovered is what was collected, items_succeeded, items_failed and items_skipped are tests that passed, failed or
-errored, and were skipped; a test with subtests is one test, which fails if one of them does. Under pytest-xdist the session that hands out the tests records, and its workers do not.
+errored, and were skipped; a test with subtests is one test, which fails if one of them does. Under pytest-xdist the session
+that hands out the tests records, and its workers do not.
 """
 
 import os

@@ -1,5 +1,6 @@
 """Runs in bulk: import, export."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 #: How many bad records and warnings are told of on stderr; the json has more.
 _MOST_TOLD = 20
+#: Of bad records that differ in their line only, so many are told of.
+_MOST_ALIKE = 3
 _SHAPES = {"ndjson": "jsonl", "json": "json", "csv": "csv"}
 _NESTED = (*RUN_COLUMNS, "events", "commits")
 
@@ -54,11 +57,16 @@ def _told(report: "Report") -> list[str]:
         f"{name} is {what}" + (f" ({number} times, first on line {line})" if number > 1 else f" (line {line})")
         for (what, name), (line, number) in list(report.warnings.items())[:_MOST_TOLD]
     ]
-    for error in report.errors[:_MOST_TOLD]:
+    alike: Counter[str] = Counter()
+    said = 0
+    for error in report.errors:
         who = f" ({error['event_id']})" if error["event_id"] else ""
-        field = f"{error['field']}: " if error["field"] else ""
-        notes.append(f"line {error['line']}{who}: {field}{error['error']}")
-    more = report.counts["failed"] - _MOST_TOLD
+        reason = (f"{error['field']}: " if error["field"] else "") + str(error["error"])
+        alike[reason] += 1
+        if said < _MOST_TOLD and alike[reason] <= _MOST_ALIKE:
+            notes.append(f"line {error['line']}{who}: {reason}")
+            said += 1
+    more = report.counts["failed"] - said
     if more > 0:
         notes.append(f"and {more} more bad records; -o json lists the first {len(report.errors)}")
     if report.buffered:

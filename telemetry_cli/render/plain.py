@@ -6,13 +6,10 @@ import os
 import sys
 from collections.abc import Iterator
 
-from telemetry_cli.commands.result import Card, Listing, Record, Result, Streamed, Watched, Working, Written
+from telemetry_cli.commands.result import Card, Listing, Result, Streamed, Watched, Working, Written
 from telemetry_cli.errors import OutputLost
 from telemetry_cli.redact import said
 from telemetry_cli.render.text import printable
-
-#: What a spreadsheet would take for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def prepare_streams() -> None:
@@ -169,27 +166,21 @@ def _ids(listing: Listing) -> Iterator[str]:
 def _csv(listing: Listing) -> Iterator[str]:
     import csv
 
+    from telemetry_cli.spreadsheets import neutralise
+
+    def cell(value: object) -> object:
+        text = _json(value) if isinstance(value, (dict, list)) else value
+        return neutralise(text) if isinstance(text, str) else text
+
     buffer = io.StringIO()
     writer = csv.writer(buffer)
-    writer.writerow([_safe(name) for name in listing.columns])
+    writer.writerow(map(neutralise, listing.columns))
     for row in listing.rows:
-        writer.writerow([_cell(row, name) for name in listing.columns])
+        writer.writerow([cell(row[name]) for name in listing.columns])
         yield buffer.getvalue()
         buffer.seek(0)
         buffer.truncate()
     yield buffer.getvalue()
-
-
-def _cell(row: Record, name: str) -> object:
-    value = row[name]
-    if isinstance(value, (dict, list)):
-        value = _json(value)
-    return _safe(value) if isinstance(value, str) else value
-
-
-def _safe(text: str) -> str:
-    """Text that neither a spreadsheet takes for a formula nor a terminal for a command."""
-    return printable("'" + text if text.startswith(_FORMULA) else text, keep="\n\t")
 
 
 _LISTINGS = {"json": _json_array, "jsonl": _json_lines, "csv": _csv, "ids": _ids}

@@ -6,6 +6,8 @@ from typing import Any
 
 from telemetry_cli import rules
 from telemetry_cli.errors import InvalidInput
+from telemetry_cli.legacy_rules import moment_of
+from telemetry_cli.spreadsheets import MARK, restore
 from telemetry_cli.transfer import legacy, sources
 from telemetry_cli.transfer.models import BadRecord, Document, from_line, from_values
 from telemetry_cli.transfer.records import Clean, Warn, run_line
@@ -34,23 +36,78 @@ class Format:
         self.continues = continues
 
 
-def _from_json(raw: bytes, warn: Warn | None, _clean: Clean) -> Line:
-    return run_line(from_line(raw), warn, raw), True
-
-
 _NUMBERS = (*rules.COUNT_FIELDS, "pid", "api_posted", "api_retry_count")
+#: Texts that may be made of digits, which other programs take for numbers.
+_DIGITS = (*rules.TEXT_FIELDS, "git_branch", "git_run_tag", "process_started")
+_TIMES = ("created_at", "updated_at", "start_time", "end_time", "git_commit_timestamp")
+
+
+def _from_json(raw: bytes, warn: Warn | None, _clean: Clean) -> Line:
+    try:
+        document = from_line(raw)
+    except BadRecord:
+        mended = _as_exported(raw, warn)
+        if mended is None:
+            raise
+        document = from_values(mended)
+    return run_line(document, warn, raw), True
+
+
+def _as_exported(raw: bytes, warn: Warn | None) -> Document | None:
+    """A record with values of the types that an export gives them, where pandas has written others; None where it has not.
+
+    It writes 7.0 for 7 in a column with gaps, the number for a text of digits, and milliseconds since 1970 for a time.
+    """
+    try:
+        found = json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
+    mended: Document = {}
+    for name, value in found.items() if isinstance(found, dict) else ():
+        number = int(value) if isinstance(value, float) and value.is_integer() else value
+        if type(number) is not int:
+            continue
+        if name in _NUMBERS:
+            mended[name] = number
+        elif name in _DIGITS:
+            mended[name] = str(number)
+        elif name in _TIMES and (moment := moment_of(number)):
+            mended[name] = moment
+            if warn:
+                warn("a number, and read as a time since 1970", name)
+    return {**found, **mended} if mended else None
+
+
+def _whole(cell: str) -> str:
+    """A whole number in a cell without the fraction that pandas gives it."""
+    whole, _, zeros = cell.partition(".")
+    return cell if zeros.strip("0") else whole
 
 
 def _from_csv(raw: dict[str, str] | BadRecord, warn: Warn | None, _clean: Clean) -> Line:
     if isinstance(raw, BadRecord):
         raise raw
-    values: Document = dict(raw)
+    values: Document = {}
+    for name, cell in raw.items():
+        if not name:
+            # The numbers of the rows, as pandas writes them.
+            if warn is None:
+                raise BadRecord(None, f"the value {rules.shorten(repr(cell))} stands under no name of a column")
+            warn("left out", "a column without a name")
+            continue
+        values[name] = text = restore(cell)
+        if warn and len(text) < len(cell) - 1 and not cell.startswith(MARK):
+            # More than a quote went, and no mark says why: in a file of another program an escape may mean itself.
+            warn("read with the characters that its escapes stand for", name)
     for name in _NUMBERS:
         if name in raw:
             try:
-                values[name] = rules.count(name, raw[name])
+                values[name] = rules.count(name, _whole(raw[name]))
             except InvalidInput as error:
                 raise BadRecord(name, error.message.removeprefix(f"{name}: ")) from None
+    if "process_started" in raw:
+        # Digits always; of another text nobody knows whether `.0` belongs to it.
+        values["process_started"] = _whole(raw["process_started"])
     return run_line(from_values(values), warn), True
 
 

@@ -169,10 +169,17 @@ def _run(row: Document, warn: Warn | None, clean: Clean, *, partial: bool) -> by
 
 
 def _extra(kind: str, found: Found, warn: Warn | None, clean: Clean) -> Document:
-    """What breaks a rule or has no place here, as JSON can hold it; `warn` has been told of it. Raises `BadRecord` without one."""
+    """What breaks a rule or has no place here, as JSON can hold it; `warn` has been told of it. Raises `BadRecord` without one.
+
+    A time that is finer than what is stored breaks no rule: a run and an association keep it without a word, and of an event, whose
+    payload stays as it was, the time is stored to the millisecond.
+    """
     place = _KEPT_UNDER[kind]
-    left = {name: value for name, value in found.left().items() if name in found.broken or name not in _KNOWN[kind]}
-    for name in sorted(left.keys() - ({_MESSAGE} if kind == "commit" else set())):
+    kept = found.broken.keys() | (found.finer.keys() if kind != "event" else set())
+    left = {name: value for name, value in found.left().items() if name in kept or name not in _KNOWN[kind]}
+    if kind == "event" and found.finer and warn:
+        warn("stored to the millisecond", "event.timestamp")
+    for name in sorted(left.keys() - found.finer.keys() - ({_MESSAGE} if kind == "commit" else set())):
         what = "against the rules" if name in found.broken else "unknown"
         if warn is None:
             raise BadRecord(name, f"is {what}; without --atomic it would be kept under {place}")

@@ -1,5 +1,6 @@
 """Files to records: NDJSON, JSON and CSV, gzipped or not, read as a stream. Memory: a block and a record."""
 
+import codecs
 import csv
 import gzip
 import io
@@ -11,11 +12,12 @@ import sys
 import zlib
 from collections.abc import Iterator
 from functools import cached_property
-from typing import IO, Any, BinaryIO
+from itertools import islice
+from typing import IO, Any
 
 from telemetry_cli import rules
 from telemetry_cli.errors import InvalidInput
-from telemetry_cli.transfer.models import BadRecord
+from telemetry_cli.transfer.models import KNOWN, BadRecord
 
 #: What a file's ending says of its format; `.gz` comes behind.
 ENDINGS = {
@@ -56,7 +58,7 @@ def format_of(path: str, given: str | None, formats: tuple[str, ...]) -> str:
 
 
 class Source:
-    """A file that is read as a stream of bytes, unpacked where it is gzipped; `-` is stdin.
+    """A file that is read as a stream of bytes, unpacked where it is gzipped, as UTF-8 where it is UTF-16; `-` is stdin.
 
     `size` is how many bytes there are to read (None: nobody knows), `position` how many were. Raises `InvalidInput` when it
     cannot be opened, or its `file` not be read.
@@ -72,14 +74,16 @@ class Source:
         self.size = info.st_size if stat.S_ISREG(info.st_mode) else None
 
     @cached_property
-    def file(self) -> BinaryIO | IO[bytes]:
+    def file(self) -> "io.BufferedReader[Any]":
         """What it holds. Not before it is asked for: the first byte of a pipe may be long in coming."""
-        buffered = io.BufferedReader(self._raw, _BLOCK)
+        content: io.BufferedReader[Any] = io.BufferedReader(self._raw, _BLOCK)
         try:
-            packed = buffered.peek(2)[:2] == _GZIP
+            packed = content.peek(2)[:2] == _GZIP
         except OSError as error:
             raise self._unreadable(error) from None
-        return io.BufferedReader(_Unpacked(buffered), _BLOCK) if packed else buffered
+        if packed:
+            content = io.BufferedReader(_Unpacked(content), _BLOCK)
+        return io.BufferedReader(_Recoded(content), _BLOCK) if content.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else content
 
     def _unreadable(self, error: OSError) -> InvalidInput:
         return InvalidInput(f"{rules.shorten(self.path)} cannot be read: {error.strerror or error}")
@@ -109,6 +113,30 @@ class _Unpacked(io.RawIOBase):
     def readinto(self, into: Any) -> int:
         """What is unpacked next, as far as it fits."""
         content = self._file.read1(len(into))
+        into[: len(content)] = content
+        return len(content)
+
+
+class _Recoded(io.RawIOBase):
+    """A file in UTF-16, as spreadsheets and PowerShell write it, as UTF-8. What is no text is left to the rules for text."""
+
+    def __init__(self, file: "io.BufferedReader[Any]") -> None:
+        self._file = file
+        self._decoder = codecs.getincrementaldecoder("utf-16")("surrogatepass")
+        self._ready = b""
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, into: Any) -> int:
+        """What is recoded next, as far as it fits."""
+        while not self._ready:
+            more = self._file.read1(_BLOCK)
+            if not more:
+                return 0
+            self._ready = self._decoder.decode(more).encode("utf-8", "surrogatepass")
+        content, self._ready = self._ready[: len(into)], self._ready[len(into) :]
         into[: len(content)] = content
         return len(content)
 
@@ -192,7 +220,9 @@ class _JsonText:
     """JSON text that is read block by block; `line` is where it stands."""
 
     def __init__(self, source: Source) -> None:
-        self._file = io.TextIOWrapper(source.file, encoding="utf-8-sig", newline="")
+        self._file = source.file
+        self._decoder = codecs.getincrementaldecoder("utf-8-sig")()
+        self._invalid: BrokenOff | None = None
         # Only where a value ends matters here: numbers stay digits, however many.
         self._decode = json.JSONDecoder(parse_int=str, parse_float=str).raw_decode
         self._buffer = ""
@@ -200,12 +230,25 @@ class _JsonText:
         self.line = 1
 
     def _fill(self) -> bool:
-        try:
-            more = self._file.read(_BLOCK)
-        except UnicodeDecodeError as error:
-            raise BrokenOff(self.line, f"not UTF-8 text: {error.reason}") from None
-        self._buffer, self._at = self._buffer[self._at :] + more, 0
-        return bool(more)
+        """Read on; what stands before a place that cannot be read is read first. False at the end."""
+        if self._invalid:
+            raise self._invalid
+        more = b""
+        text = ""
+        while not text:
+            # A block at a time: what was unpacked before a packed file breaks off must not be lost with the error.
+            more = self._file.read1(_BLOCK)
+            try:
+                text = self._decoder.decode(more, final=not more)
+            except UnicodeDecodeError as error:
+                text = error.object[: error.start].decode()
+                self._invalid = BrokenOff(self.line, f"not UTF-8 text: {error.reason}")
+                if not text:
+                    raise self._invalid from None
+            if not more:
+                break
+        self._buffer, self._at = self._buffer[self._at :] + text, 0
+        return bool(text)
 
     def _pass(self, end: int) -> str:
         passed = self._buffer[self._at : end]
@@ -267,7 +310,7 @@ class _JsonText:
 # CSV
 
 #: A quoted cell, and the quote that closes it.
-_QUOTED = re.compile(r'(?:(?<=,)|\A)"[^"]*(?:""[^"]*)*("?)')
+_QUOTED = re.compile(r'(?:(?<=[,;\t|])|\A)"[^"]*(?:""[^"]*)*("?)')
 
 
 def csv_rows(source: Source) -> Iterator[tuple[int, dict[str, str] | BadRecord]]:
@@ -277,19 +320,23 @@ def csv_rows(source: Source) -> Iterator[tuple[int, dict[str, str] | BadRecord]]
     """
     csv.field_size_limit(rules.LARGEST_DOCUMENT)
     lines = _Lines(io.TextIOWrapper(source.file, encoding="utf-8-sig", errors="surrogateescape", newline=""))
-    reader = csv.reader(lines, strict=True)
+    separator = _separator(lines)
+    reader = csv.reader(lines, strict=True, delimiter=separator)
     try:
         header = next(reader, None)
     except csv.Error as error:
         raise BrokenOff(*lines.blame(1, str(error))) from None
     if header is None:
         return
+    if KNOWN.isdisjoint(header):
+        is_wide = "; the text looks like UTF-16 without a byte order mark" if any("\0" in name for name in header) else ""
+        raise BrokenOff(1, f"names no column of a run, such as agent_name, job_type or start_time, separated by commas, semicolons or tabs{is_wide}")
     twice = [name for place, name in enumerate(header) if name and name in header[:place]]
     if twice:
         raise BrokenOff(1, f"the column {rules.shorten(repr(twice[0]))} stands there twice, and only one of its values could be kept")
     while True:
         lines.row.clear()
-        begin = reader.line_num + 1
+        begin = lines.number + 1
         try:
             row = next(reader)
         except StopIteration:
@@ -298,25 +345,68 @@ def csv_rows(source: Source) -> Iterator[tuple[int, dict[str, str] | BadRecord]]
             line, message = lines.blame(begin, str(error))
             yield line, BadRecord(None, message)
             continue
+        is_plain = all(map(str.isascii, lines.row))
+        foreign = None if is_plain else next((name for name, cell in zip(header, row, strict=False) if not _is_utf8(cell)), None)
         if len(row) > len(header):
-            yield reader.line_num, BadRecord(None, f"{len(row)} cells stand under {len(header)} columns")
+            yield lines.number, BadRecord(None, f"{len(row)} cells stand under {len(header)} columns")
+        elif foreign is not None:
+            yield lines.number, BadRecord(foreign, _NO_UTF8)
         elif row:
-            yield reader.line_num, {name: _restored(cell) for name, cell in zip(header, row, strict=False) if cell}
+            yield lines.number, {name: cell for name, cell in zip(header, row, strict=False) if cell}
+
+
+_NO_UTF8 = "not UTF-8 text; save the file as UTF-8 (in a spreadsheet: CSV UTF-8), and import it again"
+_SEPARATORS = (",", ";", "\t", "|")
+
+
+def _separator(lines: "_Lines") -> str:
+    """What separates the columns: the character by which most names of columns are found in the first line, else a comma.
+
+    A line `sep=;`, which spreadsheets write before it, is passed.
+    """
+    first = lines.peek().rstrip("\r\n")
+    declared = first.removeprefix("sep=")
+    if declared != first and len(declared) == 1:
+        lines.skip()
+        return declared
+    return max(_SEPARATORS, key=lambda separator: len(KNOWN.intersection(next(csv.reader([first], delimiter=separator), ()))))
+
+
+def _is_utf8(cell: str) -> bool:
+    try:
+        cell.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class _Lines:
-    """The lines of a file, and those among them that were read for the present `row`."""
+    """The lines of a file, the `number` of the last one, and those that were read for the present `row`."""
 
     def __init__(self, file: Iterator[str]) -> None:
         self._file = file
+        self._ahead: list[str] = []
+        self.number = 0
         self.row: list[str] = []
+
+    def peek(self) -> str:
+        """The next line, which stays the next one; empty at the end."""
+        if not self._ahead:
+            self._ahead.extend(islice(self._file, 1))
+        return self._ahead[0] if self._ahead else ""
+
+    def skip(self) -> None:
+        """Pass the line that was looked at."""
+        self._ahead.clear()
+        self.number += 1
 
     def __iter__(self) -> "_Lines":
         return self
 
     def __next__(self) -> str:
-        line = next(self._file)
+        line = self._ahead.pop() if self._ahead else next(self._file)
         self.row.append(line)
+        self.number += 1
         return line
 
     def blame(self, begin: int, reason: str) -> tuple[int, str]:
@@ -326,8 +416,3 @@ class _Lines:
         if not quoted:
             return begin + max(len(self.row) - 1, 0), f"not valid CSV: {reason}"
         return begin + text.count("\n", 0, quoted[0].start()), "not valid CSV: the quote that opens here is never closed"
-
-
-def _restored(cell: str) -> str:
-    """A cell without the quote that an export puts before what a spreadsheet would take for a formula."""
-    return cell[1:] if cell[0] == "'" and cell[1:2] in ("=", "+", "-", "@", "\t", "\r") else cell

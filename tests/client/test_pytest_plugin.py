@@ -70,7 +70,18 @@ def test_a_run_per_session(options: tuple[str, ...], telemetry: Telemetry, tmp_p
         ("import sys\ndef test_it(): sys.exit(0)", "failure", 1),
         ("import sys\nsys.exit(0)", "failure", 3),
     ],
-    ids=["good", "none", "broken", "interrupted", "exited", "interrupted after a failure", "exited after one", "exited with 0 after one", "exits", "exits early"],
+    ids=[
+        "good",
+        "none",
+        "broken",
+        "interrupted",
+        "exited",
+        "interrupted after a failure",
+        "exited after one",
+        "exited with 0 after one",
+        "exits",
+        "exits early",
+    ],
 )
 def test_how_a_session_ends(tests: str, status: str, code: int, telemetry: Telemetry, tmp_path: Path) -> None:
     assert run(telemetry, tmp_path, "--telemetry", tests=tests).returncode == code

@@ -112,7 +112,7 @@ class TelemetryClient:
         for name in ("event_id", "run_id"):
             if name in unstorable.texts:
                 # The host knows the run by the id that it gave.
-                self._know(str(given[name]), event_id)
+                self._know(unstorable.texts[name], event_id)
         self._know(run_id, event_id)
 
         def write() -> tuple[str, str]:

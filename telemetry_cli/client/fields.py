@@ -44,7 +44,8 @@ def started(
     data["event_id"] = _id(config, "event_id", given.get("event_id"), rules.event_id, unstorable) or clock.new_event_id()
     data["run_id"] = _id(config, "run_id", given.get("run_id"), rules.run_id, unstorable) or clock.new_run_id(moment, str(data["agent_name"]))
     if data.get("parent") == data["event_id"]:
-        unstorable.add("parent", data.pop("parent"), f"parent: {data['event_id']} is the run itself")
+        unstorable.add("parent", data["parent"], f"parent: {data['event_id']} is the run itself")
+        data["parent"] = None
     data.setdefault("start_time", clock.stamp(moment))
     data.setdefault("agent_owner", config.agent_owner)
     data.setdefault("host", environment.host())

@@ -208,6 +208,7 @@ FIELDS: list[tuple[str, object, str]] = [
     ("parent_run_id", "@somewhere", "@somewhere"),
     ("event_id", "two words", "two words"),
     ("run_id", "a/b", "a/b"),
+    ("run_id", Unprintable(), "<Unprintable>"),
     ("product", Unprintable(), "<Unprintable>"),
 ]
 

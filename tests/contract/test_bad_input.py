@@ -63,7 +63,7 @@ REFUSED = [
     *cases(START, "--start-time", BAD_TIMES + ZONELESS),
     *cases(START, "--items-discovered", BAD_COUNTS),
     *cases(START, "-m", ["", "key", "=value"]),
-    *cases(START, "--parent", ["", "@", "@first", "@last:"]),
+    *cases(START, "--parent", ["@", "@first", "@last:"]),
     *cases(END, "--status", BAD_STATUSES),
     *cases(END, "--exit-code", ["", "one", "1.5", "9" * 30]),
     *cases(END, "--end-time", BAD_TIMES[:4] + ZONELESS),

@@ -20,6 +20,11 @@ def parse_stamp(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
+def milliseconds_between(start: str, end: str) -> int:
+    """Return the milliseconds from one stored time to another, at least 0."""
+    return max(0, round((parse_stamp(end) - parse_stamp(start)).total_seconds() * 1000))
+
+
 def new_event_id() -> str:
     """A random (version 4) UUID."""
     digits = os.urandom(16).hex()

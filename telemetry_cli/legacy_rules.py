@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from telemetry_cli import rules
-from telemetry_cli.clock import stamp
+from telemetry_cli.clock import milliseconds_between, stamp
 from telemetry_cli.errors import InvalidInput
 from telemetry_cli.exactness import is_exact, is_finer
 
@@ -205,9 +205,9 @@ class Found:
 
 def run(found: Found, event_id: str) -> Row:
     """A run that keeps every rule."""
-    said = {name: found.raw(name) for name in ("updated_at", "end_time")}
-    start, created, updated, end = (found.time(name) for name in ("start_time", "created_at", "updated_at", "end_time"))
-    start = start or created or end or updated or EPOCH
+    said = {name: found.raw(name) for name in ("updated_at", "end_time", "duration_ms")}
+    told_start, created, updated, end = (found.time(name) for name in ("start_time", "created_at", "updated_at", "end_time"))
+    start = told_start or created or end or updated or EPOCH
     created = created or start
     made: Row = {
         "event_id": event_id,
@@ -227,6 +227,9 @@ def run(found: Found, event_id: str) -> Row:
         "context_json": found.json_object("context_json"),
     }
     made |= {name: found.text(name) for name in _TEXTS} | {name: found.count(name) for name in _COUNTS}
+    is_told = said["duration_ms"] and "duration_ms" not in found.broken
+    if told_start and made["end_time"] and not made["duration_ms"] and not is_told:
+        made["duration_ms"] = milliseconds_between(told_start, str(made["end_time"]))
     if made["parent_run_id"] == event_id:
         made["parent_run_id"] = found.instead("parent_run_id", event_id, None)
     return made

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 
 from telemetry_cli import buffer, journal
+from telemetry_cli.clock import now, stamp
 from telemetry_cli.config import Config
 from telemetry_cli.errors import ForbiddenDatabase, NotFound, OlderDatabase, TelemetryError
 from telemetry_cli.recorder import catch_up
@@ -29,7 +30,7 @@ class Reading:
             raise NotFound(f"Run not found: {reference}", waiting or "Nothing has been recorded yet; begin with: telemetry run start")
         with translated(self.config.db_path):
             try:
-                id_, event_id, run_id, note = runs.resolve(self.db, reference)
+                id_, event_id, run_id, note = runs.resolve(self.db, reference, stamp(now()))
             except NotFound as error:
                 raise NotFound(error.message, waiting) from None
         if note:

@@ -7,7 +7,7 @@ import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from telemetry_cli import clock, recorder, rules
 from telemetry_cli.client import fields, tracking
@@ -30,6 +30,21 @@ _MOST_NAMED = 1000
 _CONTRADICTED = ("start_time", "end_time", "parent")
 
 T = TypeVar("T")
+
+
+class _Known(NamedTuple):
+    """A run of this process. `begun` (monotonic seconds) is when it began, at its start_time; None where that is not known."""
+
+    event_id: str
+    start_time: str
+    begun: float | None
+
+    def ending(self) -> dict[str, object]:
+        """Return end_time and duration_ms of a run that ends now. The wall clock may have been set since the run began; this does not notice."""
+        if self.begun is None:
+            return {}
+        elapsed = round((time.monotonic() - self.begun) * 1000)
+        return {"end_time": clock.stamp(clock.parse_stamp(self.start_time) + timedelta(milliseconds=elapsed)), "duration_ms": elapsed}
 
 
 class TelemetryClient:
@@ -59,7 +74,7 @@ class TelemetryClient:
         self._failures: Counter[str] = Counter()
         self._named: set[str] = set()
         self._recorded = 0
-        self._event_ids: OrderedDict[str, str] = OrderedDict()
+        self._runs: OrderedDict[str, _Known] = OrderedDict()
         self._relaxed = durability == "relaxed"
         self._discover_git = discover_git
         self._config: Config | None = None
@@ -101,7 +116,7 @@ class TelemetryClient:
         self, agent_name: str, job_type: str, trigger_type: str | None, given: dict[str, object], *, ends_here: bool = False
     ) -> tuple[str, str, Callable[[], tuple[str, str]]]:
         """A run that keeps every rule: its event_id, its run_id, and what records it and returns both as they are recorded."""
-        config, moment, deadline = self._settings(), clock.now(), self._deadline()
+        config, moment, begun, deadline = self._settings(), clock.now(), time.monotonic(), self._deadline()
         named = {"agent_name": agent_name, "job_type": job_type, "trigger_type": trigger_type, **given}
         # A git that does not answer must leave time to write.
         git_seconds = config.lock_timeout / 2 if self._discover_git and not config.disabled else 0.0
@@ -109,16 +124,17 @@ class TelemetryClient:
         data = fields.started(config, moment, named, unstorable, parent=tracking.current_run(), git_seconds=git_seconds, ends_here=ends_here)
         self._name(unstorable)
         event_id, run_id = str(data["event_id"]), str(data["run_id"])
+        known = _Known(event_id, str(data["start_time"]), begun if given.get("start_time") is None else None)
         for name in ("event_id", "run_id"):
             if name in unstorable.texts:
                 # The host knows the run by the id that it gave.
-                self._know(unstorable.texts[name], event_id)
-        self._know(run_id, event_id)
+                self._know(unstorable.texts[name], known)
+        self._know(run_id, known)
 
         def write() -> tuple[str, str]:
             outcome = self._write_run("run.create", data, unstorable, clock.stamp(moment), deadline)
             recorded = str(outcome.result.get("run_id", run_id))
-            self._know(recorded, event_id)
+            self._know(recorded, known._replace(begun=None) if outcome.result.get("status") == "duplicate" else known)
             return event_id, recorded
 
         return event_id, run_id, write
@@ -136,6 +152,9 @@ class TelemetryClient:
         moment, unstorable = clock.now(), Unstorable(self._clean)
         fixed = {"run": self._reference(run_id), "status": fields.status(status)}
         data = {**fields.changed(self._settings(), moment, given, unstorable), **fixed}
+        known = self._runs.get(run_id)
+        if known and data.keys().isdisjoint(("start_time", "end_time", "duration_ms")):
+            data |= known.ending()
         self._change("run.end", data, unstorable, clock.stamp(moment), deadline)
         return True
 
@@ -148,6 +167,8 @@ class TelemetryClient:
         data = fields.changed(self._settings(), moment, given, unstorable)
         if not data and not unstorable.texts:
             raise InvalidInput("nothing to update: give at least one field")
+        if "start_time" in data and run_id in self._runs:
+            self._know(run_id, self._runs[run_id]._replace(begun=None))
         self._change("run.update", {**data, "run": self._reference(run_id)}, unstorable, clock.stamp(moment))
         return True
 
@@ -320,12 +341,13 @@ class TelemetryClient:
 
     def _reference(self, run_id: str) -> str:
         """The run's event_id where this process started it: a run_id may name several."""
-        return self._event_ids.get(run_id) or fields.reference(self._settings(), "run_id", run_id)
+        known = self._runs.get(run_id)
+        return known.event_id if known else fields.reference(self._settings(), "run_id", run_id)
 
-    def _know(self, run_id: str, event_id: str) -> None:
-        self._event_ids[run_id] = event_id
-        if len(self._event_ids) > _MOST_KNOWN:
-            self._event_ids.popitem(last=False)
+    def _know(self, run_id: str, known: _Known) -> None:
+        self._runs[run_id] = known
+        if len(self._runs) > _MOST_KNOWN:
+            self._runs.popitem(last=False)
 
     def _write(self, kind: str, data: dict[str, object], at: str, deadline: float | None = None) -> Outcome:
         """Record an operation, until `deadline` where the call has begun before. Raises the error that it ended with, as well as what the writer raises."""

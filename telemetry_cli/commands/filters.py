@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from datetime import datetime
 
-from telemetry_cli import rules
+from telemetry_cli import clock, rules
 from telemetry_cli.commands.arguments import run_reference
 from telemetry_cli.config import Config
 from telemetry_cli.discover import git
@@ -122,7 +122,7 @@ def _repo(value: str) -> str:
 def _names(db: Connection, reference: str) -> list[str]:
     """What the children of a run may call it: its event_id and run_id; or, where it is unknown, what was given."""
     try:
-        _, event_id, run_id, _ = runs.resolve(db, reference)
+        _, event_id, run_id, _ = runs.resolve(db, reference, clock.stamp(clock.now()))
     except NotFound:
         return [reference]
     return [event_id, run_id]

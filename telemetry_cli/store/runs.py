@@ -43,13 +43,13 @@ _RANDOM_PREFIX, _READABLE_PREFIX = 8, 20
 # RUN
 
 
-def resolve(db: sqlite3.Connection, reference: str) -> tuple[int, str, str, str | None]:
-    """The run that a RUN means, as (id, event_id, run_id, note).
+def resolve(db: sqlite3.Connection, reference: str, moment: str) -> tuple[int, str, str, str | None]:
+    """Return the run that a RUN means at a moment (a stored time), as (id, event_id, run_id, note).
 
     `note` is said to the user when the reference was not exact. Raises `NotFound`, or `Conflict` listing the candidates.
     """
     if reference.startswith("@"):
-        found = _last(db, reference)
+        found = _last(db, reference, moment)
         if found:
             return (*found, None)
         raise NotFound(f"Run not found: {reference}")
@@ -68,10 +68,18 @@ def resolve(db: sqlite3.Connection, reference: str) -> tuple[int, str, str, str 
     raise NotFound(f"Run not found: {reference}")
 
 
-def _last(db: sqlite3.Connection, reference: str) -> tuple[int, str, str] | None:
-    where, values = ("WHERE agent_name = ?", (reference[6:],)) if reference.startswith("@last:") else ("", ())
+def _last(db: sqlite3.Connection, reference: str, moment: str) -> tuple[int, str, str] | None:
+    """Return the run that started last, up to the moment.
+
+    A clock that was wrong may have dated a run into the future; such a run counts only until another run is recorded. Not at once, for
+    the clock may have been set back since the newest run was recorded, by a second or an hour, and its end must still find it.
+    """
+    only, values = ("agent_name = ?", (reference[6:],)) if reference.startswith("@last:") else ("true", ())
+    # The subquery is evaluated only where there is such a run. Written with OR, the condition would keep SQLite from using the index's order.
+    is_ahead = f"start_time > ? AND id <> (SELECT max(id) FROM agent_runs WHERE {only})"
     found: tuple[int, str, str] | None = db.execute(
-        f"SELECT id, event_id, run_id FROM agent_runs {where} ORDER BY start_time DESC, id DESC LIMIT 1", values
+        f"SELECT id, event_id, run_id FROM agent_runs WHERE {only} AND NOT ({is_ahead}) ORDER BY start_time DESC, id DESC LIMIT 1",
+        (*values, moment, *values),
     ).fetchone()
     return found
 

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from hashlib import sha256
 
 from telemetry_cli import rules
+from telemetry_cli.clock import milliseconds_between
 from telemetry_cli.errors import InvalidInput
 from telemetry_cli.store import runs
 from telemetry_cli.transfer.models import COMMIT_KEYS, EVENT_KEYS, KNOWN, BadRecord, Document, repeats_no_key, strictly
@@ -99,6 +100,7 @@ def _fill(made: Document, events: list[list[object]], commits: list[list[object]
     """Put in what a record may leave out, and see that its parts agree."""
     if made.get("end_time") and made["end_time"] < made["start_time"]:
         raise BadRecord("end_time", f"{made['end_time']} is before start_time, {made['start_time']}")
+    is_timed = made.get("duration_ms") is not None
     for name in _ZEROS:
         if made.get(name) is None:
             made[name] = 0
@@ -108,6 +110,9 @@ def _fill(made: Document, events: list[list[object]], commits: list[list[object]
         content = {name: value for name in COLUMNS if (value := made.get(name)) not in (None, "")}
         content |= {name: values for name, values in (("events", events), ("commits", commits)) if values}
         made["event_id"] = str(uuid.uuid5(_CONTENT, rules.encode(content)))
+    if made.get("end_time") and not is_timed:
+        # Not before: the id is that of the record as it was read, whichever version of telemetry reads it.
+        made["duration_ms"] = milliseconds_between(made["start_time"], made["end_time"])
     if made.get("run_id") is None:
         made["run_id"] = derived_run_id(made)
     if made.get("parent_run_id") == made["event_id"]:

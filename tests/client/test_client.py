@@ -1,5 +1,6 @@
 """`TelemetryClient`: each method, what it records, and what it says of values that break a rule."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 from bases import EXCLUSIVE, held
 from support import Git, Telemetry
 
-from telemetry_cli import TelemetryClient, journal
+from telemetry_cli import TelemetryClient, clock, journal
 
 Warnings = Callable[[], list[str]]
 
@@ -217,3 +218,72 @@ def test_an_id_that_is_a_secret_is_refused_without_saying_it(client: TelemetryCl
         assert [path for path in telemetry.base.rglob("*") if path.is_file() and secret.encode() in path.read_bytes()] == []
         assert not any(secret in message for message in warnings())
     ruled.close()
+
+
+# Durations
+
+
+@pytest.fixture
+def set_clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[timedelta], None]:
+    """Set the wall clock on or back, as often as is wanted; the monotonic one goes on."""
+    shift = timedelta()
+    real = clock.now
+    monkeypatch.setattr(clock, "now", lambda: real() + shift)
+
+    def set_by(step: timedelta) -> None:
+        nonlocal shift
+        shift += step
+
+    return set_by
+
+
+def span(run: dict[str, Any]) -> int:
+    return clock.milliseconds_between(run["start_time"], run["end_time"])
+
+
+@pytest.mark.parametrize("step", [timedelta(hours=-1), timedelta(days=30)], ids=["back", "on"])
+@pytest.mark.parametrize("kind", ["block", "calls", "coroutine"])
+def test_duration_of_a_run_is_right_when_the_clock_is_set(
+    kind: str, step: timedelta, client: TelemetryClient, telemetry: Telemetry, set_clock: Callable[[timedelta], None]
+) -> None:
+    async def tracked() -> None:
+        async with client.track_run("a", "j", event_id="timed"):
+            set_clock(step)
+
+    if kind == "block":
+        with client.track_run("a", "j", event_id="timed"):
+            set_clock(step)
+    elif kind == "calls":
+        run_id = client.start_run("a", "j", event_id="timed")
+        set_clock(step)
+        client.end_run(run_id)
+    else:
+        asyncio.run(tracked())
+    run = telemetry.run("timed")
+    assert run["duration_ms"] == span(run) < timedelta(minutes=30) / timedelta(milliseconds=1)
+
+
+def test_duration_of_a_run_counts_from_a_given_start(client: TelemetryClient, telemetry: Telemetry) -> None:
+    start = datetime.now(UTC) - timedelta(days=1)
+    with client.track_run("a", "j", event_id="given", start_time=start):
+        pass
+    moved = client.start_run("a", "j", event_id="moved")
+    client.update_run(moved, start_time=start)
+    client.end_run(moved)
+    for event_id in ("given", "moved"):
+        run = telemetry.run(event_id)
+        assert run["duration_ms"] == span(run) >= timedelta(days=1) / timedelta(milliseconds=1)
+
+
+def test_duration_of_a_run_that_was_begun_elsewhere_counts_from_its_start(client: TelemetryClient, telemetry: Telemetry) -> None:
+    telemetry.start("--event-id", "known", "--start-time", "2026-01-01T00:00:00Z")
+    run_id = client.start_run("a", "j", event_id="known")
+    client.end_run(run_id)
+    run = telemetry.run("known")
+    assert run["duration_ms"] == span(run) > timedelta(days=1) / timedelta(milliseconds=1)
+
+
+@pytest.mark.parametrize(("given", "milliseconds"), [({"duration_ms": 7}, 7), ({"end_time": "2999-01-01T00:00:00Z", "start_time": "2998-12-31T23:59:59Z"}, 1000)])
+def test_duration_and_end_that_are_given_count(given: dict[str, object], milliseconds: int, client: TelemetryClient, telemetry: Telemetry) -> None:
+    client.end_run(client.start_run("a", "j", event_id="said"), **given)  # type: ignore[arg-type]
+    assert telemetry.run("said")["duration_ms"] == milliseconds

@@ -151,3 +151,48 @@ def test_a_shortened_id_in_a_table_is_a_run_even_where_its_twin_is_not_shown(tel
     prefix = next(word for word in telemetry(*argv).out.split() if word.startswith("0123abcd"))
     assert len(prefix) < len(shown)
     assert telemetry.run(prefix)["event_id"] in ((shown, twin) if argv[0] == "status" else (shown,))
+
+
+# Runs of a wrong clock
+
+AHEAD = "2999-01-01T00:00:00.000Z"
+
+
+def started_ahead(telemetry: Telemetry, event_id: str, agent_name: str = "tester") -> None:
+    """Record a run as a machine does whose clock is centuries ahead."""
+    named = {"event_id": event_id, "run_id": f"run-{event_id}", "agent_name": agent_name, "job_type": "job"}
+    telemetry.append("run.create", AHEAD, **named, status="running", start_time=AHEAD)
+
+
+def test_last_after_a_run_from_the_future_is_the_next_run(telemetry: Telemetry) -> None:
+    telemetry.start("--event-id", "before")
+    for event_id in ("ahead-1", "ahead-2"):
+        started_ahead(telemetry, event_id)
+    telemetry.start("--event-id", "today")
+    telemetry("run", "event", "tick", "--run", "@last")
+    telemetry("associate-commit", "@last", "--commit", "abcdef1", "--no-git")
+    telemetry("run", "start", "--agent-name", "a", "--job-type", "j", "--event-id", "child", "--parent", "@last", "--start-time", "2026-01-01T00:00:00Z")
+    assert telemetry("query", "--parent", "@last", "-o", "ids").line == "child"
+    run = telemetry.run("@last")
+    assert (run["event_id"], [event["event_type"] for event in run["events"]], run["git_commit_hash"]) == ("today", ["tick"], "abcdef1")
+    telemetry("run", "end", "@last")
+    assert telemetry.run("today")["status"] == "success"
+
+
+def test_last_is_the_run_from_the_future_while_it_is_the_newest_record(telemetry: Telemetry) -> None:
+    """The clock was set back while it ran: its end still finds it."""
+    telemetry.start("--event-id", "before")
+    started_ahead(telemetry, "ahead")
+    telemetry("run", "end", "@last")
+    assert telemetry.run("ahead")["status"] == "success"
+    assert telemetry.run("before")["status"] == "running"
+
+
+def test_last_of_an_agent_ignores_what_other_agents_recorded(telemetry: Telemetry) -> None:
+    telemetry.start("--event-id", "before", "--agent-name", "alpha")
+    started_ahead(telemetry, "ahead", "alpha")
+    telemetry.start("--event-id", "other", "--agent-name", "beta")
+    assert telemetry.run("@last:alpha")["event_id"] == "ahead"
+    assert telemetry.run("@last")["event_id"] == "other"
+    telemetry.start("--event-id", "after", "--agent-name", "alpha")
+    assert telemetry.run("@last:alpha")["event_id"] == "after"

@@ -33,6 +33,8 @@ FIELDS = {
 }  # fmt: skip
 #: What follows from a field and is no column of its own.
 DERIVED = {"commit_url", "repo_url"}
+#: What follows from a field and is a column: option → column.
+SET_TOO = {"end-time": "duration_ms"}
 
 
 def changes(before: dict[str, object], after: dict[str, object]) -> dict[str, object]:
@@ -45,8 +47,9 @@ def test_one_field_and_nothing_else(known: Telemetry, option: str) -> None:
     before = known.run("known-run")
     updated = known("run", "update", "known-run", f"--{option}", value, "-o", "json")
     after = known.run("known-run")
-    assert changes(before, after) == {column: stored, "updated_at": after["updated_at"]}
-    assert updated.json == {"status": "updated", "event_id": "known-run", "run_id": "the known one", "fields_updated": [column]}
+    columns = [column, *filter(None, [SET_TOO.get(option)])]
+    assert changes(before, after) == {**{name: after[name] for name in columns}, column: stored, "updated_at": after["updated_at"]}
+    assert updated.json == {"status": "updated", "event_id": "known-run", "run_id": "the known one", "fields_updated": columns}
     assert str(after["updated_at"]) > str(before["updated_at"])
 
 
@@ -133,3 +136,18 @@ def test_a_parent_that_is_the_run_itself_is_refused(known: Telemetry) -> None:
 def test_the_current_run_is_the_default(known: Telemetry) -> None:
     known("run", "update", "--product", "p", env={"TELEMETRY_EVENT_ID": "known-run"})
     assert known.run("known-run")["product"] == "p"
+
+
+@pytest.mark.parametrize(
+    ("options", "milliseconds"),
+    [
+        (("--end-time", "2026-03-01T08:00:02.500Z"), 2500),
+        (("--end-time", "2026-03-01T08:00:02.500Z", "--start-time", "2026-03-01T08:00:01Z"), 1500),
+        (("--end-time", "2026-03-01T08:00:02.500Z", "--duration-ms", "7"), 7),
+        (("--start-time", "2026-03-01T07:00:00Z"), 0),
+    ],
+)
+def test_update_of_end_time_sets_duration_unless_given(telemetry: Telemetry, options: tuple[str, ...], milliseconds: int) -> None:
+    telemetry.start("--event-id", "timed", "--start-time", "2026-03-01T08:00:00Z")
+    telemetry("run", "update", "timed", *options)
+    assert telemetry.run("timed")["duration_ms"] == milliseconds

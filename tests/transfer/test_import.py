@@ -513,3 +513,33 @@ def test_what_a_killed_import_left_behind_is_removed_by_a_later_one(telemetry: T
     assert not [finding for finding in findings if finding["where"] == str(young)]
     telemetry("import", write(tmp_path / "more.ndjson", *named(2)))
     assert (old.exists(), young.exists()) == (False, True)
+
+
+TIMED = {"agent_name": "a", "job_type": "j", "start_time": "2026-01-31T12:00:00Z", "end_time": "2026-01-31T14:05:00+02:00"}
+
+
+@pytest.mark.parametrize(
+    ("said", "milliseconds"),
+    [({}, 300_000), ({"duration_ms": None}, 300_000), ({"duration_ms": 7}, 7), ({"duration_ms": 0}, 0), ({"end_time": None}, 0)],
+)
+@pytest.mark.parametrize("form", ["ndjson", "json", "csv"])
+def test_duration_of_an_imported_run_is_that_from_start_to_end(
+    form: str, said: dict[str, object], milliseconds: int, telemetry: Telemetry, tmp_path: Path
+) -> None:
+    record = {"event_id": "timed"} | TIMED | said
+    path = tmp_path / f"x.{form}"
+    path.write_text(text_of(form, [record]) if form != "csv" else csv_of(record))
+    telemetry("import", str(path))
+    assert telemetry.run("timed")["duration_ms"] == milliseconds
+
+
+def csv_of(record: dict[str, object]) -> str:
+    return f"{','.join(record)}\n{','.join('' if value is None else str(value) for value in record.values())}\n"
+
+
+def test_id_of_a_record_does_not_depend_on_its_derived_duration(telemetry: Telemetry, tmp_path: Path) -> None:
+    """An earlier telemetry stored 0 for it, and the same file imported again must find the same run."""
+    path = tmp_path / "x.ndjson"
+    path.write_text(text_of("ndjson", [TIMED, TIMED | {"duration_ms": 0}]))
+    ran = telemetry("import", str(path), "--json")
+    assert (ran.json["created"], ran.json["existing"]) == (1, 1)

@@ -164,8 +164,22 @@ def test_the_platforms_ndjson(order: tuple[int, ...], telemetry: Telemetry, tmp_
         telemetry("import", path, "--format", "legacy-ndjson")
         run = telemetry.run("n1")
         assert (run["status"], run["end_time"], run["items_succeeded"], run["metrics_json"]) == ("success", "2025-01-02T03:05:05.000Z", 4, {"x": 1})
+        assert run["duration_ms"] == 60_000
         assert [(event["event_type"], event["payload_json"]) for event in run["events"]] == [("step", {"n": 1})]
         assert telemetry("query", "--search", "finished", "-o", "ids").line == run["event_id"]
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+@pytest.mark.parametrize(("said", "milliseconds"), [({}, 60_000), ({"duration_ms": 0}, 60_000), ({"duration_ms": 59_000}, 59_000)])
+def test_duration_of_a_run_in_two_records_is_that_from_start_to_end(
+    said: dict[str, object], milliseconds: int, order: tuple[int, ...], telemetry: Telemetry, tmp_path: Path
+) -> None:
+    start = {name: LINES[0][name] for name in ("record_type", "run_id", "agent_name", "job_type", "start_time")}
+    end = {"record_type": "run", "run_id": "n1", "status": "completed", "end_time": "2025-01-02T03:05:05+00:00"} | said
+    path = write(tmp_path / "events_20250102.ndjson", *([start, end][number] for number in order))
+    telemetry("import", path, "--format", "legacy-ndjson")
+    run = telemetry.run("n1")
+    assert (run["start_time"], run["duration_ms"]) == ("2025-01-02T03:04:05.000Z", milliseconds)
 
 
 def test_bad_lines_of_the_platforms_ndjson(telemetry: Telemetry, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ def associate(db: sqlite3.Connection, operation: Data, data: Data) -> Result:
 
     The run is named by `run`; or it is the one that was open where the commit was made, as `open` describes it.
     """
-    found = resolve(db, str(data["run"])) if "run" in data else _open_run(db, operation, data)
+    found = resolve(db, str(data["run"]), str(operation["at"])) if "run" in data else _open_run(db, operation, data)
     if found is None:
         return {"status": "unchanged", "event_id": None, "run_id": None, "commit_hash": data["commit_hash"]}
     id_, event_id, run_id, note = found
@@ -43,7 +43,7 @@ def _open_run(db: sqlite3.Connection, operation: Data, data: Data) -> tuple[int,
     run: Data = data["otherwise"]  # type: ignore[assignment]
     runs.create(db, operation, run)
     runs.end(db, operation, {"run": run["event_id"], "status": "success"})
-    return resolve(db, str(run["event_id"]))
+    return resolve(db, str(run["event_id"]), str(operation["at"]))
 
 
 def _associate(db: sqlite3.Connection, operation: Data, data: Data, id_: int, event_id: str) -> None:

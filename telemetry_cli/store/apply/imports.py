@@ -13,7 +13,7 @@ from typing import Any
 
 from telemetry_cli.rules import encode
 from telemetry_cli.store import search
-from telemetry_cli.store.apply.parts import completed, continued
+from telemetry_cli.store.apply.parts import completed, continued, with_duration
 from telemetry_cli.store.apply.result import Data, Result
 
 #: A run's values by column, its events, its commits, and maybe the columns that it says itself; or an event or association that stands alone.
@@ -127,7 +127,7 @@ class _Into:
         said: list[str] = record[self._commits + 1] if len(record) > self._commits + 1 else self._columns  # type: ignore[assignment]
         given = {name: values[name] for name in self._columns if name in said and name not in ("event_id", "run_id")}
         is_later = there["status"] == "running" and there["end_time"] is None and values["status"] != "running"
-        new = continued(there, given) if is_later else completed(there, given)
+        new = with_duration(there, continued(there, given) if is_later else completed(there, given))
         changed = {name: value for name, value in new.items() if value != there[name]}
         if not changed:
             return

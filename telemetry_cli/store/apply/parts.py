@@ -2,6 +2,7 @@
 
 import json
 
+from telemetry_cli.clock import milliseconds_between
 from telemetry_cli.legacy_rules import EPOCH, UNKNOWN
 from telemetry_cli.rules import encode
 from telemetry_cli.store.apply.runs import laid_over
@@ -39,6 +40,14 @@ def completed(there: Values, said: Values) -> Values:
     if created and (there["created_at"] == EPOCH or str(created) < str(there["created_at"])):
         new |= {"created_at": created, "updated_at": max(str(there["updated_at"]), str(created))}
     return new
+
+
+def with_duration(there: Values, new: Values) -> Values:
+    """Add the duration that two records tell only together: the one has the start, the other the end. 0 is none."""
+    run = there | new
+    if run["duration_ms"] or not run["end_time"] or run["start_time"] == EPOCH:
+        return new
+    return new | {"duration_ms": milliseconds_between(str(run["start_time"]), str(run["end_time"]))}
 
 
 def _laid_over(below: object, above: object) -> str:

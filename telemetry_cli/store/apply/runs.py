@@ -3,7 +3,7 @@
 import json
 import sqlite3
 
-from telemetry_cli.clock import parse_stamp
+from telemetry_cli.clock import milliseconds_between
 from telemetry_cli.errors import InvalidInput, NotFound
 from telemetry_cli.rules import UNSTORABLE, encode
 from telemetry_cli.store import search
@@ -44,7 +44,7 @@ def create(db: sqlite3.Connection, operation: Data, data: Data) -> Result:
     note = None
     if data.get("parent") is not None:
         try:
-            row["parent_run_id"] = _parent(db, str(data["parent"]), str(event_id))
+            row["parent_run_id"] = _parent(db, operation, str(data["parent"]), str(event_id))
         except NotFound:
             # The run itself is worth more than its place.
             note = f"--parent: there is no run {data['parent']} yet; the run is recorded without a parent"
@@ -53,10 +53,10 @@ def create(db: sqlite3.Connection, operation: Data, data: Data) -> Result:
     return noted({"status": "created", "event_id": event_id, "run_id": run_id}, note)
 
 
-def _parent(db: sqlite3.Connection, reference: str, child: str) -> str:
+def _parent(db: sqlite3.Connection, operation: Data, reference: str, child: str) -> str:
     """The parent's event_id, or what was given while no such run is known."""
     try:
-        event_id = resolve(db, reference)[1]
+        event_id = resolve(db, reference, str(operation["at"]))[1]
     except NotFound:
         if reference.startswith("@"):
             raise
@@ -76,43 +76,44 @@ def _parent(db: sqlite3.Connection, reference: str, child: str) -> str:
 
 
 def update(db: sqlite3.Connection, operation: Data, data: Data) -> Result:
-    """What is given is set, JSON objects merged key by key."""
-    run, note = _run(db, data)
-    return _changed(db, operation, run, note, _new_values(db, run, data))
+    """What is given is set, JSON objects merged key by key; an end_time sets duration_ms too, unless that is given."""
+    run, note = _run(db, operation, data)
+    values = _new_values(db, operation, run, data)
+    if "end_time" in values:
+        values.setdefault("duration_ms", milliseconds_between(str(values.get("start_time", run["start_time"])), str(values["end_time"])))
+    return _changed(db, operation, run, note, values)
 
 
 def end(db: sqlite3.Connection, operation: Data, data: Data) -> Result:
     """A run ends once: an end again changes nothing, unless it is forced. Nor does one that is said to be of another run's creator."""
-    run, note = _run(db, data)
+    run, note = _run(db, operation, data)
     if "created_by" in data and data["created_by"] != run["op_id"]:
         return _outcome("unchanged", run, [], f"duplicate: {run['event_id']} was begun by another execution, which ends it; this one is not recorded")
     if run["end_time"] is not None and run["status"] != "running" and not data.get("force"):
         return _outcome("unchanged", run, [], f"{run['event_id']} has already ended ({run['status']}); --force ends it again")
-    values = _new_values(db, run, data)
+    values = _new_values(db, operation, run, data)
     values.setdefault("status", run["status"] if run["status"] != "running" and run["end_time"] is None else "success")
     start = str(values.get("start_time", run["start_time"]))
     values.setdefault("end_time", max(str(operation["at"]), start))
-    if "duration_ms" not in values:
-        elapsed = parse_stamp(str(values["end_time"])) - parse_stamp(start)
-        values["duration_ms"] = max(0, round(elapsed.total_seconds() * 1000))
+    values.setdefault("duration_ms", milliseconds_between(start, str(values["end_time"])))
     return _changed(db, operation, run, note, values)
 
 
-def _run(db: sqlite3.Connection, data: Data) -> tuple[sqlite3.Row, str | None]:
-    id_, _, _, note = resolve(db, str(data["run"]))
+def _run(db: sqlite3.Connection, operation: Data, data: Data) -> tuple[sqlite3.Row, str | None]:
+    id_, _, _, note = resolve(db, str(data["run"]), str(operation["at"]))
     cursor = db.cursor()
     cursor.row_factory = sqlite3.Row
     return cursor.execute("SELECT * FROM agent_runs WHERE id = ?", (id_,)).fetchone(), note
 
 
-def _new_values(db: sqlite3.Connection, run: sqlite3.Row, data: Data) -> dict[str, object]:
+def _new_values(db: sqlite3.Connection, operation: Data, run: sqlite3.Row, data: Data) -> dict[str, object]:
     """The columns that an update or end sets, metrics and context merged key by key into what is there; so is what could not be stored."""
     values = {name: data[name] for name in data if name in _UPDATABLE}
     for name, column in (("metrics", "metrics_json"), ("context", "context_json")):
         if name in data:
             values[column] = encode(laid_over(json.loads(run[column]), data[name], UNSTORABLE))  # type: ignore[arg-type]
     if "parent" in data:
-        values["parent_run_id"] = _parent(db, str(data["parent"]), str(run["event_id"])) if data["parent"] is not None else None
+        values["parent_run_id"] = _parent(db, operation, str(data["parent"]), str(run["event_id"])) if data["parent"] is not None else None
     return values
 
 
@@ -149,7 +150,7 @@ def _outcome(status: str, run: sqlite3.Row, changed: list[str], note: str | None
 
 def event(db: sqlite3.Connection, operation: Data, data: Data) -> Result:
     """Something that happened during a run."""
-    _, event_id, run_id, note = resolve(db, str(data["run"]))
+    _, event_id, run_id, note = resolve(db, str(data["run"]), str(operation["at"]))
     payload = encode(data["payload"]) if "payload" in data else None
     db.execute(
         "INSERT INTO run_events (event_id, run_id, event_type, timestamp, payload_json, trace_id, span_id, parent_span_id, op_id)"

@@ -9,7 +9,7 @@ from hashlib import sha256
 
 from telemetry_cli.clock import new_op_id
 from telemetry_cli.config import Config
-from telemetry_cli.errors import Conflict, DatabaseTrouble, InvalidInput
+from telemetry_cli.errors import Conflict, DatabaseTrouble, DiskTrouble, InvalidInput
 from telemetry_cli.files import check_folder, make_folder, open_private, sync_file, sync_folder
 from telemetry_cli.locks import Lock
 from telemetry_cli.store import maintenance
@@ -46,7 +46,12 @@ def keep_snapshot(config: Config, path: str, deadline: float) -> str:
         partial = _partial(config.backups_dir)
         try:
             maintenance.copy(path, partial, deadline)
-            found = maintenance.damage(partial)
+            try:
+                found = maintenance.damage(partial)
+            except DiskTrouble:
+                raise
+            except DatabaseTrouble as error:
+                found = [error.message.removeprefix(f"{partial} ")]
             if found:
                 raise DatabaseTrouble(f"{path} is damaged, and was left as it is: {found[0]}", "Try: sqlite3 OLD .recover | sqlite3 NEW")
             digest = digest_of(partial)

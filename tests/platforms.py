@@ -1,4 +1,8 @@
-"""Databases as the local telemetry platform made them, schema versions 1 to 7, with rows in every table."""
+"""Databases as the local telemetry platform makes them, schema versions 1 to 7, with rows in every table.
+
+Its events and commits refer to `agent_runs (run_id)`, which is not unique since version 6, and it never enforces that: SQLite's own
+check of foreign keys cannot even run on such a database.
+"""
 
 import sqlite3
 from pathlib import Path
@@ -36,12 +40,19 @@ VALUES: dict[int, dict[str, object]] = {
     5: {"website": "w", "website_section": "ws", "item_name": "item"},
     6: {"parent_run_id": "run-1"},
 }  # fmt: skip
+#: What the platform's client writes of a run: times from Python's isoformat(), and NULL where nothing was said.
+BY_CLIENT: dict[str, object] = {
+    "start_time": "2025-03-01T10:00:02.123456+00:00", "end_time": "2025-03-01T11:00:00.250000+00:00", "duration_ms": None, "trigger_type": None,
+    "input_summary": None, "error_summary": None, "error_details": None, "api_posted_at": None,
+}  # fmt: skip
+#: The number of the run that is as the client writes it; the others have a value in every column.
+CLIENTS = 2
 CANONICAL = "CHECK (status IN ('running', 'success', 'failure', 'partial', 'timeout', 'cancelled'))"
 DESCRIPTION = "platform schema"
 
 
 def make(path: Path, version: int, *, runs: int = 3, without: tuple[str, ...] = (), journal_mode: str = "delete") -> None:
-    """A database of this version with so many runs, `run-1` first, an event and a commit for each, and one of each whose run is gone."""
+    """Make a database of this version: so many runs, `run-1` first, an event and a commit for each, one of each whose run is gone, a table of the user's."""
     path.parent.mkdir(parents=True, exist_ok=True)
     for folder in (path.parent, path.parent.parent):
         folder.chmod(0o700)
@@ -52,7 +63,7 @@ def make(path: Path, version: int, *, runs: int = 3, without: tuple[str, ...] = 
     db.executemany(
         "INSERT INTO schema_migrations VALUES (?, '2025-01-01T00:00:00Z', ?)", [(number, f"{DESCRIPTION} {number}") for number in range(1, version + 1)]
     )
-    key = "event_id TEXT UNIQUE, run_id TEXT NOT NULL" if version >= 6 else "run_id TEXT PRIMARY KEY"
+    key = "id INTEGER PRIMARY KEY AUTOINCREMENT, event_id TEXT UNIQUE, run_id TEXT NOT NULL" if version >= 6 else "run_id TEXT PRIMARY KEY"
     added = [column for number, columns in _ADDED.items() if number <= version for column in columns if column.split()[0] not in without]
     columns = _FIRST.replace("status TEXT", f"status TEXT {CANONICAL if version >= 6 else ''}")
     db.execute(f"CREATE TABLE agent_runs ({key}, {columns}{''.join(', ' + column for column in added)})")
@@ -60,13 +71,16 @@ def make(path: Path, version: int, *, runs: int = 3, without: tuple[str, ...] = 
     if version >= 7:
         db.execute("CREATE INDEX agent_runs_job_type ON agent_runs (job_type)")
     db.execute("CREATE VIEW recent AS SELECT run_id, start_time FROM agent_runs")
+    of_run = "run_id TEXT {} REFERENCES agent_runs (run_id)"
     db.execute(
-        "CREATE TABLE run_events (id INTEGER PRIMARY KEY AUTOINCREMENT, run_id TEXT NOT NULL REFERENCES agent_runs (run_id), event_type TEXT, timestamp TEXT,"
+        f"CREATE TABLE run_events (id INTEGER PRIMARY KEY AUTOINCREMENT, {of_run.format('NOT NULL')}, event_type TEXT NOT NULL, timestamp TEXT NOT NULL,"
         " payload_json TEXT)"
-        if version < 6
-        else "CREATE TABLE run_events (id INTEGER PRIMARY KEY AUTOINCREMENT, run_id TEXT, event_type TEXT, timestamp TEXT, payload_json TEXT)"
     )
-    db.execute("CREATE TABLE commits (commit_hash TEXT, run_id TEXT, repo TEXT, branch TEXT, commit_date TEXT, author TEXT, message TEXT)")
+    db.execute(
+        f"CREATE TABLE commits (commit_hash TEXT PRIMARY KEY, {of_run.format('')}, repo TEXT, branch TEXT, commit_date TEXT, author TEXT, message TEXT)"
+    )
+    db.execute(f"CREATE TABLE favourites ({of_run.format('')}, stars INTEGER)")
+    insert(db, "favourites", FAVOURITE)
     for number in range(1, runs + 1):
         insert(db, "agent_runs", row(version, number, without))
         insert(
@@ -74,7 +88,7 @@ def make(path: Path, version: int, *, runs: int = 3, without: tuple[str, ...] = 
         )
         insert(db, "commits", commit(number))
     insert(db, "run_events", {"run_id": "gone", "event_type": "checkpoint", "timestamp": "2025-03-01T10:00:01", "payload_json": "[1]"})
-    insert(db, "commits", commit(1) | {"run_id": "gone"})
+    insert(db, "commits", ORPHAN)
     db.execute("COMMIT")
     db.close()
 
@@ -85,7 +99,7 @@ def insert(db: sqlite3.Connection, table: str, values: dict[str, object]) -> Non
 
 
 def row(version: int, number: int, without: tuple[str, ...] = ()) -> dict[str, object]:
-    """A run with a value in every column of its version."""
+    """Return a run of this version."""
     values: dict[str, object] = {
         "run_id": f"run-{number}", "agent_name": "crawler", "job_type": "crawl", "status": "success" if version >= 6 else "Completed",
         "start_time": f"2025-03-01 10:{number // 60 % 60:02}:{number % 60:02}", "end_time": "2025-03-01T13:00:00.250000+02:00",
@@ -96,7 +110,7 @@ def row(version: int, number: int, without: tuple[str, ...] = ()) -> dict[str, o
     for since, columns in VALUES.items():
         if since <= version:
             values |= {name: value for name, value in columns.items() if name not in without}
-    return values
+    return values | BY_CLIENT if number == CLIENTS else values
 
 
 def commit(number: int) -> dict[str, object]:
@@ -105,3 +119,8 @@ def commit(number: int) -> dict[str, object]:
         "commit_hash": f"{number:040x}", "run_id": f"run-{number}", "repo": "https://github.com/example/shop", "branch": "main",
         "commit_date": "2025-03-01 09:00:00", "author": "Ada", "message": f"work {number}",
     }  # fmt: skip
+
+
+#: The commit whose run is gone, and the row of the user's own table.
+ORPHAN = commit(0) | {"run_id": "gone"}
+FAVOURITE: dict[str, object] = {"run_id": "run-1", "stars": 5}

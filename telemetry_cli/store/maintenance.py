@@ -13,7 +13,7 @@ from telemetry_cli.store.migrate import FIRST_VERSION, noted_version
 #: What SQLite keeps beside a database; without its hot journal a database is a damaged one.
 BESIDE = ("-journal", "-wal", "-shm")
 
-_BROKEN_RULES = ("refers to a row", "CHECK constraint failed", "NULL value in")
+_BROKEN_RULES = ("CHECK constraint failed", "NULL value in")
 
 
 def copy(path: str, target: str, deadline: float) -> None:
@@ -55,17 +55,56 @@ def faults(path: str, most: int = 100) -> list[str]:
     with translated(path):
         db = opened(path)
         try:
-            found = [str(row[0]) for row in db.execute(f"PRAGMA integrity_check({most})")]
+            found = _integrity(db, most)
             dangling = db.execute("PRAGMA foreign_key_check").fetchmany(most)
         finally:
             db.close()
-    lines = [f"row {row[1]} of {row[0]} refers to a row of {row[2]} that is not there" for row in dangling]
-    return lines if found == ["ok"] else found + lines
+    return found + [f"row {row[1]} of {row[0]} refers to a row of {row[2]} that is not there" for row in dangling]
 
 
 def damage(path: str) -> list[str]:
-    """As `faults`, without those that are no damage: rows that break a rule of their own database, for a migration to see to."""
-    return [fault for fault in faults(path) if not any(rule in fault for rule in _BROKEN_RULES)]
+    """Return what is damaged in a database of the platform: the integrity check without broken rules, which the migration handles.
+
+    Its foreign keys are not checked. The platform never enforced them, and they refer to a column that is not unique, which makes
+    the check itself fail.
+    """
+    with translated(path):
+        db = opened(path)
+        try:
+            found = _integrity_by_table(db)
+        finally:
+            db.close()
+    return [fault for fault in found if not any(rule in fault for rule in _BROKEN_RULES)]
+
+
+def _integrity(db: sqlite3.Connection, most: int | str) -> list[str]:
+    """Run the integrity check for so many faults, or on one table (quoted)."""
+    found = [str(row[0]) for row in db.execute(f"PRAGMA integrity_check({most})")]
+    return [] if found == ["ok"] else found
+
+
+def _integrity_by_table(db: sqlite3.Connection) -> list[str]:
+    """Run the integrity check without the tables that it cannot check: of a user's own, with functions or collations of another program.
+
+    Their rows are read when they are copied, which finds a damaged page too.
+    """
+    try:
+        return _integrity(db, 100)
+    except sqlite3.OperationalError as error:
+        if not _is_schemas(error):
+            raise
+    faults = []
+    for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
+        try:
+            faults += _integrity(db, '"' + name.replace('"', '""') + '"')
+        except sqlite3.OperationalError as error:
+            if not _is_schemas(error):
+                raise
+    return faults
+
+
+def _is_schemas(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_ERROR
 
 
 def check(path: str) -> None:

@@ -57,7 +57,7 @@ def test_a_migration_killed_is_old_or_new(telemetry: Telemetry, version: int, re
     counts: list[Fact] = [
         ("SELECT count(*) FROM agent_runs WHERE op_id = 'legacy'", (3,)),
         ("SELECT count(*) FROM run_events", (4,)),
-        ('SELECT count(*) FROM legacy_values', (4,)),
+        ('SELECT count(*) FROM legacy_values', (6,)),
     ]  # fmt: skip
 
     def between() -> str:

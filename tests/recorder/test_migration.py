@@ -4,6 +4,8 @@ import json
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -56,10 +58,12 @@ def test_the_first_write_migrates_without_losing_a_value(telemetry: Telemetry, v
     for number in (1, 2, 3):
         run, was = runs[f"run-{number}"], platforms.row(version, number)
         assert (run["schema_version"], run["status"], run["op_id"]) == (version, "success", "legacy")
-        assert (run["start_time"], run["end_time"]) == (f"2025-03-01T10:00:0{number}.000Z", "2025-03-01T11:00:00.250Z")
+        milliseconds = 123 if number == platforms.CLIENTS else 0
+        assert (run["start_time"], run["end_time"]) == (f"2025-03-01T10:00:0{number}.{milliseconds:03}Z", "2025-03-01T11:00:00.250Z")
+        assert run["duration_ms"] == (3600250 - 2123 if number == platforms.CLIENTS else was["duration_ms"])
         assert (run["created_at"], run["updated_at"]) == ("2025-03-01T10:00:00.000Z", "2025-03-01T11:00:01.000Z")
         assert (run["metrics_json"], run["context_json"]) == ({"tokens": 12, "cost": 0.5}, {"a": None, "b": [1]})
-        converted = {"status", "start_time", "end_time", "created_at", "updated_at", "metrics_json", "context_json"}
+        converted = {"status", "start_time", "end_time", "created_at", "updated_at", "duration_ms", "metrics_json", "context_json"}
         if version >= 4:
             assert (run["git_commit_hash"], run["git_commit_source"]) == ("abcdef0123456789abcdef0123456789abcdef01", "ci")
             assert run["git_commit_timestamp"] == "2025-03-01T07:00:00.000Z"
@@ -71,8 +75,10 @@ def test_the_first_write_migrates_without_losing_a_value(telemetry: Telemetry, v
     assert telemetry.sql("SELECT run_id, payload_json, timestamp FROM run_events WHERE event_id IS NULL") == [("gone", "[1]", "2025-03-01T10:00:01.000Z")]
     aside = kept(telemetry)
     assert aside["commits[2].message"] == "work 2"
-    assert json.loads(str(aside["commits[4]"])) == platforms.commit(1) | {"run_id": "gone"}
-    assert len(aside) == 4
+    assert json.loads(str(aside["commits[4]"])) == platforms.ORPHAN
+    assert json.loads(str(aside["favourites[1]"])) == platforms.FAVOURITE
+    assert aside["start_time"] == platforms.BY_CLIENT["start_time"]
+    assert len(aside) == 6
     assert_sound(telemetry)
 
 
@@ -144,6 +150,57 @@ def test_a_database_in_wal_mode(telemetry: Telemetry, fresh_schema: list[str]) -
     assert [path.name for path in (telemetry.base / "backups").iterdir() if path.suffix != ".sqlite"] == [".lock"]
 
 
+def test_what_a_killed_program_left_in_the_write_ahead_log_is_adopted(telemetry: Telemetry) -> None:
+    platforms.make(telemetry.database, 7, journal_mode="wal")
+    write = f"import os, sqlite3; db = sqlite3.connect({str(telemetry.database)!r}); db.execute('UPDATE agent_runs SET host = 1'); db.commit(); os._exit(0)"
+    subprocess.run([sys.executable, "-c", write], check=True)
+    assert Path(f"{telemetry.database}-wal").stat().st_size
+    assert {run["host"] for run in telemetry("query", "-o", "json").json} == {"1"}
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        "CREATE TABLE own (word TEXT COLLATE theirs); CREATE INDEX own_word ON own (word)",
+        "CREATE TABLE own (word TEXT); CREATE INDEX own_word ON own (theirs(word))",
+        "CREATE TABLE own (word TEXT CHECK (theirs(word)))",
+        "CREATE TABLE own (word TEXT, twice TEXT GENERATED ALWAYS AS (word || word))",
+        "CREATE TABLE own (word TEXT REFERENCES nowhere (word))",
+        "CREATE TABLE own (word TEXT); CREATE VIEW broken AS SELECT * FROM nowhere",
+    ],
+    ids=["collation", "function in an index", "function in a rule", "generated", "reference to no table", "view of no table"],
+)
+def test_a_table_of_the_users_that_sqlite_cannot_check_is_kept(made: str, telemetry: Telemetry, fresh_schema: list[str]) -> None:
+    """Its functions and collations are another program's, and only SQLite's integrity check needs them."""
+    platforms.make(telemetry.database, 7)
+    db = sqlite3.connect(telemetry.database)
+    db.create_collation("theirs", lambda one, other: (one > other) - (one < other))
+    db.create_function("theirs", 1, lambda word: word, deterministic=True)
+    db.executescript(made)
+    with db:
+        db.execute("INSERT INTO own (word) VALUES ('1')")
+    db.close()
+    assert len(ids(telemetry)) == 3
+    assert json.loads(str(kept(telemetry)["own[1]"]))["word"] == "1"
+    assert schema(telemetry.database) == fresh_schema
+    telemetry("db", "rebuild")
+    assert telemetry("doctor").line == "All is well."
+
+
+def test_a_damaged_page_beside_a_table_that_sqlite_cannot_check_is_found(telemetry: Telemetry) -> None:
+    platforms.make(telemetry.database, 7, runs=200)
+    db = sqlite3.connect(telemetry.database)
+    db.create_function("theirs", 1, lambda word: word, deterministic=True)
+    db.execute("CREATE TABLE own (word TEXT CHECK (theirs(word)))")
+    root = db.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'idx_runs_agent'").fetchone()[0]
+    db.close()
+    content = bytearray(telemetry.database.read_bytes())
+    content[4096 * (root - 1) : 4096 * root] = bytes(4096)
+    telemetry.database.write_bytes(content)
+    assert f"{telemetry.database} is damaged, and was left as it is" in telemetry("query", code=1).err
+    assert telemetry.database.read_bytes() == content
+
+
 # Values that break a rule
 
 BROKEN: list[tuple[dict[str, object], dict[str, object], dict[str, object]]] = [
@@ -162,7 +219,11 @@ BROKEN: list[tuple[dict[str, object], dict[str, object], dict[str, object]]] = [
     ({"items_failed": -3}, {"items_failed": 0}, {"items_failed": -3}),
     ({"items_failed": "many"}, {"items_failed": 0}, {"items_failed": "many"}),
     ({"duration_ms": 12.75}, {"duration_ms": 12}, {"duration_ms": 12.75}),
-    ({"duration_ms": None}, {"duration_ms": 0}, {}),
+    ({"duration_ms": None}, {"duration_ms": 3_599_250}, {}),
+    ({"duration_ms": "long"}, {"duration_ms": 3_599_250}, {"duration_ms": "long"}),
+    ({"duration_ms": 0}, {"duration_ms": 0}, {}),
+    ({"duration_ms": None, "end_time": None}, {"duration_ms": 0}, {}),
+    ({"duration_ms": None, "start_time": "once"}, {"duration_ms": 0}, {"start_time": "once"}),
     ({"metrics_json": "[1]"}, {"metrics_json": {}}, {"metrics_json": "[1]"}),
     ({"metrics_json": '{"a": NaN}'}, {"metrics_json": {}}, {"metrics_json": '{"a": NaN}'}),
     ({"context_json": "not json"}, {"context_json": {}}, {"context_json": "not json"}),

@@ -43,7 +43,7 @@ def old_database(path: Path, version: int) -> None:
             db.execute(f"UPDATE agent_runs SET {column} = ? WHERE run_id = 'run-{number}'", (value,))
         db.execute("UPDATE agent_runs SET product = CAST(x'636166e9' AS TEXT) WHERE run_id = 'run-1'")
         db.execute("UPDATE run_events SET payload_json = 'no json' WHERE run_id = 'run-2'")
-        db.execute("UPDATE run_events SET event_type = NULL, payload_json = x'00ff' WHERE run_id = 'run-3'")
+        db.execute("UPDATE run_events SET event_type = '', payload_json = x'00ff' WHERE run_id = 'run-3'")
         db.execute("UPDATE commits SET commit_hash = 'ABCDEF7', commit_date = '2025-03-01T09:00:00+02:00', author = '' WHERE run_id = 'run-2'")
     db.close()
 

@@ -46,15 +46,16 @@ def _of_blobs(config: Config, line: bytes, seen: set[str]) -> Iterator[Damage]:
     if not isinstance(data, dict):
         return
     applied = data.get("blob")
-    for digest in filter(None, (applied, *_kept(data))):
-        if str(digest) in seen:
+    for digest in (applied, *_kept(data)):
+        # What is none was refused when it was applied.
+        if not isinstance(digest, str) or not blobs.is_digest(digest) or digest in seen:
             continue
-        seen.add(str(digest))
+        seen.add(digest)
         try:
-            for _ in blobs.content(config, str(digest)):
+            for _ in blobs.content(config, digest):
                 pass
         except TelemetryError as error:
-            yield Damage(os.path.join(config.blobs_dir, str(digest)), error.message, None, makes_rows=digest == applied)
+            yield Damage(os.path.join(config.blobs_dir, digest), error.message, None, makes_rows=digest == applied)
 
 
 def _kept(data: dict[str, object]) -> Iterator[object]:
@@ -65,7 +66,7 @@ def _kept(data: dict[str, object]) -> Iterator[object]:
         if isinstance(artifact, dict):
             yield artifact.get("sha256")
         elif isinstance(artifact, list):
-            yield from (file[2] for file in artifact)
+            yield from (file[2] for file in artifact if isinstance(file, list) and len(file) == 3)
 
 
 def _objects(value: object) -> Iterable[dict[str, object]]:

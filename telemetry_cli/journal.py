@@ -17,7 +17,7 @@ from telemetry_cli.config import Config
 from telemetry_cli.errors import LockTimeout
 from telemetry_cli.files import check_folder, make_folder, open_private, sync_folder, write_all
 from telemetry_cli.locks import Lock
-from telemetry_cli.rules import OPERATION_VERSION
+from telemetry_cli.rules import DEEPEST_OPERATION, OPERATION_VERSION, is_deeper
 
 Operation = dict[str, object]
 Position = tuple[str, int]
@@ -42,25 +42,48 @@ def encode(operation: Operation) -> bytes:
     return b'%b,"crc":"%08x"}\n' % (body, zlib.crc32(body))
 
 
+def _refuse_constant(word: str) -> object:
+    """Refuse NaN and Infinity, which Python reads and JSON does not have."""
+    raise ValueError(word)
+
+
+_read_json = json.JSONDecoder(parse_constant=_refuse_constant).decode
+
+
 def decode(line: bytes) -> Operation | None:
-    """The operation of a line (newline left off or not), or None when the line is damaged."""
+    """Return the operation of a line (with or without its newline), or None when the line is damaged, or is one that no version of this program writes."""
     line = line.rstrip(b"\n")
     body, suffix = line[:-_CRC_BYTES], line[-_CRC_BYTES:]
     if suffix != b',"crc":"%08x"}' % zlib.crc32(body):
         return None
     try:
-        operation = json.loads(body + b"}")
+        operation = _read_json((body + b"}").decode())
     except (ValueError, RecursionError):
         return None
-    return operation if isinstance(operation, dict) and _is_whole(operation) else None
+    if not isinstance(operation, dict) or not _is_whole(operation):
+        return None
+    may_be_deep = body.count(b"[") + body.count(b"{") > DEEPEST_OPERATION
+    return None if may_be_deep and is_deeper(operation, DEEPEST_OPERATION) else operation
 
 
 def _is_whole(operation: Operation) -> bool:
     """Tell whether the parts that every line has are there; of other versions only what tells that they are others."""
-    if not isinstance(operation.get("v"), int):
+    if type(operation.get("v")) is not int:
         return False
-    texts = ("op_id", "op", "at", "actor")
-    return operation["v"] != OPERATION_VERSION or (all(isinstance(operation.get(name), str) for name in texts) and isinstance(operation.get("data"), dict))
+    if operation["v"] != OPERATION_VERSION:
+        return True
+    return all(_is_text(operation.get(name)) for name in ("op_id", "op", "at", "actor")) and isinstance(operation.get("data"), dict)
+
+
+def _is_text(value: object) -> bool:
+    """Tell whether a value is text that can be stored: JSON can spell a lone surrogate, which cannot."""
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def pieces(line: bytes) -> list[bytes]:
@@ -249,7 +272,7 @@ def header(config: Config, name: str) -> dict[str, object] | None:
         os.close(descriptor)
     if operation is None or operation.get("op") != "journal.header":
         return None
-    data = operation["data"]
+    data = operation.get("data")
     return data if isinstance(data, dict) and isinstance(data.get("journal_id"), str) else None
 
 

@@ -57,7 +57,7 @@ def blobs_of(config: Config, first: str, last: str) -> set[str]:
     found = set()
     for _, line in journal.read(config, (first, 0), end):
         operation = journal.decode(line) if b'"blob"' in line else None
-        data = operation["data"] if operation and operation["op"] in _ONLY_APPLIED else None
+        data = operation.get("data") if operation and str(operation.get("op")) in _ONLY_APPLIED else None
         if isinstance(data, dict) and is_digest(str(data.get("blob"))):
             found.add(str(data["blob"]))
     return found

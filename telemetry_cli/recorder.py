@@ -270,7 +270,7 @@ def apply_behind(
     for applied, (place, line) in enumerate(journal.read(config, start, end)):
         operation = journal.decode(line)
         is_late = time.monotonic() > stop_at and (limits is not _FAST or applied >= _AT_LEAST)
-        if applied >= limits[0] or is_late or (limits is _FAST and operation and is_large(operation["op"])):
+        if applied >= limits[0] or is_late or (limits is _FAST and operation and is_large(operation.get("op"))):
             behind = True
             break
         try:

@@ -33,6 +33,8 @@ LONGEST_ERROR_DETAILS = 64 * 1024
 #: A document may be this large (bytes) and this deep: one operation stays far below SQLite's own limits.
 LARGEST_DOCUMENT = 16 * 1024 * 1024
 DEEPEST_DOCUMENT = 100
+#: So deep may be an operation, which holds documents.
+DEEPEST_OPERATION = DEEPEST_DOCUMENT + 10
 
 _HEX = frozenset("0123456789abcdef")
 
@@ -338,7 +340,8 @@ def json_value(name: str, source: str) -> object:
         raise InvalidInput(f"{name}: the JSON is larger than {LARGEST_DOCUMENT} bytes")
     try:
         value: object = json.loads(source, parse_constant=constant, parse_int=integer, parse_float=real, object_pairs_hook=pairs)
-        _check_depth(name, value)
+        if is_deeper(value, DEEPEST_DOCUMENT):
+            raise InvalidInput(f"{name}: the JSON is nested more than {DEEPEST_DOCUMENT} levels deep")
         encode(value).encode()
     except UnicodeEncodeError:
         raise refuse("a lone surrogate, which is not text") from None
@@ -412,9 +415,10 @@ def encode(value: object) -> str:
     return _encode(value)
 
 
-def _check_depth(name: str, value: object) -> None:
+def is_deeper(value: object, levels: int) -> bool:
+    """Tell whether lists and objects are nested more than so many levels deep."""
     level = [value]
-    for _ in range(DEEPEST_DOCUMENT):
+    for _ in range(levels):
         level = [
             child
             for item in level
@@ -423,8 +427,8 @@ def _check_depth(name: str, value: object) -> None:
             if isinstance(child, (dict, list))
         ]
         if not level:
-            return
-    raise InvalidInput(f"{name}: the JSON is nested more than {DEEPEST_DOCUMENT} levels deep")
+            return False
+    return True
 
 
 # Fields of a run

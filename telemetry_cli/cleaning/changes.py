@@ -11,10 +11,14 @@ from telemetry_cli.redact_lines import text_line
 def journal_line(cleaner: Cleaner, line: bytes) -> bytes:
     """A line of the journal, newline included, with a new CRC where it changed; one that is damaged stays damaged."""
     operation = journal.decode(line)
-    data = operation["data"] if operation else None
+    data = operation.get("data") if operation else None
     if operation is None or not isinstance(data, dict):
         return text_line(cleaner, line)
-    cleaned = cleaner.operation(data)
+    try:
+        cleaned = cleaner.operation(data)
+    except InvalidInput:
+        # It holds a text that no column takes, so it was refused when it was applied.
+        return text_line(cleaner, line)
     if cleaned == data:
         return line
     return journal.encode({name: value for name, value in operation.items() if name != "v"} | {"data": cleaned})

@@ -40,11 +40,15 @@ class Cleaner(Redactor):
 
     def is_kept(self, table: str, column: str, value: object) -> bool:
         """Tell whether a value of a row is a name, which stays."""
-        return is_name(table, column) or (column == "run_id" and value in self._referred)
+        return is_name(table, column) or (column == "run_id" and self._is_referred(value))
+
+    def _is_referred(self, value: object) -> bool:
+        # A journal line may hold anything in the place of an id.
+        return isinstance(value, str) and value in self._referred
 
     def operation(self, data: Mapping[str, object]) -> dict[str, object]:
         """An operation's data, or an object in a blob."""
-        names = {name: value for name, value in data.items() if name in _GIVEN or (name == "run_id" and value in self._referred)}
+        names = {name: value for name, value in data.items() if name in _GIVEN or (name == "run_id" and self._is_referred(value))}
         for value in names.values():
             self.keep(value)
         cleaned = super().operation({name: value for name, value in data.items() if name not in names})

@@ -35,7 +35,7 @@ def _all(config: Config) -> Iterator[str]:
 
 def _in_operation(line: bytes) -> Iterator[str]:
     operation = journal.decode(line)
-    data = operation["data"] if operation else None
+    data = operation.get("data") if operation else None
     if isinstance(data, dict):
         yield from _texts([data.get(name) for name in _FIELDS])
 

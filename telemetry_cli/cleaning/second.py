@@ -165,13 +165,13 @@ def _write_journal(config: Config, cleaner: Cleaner, second: Config, snapshots: 
     def cleaned(line: bytes) -> bytes:
         line = journal_line(cleaner, line)
         operation = journal.decode(line) if b'"blob":"' in line or b'"genesis":"' in line else None
-        data = operation["data"] if operation else None
+        data = operation.get("data") if operation else None
         if operation is None or not isinstance(data, dict):
             return line
         made = dict(data)
         if isinstance(data.get("blob"), str):
             made["blob"] = _clean_blob(config, cleaner, data["blob"], replaced)
-        if operation["op"] == "journal.header":
+        if operation.get("op") == "journal.header":
             made["genesis"] = snapshots.get(str(data.get("genesis")), data.get("genesis"))
         return line if made == data else journal.encode({**operation, "data": made})
 

@@ -103,7 +103,7 @@ def export(
     # In the order in which they came: then an import gives them the same order again.
     filters.sort, filters.reverse = "id", True
     guard = narrowed.guard(config, db)
-    rows = (_presented(row, config) for row in translated_rows(config.db_path, exporting.nested(db, runs.select(db, filters, guard))))
+    rows = translated_rows(config.db_path, (_presented(row, config) for row in exporting.nested(db, runs.select(db, filters, guard))))
     columns = RUN_COLUMNS if shape == "csv" else _NESTED
     if exporting.is_stdout(to):
         # Records and nothing else: what a summary said there would be read as one of them.

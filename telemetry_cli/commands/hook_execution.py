@@ -112,8 +112,7 @@ def matching(reading: Reading, db: Connection, narrowed: Narrowing) -> Iterator[
     with translated(reading.config.db_path):
         filters = narrowed.settle(db)
     guard = narrowed.guard(reading.config, db)
-    for row in translated_rows(reading.config.db_path, runs.select(db, filters, guard)):
-        yield presented(row, reading.config.url_styles)
+    yield from translated_rows(reading.config.db_path, (presented(row, reading.config.url_styles) for row in runs.select(db, filters, guard)))
 
 
 def executed(reading: Reading, db: Connection, releases: Sequence[Record], kind: str, lines: Iterable[tuple[str, bytes]], how: execution.Options) -> Card:

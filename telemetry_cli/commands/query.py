@@ -97,9 +97,9 @@ def _rows(reading: Reading, narrowed: Narrowing, chosen: list[str] | None, *, te
     if tells_gone:
         from telemetry_cli.commands.reaping import is_gone
     guard = narrowed.guard(reading.config, reading.db)
-    for row in translated_rows(reading.config.db_path, runs.select(reading.db, narrowed.filters, guard)):
-        run = presented(row, reading.config.url_styles)
-        if tells_gone and is_gone(row):
+    found = (presented(row, reading.config.url_styles) for row in runs.select(reading.db, narrowed.filters, guard))
+    for run in translated_rows(reading.config.db_path, found):
+        if tells_gone and is_gone(run):
             run["status"] = "running, gone"
         yield {name: run[name] for name in chosen} if chosen else run
 

@@ -178,7 +178,7 @@ def events(config: Config, output: str, *, run: str | None, type_: str | None, a
     only = rules.text("--type", type_) if type_ is not None else None
     reading = open_for_reading(config)
     db, _, event_id, _ = reading.run(reference)
-    rows = map(presented_event, translated_rows(config.db_path, runs.events(db, event_id, only)))
+    rows = translated_rows(config.db_path, map(presented_event, runs.events(db, event_id, only)))
     return Listing("events", runs.EVENT_COLUMNS, rows, reading.notes, absolute=absolute)
 
 

@@ -88,8 +88,11 @@ def _by_journal(config: Config, sha: str, *, is_certain: bool) -> Explanation | 
 def _commits(operation: dict[str, object]) -> list[str]:
     """The commits that an operation speaks of."""
     data = operation.get("data")
-    assert isinstance(data, dict)
-    return [str(data.get("commit_hash", "")), *(str(sha) for pair in data.get("pairs", ()) for sha in pair)]
+    if not isinstance(data, dict):
+        return []
+    pairs = data.get("pairs")
+    told = [sha for pair in pairs if isinstance(pair, list) for sha in pair] if isinstance(pairs, list) else []
+    return [str(sha) for sha in (data.get("commit_hash", ""), *told)]
 
 
 def _by_hooks(config: Config, repository: git.Repository, commit: git.Commit, *, is_certain: bool) -> Explanation:

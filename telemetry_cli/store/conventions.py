@@ -1,12 +1,12 @@
 """Questions about conventions; and what deploying one would do."""
 
-import json
 import sqlite3
 from collections.abc import Iterable, Mapping
 
 from telemetry_cli.errors import Conflict, NotFound
 from telemetry_cli.rules import encode
 from telemetry_cli.store import registry
+from telemetry_cli.store.database import read_json
 from telemetry_cli.store.pages import fetched
 from telemetry_cli.store.runs import Row
 
@@ -32,7 +32,7 @@ def convention(db: sqlite3.Connection, slug: str) -> Row:
 
 
 def _read(row: sqlite3.Row) -> Row:
-    document = json.loads(row["document"])
+    document = read_json(row["document"])
     return dict(row) | {"document": document, "job_types": document["job_types"], "hooks": [hook["name"] for hook in document["hooks"]]}
 
 
@@ -49,7 +49,7 @@ def planned(db: sqlite3.Connection, data: Mapping[str, object]) -> Row:
     schema = data.get("schema")
     if isinstance(schema, dict):
         known = db.execute("SELECT fields FROM run_schemas WHERE id = ? AND version = ?", (schema["id"], schema["version"])).fetchone()
-        if known and encode(by_name(json.loads(known[0]))) != encode(by_name(schema["fields"])):
+        if known and encode(by_name(read_json(known[0]))) != encode(by_name(schema["fields"])):
             raise Conflict(f"schema: {schema['id']} version {schema['version']} has other fields already", "Give the changed one another version.")
     results = [registry.planned_release(db, release)[0] for release in data["releases"]]  # type: ignore[attr-defined]
     notes = [str(result.pop("note")) for result in results if "note" in result]

@@ -1,9 +1,11 @@
 """Connections: how the database is opened, its pragmas, and the one translation of SQLite's errors into ours."""
 
+import json
 import os
 import sqlite3
 import time
 from collections.abc import Iterator
+from typing import Any
 
 from telemetry_cli.errors import DatabaseTrouble, DiskTrouble, ForbiddenDatabase, LockedDatabase, NewerDatabase, OlderDatabase, advise_on_permissions
 from telemetry_cli.files import check_folder, check_regular, open_private, sync_folder
@@ -44,6 +46,21 @@ class translated:  # noqa: N801 - reads as a clause: `with translated(path):`
         if isinstance(error, UnicodeDecodeError):
             # Python's own, over a text that SQLite read from the file, be it in a message.
             raise DatabaseTrouble(f"{self.path} is damaged: it holds text that is none", REBUILD) from error
+
+
+def read_json(text: object) -> Any:
+    """Return the value of JSON that a table holds. Raises `sqlite3.DatabaseError` as for a damaged page: whoever wrote it wrote JSON."""
+    try:
+        return json.loads(str(text))
+    except (ValueError, RecursionError):
+        raise damaged("it holds a value that is not JSON") from None
+
+
+def damaged(what: str) -> sqlite3.DatabaseError:
+    """Return the error by which SQLite itself tells of a damaged database."""
+    error = sqlite3.DatabaseError(what)
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return error
 
 
 def translated_rows(path: str, rows: Iterator[dict[str, object]]) -> Iterator[dict[str, object]]:

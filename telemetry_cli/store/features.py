@@ -1,10 +1,10 @@
 """Questions about feature rows: what hooks said about subjects, and which release said so."""
 
-import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 
 from telemetry_cli.errors import NotFound
+from telemetry_cli.store.database import read_json
 from telemetry_cli.store.pages import fetched, paged
 from telemetry_cli.store.runs import Row
 from telemetry_cli.store.sandbox import Guard
@@ -26,7 +26,7 @@ _JSON = ("values", "config", "argv", "limits")
 
 
 def _read(row: sqlite3.Row) -> Row:
-    return dict(row) | {name: json.loads(row[name]) for name in _JSON}
+    return dict(row) | {name: read_json(row[name]) for name in _JSON}
 
 
 def _rows(db: sqlite3.Connection, query: str, values: Sequence[object]) -> list[Row]:

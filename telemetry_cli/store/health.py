@@ -79,7 +79,8 @@ def _columns(db: Connection, table: str) -> set[str]:
 
 def search_fault(path: str) -> str | None:
     """What FTS5 says of the index of words where it is not that of the rows of the copy at `path`, which is to be thrown away."""
-    db = sqlite3.connect(path, isolation_level=None)
+    with translated(path):
+        db = sqlite3.connect(path, isolation_level=None)
     try:
         # The rank asks it to read the rows too; without, it looks at itself alone.
         db.execute(f"INSERT INTO {_SEARCH} ({_SEARCH}, rank) VALUES ('integrity-check', 1)")

@@ -1,11 +1,10 @@
 """Questions about hook runs and their logs."""
 
-import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 
 from telemetry_cli.errors import Conflict, NotFound
-from telemetry_cli.store.database import numbered
+from telemetry_cli.store.database import numbered, read_json
 from telemetry_cli.store.pages import fetched
 from telemetry_cli.store.runs import Row
 
@@ -34,7 +33,7 @@ _OVERTAKEN = """WITH later AS MATERIALIZED (
 
 
 def _read(row: sqlite3.Row) -> Row:
-    return dict(row) | {"has_logs": bool(row["has_logs"]), "forced": bool(row["forced"]), "mismatches": json.loads(row["mismatches"])}
+    return dict(row) | {"has_logs": bool(row["has_logs"]), "forced": bool(row["forced"]), "mismatches": read_json(row["mismatches"])}
 
 
 def _rows(db: sqlite3.Connection, query: str, values: Sequence[object]) -> list[Row]:

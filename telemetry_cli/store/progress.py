@@ -1,7 +1,8 @@
 """How far the journal has been applied, and what came of each operation."""
 
-import json
 import sqlite3
+
+from telemetry_cli.store.database import read_json
 
 Cursor = tuple[str, str, int, str]
 #: What of the journal could not be read: its kind (`damaged`: a line; else the operation whose blob is lost), its op_id, and why.
@@ -26,7 +27,7 @@ def move_cursor(db: sqlite3.Connection, cursor: Cursor) -> None:
 def result_of(db: sqlite3.Connection, op_id: str) -> tuple[int, dict[str, object]] | None:
     """The exit code and json of an operation, or None while it has not been applied."""
     row = db.execute("SELECT exit_code, result_json FROM op_results WHERE op_id = ?", (op_id,)).fetchone()
-    return (row[0], json.loads(row[1])) if row else None
+    return (row[0], read_json(row[1])) if row else None
 
 
 def unreadable(db: sqlite3.Connection) -> list[Unreadable]:

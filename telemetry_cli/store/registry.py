@@ -1,10 +1,10 @@
 """Questions about hooks, their releases and live pointers; and what a release or a move of a pointer would do."""
 
-import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 
 from telemetry_cli.errors import Conflict, InvalidInput, NotFound
+from telemetry_cli.store.database import read_json
 from telemetry_cli.store.pages import fetched
 from telemetry_cli.store.runs import Row
 
@@ -16,7 +16,7 @@ _JSON = ("artifact", "argv", "config", "limits", "contract")
 
 def _read(row: sqlite3.Row) -> Row:
     """A row with its JSON columns as what they hold."""
-    return {name: json.loads(row[name]) if name in _JSON else bool(row[name]) if name == "dirty" else row[name] for name in row.keys()}  # noqa: SIM118 - a sqlite3.Row iterates over its values
+    return {name: read_json(row[name]) if name in _JSON else bool(row[name]) if name == "dirty" else row[name] for name in row.keys()}  # noqa: SIM118 - a sqlite3.Row iterates over its values
 
 
 def _all(db: sqlite3.Connection, query: str, values: Sequence[object] = ()) -> list[Row]:

@@ -7,8 +7,9 @@ over its beginning or any backup gives the same tables. One module per noun, imp
 import sqlite3
 from collections.abc import Callable, Iterable
 
+from telemetry_cli.clock import parse_stamp
 from telemetry_cli.errors import DatabaseTrouble, InvalidInput, JournalTrouble, TelemetryError
-from telemetry_cli.rules import OPERATION_VERSION, encode
+from telemetry_cli.rules import OPERATION_VERSION, encode, shorten
 from telemetry_cli.store.apply.result import Data, Result
 from telemetry_cli.store.database import numbered, stops_a_drain
 
@@ -32,13 +33,17 @@ _LARGE = {"hook.finish": ("hook_runs", "finish"), "runs.import": ("imports", "ru
 #: Operations without a blob in which seconds may go by all the same.
 _SLOW = {"runs.prune": ("prune", "runs")}
 
+_HEX = frozenset("0123456789abcdef")
+#: The times that an operation's data may hold.
+_TIMES = ("start_time", "end_time", "timestamp", "before")
+
 #: Where the lines of a blob come from: digest → lines. Raises `TelemetryError` when the blob is gone or damaged.
 Blobs = Callable[[str], Iterable[bytes]]
 
 
 def is_large(kind: object) -> bool:
     """Tell whether an operation of this kind may take seconds to apply."""
-    return kind in _LARGE or kind in _SLOW
+    return isinstance(kind, str) and (kind in _LARGE or kind in _SLOW)
 
 
 def apply(db: sqlite3.Connection, operation: Data, line: bytes, blobs: Blobs) -> None:
@@ -48,32 +53,39 @@ def apply(db: sqlite3.Connection, operation: Data, line: bytes, blobs: Blobs) ->
     raised (`sqlite3.Error`), and so are a version or kind this program does not know (`JournalTrouble`), and any
     `DatabaseTrouble` of `blobs`: then the caller rolls back.
     """
+    if operation["v"] != OPERATION_VERSION or operation["op"] not in (*_HANDLERS, *_SLOW, *_LARGE, "journal.header"):
+        found = f"{shorten(repr(operation.get('op')))} of version {shorten(repr(operation['v']))}"
+        raise JournalTrouble(f"the journal holds an operation {found}, made by a newer telemetry", "Upgrade telemetry.")
     op_id, kind = operation["op_id"], str(operation["op"])
-    if operation["v"] != OPERATION_VERSION or kind not in (*_HANDLERS, *_SLOW, *_LARGE, "journal.header"):
-        raise JournalTrouble(f"the journal holds an operation {kind!r} of version {operation['v']!r}, made by a newer telemetry", "Upgrade telemetry.")
     if db.execute("SELECT 1 FROM op_results WHERE op_id = ?", (op_id,)).fetchone():
         return
     db.execute("SAVEPOINT operation")
     try:
-        result = _changed(db, operation, kind, blobs)
-        code = 0
-    except DatabaseTrouble:
+        _keep(db, op_id, 0, _changed(db, operation, kind, blobs))
+    except (DatabaseTrouble, OSError, MemoryError):
         raise
-    except (TelemetryError, sqlite3.Error, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+    except Exception as error:
         if isinstance(error, sqlite3.Error) and stops_a_drain(error):
             raise
+        # Whatever it holds in the place of what belongs there, it must not stand in the way of those behind it.
         db.execute("ROLLBACK TO operation")
-        code = error.exit_code if isinstance(error, TelemetryError) else InvalidInput.exit_code
-        result = {"error": error.message, "hint": error.hint} if isinstance(error, TelemetryError) else {"error": f"the operation breaks a rule: {error}"}
-        reject(db, str(op_id), kind, code, str(result["error"]), line)
-    db.execute("INSERT INTO op_results (op_id, exit_code, result_json) VALUES (?, ?, ?)", (op_id, code, encode(result)))
+        known = error if isinstance(error, TelemetryError) else InvalidInput(f"the operation breaks a rule: {error!r}")
+        # It may quote what is wrong, such as half a character.
+        message = known.message.encode(errors="backslashreplace").decode()
+        reject(db, str(op_id), kind, known.exit_code, message, line)
+        _keep(db, op_id, known.exit_code, {"error": message, "hint": known.hint})
     db.execute("RELEASE operation")
+
+
+def _keep(db: sqlite3.Connection, op_id: object, code: int, result: Result) -> None:
+    db.execute("INSERT INTO op_results (op_id, exit_code, result_json) VALUES (?, ?, ?)", (op_id, code, encode(result)))
 
 
 def _changed(db: sqlite3.Connection, operation: Data, kind: str, blobs: Blobs) -> Result:
     """Change the tables as the operation says, and return its result."""
     if kind == "journal.header":
         return {}
+    _check_times(operation)
     module, name = _HANDLERS.get(kind) or _SLOW.get(kind) or _LARGE[kind]
     function = getattr(__import__(f"{__name__}.{module}", fromlist=[name]), name)
     data: Data = operation["data"]  # type: ignore[assignment]
@@ -81,9 +93,19 @@ def _changed(db: sqlite3.Connection, operation: Data, kind: str, blobs: Blobs) -
     return result
 
 
+def _check_times(operation: Data) -> None:
+    """Raises `ValueError` for a time that is none: the schema sees only that it has the digits of one."""
+    data: Data = operation["data"]  # type: ignore[assignment]
+    for moment in (operation["at"], *(data[name] for name in _TIMES if data.get(name) is not None)):
+        parse_stamp(str(moment))
+
+
 def _with_blob(function: Callable[..., Result], db: sqlite3.Connection, operation: Data, data: Data, blobs: Blobs) -> Result:
     """Apply what is in a blob. What breaks a rule there may be what damage has made of it: then its digest, which is known at the end, is what is said."""
-    lines = iter(blobs(str(data["blob"])))
+    digest = data["blob"]
+    if not isinstance(digest, str) or len(digest) != 64 or not _HEX.issuperset(digest):
+        raise InvalidInput(f"blob: {shorten(repr(digest))} is not the SHA-256 of a blob")
+    lines = iter(blobs(digest))
     try:
         return function(db, operation, data, lines)
     except Exception:

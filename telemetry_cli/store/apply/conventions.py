@@ -4,13 +4,14 @@ import sqlite3
 
 from telemetry_cli.rules import encode
 from telemetry_cli.store import conventions
-from telemetry_cli.store.apply import hooks
+from telemetry_cli.store.apply import hooks, shapes
 from telemetry_cli.store.apply.result import Data, Result
 from telemetry_cli.store.database import numbered
 
 
 def deploy(db: sqlite3.Connection, operation: Data, data: Data) -> Result:
     """A convention with all its releases; or, when one of them conflicts, nothing."""
+    shapes.check_convention(data)
     result = conventions.planned(db, data)
     schema = data.get("schema")
     if isinstance(schema, dict):

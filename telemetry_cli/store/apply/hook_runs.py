@@ -4,9 +4,10 @@ import sqlite3
 from collections.abc import Iterable
 from itertools import islice
 
-from telemetry_cli.errors import Conflict, NotFound
+from telemetry_cli.errors import Conflict, InvalidInput, NotFound
 from telemetry_cli.rules import encode
 from telemetry_cli.store import hook_runs, registry
+from telemetry_cli.store.apply import shapes
 from telemetry_cli.store.apply.result import Data, Result
 from telemetry_cli.store.database import numbered
 from telemetry_cli.store.features import GIVEN
@@ -59,7 +60,9 @@ def finish(db: sqlite3.Connection, operation: Data, data: Data, lines: Iterable[
         # While it runs: none is added to a run that has finished.
         _add_rows(db, run[0], id_, run[2], lines)
     row = {name: data[name] for name in _FINISHED if name in data}
-    row |= {"mismatches": encode(data.get("mismatches", [])), "finished_at": max(str(operation["at"]), run[2]), "finish_op_id": operation["op_id"]}
+    mismatches = data.get("mismatches", [])
+    shapes.check_mismatches(mismatches)
+    row |= {"mismatches": encode(mismatches), "finished_at": max(str(operation["at"]), run[2]), "finish_op_id": operation["op_id"]}
     db.execute(f"UPDATE hook_runs SET {', '.join(f'{name} = ?' for name in row)} WHERE id = ?", (*row.values(), id_))
     for log in data.get("logs", []):  # type: ignore[attr-defined]
         db.execute("INSERT INTO hook_logs (hook_run, attempt, digest, bytes) VALUES (?, ?, ?, ?)", (id_, log["attempt"], log["digest"], log["bytes"]))
@@ -73,14 +76,20 @@ def _add_rows(db: sqlite3.Connection, hook: str, hook_run: str, started_at: str,
     rest = iter(lines)
     while batch := list(islice(rest, _BATCH)):
         # Many rows to a statement: one with a trigger that may abort it costs more to begin than to do.
-        db.execute(
-            "INSERT INTO features (hook, subject_id, hook_run, \"values\") SELECT ?, value->>'$.id', ?, value->'$.values' FROM json_each(?)",
-            (hook, hook_run, _array(line for line in batch if not line.startswith(GIVEN.encode()))),
-        )
-        db.execute(
-            "INSERT INTO hook_silences (hook_run, subject_id) SELECT ?, value->>'$.given' FROM json_each(?)",
-            (hook_run, _array(line for line in batch if line.startswith(GIVEN.encode()))),
-        )
+        try:
+            db.execute(
+                "INSERT INTO features (hook, subject_id, hook_run, \"values\") SELECT ?, value->>'$.id', ?, value->'$.values' FROM json_each(?)",
+                (hook, hook_run, _array(line for line in batch if not line.startswith(GIVEN.encode()))),
+            )
+            db.execute(
+                "INSERT INTO hook_silences (hook_run, subject_id) SELECT ?, value->>'$.given' FROM json_each(?)",
+                (hook_run, _array(line for line in batch if line.startswith(GIVEN.encode()))),
+            )
+        except sqlite3.OperationalError:
+            # For SQLite that is an error of the same kind as a missing table.
+            if db.execute("SELECT json_valid(?)", (_array(batch),)).fetchone()[0]:
+                raise
+            raise InvalidInput("blob: its lines are not the rows of a hook run") from None
     begun = numbered(hook, hook_run, started_at)
     for compare, supersede in (("<", _SUPERSEDE_OLDER), (">", _SUPERSEDE_OWN)):
         if db.execute(f"SELECT 1 FROM hook_runs WHERE {_OTHERS} AND (started_at, id) {compare} (?3, ?2) LIMIT 1", begun).fetchone():

@@ -4,11 +4,13 @@ import sqlite3
 
 from telemetry_cli.rules import encode
 from telemetry_cli.store import registry
+from telemetry_cli.store.apply import shapes
 from telemetry_cli.store.apply.result import Data, Result
 
 
 def release(db: sqlite3.Connection, operation: Data, data: Data) -> Result:
     """A release: a new version, unless the hook has one of the same digest; the first one makes the hook."""
+    shapes.check_release(data)
     result, hook_is_new = registry.planned_release(db, data)
     name, version, at = result["hook"], result["version"], operation["at"]
     if hook_is_new:

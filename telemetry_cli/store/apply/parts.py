@@ -1,11 +1,10 @@
 """Runs that are told of in parts: what one more record of a run adds to what is there. Values by column, as the table has them."""
 
-import json
-
 from telemetry_cli.clock import milliseconds_between
 from telemetry_cli.legacy_rules import EPOCH, UNKNOWN
 from telemetry_cli.rules import encode
 from telemetry_cli.store.apply.runs import laid_over
+from telemetry_cli.store.database import read_json
 
 Values = dict[str, object]
 
@@ -52,4 +51,4 @@ def with_duration(there: Values, new: Values) -> Values:
 
 def _laid_over(below: object, above: object) -> str:
     """The same of two JSON texts, what has no place of its own (`extra`) too."""
-    return encode(laid_over(json.loads(str(below)), json.loads(str(above)), "extra"))
+    return encode(laid_over(read_json(below), read_json(above), "extra"))

@@ -1,6 +1,5 @@
 """Operations on runs and their events."""
 
-import json
 import sqlite3
 
 from telemetry_cli.clock import milliseconds_between
@@ -8,6 +7,7 @@ from telemetry_cli.errors import InvalidInput, NotFound
 from telemetry_cli.rules import UNSTORABLE, encode
 from telemetry_cli.store import search
 from telemetry_cli.store.apply.result import Data, Result, noted
+from telemetry_cli.store.database import damaged, read_json
 from telemetry_cli.store.runs import resolve
 
 _INSERTABLE = (
@@ -80,7 +80,7 @@ def update(db: sqlite3.Connection, operation: Data, data: Data) -> Result:
     run, note = _run(db, operation, data)
     values = _new_values(db, operation, run, data)
     if "end_time" in values:
-        values.setdefault("duration_ms", milliseconds_between(str(values.get("start_time", run["start_time"])), str(values["end_time"])))
+        values.setdefault("duration_ms", _duration(values.get("start_time", run["start_time"]), values["end_time"]))
     return _changed(db, operation, run, note, values)
 
 
@@ -95,8 +95,16 @@ def end(db: sqlite3.Connection, operation: Data, data: Data) -> Result:
     values.setdefault("status", run["status"] if run["status"] != "running" and run["end_time"] is None else "success")
     start = str(values.get("start_time", run["start_time"]))
     values.setdefault("end_time", max(str(operation["at"]), start))
-    values.setdefault("duration_ms", milliseconds_between(start, str(values["end_time"])))
+    values.setdefault("duration_ms", _duration(start, values["end_time"]))
     return _changed(db, operation, run, note, values)
+
+
+def _duration(start: object, end: object) -> int:
+    """Return the milliseconds from a run's start to its end. Those of the operation were checked before, so it is the row that may be damaged."""
+    try:
+        return milliseconds_between(str(start), str(end))
+    except ValueError:
+        raise damaged("it holds a time that is not a time") from None
 
 
 def _run(db: sqlite3.Connection, operation: Data, data: Data) -> tuple[sqlite3.Row, str | None]:
@@ -111,7 +119,7 @@ def _new_values(db: sqlite3.Connection, operation: Data, run: sqlite3.Row, data:
     values = {name: data[name] for name in data if name in _UPDATABLE}
     for name, column in (("metrics", "metrics_json"), ("context", "context_json")):
         if name in data:
-            values[column] = encode(laid_over(json.loads(run[column]), data[name], UNSTORABLE))  # type: ignore[arg-type]
+            values[column] = encode(laid_over(read_json(run[column]), data[name], UNSTORABLE))  # type: ignore[arg-type]
     if "parent" in data:
         values["parent_run_id"] = _parent(db, operation, str(data["parent"]), str(run["event_id"])) if data["parent"] is not None else None
     return values

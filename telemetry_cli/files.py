@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+from io import BufferedReader, FileIO
 
 from telemetry_cli.errors import Refused
 
@@ -111,6 +112,24 @@ def open_private(path: str, flags: int) -> int:
         os.close(descriptor)
         raise
     return descriptor
+
+
+class Reading:
+    """A descriptor as a file to read from. That it cannot be closed is not said: nothing is lost by it, and a generator that is left
+    before its end, and closes its file whenever it is collected, could only have Python say so on stderr.
+    """
+
+    def __init__(self, descriptor: int, buffering: int) -> None:
+        self._file = BufferedReader(FileIO(descriptor), buffering)
+
+    def __enter__(self) -> "BufferedReader[FileIO]":
+        return self._file
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self._file.close()
+        except OSError:
+            pass
 
 
 def check_regular(path: str, info: os.stat_result, descriptor: int | None = None) -> None:

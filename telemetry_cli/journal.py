@@ -15,7 +15,7 @@ from telemetry_cli import buffer
 from telemetry_cli.clock import new_op_id
 from telemetry_cli.config import Config
 from telemetry_cli.errors import LockTimeout
-from telemetry_cli.files import check_folder, make_folder, open_private, sync_folder, write_all
+from telemetry_cli.files import Reading, check_folder, make_folder, open_private, sync_folder, write_all
 from telemetry_cli.locks import Lock
 from telemetry_cli.rules import DEEPEST_OPERATION, OPERATION_VERSION, is_deeper
 
@@ -394,7 +394,7 @@ def read(config: Config, start: Position, end: Position) -> Iterator[tuple[Posit
             continue
         offset = start[1] if name == start[0] else 0
         descriptor = open_private(os.path.join(config.raw_dir, name), os.O_RDONLY)
-        with open(descriptor, "rb", buffering=_BLOCK if name < end[0] or end[1] - offset > _BLOCK else 65536) as file:
+        with Reading(descriptor, _BLOCK if name < end[0] or end[1] - offset > _BLOCK else 65536) as file:
             file.seek(offset)
             limit = end[1] if name == end[0] else os.fstat(descriptor).st_size
             for line in file:
@@ -409,7 +409,7 @@ def read(config: Config, start: Position, end: Position) -> Iterator[tuple[Posit
 
 def lines_of(config: Config, name: str) -> Iterator[bytes]:
     """Every line of a segment as it stands there, the last one with or without its newline."""
-    with open(open_private(os.path.join(config.raw_dir, name), os.O_RDONLY), "rb", buffering=_BLOCK) as file:
+    with Reading(open_private(os.path.join(config.raw_dir, name), os.O_RDONLY), _BLOCK) as file:
         yield from file
 
 

@@ -76,9 +76,7 @@ def make(path: Path, version: int, *, runs: int = 3, without: tuple[str, ...] = 
         f"CREATE TABLE run_events (id INTEGER PRIMARY KEY AUTOINCREMENT, {of_run.format('NOT NULL')}, event_type TEXT NOT NULL, timestamp TEXT NOT NULL,"
         " payload_json TEXT)"
     )
-    db.execute(
-        f"CREATE TABLE commits (commit_hash TEXT PRIMARY KEY, {of_run.format('')}, repo TEXT, branch TEXT, commit_date TEXT, author TEXT, message TEXT)"
-    )
+    db.execute(f"CREATE TABLE commits (commit_hash TEXT PRIMARY KEY, {of_run.format('')}, repo TEXT, branch TEXT, commit_date TEXT, author TEXT, message TEXT)")
     db.execute(f"CREATE TABLE favourites ({of_run.format('')}, stars INTEGER)")
     insert(db, "favourites", FAVOURITE)
     for number in range(1, runs + 1):

@@ -1,5 +1,8 @@
 """Journal lines: what is encoded comes back, and no flipped bit, cut or join passes for a line."""
 
+import os
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +18,10 @@ numbers = st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_in
 values = st.recursive(
     st.none() | st.booleans() | numbers | texts, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3), max_leaves=8
 )
-operations = st.fixed_dictionaries({"op_id": texts, "op": texts, "at": texts, "actor": texts, "data": st.dictionaries(texts, values, max_size=4)})
+#: What can be stored; in data there may be half a character too, for the rules to refuse.
+whole_texts = st.text(st.characters(codec="utf-8"), max_size=20)
+operations = st.fixed_dictionaries(dict.fromkeys(("op_id", "op", "at", "actor"), whole_texts) | {"data": st.dictionaries(texts, values, max_size=4)})
+SEGMENT = "ops_20260102.ndjson"
 A_LINE = encode({"op_id": "0" * 32, "op": "run.end", "at": "2026-01-02T03:04:05.678Z", "actor": "ada@vm", "data": {"run": "r", "crc": "00000000"}})
 
 
@@ -156,3 +162,25 @@ def test_a_second_journal_gets_the_lines_that_came_since(tmp_path: Path, second:
     (Path(other.raw_dir) / "ops_20260101.ndjson.longer").write_bytes(b"of one that was killed")
     journal.lengthen(config, other, "ops_20260101.ndjson")
     assert (Path(other.raw_dir) / "ops_20260101.ndjson").read_bytes() == longer
+
+
+@pytest.mark.parametrize(
+    "read",
+    [lambda config: journal.read(config, journal.START, journal.newest_end(config)), lambda config: journal.lines_of(config, SEGMENT)],
+    ids=["from place to place", "a segment"],
+)
+def test_reader_that_is_left_says_nothing_when_its_file_cannot_be_closed(
+    read: Callable[[Config], Iterator[object]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = Config(base_dir=str(tmp_path))
+    os.mkdir(config.raw_dir)
+    segment = Path(config.raw_dir) / SEGMENT
+    segment.write_bytes(b"one\ntwo\n")
+    said: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", said.append)
+    lines = read(config)
+    next(lines)
+    (descriptor,) = (int(name) for name in os.listdir("/dev/fd") if os.path.realpath(f"/dev/fd/{name}") == str(segment))
+    os.close(descriptor)
+    del lines
+    assert said == []

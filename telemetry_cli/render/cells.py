@@ -71,9 +71,12 @@ def _time(value: object, _row: Record, look: Look) -> str:
 
 
 def _duration(value: object, row: Record, _look: Look) -> str:
-    """A run that goes on has no duration yet: what has gone by until now is shown."""
+    """A run that goes on has no duration yet: what has gone by until now is shown; nothing where its start is no time."""
     if row.get("status") == "running" and row.get("end_time") is None and row.get("start_time"):
-        return duration(max(0, _milliseconds_since(str(row["start_time"]))))
+        try:
+            return duration(max(0, _milliseconds_since(str(row["start_time"]))))
+        except (ValueError, TypeError):
+            return ""
     return "" if row.get("end_time", value) is None and not value else duration(int(str(value)))
 
 

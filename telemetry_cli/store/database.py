@@ -5,7 +5,6 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from typing import Any
 
 from telemetry_cli.errors import DatabaseTrouble, DiskTrouble, ForbiddenDatabase, LockedDatabase, NewerDatabase, OlderDatabase, advise_on_permissions
 from telemetry_cli.files import check_folder, check_regular, open_private, sync_folder
@@ -48,7 +47,7 @@ class translated:  # noqa: N801 - reads as a clause: `with translated(path):`
             raise DatabaseTrouble(f"{self.path} is damaged: it holds text that is none", REBUILD) from error
 
 
-def read_json(text: object) -> Any:
+def read_json(text: object):  # type: ignore[no-untyped-def]  # Any, without importing typing
     """Return the value of JSON that a table holds. Raises `sqlite3.DatabaseError` as for a damaged page: whoever wrote it wrote JSON."""
     try:
         return json.loads(str(text))

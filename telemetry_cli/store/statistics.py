@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from telemetry_cli.errors import InvalidInput
 from telemetry_cli.rules import STATUSES
 from telemetry_cli.store import runs
-from telemetry_cli.store.database import Connection
+from telemetry_cli.store.database import Connection, damaged
 from telemetry_cli.store.runs import Filters, Row
 
 _PARTS = {"day": "substr(start_time, 1, 10)", "hour": "substr(start_time, 1, 13) || ':00Z'"}
@@ -72,20 +72,27 @@ def add_trends(db: Connection, filters: Filters, by: str | None, groups: list[Ro
     The trend is empty where there is but one moment, the share null where there is but one group.
     """
     bounds = f"SELECT (SELECT min(start_time) FROM agent_runs {filters.where}), (SELECT max(start_time) FROM agent_runs {filters.where})"
-    first, last = (datetime.fromisoformat(moment) if moment else None for moment in db.execute(bounds, (*filters.values, *filters.values)).fetchone())
+    first, last = (_moment(moment) if moment else None for moment in db.execute(bounds, (*filters.values, *filters.values)).fetchone())
     trends: dict[object, list[int]] = {}
     if first and last and first < last:
         # As coarse as will do: what one value of the prefix covers falls into one part as a whole, more or less.
         digits = next((digits for digits, unit in _PREFIXES if (last - first) / unit >= _PARTS_OF_A_TREND), _LONGEST_PREFIX)
         counted = f"SELECT {by or 'NULL'}, substr(start_time, 1, {digits}), count(*) FROM agent_runs {filters.where} GROUP BY 1, 2"
         for group, prefix, number in db.execute(counted, filters.values):
-            moment = datetime.fromisoformat(prefix).replace(tzinfo=UTC)
+            moment = _moment(prefix).replace(tzinfo=UTC)
             part = min(int((moment - first) / (last - first) * _PARTS_OF_A_TREND), _PARTS_OF_A_TREND - 1)
             trends.setdefault(group, [0] * _PARTS_OF_A_TREND)[max(part, 0)] += number
     most = max((int(str(row["runs"])) for row in groups), default=0)
     for row in groups:
         row["share"] = int(str(row["runs"])) / most if len(groups) > 1 else None
         row["trend"] = trends.get(row["group"], [])
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise damaged("it holds a time that is not a time") from None
 
 
 def _figures(row: Row) -> Row:

@@ -283,7 +283,9 @@ def test_duration_of_a_run_that_was_begun_elsewhere_counts_from_its_start(client
     assert run["duration_ms"] == span(run) > timedelta(days=1) / timedelta(milliseconds=1)
 
 
-@pytest.mark.parametrize(("given", "milliseconds"), [({"duration_ms": 7}, 7), ({"end_time": "2999-01-01T00:00:00Z", "start_time": "2998-12-31T23:59:59Z"}, 1000)])
+@pytest.mark.parametrize(
+    ("given", "milliseconds"), [({"duration_ms": 7}, 7), ({"end_time": "2999-01-01T00:00:00Z", "start_time": "2998-12-31T23:59:59Z"}, 1000)]
+)
 def test_duration_and_end_that_are_given_count(given: dict[str, object], milliseconds: int, client: TelemetryClient, telemetry: Telemetry) -> None:
     client.end_run(client.start_run("a", "j", event_id="said"), **given)  # type: ignore[arg-type]
     assert telemetry.run("said")["duration_ms"] == milliseconds

@@ -1,10 +1,12 @@
 """A damaged journal: neighbours survive, the damage is kept and counted, and nothing is taken for what it is not."""
 
 import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
 from bases import START, append, create, flip, ids, journal_lines, segment, waiting
+from hooking import SCORE, Hooks
 from support import Telemetry
 
 from telemetry_cli.journal import encode
@@ -260,3 +262,97 @@ def test_a_whole_line_that_is_no_whole_operation_costs_nobody_else(telemetry: Te
     append(telemetry, encode(line), create(2, "beside"))
     second = telemetry(*START).line
     assert ids(telemetry) == sorted([first, "beside", second])
+
+
+# Values that are not what was written
+
+
+@pytest.fixture(scope="module")
+def registered(tmp_path_factory: pytest.TempPathFactory) -> Telemetry:
+    """A base with a row in every table that holds JSON."""
+    telemetry = Telemetry(tmp_path_factory.mktemp("registered"))
+    telemetry.start("--event-id", "run-1", "--no-git", "-m", "tokens=5")
+    telemetry("run", "event", "step", "--run", "run-1", "--payload", "[1]")
+    hooks = Hooks(telemetry)
+    hooks.program("score.py", SCORE % 1)
+    convention = hooks.folder / "convention.toml"
+    convention.write_text(
+        'title = "Scored builds"\ndescription = "d"\njob_types = ["job"]\n[[hooks]]\nname = "score"\nscript = "score.py"\nsource_ref = "tests"\n'
+        'contract = { columns = [{ name = "score", type = "real" }] }\n'
+    )
+    telemetry("conventions", "deploy", str(convention))
+    telemetry("hooks", "run", "score")
+    return telemetry
+
+
+def put(telemetry: Telemetry, table: str, column: str, text: str) -> None:
+    """Write a value past every rule of the schema, as damage does."""
+    db = sqlite3.connect(telemetry.database, isolation_level=None)
+    triggers = db.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ?", (table,)).fetchall()
+    db.executescript("PRAGMA ignore_check_constraints = ON;" + "".join(f"DROP TRIGGER {name};" for name, _ in triggers))
+    db.execute(f'UPDATE {table} SET "{column}" = ?', (text,))
+    db.executescript("".join(f"{sql};" for _, sql in triggers))
+    db.close()
+
+
+READ = [
+    ("agent_runs", "metrics_json", ("query", "-o", "json")),
+    ("agent_runs", "context_json", ("run", "show", "run-1", "-o", "json")),
+    ("agent_runs", "metrics_json", ("export", "--to", "-")),
+    ("agent_runs", "metrics_json", ("status", "-o", "json")),
+    ("agent_runs", "metrics_json", ("hooks", "run", "score", "--force")),
+    ("run_events", "payload_json", ("run", "events", "run-1", "-o", "json")),
+    ("run_events", "payload_json", ("run", "show", "run-1")),
+    ("run_events", "payload_json", ("export", "--to", "-")),
+    ("hooks", "contract", ("hooks", "list")),
+    ("hook_releases", "argv", ("hooks", "history", "score")),
+    ("hook_releases", "limits", ("hooks", "run", "score")),
+    ("hook_runs", "mismatches", ("hooks", "runs")),
+    ("features", "values", ("features", "query", "score")),
+    ("conventions", "document", ("conventions", "list")),
+    ("conventions", "document", ("conventions", "show", "scored-builds")),
+]
+
+
+@pytest.mark.parametrize(("table", "column", "argv"), READ, ids=lambda value: " ".join(value) if isinstance(value, tuple) else value)
+def test_stored_text_that_is_not_json_is_damage(registered: Telemetry, table: str, column: str, argv: tuple[str, ...], tmp_path: Path) -> None:
+    telemetry = Telemetry(tmp_path)
+    shutil.copytree(registered.base, telemetry.base)
+    put(telemetry, table, column, '{"cut off')
+    ran = telemetry(*argv, code=1)
+    assert f"{telemetry.database} is damaged" in ran.err
+    assert "telemetry db rebuild" in ran.err
+    telemetry("db", "rebuild")
+    telemetry(*argv)
+
+
+@pytest.mark.parametrize(
+    ("column", "text", "argv"),
+    [("metrics_json", '{"cut off', ("run", "update", "run-1", "-m", "cost=2")), ("start_time", "2026-13-45T99:99:99.999Z", ("run", "end", "run-1"))],
+    ids=["JSON", "time"],
+)
+def test_a_record_that_needs_a_damaged_value_waits(registered: Telemetry, column: str, text: str, argv: tuple[str, ...], tmp_path: Path) -> None:
+    telemetry = Telemetry(tmp_path)
+    shutil.copytree(registered.base, telemetry.base)
+    put(telemetry, "agent_runs", column, text)
+    ran = telemetry(*argv)
+    assert "is damaged" in ran.err
+    assert telemetry.sql("SELECT count(*) FROM rejected_ops") == [(0,)]
+    telemetry("db", "rebuild")
+    run = telemetry.run("run-1")
+    assert run["metrics_json"] == {"tokens": 5, "cost": 2} if argv[1] == "update" else run["status"] == "success"
+
+
+@pytest.mark.parametrize("argv", [("query",), ("query", "--absolute"), ("run", "show", "run-1"), ("run", "tree", "run-1"), ("status",)], ids=" ".join)
+def test_a_damaged_time_is_shown_as_it_stands(registered: Telemetry, argv: tuple[str, ...], tmp_path: Path) -> None:
+    telemetry = Telemetry(tmp_path)
+    shutil.copytree(registered.base, telemetry.base)
+    put(telemetry, "agent_runs", "start_time", "2026-13-45T99:99:99.999Z")
+    put(telemetry, "agent_runs", "created_at", "2026-13-45T99:99:99.999Z")
+    assert "run-1" in telemetry(*argv).out
+
+
+def test_figures_over_a_damaged_time_are_damage(telemetry: Telemetry) -> None:
+    telemetry.start("--event-id", "run-1")
+    put(telemetry, "agent_runs", "start_time", "2026-13-45T99:99:99.999Z")
+    assert f"{telemetry.database} is damaged" in telemetry("stats", code=1).err

@@ -26,8 +26,8 @@ from telemetry_cli import blobs, journal
 from telemetry_cli.commands import rows
 from telemetry_cli.config import Config
 from telemetry_cli.errors import NotFound, TelemetryError
-from telemetry_cli.store import commits, conventions, features, hook_runs, progress, registry, runs
 from telemetry_cli.store import apply as applying
+from telemetry_cli.store import commits, conventions, features, hook_runs, progress, registry, runs
 from telemetry_cli.store.database import translated
 
 LONG = bool(os.environ.get("TELEMETRY_TESTS_LONG"))

@@ -515,7 +515,7 @@ def test_what_a_killed_import_left_behind_is_removed_by_a_later_one(telemetry: T
     assert (old.exists(), young.exists()) == (False, True)
 
 
-TIMED = {"agent_name": "a", "job_type": "j", "start_time": "2026-01-31T12:00:00Z", "end_time": "2026-01-31T14:05:00+02:00"}
+TIMED: dict[str, object] = {"agent_name": "a", "job_type": "j", "start_time": "2026-01-31T12:00:00Z", "end_time": "2026-01-31T14:05:00+02:00"}
 
 
 @pytest.mark.parametrize(

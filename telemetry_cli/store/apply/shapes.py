@@ -23,10 +23,7 @@ def check_convention(data: Data) -> None:
     document = data.get("document")
     _demand(
         "document",
-        isinstance(document, dict)
-        and _are_texts(document.get("job_types"))
-        and _are_hooks(document.get("hooks"))
-        and _is_schema(document.get("schema")),
+        isinstance(document, dict) and _are_texts(document.get("job_types")) and _are_hooks(document.get("hooks")) and _is_schema(document.get("schema")),
     )
     _demand("schema", _is_schema(data.get("schema")))
     _demand("releases", _are(data.get("releases"), lambda release: isinstance(release, dict)))

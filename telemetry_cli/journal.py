@@ -410,7 +410,8 @@ def read(config: Config, start: Position, end: Position) -> Iterator[tuple[Posit
 def lines_of(config: Config, name: str) -> Iterator[bytes]:
     """Every line of a segment as it stands there, the last one with or without its newline."""
     with Reading(open_private(os.path.join(config.raw_dir, name), os.O_RDONLY), _BLOCK) as file:
-        yield from file
+        for line in file:  # noqa: UP028 - left before its end, `yield from` would close the file itself, and raise where that fails
+            yield line
 
 
 def write_segment(config: Config, name: str, lines: Iterable[bytes]) -> None:

@@ -3,10 +3,11 @@
 import os
 
 from telemetry_cli.config import Config
-from telemetry_cli.errors import NotDurable, advise_on_permissions
+from telemetry_cli.errors import LockTimeout, NotDurable, advise_on_permissions
 from telemetry_cli.files import check_folder, make_folder, open_private, sync_folder, write_all
+from telemetry_cli.locks import lock_unfinished, remove_unlocked
 
-_ENDING = ".ndjson"
+_ENDING, _PARTIAL = ".ndjson", ".tmp"
 #: Bytes: a line that was kept has more than its newline.
 _SHORTEST = 2
 
@@ -17,8 +18,36 @@ def waiting(config: Config) -> list[str]:
 
 
 def others(config: Config) -> list[str]:
-    """The names of whatever else lies in the folder: empty files, those that a killed writer left, somebody else's."""
-    return _names(config, is_line=False)
+    """The names of whatever else lies in the folder: empty files, and somebody else's."""
+    return [name for name in _names(config, is_line=False) if not name.endswith(_ENDING + _PARTIAL)]
+
+
+def line_names(config: Config) -> list[str]:
+    """The names of lines and of empty files, in no order: of a hundred thousand, too, at once."""
+    if not check_folder(config.buffer_dir):
+        return []
+    return [name for name in os.listdir(config.buffer_dir) if name.endswith(_ENDING)]
+
+
+def has_lines(config: Config) -> bool:
+    """Tell whether any line waits. Looks no further than to the first."""
+    if not check_folder(config.buffer_dir):
+        return False
+    with os.scandir(config.buffer_dir) as entries:
+        return any(entry.name.endswith(_ENDING) and _has_content(entry) for entry in entries)
+
+
+def partials(config: Config) -> list[str]:
+    """The paths of lines that are being written, or that a killed writer left."""
+    if not check_folder(config.buffer_dir):
+        return []
+    return sorted(os.path.join(config.buffer_dir, name) for name in os.listdir(config.buffer_dir) if name.endswith(_ENDING + _PARTIAL))
+
+
+def remove_partials(config: Config) -> None:
+    """Remove the lines that killed writers left unfinished: nobody was told that they are recorded."""
+    for path in partials(config):
+        remove_unlocked(path)
 
 
 def is_empty_line(name: str) -> bool:
@@ -41,46 +70,48 @@ def _has_content(entry: "os.DirEntry[str]") -> bool:
         return False
 
 
-def keep(config: Config, op_id: str, line: bytes, trouble: Exception) -> None:
+def keep(config: Config, op_id: str, line: bytes, trouble: Exception, names: list[str] | None = None) -> None:
     """Keep a line that could not be appended because of `trouble`: complete under its final name, or not there at all.
 
-    Raises `NotDurable` when it cannot be kept here either.
+    `names` are those in the folder, where they are known. Raises `NotDurable` when it cannot be kept here either.
     """
     path = ""
     try:
         make_folder(config.buffer_dir)
-        path = os.path.join(config.buffer_dir, _name(waiting(config), op_id))
-        descriptor = open_private(path + ".tmp", os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-        try:
-            write_all(descriptor, line)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        os.rename(path + ".tmp", path)
+        path = os.path.join(config.buffer_dir, _name(line_names(config) if names is None else names, op_id))
+        _write(path, line)
         for folder in (config.buffer_dir, config.base_dir, os.path.dirname(config.base_dir)):
             sync_folder(folder)
-    except OSError as error:
-        for leftover in (path + ".tmp", path):
+    except (OSError, LockTimeout) as error:
+        for leftover in (path + _PARTIAL, path):
             try:
                 os.unlink(leftover)
             except OSError:
                 pass
         raise NotDurable(
-            f"the record could not be written below {config.base_dir}: {trouble}; nor to the buffer: {error.strerror}",
+            f"the record could not be written below {config.base_dir}: {trouble}; nor to the buffer: {getattr(error, 'strerror', error)}",
             line.decode().rstrip("\n"),
             "The record stands above: save it. " + _advise(config, error),
         ) from trouble
 
 
-def _advise(config: Config, error: OSError) -> str:
+def _write(path: str, line: bytes) -> None:
+    """Write a line under another name, flushed, and rename it. Locked until then: without its lock, its writer was killed."""
+    with lock_unfinished(path + _PARTIAL) as lock:
+        write_all(lock.descriptor, line)
+        os.fsync(lock.descriptor)
+        os.rename(path + _PARTIAL, path)
+
+
+def _advise(config: Config, error: Exception) -> str:
     if isinstance(error, PermissionError):
         return advise_on_permissions(error.filename or config.buffer_dir)
     return f"Check the space in {config.base_dir}."
 
 
 def _name(names: list[str], op_id: str) -> str:
-    """A name that sorts behind those that wait. An op_id begins with its time, which may have gone back."""
-    newest = names[-1] if names else ""
+    """A name that sorts behind those in the folder. An op_id begins with its time, which may have gone back."""
+    newest = max(names, default="")
     if newest < op_id:
         return op_id + _ENDING
     try:
@@ -107,11 +138,6 @@ def forget(config: Config, name: str) -> None:
 def replace(config: Config, name: str, line: bytes) -> None:
     """Put another line in the place of one that waits. Raises `OSError`."""
     path = os.path.join(config.buffer_dir, name)
-    descriptor = open_private(path + ".tmp", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    try:
-        write_all(descriptor, line)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    os.replace(path + ".tmp", path)
+    remove_unlocked(path + _PARTIAL)
+    _write(path, line)
     sync_folder(config.buffer_dir)

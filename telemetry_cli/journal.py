@@ -123,23 +123,31 @@ def append(config: Config, op_id: str, line: bytes, at: str, deadline: float, *,
     Raises `Refused` for planted links and `NotDurable` when nothing at all can be written; `BesideDatabase`, unless the
     journal may begin with an `unrecorded` genesis.
     """
+    names: list[str] | None = None
     try:
         make_folder(config.base_dir, may_be_link=True)
         make_folder(config.raw_dir)
         with Lock(os.path.join(config.raw_dir, ".lock"), deadline), _Segment(config, at, UNRECORDED if unrecorded else None) as segment:
-            _move_buffered(config, segment, deadline)
+            names = buffer.line_names(config)
+            left = _move_buffered(config, segment, names, deadline)
+            if left and buffer.has_lines(config):
+                raise LockTimeout(f"{left} records in {config.buffer_dir} have to go to the journal first", "Run: telemetry db drain")
             return segment.add(line), ""
     except (OSError, LockTimeout) as trouble:
-        buffer.keep(config, op_id, line, trouble)
+        buffer.keep(config, op_id, line, trouble, names)
         return None, str(trouble)
 
 
-def flush_buffer(config: Config, at: str, deadline: float) -> None:
-    """Bring buffered lines into the journal. Raises `OSError` or `LockTimeout` when that cannot be done now."""
-    if buffer.waiting(config):
-        make_folder(config.raw_dir)
-        with Lock(os.path.join(config.raw_dir, ".lock"), deadline), _Segment(config, at, UNRECORDED) as segment:
-            _move_buffered(config, segment, deadline)
+def flush_buffer(config: Config, at: str, deadline: float, seconds: float) -> int:
+    """Bring buffered lines into the journal, as many as `seconds` allow. Returns how many are left.
+
+    Raises `OSError`, or `LockTimeout` when the journal is locked until the deadline.
+    """
+    if not buffer.has_lines(config):
+        return 0
+    make_folder(config.raw_dir)
+    with Lock(os.path.join(config.raw_dir, ".lock"), deadline), _Segment(config, at, UNRECORDED) as segment:
+        return _move_buffered(config, segment, buffer.line_names(config), time.monotonic() + seconds)
 
 
 def begin(config: Config, at: str, deadline: float, genesis: str) -> None:
@@ -151,16 +159,20 @@ def begin(config: Config, at: str, deadline: float, genesis: str) -> None:
             _Segment(config, at, genesis).close()
 
 
-def _move_buffered(config: Config, segment: "_Segment", deadline: float) -> None:
-    """Append what waits in the buffer, oldest first, some lines to a flush; give up at the deadline (`LockTimeout`)."""
-    names = buffer.waiting(config)
-    while names:
-        if time.monotonic() > deadline:
-            raise LockTimeout(f"{len(names)} records in {config.buffer_dir} have to go to the journal first", "Run: telemetry db drain")
-        batch, names = names[:_FLUSHED_TOGETHER], names[_FLUSHED_TOGETHER:]
-        segment.add(b"".join(buffer.read(config, name) for name in batch))
-        for name in batch:
+def _move_buffered(config: Config, segment: "_Segment", names: list[str], deadline: float) -> int:
+    """Append the lines of these names, oldest first, some to a flush, until the deadline. Returns how many are left."""
+    done, ordered = 0, list[str]()
+    while done < len(names) and time.monotonic() <= deadline:
+        # A hundred thousand take their time to sort: not where there is none.
+        ordered = ordered or sorted(names)
+        batch = [(name, buffer.read(config, name)) for name in ordered[done : done + _FLUSHED_TOGETHER]]
+        done += len(batch)
+        lines = [(name, line) for name, line in batch if line.strip()]
+        if lines:
+            segment.add(b"".join(line for _, line in lines))
+        for name, _ in lines:
             buffer.forget(config, name)
+    return len(names) - done
 
 
 class _Segment:
@@ -301,7 +313,7 @@ def segments(config: Config) -> list[str]:
 
 def is_behind(config: Config, cursor: Position) -> bool:
     """Tell whether anything was appended or buffered that `cursor` has not passed. Takes no lock."""
-    return newest_end(config) != cursor or bool(buffer.waiting(config))
+    return newest_end(config) != cursor or buffer.has_lines(config)
 
 
 def newest_end(config: Config) -> Position:

@@ -1,4 +1,6 @@
-"""The two locks (`raw/.lock` for the journal, `<database>.lock` for its writer): `flock` with a deadline.
+"""Locks (`raw/.lock`: the journal, `<database>.lock`: its writer, `blobs/.lock`, `backups/.lock`): `flock` with a deadline.
+
+A writer also locks the unfinished file that it writes: whoever gets that lock knows that the writer is gone.
 
 filelock takes the same native lock, so both exclude each other; importing it costs more than starting the interpreter.
 """
@@ -8,13 +10,15 @@ import fcntl
 import os
 import time
 
-from telemetry_cli.errors import LockTimeout
+from telemetry_cli.errors import LockTimeout, Refused
 from telemetry_cli.files import open_private
 
 #: Seconds between two looks at a lock that is held, and how long a waiter stands back for others.
 _SHORTEST_PAUSE = 0.0005
 _LONGEST_PAUSE = 0.01
 _PATIENCE = 0.1
+#: Seconds that the writer of an unfinished file waits for whoever looks whether it is alive.
+_MOMENT = 1.0
 
 _open_descriptors: set[int] = set()
 
@@ -30,12 +34,17 @@ os.register_at_fork(after_in_child=_drop_in_child)
 
 
 class Lock:
-    """An exclusive lock on `path`, taken on entry and released on exit. Raises `LockTimeout` at `deadline` (monotonic seconds)."""
+    """A lock on `path`, taken on entry and released on exit; exclusive unless `shared`.
 
-    def __init__(self, path: str, deadline: float) -> None:
+    The file is made if it is missing; `descriptor` is open for reading and writing. Raises `LockTimeout` at `deadline`
+    (monotonic seconds).
+    """
+
+    def __init__(self, path: str, deadline: float, *, shared: bool = False) -> None:
         self.path = path
         self.deadline = deadline
-        self._descriptor = -1
+        self.descriptor = -1
+        self._operation = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB
 
     def __enter__(self) -> "Lock":
         begun = time.monotonic()
@@ -44,9 +53,9 @@ class Lock:
             descriptor = open_private(self.path, os.O_RDWR | os.O_CREAT)
             _open_descriptors.add(descriptor)
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(descriptor, self._operation)
                 if os.fstat(descriptor).st_nlink:
-                    self._descriptor = descriptor
+                    self.descriptor = descriptor
                     return self
             except OSError as error:
                 if error.errno not in (errno.EAGAIN, errno.EACCES):
@@ -62,16 +71,52 @@ class Lock:
             pause = min(pause * 1.5, _LONGEST_PAUSE) if now - begun < _PATIENCE else _SHORTEST_PAUSE
 
     def __exit__(self, *_: object) -> None:
-        if self._descriptor in _open_descriptors:
+        if self.descriptor in _open_descriptors:
             # Said outright: a child that was forked this moment still shares the lock, and closing alone would leave it there.
-            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
-            _close(self._descriptor)
-        self._descriptor = -1
+            fcntl.flock(self.descriptor, fcntl.LOCK_UN)
+            _close(self.descriptor)
+        self.descriptor = -1
 
 
 def _close(descriptor: int) -> None:
     _open_descriptors.discard(descriptor)
     os.close(descriptor)
+
+
+def lock_unfinished(path: str) -> Lock:
+    """Make a file and lock it for as long as it is written. Only `remove_unlocked` ever wants the same lock."""
+    return Lock(path, time.monotonic() + _MOMENT)
+
+
+def is_free(path: str) -> bool:
+    """Tell whether nobody holds a lock on a file at this moment; also where there is no such file. Waits for nobody."""
+    try:
+        descriptor = open_private(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def remove_unlocked(path: str) -> None:
+    """Remove an unfinished file, unless its writer still lives and holds its lock. What cannot be opened stays, for `doctor` to name."""
+    try:
+        descriptor = open_private(path, os.O_RDONLY)
+    except (OSError, Refused):
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Not after the lock is given back: a writer that waits for it sees that the file is gone, and makes another.
+        os.unlink(path)
+    except OSError:
+        return
+    finally:
+        os.close(descriptor)
 
 
 def holders(path: str) -> list[tuple[int, str]]:

@@ -32,14 +32,18 @@ from telemetry_cli.locks import Lock
 from telemetry_cli.redact import Redactor
 from telemetry_cli.store import progress
 from telemetry_cli.store.apply import Blobs, apply, is_large, reject
-from telemetry_cli.store.database import Connection, asides, check_place, commit, ensure_schema, open_writer, translated
+from telemetry_cli.store.database import Connection, asides, check_place, commit, ensure_schema, interrupted_at, open_writer, translated
 
-#: What one command on the fast path applies at most (operations, seconds): a backlog of others must not hold it up.
-_FAST = (1000, 0.1)
+#: What is applied in one transaction at most: operations, seconds, and when one that takes longer is given up (monotonic seconds).
+Limits = tuple[int, float, float | None]
+#: The same of one command on the fast path: a backlog of others must not hold it up.
+_FAST: Limits = (1000, 0.1, None)
 #: What of it is applied whatever the clock says: a process that was stopped for a moment must not take its own record for a backlog.
 _AT_LEAST = 16
 #: What a read or `db drain` applies in one transaction, so that other writers get their turn in between.
-BATCH = (5000, 0.5)
+BATCH: Limits = (5000, 0.5, None)
+#: Seconds after which one operation is given up for which there is no time left; those before it in its transaction are lost with it.
+_GRACE = 0.3
 #: What a cursor calls a journal of which every header is damaged.
 _NAMELESS = ""
 
@@ -140,13 +144,29 @@ def actor() -> str:
     return f"{user}@{os.uname().nodename}".encode("ascii", "backslashreplace").decode()
 
 
-def catch_up(config: Config) -> TelemetryError | None:
-    """Apply everything that waits, in bounded transactions. Returns what stood in the way, or None when all is applied."""
+def catch_up(config: Config, *, patient: bool = False) -> TelemetryError | None:
+    """Apply what waits, in bounded transactions; not past the lock timeout in all, unless it is `patient`.
+
+    Returns what stood in the way, or None when all is applied.
+    """
     at = stamp(now())
+    begun = time.monotonic()
+    # What a write applies in passing, a read does too.
+    stop_at = begun + max(config.lock_timeout, _FAST[1])
+
+    def left() -> float:
+        return BATCH[1] if patient else min(BATCH[1], stop_at - time.monotonic())
+
+    def deadline() -> float:
+        return (time.monotonic() if patient else begun) + config.lock_timeout
+
     try:
-        journal.flush_buffer(config, at, time.monotonic() + config.lock_timeout)
-        while _drain(config, at, time.monotonic() + config.lock_timeout, BATCH)[0].buffered:
-            pass
+        while unmoved := journal.flush_buffer(config, at, deadline(), left()):
+            if left() <= 0:
+                break
+        while _drain(config, at, deadline(), (BATCH[0], left(), None if patient else stop_at + _GRACE))[0].buffered or unmoved:
+            if left() <= 0:
+                return JournalTrouble(f"there was no time to apply more ({config.lock_timeout:g} s); to apply all of them: telemetry db drain")
     except (DatabaseTrouble, LockTimeout, Refused) as trouble:
         return trouble
     except OSError as error:
@@ -159,7 +179,12 @@ def catch_up(config: Config) -> TelemetryError | None:
 
 
 def _drain(
-    config: Config, at: str, deadline: float, limits: tuple[int, float], op_ids: Sequence[str] = (), position: journal.Position | None = None
+    config: Config,
+    at: str,
+    deadline: float,
+    limits: Limits,
+    op_ids: Sequence[str] = (),
+    position: journal.Position | None = None,
 ) -> list[Outcome]:
     """Apply what lies behind the cursor, at most `limits` of it, in one transaction; adopt the platform's database first.
 
@@ -175,7 +200,14 @@ def _drain(
         return _drain_ours(config, at, deadline, limits, op_ids, position)
 
 
-def _drain_ours(config: Config, at: str, deadline: float, limits: tuple[int, float], op_ids: Sequence[str], position: journal.Position | None) -> list[Outcome]:
+def _drain_ours(
+    config: Config,
+    at: str,
+    deadline: float,
+    limits: Limits,
+    op_ids: Sequence[str],
+    position: journal.Position | None,
+) -> list[Outcome]:
     make_folder(os.path.dirname(config.db_path), may_be_link=not config.owns_db_folder)
     with Lock(config.db_path + ".lock", deadline):
         _check_may_be_made(config)
@@ -188,7 +220,8 @@ def _drain_ours(config: Config, at: str, deadline: float, limits: tuple[int, flo
                 behind = False
                 # Passed already: another process applied it for me, and all that is left is to read what came of it.
                 if was_empty or position is None or (cursor[1], cursor[2]) < position:
-                    behind, trouble = apply_behind(config, db, cursor, deadline, limits, position)
+                    with interrupted_at(db, limits[2]):
+                        behind, trouble = apply_behind(config, db, cursor, deadline, limits, position)
                 found = [progress.result_of(db, op_id) for op_id in op_ids]
                 commit(db, deadline)
         finally:
@@ -250,7 +283,7 @@ def apply_behind(
     db: Connection,
     cursor: progress.Cursor,
     deadline: float,
-    limits: tuple[int, float],
+    limits: Limits,
     synced: journal.Position | None,
     until: journal.Position | None = None,
     content: Content | None = None,
@@ -270,7 +303,9 @@ def apply_behind(
     for applied, (place, line) in enumerate(journal.read(config, start, end)):
         operation = journal.decode(line)
         is_late = time.monotonic() > stop_at and (limits is not _FAST or applied >= _AT_LEAST)
-        if applied >= limits[0] or is_late or (limits is _FAST and operation and is_large(operation.get("op"))):
+        # Where one may be interrupted, a large one has a transaction of its own.
+        is_too_large = operation is not None and is_large(operation.get("op")) and (limits is _FAST or (limits[2] is not None and applied > 0))
+        if applied >= limits[0] or is_late or is_too_large:
             behind = True
             break
         try:

@@ -14,7 +14,8 @@ from bases import FLOCKED, held, is_free
 from filelock import FileLock, Timeout
 
 from telemetry_cli.errors import LockTimeout, Refused
-from telemetry_cli.locks import Lock
+from telemetry_cli.locks import Lock, lock_unfinished, remove_unlocked
+from telemetry_cli.locks import is_free as is_free_now
 
 OURS = "from telemetry_cli.locks import Lock; lock = Lock(sys.argv[1], 0); lock.__enter__()"
 THEIRS = "from filelock import FileLock; lock = FileLock(sys.argv[1], fallback_to_soft=False); lock.acquire(timeout=0)"
@@ -216,3 +217,54 @@ def test_a_program_that_is_started_meanwhile_does_not_inherit_the_lock(path: Pat
         assert is_free(path)
         assert child.stdin
         child.stdin.write(b"\n")
+
+
+# Shared locks, and unfinished files
+
+
+def test_shared_locks_exclude_exclusive_ones_only(path: Path) -> None:
+    with Lock(str(path), _soon(), shared=True), Lock(str(path), _soon(), shared=True), pytest.raises(LockTimeout), Lock(str(path), _soon()):
+        pass
+    with Lock(str(path), _soon()), pytest.raises(LockTimeout), Lock(str(path), _soon(), shared=True):
+        pass
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_file_is_free_unless_somebody_holds_its_lock(path: Path, shared: bool) -> None:
+    assert is_free_now(str(path))
+    assert not path.exists()
+    with Lock(str(path), _soon(), shared=shared):
+        assert not is_free_now(str(path))
+    assert is_free_now(str(path))
+
+
+def test_unfinished_file_is_removed_once_its_writer_is_gone(path: Path) -> None:
+    with held(FLOCKED, path):
+        remove_unlocked(str(path))
+        assert path.exists()
+    remove_unlocked(str(path))
+    assert not path.exists()
+    remove_unlocked(str(path))
+
+
+def test_writer_whose_new_file_was_removed_makes_another(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between making the file and locking it, it looks like one that a killed writer left."""
+    real = fcntl.flock
+
+    def late(descriptor: int, operation: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", real)
+        remove_unlocked(str(path))
+        real(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with lock_unfinished(str(path)) as lock:
+        os.write(lock.descriptor, b"whole")
+        assert path.read_bytes() == b"whole"
+
+
+def test_link_is_not_removed_as_an_unfinished_file(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "victim").write_text("kept")
+    path.symlink_to(tmp_path / "victim")
+    remove_unlocked(str(path))
+    assert path.is_symlink()
+    assert (tmp_path / "victim").read_text() == "kept"

@@ -41,7 +41,10 @@ def sql(
     statement: Annotated[str, Argument(metavar="SQL", help="One SELECT; nothing but reading is allowed.")],
     timeout: Annotated[str | None, Option("--timeout", metavar="DURATION", help="How long it may take; default 10s.")] = None,
 ) -> None:
-    """Ask the database in SQL, read-only."""
+    """Ask the database in SQL, read-only.
+
+    SQLite may take at most 256 MiB of memory for it.
+    """
 
 
 def status_() -> None:

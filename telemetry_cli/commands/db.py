@@ -17,7 +17,7 @@ def path(config: Config, output: str) -> Written:
 def drain(config: Config, output: str) -> Written:
     """Apply every durable record that is not in the database yet. Exit code 1 when some of them cannot be read."""
     before, known = waiting(config), len(unreadable(config))
-    trouble = recorder.catch_up(config) if before else None
+    trouble = recorder.catch_up(config, patient=True) if before else None
     left = waiting(config) if trouble else 0
     damaged = unreadable(config)[known:]
     applied = max(0, before - left - len(damaged))

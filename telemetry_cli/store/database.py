@@ -25,9 +25,14 @@ _TROUBLE = {
     sqlite3.SQLITE_FULL: ("could not be written: the disk is full", "Make room; what was recorded meanwhile waits in the journal."),
     sqlite3.SQLITE_CORRUPT: ("is damaged", REBUILD),
     sqlite3.SQLITE_NOTADB: ("is no database", REBUILD),
+    sqlite3.SQLITE_INTERRUPT: ("was not brought up to date in time; to apply all of them: telemetry db drain", ""),
     sqlite3.SQLITE_ERROR: ("does not have the tables of its version", REBUILD),
 }
+#: Between two looks at a time limit.
+INSTRUCTIONS_BETWEEN_LOOKS = 20_000
 _DISK = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL)
+#: Seconds between two tries of what SQLite does not wait for.
+_PAUSE = 0.01
 _FORBIDDEN = (sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_AUTH)
 
 
@@ -85,6 +90,23 @@ def commit(db: Connection, deadline: float) -> None:
     db.execute("COMMIT")
 
 
+class interrupted_at:  # noqa: N801 - reads as a clause: `with interrupted_at(db, moment):`
+    """Interrupt statements that run longer than to a moment (monotonic seconds; None: none), which rolls the transaction back."""
+
+    def __init__(self, db: Connection, moment: float | None) -> None:
+        self.db = db
+        self.moment = moment
+
+    def __enter__(self) -> None:
+        moment = self.moment
+        if moment is not None:
+            self.db.set_progress_handler(lambda: int(time.monotonic() > moment), INSTRUCTIONS_BETWEEN_LOOKS)
+
+    def __exit__(self, *_: object) -> None:
+        if self.moment is not None:
+            self.db.set_progress_handler(None, 0)
+
+
 def stops_a_drain(error: sqlite3.Error) -> bool:
     """Tell whether a SQLite error is about the database itself, and not about the operation that met it."""
     code = getattr(error, "sqlite_errorcode", None)
@@ -104,7 +126,7 @@ def open_writer(path: str, synchronous: str, deadline: float, *, foreign_keys: b
         try:
             # Setting the mode may rewrite the file's header, and a database that is not ours is left as it is.
             if FIRST_VERSION <= db.execute("PRAGMA user_version").fetchone()[0] <= CURRENT_VERSION:
-                db.execute("PRAGMA journal_mode = DELETE")
+                leave_wal_mode(db, deadline)
             db.execute(f"PRAGMA synchronous = {synchronous}")
             db.execute(f"PRAGMA foreign_keys = {'ON' if foreign_keys else 'OFF'}")
             db.execute("PRAGMA recursive_triggers = ON")
@@ -114,6 +136,21 @@ def open_writer(path: str, synchronous: str, deadline: float, *, foreign_keys: b
             db.close()
             raise
     return db
+
+
+def leave_wal_mode(db: Connection, deadline: float) -> None:
+    """Let the database have a rollback journal again, if another program has put it into WAL mode; wait for that one until the deadline.
+
+    SQLite itself does not wait here, whatever its busy_timeout says. Raises `sqlite3.OperationalError` at the deadline.
+    """
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = DELETE")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+                raise
+        time.sleep(max(0.0, min(_PAUSE, deadline - time.monotonic())))
 
 
 def check_place(path: str, private: bool) -> None:

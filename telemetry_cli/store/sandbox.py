@@ -1,4 +1,4 @@
-"""Expressions and statements that the user wrote: they may read and compute, within a time limit, and nothing else."""
+"""Expressions and statements that the user wrote: they may read and compute, within limits of time and memory, and nothing else."""
 
 import itertools
 import json
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 from telemetry_cli.errors import InvalidInput, Refused
 from telemetry_cli.rules import LARGEST_DOCUMENT
-from telemetry_cli.store.database import Connection, translated
+from telemetry_cli.store.database import INSTRUCTIONS_BETWEEN_LOOKS, Connection, translated
 
 #: Deterministic functions of SQLite; what draws random numbers, reads files or tells of the connection is not among them.
 FUNCTIONS = frozenset(
@@ -29,13 +29,14 @@ FUNCTIONS = frozenset(
 #: What is done before a process is ended in the middle of a function: a terminal gets its screen back.
 before_the_end: list[Callable[[], None]] = []
 _READS = (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_RECURSIVE)
-_INSTRUCTIONS_BETWEEN_LOOKS = 20_000
 #: How long after the limit a function that cannot be interrupted may go on.
 _GRACE_SECONDS = 0.5
 #: How many bytes of text are kept in memory, more or less, before the rest of the rows go to a file.
 _IN_MEMORY = 4 * 1024 * 1024
 _BYTES_OF_A_ROW = 200
 _NO_LIMIT = 1_000_000_000
+#: Bytes of memory that SQLite may take for what the user wrote. Sorting and grouping go to files long before.
+_MOST_MEMORY = 256 * 1024 * 1024
 _LONGEST_VALUE = LARGEST_DOCUMENT + 1024 * 1024
 
 
@@ -43,7 +44,8 @@ class confined:  # noqa: N801 - reads as a clause: `with confined(db, "--where",
     """Confine a connection while it runs what the user wrote under `name`.
 
     Raises `Refused` for anything but reading, and `InvalidInput` for what SQLite does not understand (pointing at the place
-    in `text`) and past `seconds`. A single function that goes on past that, where SQLite cannot be interrupted, ends the process.
+    in `text`), past `seconds`, and where it takes too much memory.
+    A single function that goes on past that, where SQLite cannot be interrupted, ends the process.
     """
 
     def __init__(self, db: Connection, name: str, text: str, seconds: float) -> None:
@@ -59,8 +61,10 @@ class confined:  # noqa: N801 - reads as a clause: `with confined(db, "--where",
         # Virtual tables are opened first: opening one declares its columns, which would be refused.
         self.db.execute("SELECT 1 FROM runs_search, json_each('[]'), json_tree('[]') LIMIT 0")
         self.db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE)
+        # It holds for the whole process from now on: a pragma can lower this limit, and not raise it.
+        self.db.execute(f"PRAGMA hard_heap_limit = {_MOST_MEMORY}")
         self.db.set_authorizer(_authorize)
-        self.db.set_progress_handler(lambda: int(time.monotonic() > stop_at), _INSTRUCTIONS_BETWEEN_LOOKS)
+        self.db.set_progress_handler(lambda: int(time.monotonic() > stop_at), INSTRUCTIONS_BETWEEN_LOOKS)
         self._running.acquire()
         try:
             start_new_thread(_end_when_over, (self._running, self.seconds + _GRACE_SECONDS, self.over))
@@ -72,6 +76,8 @@ class confined:  # noqa: N801 - reads as a clause: `with confined(db, "--where",
         self.db.set_progress_handler(None, 0)
         self.db.set_authorizer(None)
         self.db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _NO_LIMIT)
+        if isinstance(error, MemoryError):
+            raise InvalidInput(f"{self.name}: needs more than {_MOST_MEMORY >> 20} MiB of memory", "Ask for fewer columns or shorter values.") from error
         if isinstance(error, (sqlite3.Error, sqlite3.Warning)):
             known = self._meaning(error)
             if known:

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from telemetry_cli.clock import new_op_id
 from telemetry_cli.files import open_private, sync_file, sync_folder
-from telemetry_cli.store.database import ASIDE, translated
+from telemetry_cli.store.database import ASIDE, leave_wal_mode, translated
 from telemetry_cli.store.maintenance import BESIDE, opened, remove
 from telemetry_cli.store.migrate import CURRENT_VERSION
 
@@ -52,7 +52,7 @@ def _begin_exclusive(db: sqlite3.Connection, deadline: float) -> None:
     try:
         # A newer database is left as it is, its journal's mode too.
         if db.execute("PRAGMA user_version").fetchone()[0] <= CURRENT_VERSION:
-            db.execute("PRAGMA journal_mode = DELETE")
+            leave_wal_mode(db, deadline)
         db.execute(f"PRAGMA busy_timeout = {max(0, int((deadline - time.monotonic()) * 1000))}")
         db.execute("BEGIN EXCLUSIVE")
     except UnicodeDecodeError:

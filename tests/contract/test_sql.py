@@ -325,3 +325,14 @@ def test_numbers_are_aligned_by_their_last_digit(two: Telemetry) -> None:
     lines = two("sql", "select 1 as number, 'a' as word union all select 1000, 'b'").out.splitlines()
     assert [line.split()[0] for line in lines[2:]] == ["1", "1000"]
     assert lines[2].startswith("     1")
+
+
+#: A few hundred texts of a megabyte, all of which stand in memory at the same time.
+WIDE = [f"replace(printf('%.1000000c', 'x'), 'x', char({number} + 65))" for number in range(400)]
+
+
+def test_statement_that_takes_too_much_memory_is_refused(two: Telemetry) -> None:
+    ran = two("sql", f"SELECT {', '.join(WIDE)}", code=2)
+    assert "error: SQL: needs more than 256 MiB of memory" in ran.err
+    ran = two("query", "--where", f"(SELECT {' + '.join(f'length(max({text}))' for text in WIDE)} FROM agent_runs) > 0", code=2)
+    assert "error: --where: needs more than 256 MiB of memory" in ran.err

@@ -89,7 +89,7 @@ def test_an_empty_file_is_said_and_is_no_record(telemetry: Telemetry) -> None:
 
 def test_other_names_in_the_buffer_are_shown(telemetry: Telemetry) -> None:
     telemetry.start()
-    paths = [keep(telemetry, name, b"x") for name in ("notes.txt", f"{1:032x}.ndjson.tmp")]
+    paths = [keep(telemetry, name, b"x") for name in ("notes.txt", f"{1:032x}.ndjson.tmp", "old.tmp")]
     assert sorted(row["where"] for row in telemetry("doctor", "--json").json) == sorted(map(str, paths))
 
 
@@ -119,7 +119,7 @@ def test_a_damaged_blob_of_an_import_that_waits(telemetry: Telemetry, kind: str)
     ]
     with held(FLOCKED, Path(f"{telemetry.database}.lock")):
         telemetry("import", "-", "--format", "ndjson", stdin="\n".join(map(json.dumps, records)), env={"TELEMETRY_LOCK_TIMEOUT": "0.2"})
-    (blob,) = (telemetry.base / "blobs").iterdir()
+    (blob,) = (telemetry.base / "blobs").glob("[!.]*")
     content = blob.read_bytes()
     damage(blob)
     ran = telemetry("db", "drain", code=1)

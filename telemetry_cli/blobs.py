@@ -1,9 +1,13 @@
-"""Blobs: content too large for a journal line, kept by its SHA-256 and durable before an operation names it."""
+"""Blobs: content too large for a journal line, kept by its SHA-256 and durable before an operation names it.
+
+Whoever keeps blobs holds a `Lease` until a durable journal line names them; whoever deletes blobs holds a `Clearance`, and
+only then looks which are named. Both exclude each other by `blobs/.lock`. Of several locks this one is taken first.
+"""
 
 import os
+import re
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from hashlib import sha256
 from typing import BinaryIO
 
@@ -11,54 +15,117 @@ from telemetry_cli.clock import new_op_id
 from telemetry_cli.config import Config
 from telemetry_cli.errors import NotFound, Refused, TelemetryError
 from telemetry_cli.files import check_folder, make_folder, open_private, sync_folder
+from telemetry_cli.locks import Lock, lock_unfinished, remove_unlocked
 
 _DIGITS = frozenset("0123456789abcdef")
 _BLOCK = 1 << 20
-#: Seconds without a write after which a blob that was begun is one that nobody goes on with.
-_ABANDONED = 3600
+#: Fields of an operation in which a digest may stand: a blob that is applied, the files of an artifact, the logs of a hook run.
+_NAMING = (b'"blob"', b'"artifact"', b'"logs"')
+_NAMED = re.compile(rb"[0-9a-f]{64}")
 
 
-def put(config: Config, chunks: Iterable[bytes]) -> str:
-    """Keep the content and return its digest (64 hex digits). It is there whole and flushed, or not at all.
+class Lease:
+    """The right to keep blobs. Until it ends, no blob is deleted: not one that was just kept, nor an older one of the same content.
 
-    Memory: one chunk. Raises `OSError`, or `Refused` for planted links.
+    `with Lease(config) as lease: lease.put(…); record(…)`. Several processes may hold one. Raises `LockTimeout`, `Refused` for
+    planted links, or `OSError`.
     """
-    make_folder(config.base_dir, may_be_link=True)
-    make_folder(config.blobs_dir)
-    for path in leftovers(config):
-        with suppress(FileNotFoundError):
-            os.unlink(path)
-    partial = os.path.join(config.blobs_dir, f".{new_op_id()}.tmp")
-    digest = sha256()
-    try:
-        with open(open_private(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb", buffering=_BLOCK) as file:
-            for chunk in chunks:
-                digest.update(chunk)
-                file.write(chunk)
-            file.flush()
-            os.fsync(file.fileno())
-        os.rename(partial, os.path.join(config.blobs_dir, digest.hexdigest()))
-    except BaseException:
-        try:
-            os.unlink(partial)
-        except OSError:
-            pass
-        raise
-    for folder in (config.blobs_dir, config.base_dir, os.path.dirname(config.base_dir)):
-        sync_folder(folder)
-    return digest.hexdigest()
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._lock = _lock(config, shared=True)
+
+    def __enter__(self) -> "Lease":
+        make_folder(self._config.base_dir, may_be_link=True)
+        make_folder(self._config.blobs_dir)
+        self._lock.__enter__()
+        remove_partials(self._config)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._lock.__exit__(*error)
+
+    def put(self, chunks: Iterable[bytes]) -> str:
+        """Keep the content and return its digest (64 hex digits). It is there whole and flushed, or not at all.
+
+        Memory: one chunk. Raises `OSError`, or `Refused` for planted links.
+        """
+        config = self._config
+        partial = os.path.join(config.blobs_dir, f".{new_op_id()}.tmp")
+        digest = sha256()
+        with lock_unfinished(partial) as lock:
+            try:
+                with open(lock.descriptor, "wb", buffering=_BLOCK, closefd=False) as file:
+                    for chunk in chunks:
+                        digest.update(chunk)
+                        file.write(chunk)
+                    file.flush()
+                    os.fsync(lock.descriptor)
+                os.rename(partial, os.path.join(config.blobs_dir, digest.hexdigest()))
+            except BaseException:
+                try:
+                    os.unlink(partial)
+                except OSError:
+                    pass
+                raise
+        for folder in (config.blobs_dir, config.base_dir, os.path.dirname(config.base_dir)):
+            sync_folder(folder)
+        return digest.hexdigest()
 
 
-def leftovers(config: Config) -> list[str]:
-    """What commands that were killed left of blobs that they began: nobody has written to these files for an hour. Raises `OSError`."""
-    found: list[str] = []
-    with os.scandir(config.blobs_dir) as entries:
-        for entry in entries:
-            if entry.name.startswith(".") and entry.name.endswith(".tmp"):
-                with suppress(FileNotFoundError):
-                    if time.time() - entry.stat(follow_symlinks=False).st_mtime > _ABANDONED:
-                        found.append(entry.path)
-    return sorted(found)
+class Clearance:
+    """The right to delete blobs: nobody holds a `Lease`, so the journal and the buffer name every blob that is needed.
+
+    Raises `LockTimeout`, `Refused` for planted links, or `OSError`.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._lock = _lock(config, shared=False)
+
+    def __enter__(self) -> "Clearance":
+        make_folder(self._config.blobs_dir)
+        self._lock.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._lock.__exit__(*error)
+
+    def delete(self, digests: Iterable[str]) -> int:
+        """Delete the blobs of these digests, as far as they are there. Returns how many bytes they took."""
+        size = 0
+        for digest in digests:
+            path = os.path.join(self._config.blobs_dir, digest)
+            try:
+                found = os.lstat(path).st_size
+                os.unlink(path)
+            except FileNotFoundError:
+                continue
+            size += found
+        sync_folder(self._config.blobs_dir)
+        return size
+
+
+def _lock(config: Config, *, shared: bool) -> Lock:
+    return Lock(os.path.join(config.blobs_dir, ".lock"), time.monotonic() + config.lock_timeout, shared=shared)
+
+
+def partials(config: Config) -> list[str]:
+    """The paths of blobs that are being written, or that a killed writer left."""
+    if not check_folder(config.blobs_dir):
+        return []
+    return sorted(os.path.join(config.blobs_dir, name) for name in os.listdir(config.blobs_dir) if name.startswith(".") and name.endswith(".tmp"))
+
+
+def remove_partials(config: Config) -> None:
+    """Remove the blobs that killed writers left unfinished. Raises `OSError`, or `Refused` for planted links."""
+    for path in partials(config):
+        remove_unlocked(path)
+
+
+def digests_in(line: bytes) -> list[str]:
+    """The digests of all blobs that a journal line may name, damaged or not; others may be among them."""
+    return [digest.decode() for digest in _NAMED.findall(line)] if any(field in line for field in _NAMING) else []
 
 
 def is_digest(digest: str) -> bool:
@@ -108,12 +175,3 @@ def _checked(config: Config, digest: str, pieces: Iterable[bytes]) -> Iterator[b
         yield piece
     if found.hexdigest() != digest:
         raise TelemetryError(f"the blob {digest} in {config.blobs_dir} is damaged: its content has another digest", "Restore the folder from a backup.")
-
-
-def forget(config: Config, digest: str) -> None:
-    """Take away a blob that no operation names any more."""
-    try:
-        os.unlink(os.path.join(config.blobs_dir, digest))
-    except FileNotFoundError:
-        return
-    sync_folder(config.blobs_dir)

@@ -2,9 +2,10 @@
 
 import os
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 
-from telemetry_cli import backups, journal
-from telemetry_cli.blobs import is_digest
+from telemetry_cli import backups, blobs, buffer, journal
 from telemetry_cli.config import Config
 from telemetry_cli.files import sync_folder
 from telemetry_cli.locks import Lock
@@ -28,36 +29,57 @@ def discard_journal(config: Config) -> Discarded:
     """Delete the segments, and the blobs only they name, that lie wholly before the cursor of the oldest good backup.
 
     Without a good backup nothing is deleted. The oldest goes first: killed in between, what is left is still the journal's end.
+    Raises `LockTimeout`, and then nothing was deleted.
     """
-    discarded = Discarded()
-    with Lock(config.db_path + ".lock", time.monotonic() + config.lock_timeout):
-        cursors = [maintenance.cursor_of(path)[1] for path in backups.kept(config) if is_good(config, path)]
-        oldest = min((cursor[1] for cursor in cursors if cursor), default="")
-        names = journal.segments(config)
-        gone = [name for name in names if name < oldest]
-        if not gone:
-            return discarded
-        needed = blobs_of(config, names[len(gone)], names[-1])
-        unneeded = blobs_of(config, gone[0], gone[-1]) - needed
-        for path in [*(os.path.join(config.raw_dir, name) for name in gone), *(os.path.join(config.blobs_dir, digest) for digest in sorted(unneeded))]:
-            try:
-                size = os.lstat(path).st_size
-                os.unlink(path)
-            except FileNotFoundError:
-                continue
-            discarded.bytes += size
-        discarded.segments, discarded.blobs = len(gone), len(unneeded)
+    oldest = _oldest_cursor(config)
+    if not any(name < oldest for name in journal.segments(config)):
+        return Discarded()
+    # Asked again below: others may have deleted some meanwhile. To check the backups takes too long for whoever keeps a blob.
+    with blobs.Clearance(config) as clearance, Lock(config.db_path + ".lock", time.monotonic() + config.lock_timeout):
+        discarded = Discarded()
+        gone = [name for name in journal.segments(config) if name < oldest]
+        unneeded = _unneeded_blobs(config, gone)
+        for name in gone:
+            path = os.path.join(config.raw_dir, name)
+            discarded.bytes += os.lstat(path).st_size
+            os.unlink(path)
         sync_folder(config.raw_dir)
+        discarded.bytes += clearance.delete(sorted(unneeded))
+        discarded.segments, discarded.blobs = len(gone), len(unneeded)
     return discarded
 
 
-def blobs_of(config: Config, first: str, last: str) -> set[str]:
-    """The blobs that the operations of these segments name and nothing else does."""
-    end = (last, os.stat(os.path.join(config.raw_dir, last)).st_size)
-    found = set()
-    for _, line in journal.read(config, (first, 0), end):
-        operation = journal.decode(line) if b'"blob"' in line else None
-        data = operation.get("data") if operation and str(operation.get("op")) in _ONLY_APPLIED else None
-        if isinstance(data, dict) and is_digest(str(data.get("blob"))):
-            found.add(str(data["blob"]))
+def _oldest_cursor(config: Config) -> str:
+    """The segment of the cursor inside the oldest good backup; empty without one."""
+    with Lock(config.db_path + ".lock", time.monotonic() + config.lock_timeout):
+        cursors = [maintenance.cursor_of(path)[1] for path in backups.kept(config) if is_good(config, path)]
+    return min((cursor[1] for cursor in cursors if cursor), default="")
+
+
+def _unneeded_blobs(config: Config, gone: list[str]) -> set[str]:
+    """The blobs of imports that only these segments name. The caller holds a `blobs.Clearance`."""
+    applied: set[str] = set()
+    needed = named_digests(config, [name for name in journal.segments(config) if name not in gone])
+    for name in gone:
+        for line in journal.lines_of(config, name):
+            digests = blobs.digests_in(line)
+            operation = journal.decode(line) if digests else None
+            (applied if operation and str(operation.get("op")) in _ONLY_APPLIED else needed).update(digests)
+    return applied & set(blobs.kept(config)) - needed
+
+
+def named_digests(config: Config, segments: list[str]) -> set[str]:
+    """The digests of all blobs that these segments, the buffer or rows of the database name."""
+    found = maintenance.named_digests(config.db_path) if os.path.exists(config.db_path) else set()
+    for line in _lines(config, segments):
+        found.update(blobs.digests_in(line))
     return found
+
+
+def _lines(config: Config, segments: list[str]) -> Iterator[bytes]:
+    # The buffer first: a line that is moved to the journal meanwhile is met there.
+    for name in buffer.waiting(config):
+        with suppress(FileNotFoundError):
+            yield buffer.read(config, name)
+    for name in segments:
+        yield from journal.lines_of(config, name)

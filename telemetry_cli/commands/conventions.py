@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from telemetry_cli import clock, rules
+from telemetry_cli import blobs, clock, rules
 from telemetry_cli.commands import hook_execution
 from telemetry_cli.commands.arguments import became, planned
 from telemetry_cli.commands.filters import Narrowing, narrowing
@@ -33,10 +33,10 @@ def deploy(config: Config, output: str, *, file: str, promote: bool, allow_dirty
             result, notes = planned(conventions.planned(reading.db or open_empty(), data), reading.notes)
     else:
         check_first(config, lambda db: conventions.planned(db, data))
-        data = deployment.kept(config)
-        result, notes = became(
-            record(config, "convention.deploy", data, clock.stamp(moment), patient=True), slug=data["slug"], created=None, changed=None, hooks=None
-        )
+        with blobs.Lease(config) as lease:
+            data = deployment.kept(lease)
+            outcome = record(config, "convention.deploy", data, clock.stamp(moment), patient=True)
+        result, notes = became(outcome, slug=data["slug"], created=None, changed=None, hooks=None)
     return Written(result, "\n".join(_lines(result, dry_run)), notes, multiline=True)
 
 

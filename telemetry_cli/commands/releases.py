@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from telemetry_cli import clock, rules
+from telemetry_cli import blobs, clock, rules
 from telemetry_cli.commands.arguments import became, json_text, planned
 from telemetry_cli.commands.result import WRITES, Record, Written, handler
 from telemetry_cli.config import Config
@@ -62,8 +62,9 @@ def release(
         with translated(config.db_path):
             return _released(*planned(registry.planned_release(reading.db or open_empty(), data)[0], reading.notes), would=True)
     check_first(config, lambda db: registry.planned_release(db, data))
-    data = draft.kept(config) | moves
-    outcome = record(config, "hook.release", data, clock.stamp(moment), patient=True)
+    with blobs.Lease(config) as lease:
+        data = draft.kept(lease) | moves
+        outcome = record(config, "hook.release", data, clock.stamp(moment), patient=True)
     return _released(*became(outcome, hook=name, version=None, digest=data["digest"], created=None, live=None, source_ref=data["source_ref"]))
 
 

@@ -7,7 +7,7 @@ from telemetry_cli import backups, clock, pruning, recorder, recovery, rules
 from telemetry_cli.commands.arguments import became
 from telemetry_cli.commands.result import WRITES, Written, handler
 from telemetry_cli.config import Config
-from telemetry_cli.errors import InvalidInput, NotFound
+from telemetry_cli.errors import InvalidInput, LockTimeout, NotFound
 from telemetry_cli.locks import Lock
 from telemetry_cli.reader import open_for_reading
 from telemetry_cli.store import maintenance, prunable
@@ -102,7 +102,11 @@ def prune(config: Config, output: str, *, older_than: str | None, dry_run: bool)
     result, notes = became(outcome, before=before, runs=None, events=None, commits=None)
     if result["status"] == "buffered":
         return Written(result, "buffered", notes)
-    discarded = pruning.discard_journal(config)
+    try:
+        discarded = pruning.discard_journal(config)
+    except LockTimeout as error:
+        discarded = pruning.Discarded()
+        notes.append(f"nothing of the journal was deleted: {error.message}; the next db prune does it")
     result |= {"segments": discarded.segments, "blobs": discarded.blobs, "bytes": discarded.bytes}
     if discarded.segments:
         notes.append(f"{discarded.segments} journal segments that every good backup covers were deleted ({discarded.bytes} bytes)")

@@ -38,17 +38,17 @@ def check(name: str, path: str) -> str:
     return "script"
 
 
-def take(config: Config | None, name: str, path: str) -> object:
-    """What the digest says of an artifact; with a config its content is kept as blobs.
+def take(lease: blobs.Lease | None, name: str, path: str) -> object:
+    """What the digest says of an artifact; with a lease its content is kept as blobs.
 
     A script is {executable, sha256}; a folder is the sorted list of [mode, path, sha256]. Raises `InvalidInput` when it cannot be read.
     """
     try:
         if not os.path.isdir(path):
-            executable, sha = _keep(config, name, path)
+            executable, sha = _keep(lease, name, path)
             return {"executable": executable, "sha256": sha}
         found = sorted(_files(f"{name}: {rules.shorten(path)}", path))
-        kept = [(relative, *_keep(config, name, full, os.O_NOFOLLOW)) for relative, full in found]
+        kept = [(relative, *_keep(lease, name, full, os.O_NOFOLLOW)) for relative, full in found]
         return [["0755" if executable else "0644", relative, sha] for relative, executable, sha in kept]
     except FileNotFoundError as error:
         raise InvalidInput(f"{name}: {error.filename} is gone: {error.strerror}") from None
@@ -77,8 +77,8 @@ def _files(where: str, folder: str) -> Iterator[tuple[str, str]]:
             yield relative, full
 
 
-def _keep(config: Config | None, name: str, path: str, flags: int = 0) -> tuple[bool, str]:
-    """Whether a file is executable, and the SHA-256 of its content; with a config the content is kept. Raises `InvalidInput`."""
+def _keep(lease: blobs.Lease | None, name: str, path: str, flags: int = 0) -> tuple[bool, str]:
+    """Return whether a file is executable, and the SHA-256 of its content; with a lease the content is kept. Raises `InvalidInput`."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | flags)
     except OSError as error:
@@ -88,7 +88,7 @@ def _keep(config: Config | None, name: str, path: str, flags: int = 0) -> tuple[
         if not stat.S_ISREG(mode):
             raise InvalidInput(f"{name}: {path} is not a regular file")
         pieces = iter(lambda: file.read(_BLOCK), b"")
-        return bool(mode & stat.S_IXUSR), blobs.put(config, pieces) if config is not None else _digest(pieces)
+        return bool(mode & stat.S_IXUSR), lease.put(pieces) if lease is not None else _digest(pieces)
 
 
 def _digest(pieces: Iterable[bytes]) -> str:

@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from telemetry_cli import rules
-from telemetry_cli.config import Config
+from telemetry_cli.blobs import Lease
 from telemetry_cli.errors import InvalidInput
 from telemetry_cli.hooks import contract, documents
 from telemetry_cli.hooks.contract import Contract
@@ -123,9 +123,9 @@ class Deployment:
         refuse_secrets(redactor, self._where, data["document"])
         return data
 
-    def kept(self, config: Config) -> dict[str, object]:
+    def kept(self, lease: Lease) -> dict[str, object]:
         """The same, once the artifacts are kept as blobs."""
-        return self._data([draft.kept(config) for draft in self._drafts])
+        return self._data([draft.kept(lease) for draft in self._drafts])
 
     def _data(self, drafts: list[dict[str, object]]) -> dict[str, object]:
         convention, schema = self._convention, self._convention.schema_

@@ -6,6 +6,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from types import FrameType, TracebackType
 from typing import TypeVar
 
@@ -109,16 +110,17 @@ def execute(run: "Run", stop: stoppable, beat: Callable[[int], None]) -> Result:
     if outcome.result.get("status") in ("existing", "skipped"):
         return Result(str(outcome.result["id"]), begun, standing=str(outcome.result["status"]))
     clock = time.monotonic()
-    try:
-        status = _attempted(run, stop, beat)
-        finished = run.facts(status) | {"hook_run": id_, "status": status, "duration_ms": round((time.monotonic() - clock) * 1000)}
-        finished |= run.kept(status)
-    except BaseException:
-        record(config, "hook.finish", aborted(id_), max(stamp(now()), started_at))
-        raise
-    finally:
-        run.close()
-    outcome = record(config, "hook.finish", finished, ended_at := max(stamp(now()), started_at))
+    with ExitStack() as held:
+        try:
+            status = _attempted(run, stop, beat)
+            finished = run.facts(status) | {"hook_run": id_, "status": status, "duration_ms": round((time.monotonic() - clock) * 1000)}
+            finished |= run.kept(held, status)
+        except BaseException:
+            record(config, "hook.finish", aborted(id_), max(stamp(now()), started_at))
+            raise
+        finally:
+            run.close()
+        outcome = record(config, "hook.finish", finished, ended_at := max(stamp(now()), started_at))
     outcome.check()
     known = begun | finished | {"id": id_, "started_at": started_at, "finished_at": ended_at}
     return Result(id_, known, buffered=outcome.buffered.message if outcome.buffered else None)
@@ -242,25 +244,29 @@ class Run:
             "mismatches": rows.mismatches if rows else [],
         }
 
-    def kept(self, status: str) -> dict[str, object]:
-        """What the operation that ends the run names: its logs and, where it passed, its rows. Raises `NotDurable` when they cannot be kept."""
+    def kept(self, held: ExitStack, status: str) -> dict[str, object]:
+        """What the operation that ends the run names: its logs and, where it passed, its rows.
+
+        Their blobs are safe for as long as `held` is. Raises `LockTimeout`, or `NotDurable` when they cannot be kept.
+        """
         try:
-            return {"logs": self._kept_logs(), "blob": self._kept_rows() if status == "passed" else None}
+            lease = held.enter_context(blobs.Lease(self.config))
+            return {"logs": self._kept_logs(lease), "blob": self._kept_rows(lease) if status == "passed" else None}
         except OSError as error:
             place = self.config.blobs_dir
             raise NotDurable(
                 f"what it gave could not be kept in {place}: {error.strerror}", "", "See to the space and permissions there, and run it again."
             ) from error
 
-    def _kept_logs(self) -> list[dict[str, object]]:
+    def _kept_logs(self, lease: blobs.Lease) -> list[dict[str, object]]:
         """The log of each attempt, kept as a blob."""
         kept: list[dict[str, object]] = []
         for number, attempt in enumerate(self.attempts, 1):
-            digest = blobs.put(self.config, redacted_text(self.config.redact_rules, attempt.log.content()))
+            digest = lease.put(redacted_text(self.config.redact_rules, attempt.log.content()))
             kept.append({"attempt": number, "digest": digest, "bytes": attempt.log.written})
         return kept
 
-    def _kept_rows(self) -> str:
+    def _kept_rows(self, lease: blobs.Lease) -> str:
         """The rows, kept as a blob."""
         assert self.rows
-        return blobs.put(self.config, redacted(self.config.redact_rules, self.rows.spool.lines()))
+        return lease.put(redacted(self.config.redact_rules, self.rows.spool.lines()))

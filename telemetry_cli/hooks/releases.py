@@ -3,7 +3,7 @@
 import os
 
 from telemetry_cli import rules
-from telemetry_cli.config import Config
+from telemetry_cli.blobs import Lease
 from telemetry_cli.errors import Conflict, InvalidInput
 from telemetry_cli.hooks import artifact, source
 from telemetry_cli.hooks.contract import Contract
@@ -80,15 +80,15 @@ class Draft:
                 refuse_secrets(redactor, self._where + (spelled.replace("_", "-") if self._where == "--" else spelled), data[name])
         return data
 
-    def kept(self, config: Config) -> dict[str, object]:
+    def kept(self, lease: Lease) -> dict[str, object]:
         """The same, once the artifact is kept as blobs. Raises `Conflict` if it has changed since `looked_at`."""
-        data = self._finished(config)
+        data = self._finished(lease)
         if data["digest"] != self._digest:
             raise Conflict(f"{self._name}: {rules.shorten(self.path)} was changed while it was released; nothing was recorded", "Run it again.")
         return data
 
-    def _finished(self, config: Config | None) -> dict[str, object]:
-        data = self.data | {"artifact": artifact.take(config, self._name, self.path)}
+    def _finished(self, lease: Lease | None) -> dict[str, object]:
+        data = self.data | {"artifact": artifact.take(lease, self._name, self.path)}
         return data | {"digest": artifact.digest(data)}
 
 

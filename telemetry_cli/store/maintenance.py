@@ -1,6 +1,7 @@
 """Whole databases as files: copy one, check one, ask one, replace one."""
 
 import os
+import re
 import sqlite3
 import time
 
@@ -133,6 +134,19 @@ def version_of(path: str) -> int:
         try:
             version: int = db.execute("PRAGMA user_version").fetchone()[0]
             return noted_version(db) or (version if version >= FIRST_VERSION else legacy.version_of(db) or version)
+        finally:
+            db.close()
+
+
+def named_digests(path: str) -> set[str]:
+    """The digests of the blobs that rows of the database at `path` name: artifacts of releases, logs of hook runs. Raises `DatabaseTrouble`."""
+    with translated(path):
+        db = opened(path)
+        try:
+            tables = {str(name) for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+            logs = {str(digest) for (digest,) in db.execute("SELECT digest FROM hook_logs")} if "hook_logs" in tables else set()
+            artifacts = db.execute("SELECT artifact FROM hook_releases") if "hook_releases" in tables else ()
+            return logs.union(*(re.findall("[0-9a-f]{64}", str(artifact)) for (artifact,) in artifacts))
         finally:
             db.close()
 

@@ -183,14 +183,15 @@ class Import:
 
     def _record(self, chunks: Iterable[bytes], runs: int, first: int) -> None:
         at = clock.stamp(clock.now())
-        try:
-            digest = blobs.put(self._config, chain((FIRST_LINE,), chunks))
-        except OSError as error:
-            raise _not_durable(self._config.blobs_dir, error) from None
-        data: dict[str, object] = {"blob": digest, "schema_version": CURRENT_VERSION}
+        data: dict[str, object] = {"schema_version": CURRENT_VERSION}
         if self._format.continues:
             data["continues"] = True
-        outcome = record(self._config, "runs.import", data, at)
+        try:
+            with blobs.Lease(self._config) as lease:
+                data["blob"] = lease.put(chain((FIRST_LINE,), chunks))
+                outcome = record(self._config, "runs.import", data, at)
+        except OSError as error:
+            raise _not_durable(self._config.blobs_dir, error) from None
         if outcome.buffered:
             self.report.buffered = outcome.buffered
             self.report.counts["buffered"] += runs

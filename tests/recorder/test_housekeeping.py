@@ -1,18 +1,22 @@
 """`db backup`, `restore`, `rebuild`, `prune`, `vacuum`: what they make is whole or absent, and nothing that was acknowledged is lost."""
 
+import json
 import os
 import shutil
 import sqlite3
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-from bases import EXCLUSIVE, START, append, assert_sound, create, flip, held, ids, journal_lines, next_day, operation, segment
-from support import PROGRAM, Telemetry
+from bases import EXCLUSIVE, FLOCKED, START, append, assert_sound, create, flip, held, ids, journal_lines, next_day, operation, segment
+from documents import LEAST
+from hooking import Hooks
+from support import PROGRAM, Ran, Telemetry
 
-from telemetry_cli import pruning
+from telemetry_cli import blobs, damage, pruning, recorder
 from telemetry_cli.config import Config
 from telemetry_cli.journal import encode
 
@@ -238,7 +242,7 @@ def _imported(telemetry: Telemetry) -> Path:
     records.write_text("".join(f'{{"event_id":"imported-{number}",{named}}}\n' for number in range(2)))
     telemetry("import", str(records))
     telemetry.start("--event-id", "own-run")
-    (blob,) = (telemetry.base / "blobs").iterdir()
+    (blob,) = (telemetry.base / "blobs").glob("[!.]*")
     return blob
 
 
@@ -390,20 +394,83 @@ def test_a_damaged_backup_lets_no_segment_go(telemetry: Telemetry) -> None:
     assert telemetry("db", "prune", "--older-than", OLD, "--json").json["segments"] == 0
 
 
-def test_blobs_of_imports_go_with_their_segments_and_no_other_blob(telemetry: Telemetry) -> None:
-    """Kinds that others apply: only what the journal names of them counts here."""
+def imported(telemetry: Telemetry, name: str) -> str:
+    """Import one run of this name, and return the digest of the blob that the operation names."""
+    path = telemetry.cwd / f"{name}.ndjson"
+    path.write_text(json.dumps(LEAST | {"event_id": name}) + "\n")
+    telemetry("import", str(path))
+    (digest,) = next(filter(None, map(blobs.digests_in, reversed(journal_lines(telemetry)))))
+    return digest
+
+
+def cover(telemetry: Telemetry, day: str) -> None:
+    """Let the journal go on in a new segment, with a backup that makes the older ones unnecessary."""
+    next_day(telemetry, day)
     telemetry.start()
+    for path in backups(telemetry):
+        path.unlink()
+    telemetry("db", "backup")
+
+
+def prune(telemetry: Telemetry) -> Ran:
+    return telemetry("db", "prune", "--older-than", OLD, "--json", env={"TELEMETRY_LOCK_TIMEOUT": "0.1"})
+
+
+def kept(telemetry: Telemetry) -> set[str]:
+    return {path.name for path in (telemetry.base / "blobs").iterdir() if len(path.name) == 64}
+
+
+def test_blobs_of_imports_go_with_their_segments_and_no_other_blob(telemetry: Telemetry) -> None:
+    old, shared, buffered, artifact = (imported(telemetry, name) for name in ("old", "shared", "buffered", "artifact"))
+    append(telemetry, encode(operation("hook.finish", 1, hook_run="none", logs=[{"attempt": 1, "digest": artifact, "bytes": 1}], blob=None)))
+    cover(telemetry, "29990101")
+    assert imported(telemetry, "shared") == shared
+    telemetry.buffer.mkdir(mode=0o700)
+    (telemetry.buffer / f"{2:032x}.ndjson").write_bytes(encode(operation("runs.import", 2, blob=buffered, schema_version=8)))
+    discarded = pruning.discard_journal(Config(base_dir=str(telemetry.base)))
+    assert (discarded.segments, discarded.blobs) == (1, 1)
+    assert kept(telemetry) == {shared, buffered, artifact}
+    assert old not in kept(telemetry)
+
+
+@pytest.mark.parametrize("is_buffered", [False, True])
+def test_blob_being_recorded_outlives_prune_of_the_same_content(telemetry: Telemetry, is_buffered: bool) -> None:
+    """Kept, and not named by a line of the journal yet: an older segment, which is pruned meanwhile, names the same content."""
     config = Config(base_dir=str(telemetry.base))
-    append(
-        telemetry,
-        *(
-            encode(operation(kind, number, blob=blob * 64))
-            for number, (kind, blob) in enumerate([("runs.import", "a"), ("runs.import", "b"), ("hook.finish", "c")])
-        ),
-    )
-    first = segment(telemetry).name
-    (telemetry.raw / "ops_29990101.ndjson").write_bytes(encode(operation("runs.import", 4, blob="b" * 64)))
-    assert pruning.blobs_of(config, first, first) - pruning.blobs_of(config, "ops_29990101.ndjson", "ops_29990101.ndjson") == {"a" * 64}
+    digest = imported(telemetry, "twice")
+    cover(telemetry, "29990101")
+    content = (telemetry.base / "blobs" / digest).read_bytes()
+    with blobs.Lease(config) as lease:
+        assert lease.put([content]) == digest
+        ran = prune(telemetry)
+        assert (ran.json["segments"], ran.json["blobs"]) == (0, 0)
+        assert "nothing of the journal was deleted" in ran.err
+        with held(FLOCKED, telemetry.raw / ".lock") if is_buffered else nullcontext():
+            config.lock_timeout = 0.1 if is_buffered else config.lock_timeout
+            outcome = recorder.record(config, "runs.import", {"blob": digest, "schema_version": 8}, "2999-01-01T00:00:00.000Z")
+        assert bool(outcome.buffered) == is_buffered
+    ran = prune(telemetry)
+    assert (ran.json["segments"], ran.json["blobs"]) == (1, 0)
+    assert kept(telemetry) == {digest}
+    assert list(damage.found(config)) == []
+
+
+def test_blob_that_a_row_names_outlives_the_segments_of_its_import(telemetry: Telemetry) -> None:
+    """A release holds a file with the content of an import's blob; the line of the release was pruned before that of a later import."""
+    hooks = Hooks(telemetry)
+    telemetry.start()
+    digest = imported(telemetry, "both")
+    folder = hooks.folder / "artifact"
+    folder.mkdir()
+    (folder / "data").write_bytes((telemetry.base / "blobs" / digest).read_bytes())
+    hooks.program("artifact/run", "pass\n")
+    telemetry("hooks", "release", "holder", "--script", str(folder), "--contract", str(hooks.contract()), "--source-ref", "tests")
+    cover(telemetry, "29990101")
+    assert imported(telemetry, "both") == digest
+    assert prune(telemetry).json["segments"] == 1
+    cover(telemetry, "29990102")
+    assert prune(telemetry).json["segments"] == 1
+    assert digest in kept(telemetry)
 
 
 # Vacuum

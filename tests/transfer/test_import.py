@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from bases import assert_sound
+from bases import FLOCKED, assert_sound, held
 from documents import LEAST, RUN, dump, named, write
 from support import PROGRAM, Telemetry
 
@@ -503,16 +503,16 @@ def test_what_cannot_be_made_durable_exits_75_and_names_the_place(atomic: bool, 
 
 def test_what_a_killed_import_left_behind_is_removed_by_a_later_one(telemetry: Telemetry, tmp_path: Path) -> None:
     telemetry("import", write(tmp_path / "runs.ndjson", *named(1)))
-    old, young = telemetry.base / "blobs" / ".old.tmp", telemetry.base / "blobs" / ".young.tmp"
-    for path in (old, young):
+    dead, alive = telemetry.base / "blobs" / ".dead.tmp", telemetry.base / "blobs" / ".alive.tmp"
+    for path in (dead, alive):
         path.write_bytes(b"[" * 100)
         path.chmod(0o600)
-    os.utime(old, (0, 0))
-    findings = telemetry("doctor", "--json", code=None).json
-    assert [finding["what"] for finding in findings if finding["where"] == str(old)] == ["100 bytes that an interrupted command left behind"]
-    assert not [finding for finding in findings if finding["where"] == str(young)]
-    telemetry("import", write(tmp_path / "more.ndjson", *named(2)))
-    assert (old.exists(), young.exists()) == (False, True)
+    with held(FLOCKED, alive):
+        findings = telemetry("doctor", "--json", code=None).json
+        assert [finding["what"] for finding in findings if finding["where"] == str(dead)] == ["100 bytes that an interrupted command left behind"]
+        assert not [finding for finding in findings if finding["where"] == str(alive)]
+        telemetry("import", write(tmp_path / "more.ndjson", *named(2)))
+        assert (dead.exists(), alive.exists()) == (False, True)
 
 
 TIMED: dict[str, object] = {"agent_name": "a", "job_type": "j", "start_time": "2026-01-31T12:00:00Z", "end_time": "2026-01-31T14:05:00+02:00"}

@@ -4,13 +4,14 @@ A copy is made under a name of its own, checked and flushed, and only then renam
 """
 
 import os
+import shutil
 import time
 from hashlib import sha256
 
 from telemetry_cli.clock import new_op_id
 from telemetry_cli.config import Config
 from telemetry_cli.errors import Conflict, DatabaseTrouble, DiskTrouble, InvalidInput
-from telemetry_cli.files import check_folder, make_folder, open_private, sync_file, sync_folder
+from telemetry_cli.files import Unnamed, check_folder, make_folder, open_private, sync_file, sync_folder
 from telemetry_cli.locks import Lock
 from telemetry_cli.store import maintenance
 
@@ -27,13 +28,19 @@ def make(config: Config, at: str, target: str | None) -> str:
     name = f"{_BACKUP}{_compact(at)}_{new_op_id()[-8:]}{_ENDING}"
     if target is None:
         with _Shelf(config, deadline):
-            return _copied(config.db_path, os.path.join(config.backups_dir, name), deadline)
+            return _copied(config.db_path, os.path.join(config.backups_dir, name), deadline, config.backups_dir)
     path = os.path.join(target, name) if os.path.isdir(target) else target
     if os.path.lexists(path):
         raise Conflict(f"{path} is there already; nothing was changed", "Name another file, or a folder.")
     if not os.path.isdir(os.path.dirname(path)):
         raise InvalidInput(f"TO: there is no folder {os.path.dirname(path)}", "Make it, or name another place.")
-    return _copied(config.db_path, path, deadline)
+    try:
+        # Made here and brought there when it is whole: killed, nothing of it is outside of the base.
+        with _Shelf(config, deadline):
+            return _copied(config.db_path, path, deadline, config.backups_dir)
+    except (DiskTrouble, OSError):
+        # The base may have no room for it, or be read-only; that place may.
+        return _copied(config.db_path, path, deadline, os.path.dirname(path))
 
 
 def _compact(at: str) -> str:
@@ -94,21 +101,37 @@ def _names(config: Config, beginning: str) -> list[str]:
     return sorted(name for name in os.listdir(config.backups_dir) if name.startswith(beginning) and name.endswith(_ENDING))
 
 
+def lock_path(config: Config) -> str:
+    """The lock of `backups/`: whoever makes a backup in there holds it."""
+    return os.path.join(config.backups_dir, ".lock")
+
+
+def partials(config: Config) -> list[str]:
+    """The paths of backups that are being made, or that a killed maker left, and what SQLite keeps beside them."""
+    if not check_folder(config.backups_dir):
+        return []
+    return sorted(os.path.join(config.backups_dir, name) for name in os.listdir(config.backups_dir) if name.startswith(_PARTIAL))
+
+
+def remove_partials(config: Config) -> None:
+    """Remove them. The caller holds the lock of `backups/`."""
+    for path in partials(config):
+        maintenance.remove(path)
+
+
 class _Shelf:
-    """The folder of backups, held so that one is made at a time; what a killed maker left is taken away."""
+    """The folder of backups, held so that one is made at a time; what a killed maker left is removed."""
 
     def __init__(self, config: Config, deadline: float) -> None:
         make_folder(config.base_dir, may_be_link=True)
         make_folder(config.backups_dir)
-        self._folder = config.backups_dir
-        self._lock = Lock(os.path.join(config.backups_dir, ".lock"), deadline)
+        self._config = config
+        self._lock = Lock(lock_path(config), deadline)
 
     def __enter__(self) -> None:
         self._lock.__enter__()
         try:
-            for name in os.listdir(self._folder):
-                if name.startswith(_PARTIAL):
-                    maintenance.remove(os.path.join(self._folder, name))
+            remove_partials(self._config)
         except BaseException:
             self._lock.__exit__()
             raise
@@ -117,8 +140,8 @@ class _Shelf:
         self._lock.__exit__(*error)
 
 
-def _copied(source: str, path: str, deadline: float) -> str:
-    partial = _partial(os.path.dirname(path))
+def _copied(source: str, path: str, deadline: float, folder: str) -> str:
+    partial = _partial(folder)
     try:
         maintenance.copy(source, partial, deadline)
         maintenance.check(partial)
@@ -137,9 +160,23 @@ def _partial(folder: str) -> str:
 
 def _into_place(partial: str, path: str) -> None:
     sync_file(partial)
-    os.rename(partial, path)
+    if os.path.dirname(partial) == os.path.dirname(path):
+        os.rename(partial, path)
+    else:
+        _copy_bytes(partial, path)
     for folder in (os.path.dirname(path), os.path.dirname(os.path.dirname(path))):
         sync_folder(folder)
+
+
+def _copy_bytes(partial: str, path: str) -> None:
+    """Bring a whole backup to a place that is not the base's: it may be on another file system, and is the caller's."""
+    unnamed = Unnamed(os.path.join(os.path.dirname(path), os.path.basename(partial)))
+    try:
+        with open(open_private(partial, os.O_RDONLY), "rb") as source, open(unnamed.descriptor, "wb", closefd=False) as file:
+            shutil.copyfileobj(source, file, _BLOCK)
+        unnamed.replace(path)
+    finally:
+        unnamed.close()
 
 
 def digest_of(path: str) -> str:

@@ -7,6 +7,8 @@ from io import BufferedReader, FileIO
 
 from telemetry_cli.errors import Refused
 
+#: Where Linux shows a process its open files, by their numbers.
+_OPEN_FILES = "/proc/self/fd"
 _NO_LINKS = os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
 
 
@@ -210,6 +212,45 @@ def sync_folder(path: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+class Unnamed:
+    """A private file to be filled, and named once it is whole: a killed writer leaves nothing, where the system has unnamed files.
+
+    Elsewhere it has the name `path` from the beginning, at which nothing may be. `descriptor` is open for writing. Raises `OSError`.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._is_named = False
+        try:
+            os.stat(_OPEN_FILES)
+            self.descriptor = os.open(os.path.dirname(path) or ".", os.O_WRONLY | os.O_CLOEXEC | os.O_TMPFILE, 0o600)
+        except (AttributeError, OSError):
+            self.descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_CREAT | os.O_EXCL, 0o600)
+            self._is_named = True
+
+    def replace(self, target: str) -> None:
+        """Flush what was written, and put it in the place of `target`, in the folder of `path`."""
+        os.fchmod(self.descriptor, 0o600)
+        os.fsync(self.descriptor)
+        if not self._is_named:
+            # A link cannot take another file's place; a rename can.
+            folder = os.open(_OPEN_FILES, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.link(str(self.descriptor), self._path, src_dir_fd=folder)
+            finally:
+                os.close(folder)
+            self._is_named = True
+        os.replace(self._path, target)
+        self._is_named = False
+        sync_folder(os.path.dirname(target))
+
+    def close(self) -> None:
+        """Close it. What was not put in a place is gone."""
+        os.close(self.descriptor)
+        if self._is_named:
+            os.unlink(self._path)
 
 
 def sync_file(path: str) -> None:

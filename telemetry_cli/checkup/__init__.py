@@ -16,10 +16,9 @@ Check = Callable[[Examined], Iterable[Finding]]
 #: In this order: what comes first explains what follows.
 CHECKS: tuple[Check, ...] = (
     files.permissions,
-    files.begun_blobs,
+    files.left_behind,
     files.file_system,
     files.locks,
-    files.cut_off,
     records.database,
     schema.tables,
     schema.journal_mode,

@@ -1,12 +1,11 @@
 """What all checks look at: the settings, and a private copy of the database, so that looking at it holds nobody up."""
 
 import os
-import shutil
-import tempfile
 import time
 
+from telemetry_cli import scratch
 from telemetry_cli.config import Config
-from telemetry_cli.errors import DatabaseTrouble, TelemetryError
+from telemetry_cli.errors import DatabaseTrouble, DiskTrouble, TelemetryError
 from telemetry_cli.store import maintenance
 
 
@@ -28,14 +27,28 @@ class Examined:
         self.is_explained = False
 
     def __enter__(self) -> "Examined":
-        # Private (0700), and outside of the base, which is not changed.
-        self.folder = tempfile.mkdtemp(prefix="telemetry-doctor-")
+        *others, last = scratch.places(self.config)
+        for place in others:
+            try:
+                self._copy_into(place)
+            except OSError:
+                continue
+            if not isinstance(self.trouble, DiskTrouble):
+                return self
+            # No room there, which may be why somebody asks.
+            self.__exit__()
+            self.trouble = None
+        self._copy_into(last)
+        return self
+
+    def _copy_into(self, place: str) -> None:
+        self._scratch = scratch.Scratch(place)
+        self.folder = self._scratch.folder
         try:
             self._copy()
         except BaseException:
             self.__exit__()
             raise
-        return self
 
     def _copy(self) -> None:
         path = self.config.db_path
@@ -57,7 +70,7 @@ class Examined:
             self.trouble = DatabaseTrouble(f"{path} could not be read: {error.strerror}", "See to the permissions and the disk.")
 
     def __exit__(self, *_: object) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._scratch.remove()
 
 
 def _has_hot_journal(path: str) -> bool:

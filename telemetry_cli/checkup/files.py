@@ -6,13 +6,13 @@ import sys
 import time
 from collections.abc import Iterator
 
-from telemetry_cli import blobs
 from telemetry_cli.checkup.examined import Examined
 from telemetry_cli.checkup.finding import Finding, problem, warning
+from telemetry_cli.cleaning import remains
 from telemetry_cli.config import Config
 from telemetry_cli.errors import LockTimeout, Refused, name_user
+from telemetry_cli.hooks import work
 from telemetry_cli.locks import Lock, holders
-from telemetry_cli.store import swap
 
 _NETWORK = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "fuse.sshfs", "fuse.glusterfs", "ncpfs", "lustre")
 _PATIENCE = 1.0
@@ -92,13 +92,15 @@ def _entry(path: str, info: os.stat_result, owner: int, *, is_base: bool) -> Ite
         yield problem(f"this belongs to user {info.st_uid}, and the base to user {owner}", path, f"{sudo}chown {owner} {path}")
 
 
-def begun_blobs(examined: Examined) -> Iterator[Finding]:
-    """Content that a command began to keep when it was killed, in no record and of no use."""
-    if not os.path.isdir(examined.config.blobs_dir):
-        return
-    for path in blobs.leftovers(examined.config)[:_MOST]:
-        size = os.lstat(path).st_size
-        yield warning(f"{size} bytes that an interrupted command left behind", path, "The next import removes it; so may you.")
+def left_behind(examined: Examined) -> Iterator[Finding]:
+    """What commands that were killed left unfinished; what one works on is locked, and not among it."""
+    found = list(remains.found(examined.config))
+    for left in found[:_MOST]:
+        yield warning(left.what, left.path, left.todo)
+    for path in work.leftovers(examined.config.base_dir)[:_MOST]:
+        yield warning("the files of a hook run that was killed", path, "The next one removes them: telemetry hooks run")
+    if len(found) > _MOST:
+        yield warning(f"{len(found)} unfinished files in all", examined.config.base_dir, "telemetry redact --fix")
 
 
 def file_system(examined: Examined) -> Iterator[Finding]:
@@ -142,20 +144,6 @@ def locks(examined: Examined) -> Iterator[Finding]:
     # Only who holds SQLite's own lock is asked here: to take it would be to write.
     if isinstance(examined.trouble, LockTimeout):
         yield warning(f"locked, {_by_whom(examined.config.db_path)}", examined.config.db_path, "Wait for it, or see what it does.")
-
-
-def cut_off(examined: Examined) -> Iterator[Finding]:
-    """What a rebuild or restore that was killed left beside the database; one that is at work holds the lock."""
-    found, lock = swap.leftovers(examined.config.db_path), examined.config.db_path + ".lock"
-    if found and os.path.isfile(lock):
-        try:
-            with Lock(lock, time.monotonic() + _PATIENCE):
-                found = swap.leftovers(examined.config.db_path)
-        except (LockTimeout, OSError, Refused):
-            # Who is at work, `locks` says; what is not to be opened, `permissions`.
-            return
-    for path in found:
-        yield warning("left by a db rebuild or restore that was cut off; nothing in it is needed", path, "The next one takes it away: telemetry db rebuild")
 
 
 def _by_whom(path: str) -> str:

@@ -9,14 +9,15 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 
-from telemetry_cli import buffer, recorder
-from telemetry_cli.cleaning import second
+from telemetry_cli import blobs, buffer, journal, pruning, recorder
+from telemetry_cli.cleaning import remains, second
 from telemetry_cli.cleaning.changes import journal_line
 from telemetry_cli.cleaning.cleaner import Cleaner
-from telemetry_cli.cleaning.scan import Finding, scan
+from telemetry_cli.cleaning.scan import Finding, scan, scan_blob
 from telemetry_cli.config import Config
+from telemetry_cli.errors import LockTimeout
 from telemetry_cli.locks import Lock
-from telemetry_cli.store import maintenance, swap
+from telemetry_cli.store import maintenance
 from telemetry_cli.store.migrate import FIRST_VERSION
 
 
@@ -27,23 +28,25 @@ def fix(config: Config) -> tuple[list[Finding], list[Finding], list[str]]:
     """
     found = left = list(scan(config))
     notes: list[str] = []
-    if second.is_begun(config) or swap.leftovers(config.db_path):
+    if any(remains.found(config)):
         with _locked(config):
-            swap.clear(config.db_path)
+            remains.clear(config)
             second.resume(config)
+        _delete_stained_blobs(config, notes)
         left = list(scan(config))
     if any(not finding["is_name"] for finding in left):
         if os.path.exists(config.db_path) and maintenance.version_of(config.db_path) >= FIRST_VERSION:
             second.check(config)
-        trouble = recorder.catch_up(config)
+        trouble = recorder.catch_up(config, patient=True)
         if trouble:
             raise trouble
-        with _locked(config):
-            notes = second.prepare(config)
+        with blobs.Lease(config) as lease, _locked(config):
+            notes = second.prepare(config, lease)
             second.put_in_place(config)
             cleaner = Cleaner(config)
             for name in buffer.waiting(config):
                 _clean_buffered(config, cleaner, name)
+        _delete_stained_blobs(config, notes)
         left = list(scan(config))
     if any(finding["where"] == "aside" for finding in left):
         notes.append("a database that was put aside is not used, and not changed; delete it when nothing in it is needed")
@@ -66,6 +69,20 @@ def _locked(config: Config) -> ExitStack:
         stack.close()
         raise
     return stack
+
+
+def _delete_stained_blobs(config: Config, notes: list[str]) -> None:
+    """Delete the blobs that hold secrets and that nothing names: others have replaced them, or their writer was killed."""
+    if not blobs.kept(config) or not os.path.exists(config.db_path):
+        # Rows name blobs too, and those are not known without a database.
+        return
+    try:
+        with blobs.Clearance(config) as clearance:
+            unnamed = set(blobs.kept(config)) - pruning.named_digests(config, journal.segments(config))
+            cleaner = Cleaner(config)
+            clearance.delete(digest for digest in sorted(unnamed) if any(scan_blob(config, cleaner, digest)))
+    except LockTimeout:
+        notes.append("another command is keeping blobs, so that none could be deleted; run telemetry redact --fix again")
 
 
 def _clean_buffered(config: Config, cleaner: Cleaner, name: str) -> None:

@@ -1,21 +1,26 @@
 """Find secrets in everything that is kept below the base. Changes nothing."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 
 from telemetry_cli import blobs, buffer, journal
+from telemetry_cli.cleaning import remains
 from telemetry_cli.cleaning.changes import journal_line, stored_text
 from telemetry_cli.cleaning.cleaner import Cleaner
 from telemetry_cli.config import Config
 from telemetry_cli.errors import TelemetryError
+from telemetry_cli.files import open_private
 from telemetry_cli.redact_lines import blob_lines
 from telemetry_cli.store import runs, texts
 
-#: Something found: `where` (journal, buffer, blob, database, backup), `place` in there, the `rule`, how often (`count`), and whether
+#: Something found: `where` (journal, buffer, blob, database, aside, backup, remains), `place` in there, the `rule`, how often (`count`), and whether
 #: it stands in a name of something (`is_name`), which is never changed.
 Finding = dict[str, object]
 #: What SQLite keeps beside a database.
 _BESIDE = ("-journal", "-wal", "-shm")
+#: What every database of SQLite begins with.
+_SQLITE = b"SQLite format 3\0"
 Change = Callable[[Cleaner, bytes], bytes]
 
 
@@ -26,9 +31,13 @@ def scan(config: Config) -> Iterator[Finding]:
     for name in buffer.waiting(config):
         yield from _lines(cleaner, "buffer", iter([(name, buffer.read(config, name))]), journal_line)
     for digest in blobs.kept(config):
-        yield from _blob(config, cleaner, digest)
+        yield from scan_blob(config, cleaner, digest)
     for path in databases(config):
-        yield from scan_database(config, cleaner, path)
+        where = "database" if path == config.db_path else "backup" if os.path.dirname(path) == config.backups_dir else "aside"
+        yield from scan_database(cleaner, where, path)
+    for left in remains.found(config):
+        for path in left.files():
+            yield from _remains(config, cleaner, path)
 
 
 def databases(config: Config) -> list[str]:
@@ -41,9 +50,8 @@ def databases(config: Config) -> list[str]:
     return found
 
 
-def scan_database(config: Config, cleaner: Cleaner, path: str) -> Iterator[Finding]:
+def scan_database(cleaner: Cleaner, where: str, path: str) -> Iterator[Finding]:
     """The rows of one database."""
-    where = "database" if path == config.db_path else "backup" if os.path.dirname(path) == config.backups_dir else "aside"
     place = "" if where == "database" else os.path.basename(path) + " "
     try:
         for table, key, column, text in texts.of(path):
@@ -54,9 +62,9 @@ def scan_database(config: Config, cleaner: Cleaner, path: str) -> Iterator[Findi
         yield {"where": where, "place": place + error.message, "rule": "unreadable", "count": 1, "is_name": False}
 
 
-def is_stained(config: Config, cleaner: Cleaner, path: str) -> bool:
-    """Tell whether a database holds secrets that can be taken out, or cannot be read."""
-    return any(not finding["is_name"] for finding in scan_database(config, cleaner, path))
+def is_stained(cleaner: Cleaner, path: str) -> bool:
+    """Tell whether a backup holds secrets that can be taken out, or cannot be read."""
+    return any(not finding["is_name"] for finding in scan_database(cleaner, "backup", path))
 
 
 def _lines(cleaner: Cleaner, where: str, lines: Iterator[tuple[str, bytes]], change: Change) -> Iterator[Finding]:
@@ -78,9 +86,25 @@ def _journal(config: Config) -> Iterator[tuple[str, bytes]]:
             yield f"{name}:{number}", line
 
 
-def _blob(config: Config, cleaner: Cleaner, digest: str) -> Iterator[Finding]:
-    cleaner.forget()
+def scan_blob(config: Config, cleaner: Cleaner, digest: str) -> Iterator[Finding]:
+    """The lines of one blob."""
     with blobs.open_blob(config, digest) as file:
-        for number, _ in enumerate(blob_lines(cleaner, file, runs.COLUMNS), 1):
-            yield from _findings("blob", f"{digest}:{number}", cleaner)
-            cleaner.forget()
+        yield from _content("blob", digest, cleaner, file)
+
+
+def _content(where: str, place: str, cleaner: Cleaner, lines: Iterable[bytes]) -> Iterator[Finding]:
+    cleaner.forget()
+    for number, _ in enumerate(blob_lines(cleaner, lines, runs.COLUMNS), 1):
+        yield from _findings(where, f"{place}:{number}", cleaner)
+        cleaner.forget()
+
+
+def _remains(config: Config, cleaner: Cleaner, path: str) -> Iterator[Finding]:
+    """A file that a killed command left, of any kind; it may be gone by now."""
+    place = os.path.relpath(path, config.base_dir) if path.startswith(config.base_dir + os.sep) else path
+    with suppress(FileNotFoundError), open(open_private(path, os.O_RDONLY), "rb") as file:
+        if file.peek(len(_SQLITE)).startswith(_SQLITE):
+            for finding in scan_database(cleaner, "remains", path):
+                yield finding | {"place": f"{os.path.dirname(place)}/{finding['place']}"}
+        else:
+            yield from _content("remains", place, cleaner, file)

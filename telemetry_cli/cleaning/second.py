@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager, ExitStack, nullcontext
 from telemetry_cli import adoption, backups, blobs, damage, journal, origins, recovery
 from telemetry_cli.cleaning.changes import journal_line, stored_text
 from telemetry_cli.cleaning.cleaner import Cleaner
+from telemetry_cli.cleaning.remains import ENDING, READY, WRITTEN, second_databases
 from telemetry_cli.cleaning.scan import databases, is_stained
 from telemetry_cli.config import Config
 from telemetry_cli.errors import DatabaseTrouble, DiskTrouble, ForbiddenDatabase, LockedDatabase, TelemetryError
@@ -23,27 +24,18 @@ from telemetry_cli.redact_lines import blob_lines
 from telemetry_cli.store import compare, maintenance, progress, runs, swap, texts
 from telemetry_cli.store.migrate import FIRST_VERSION
 
-#: Folders in `raw/`: where the second journal is written, and where it is once everything is ready.
-_WRITTEN, _READY = "redacting", "redacted"
-#: What the second of a database is called, beside it.
-_ENDING = ".redacted"
 #: What may be otherwise the next time. A backup that is left as it is for it would no longer belong to the journal then.
 _PASSING = (DiskTrouble, ForbiddenDatabase, LockedDatabase)
-#: A file beside the second journal: what is deleted once all is in its place (`blobs`, `snapshots`: digests).
+#: A file beside the second journal: what is deleted once all is in its place (`snapshots`: digests).
 _OBSOLETE = "obsolete.json"
-
-
-def is_begun(config: Config) -> bool:
-    """Tell whether an earlier `prepare` or `put_in_place` was cut off."""
-    return any(os.path.isdir(os.path.join(config.raw_dir, folder)) for folder in (_WRITTEN, _READY))
 
 
 def resume(config: Config) -> None:
     """Bring what was cut off to its end, or take away what was not ready. The caller holds the locks. Raises as `put_in_place` does."""
-    if os.path.isdir(os.path.join(config.raw_dir, _READY)):
+    if os.path.isdir(os.path.join(config.raw_dir, READY)):
         with _alone(config):
             _take_over(config)
-    _forget(config, _elsewhere(config, _WRITTEN))
+    _forget(config, _elsewhere(config, WRITTEN))
 
 
 def check(config: Config) -> None:
@@ -52,20 +44,20 @@ def check(config: Config) -> None:
         raise DatabaseTrouble(f"{config.db_path} is damaged, or does not belong to the journal in {config.raw_dir}", "Run: telemetry db rebuild")
 
 
-def prepare(config: Config) -> list[str]:
+def prepare(config: Config, lease: blobs.Lease) -> list[str]:
     """Make it, and check it. Returns what could not be made, in words. The caller holds the locks.
 
     Raises `DatabaseTrouble`, `LockTimeout` or `OSError`, and then nothing is left of it.
     """
-    second = _elsewhere(config, _WRITTEN)
+    second = _elsewhere(config, WRITTEN)
     _forget(config, second)
     make_folder(second.raw_dir)
     try:
         cleaner = Cleaner(config)
         snapshots = _make_snapshots(config, cleaner)
-        replaced = _write_journal(config, cleaner, second, snapshots)
+        _write_journal(config, cleaner, lease, second, snapshots)
         notes = _make_databases(config, cleaner, second)
-        _write(os.path.join(second.raw_dir, _OBSOLETE), json.dumps({"blobs": sorted(replaced), "snapshots": sorted(snapshots)}).encode())
+        _write(os.path.join(second.raw_dir, _OBSOLETE), json.dumps({"snapshots": sorted(snapshots)}).encode())
         for folder in (second.raw_dir, config.backups_dir, os.path.dirname(config.db_path)):
             if os.path.isdir(folder):
                 sync_folder(folder)
@@ -80,11 +72,11 @@ def put_in_place(config: Config) -> None:
 
     Raises `LockedDatabase` when that takes too long, and then nothing is left of it.
     """
-    second = _elsewhere(config, _WRITTEN)
+    second = _elsewhere(config, WRITTEN)
     with ExitStack() as stack:
         try:
             stack.enter_context(_alone(config))
-            os.rename(second.raw_dir, os.path.join(config.raw_dir, _READY))
+            os.rename(second.raw_dir, os.path.join(config.raw_dir, READY))
         except BaseException:
             _forget(config, second)
             raise
@@ -98,15 +90,15 @@ def _alone(config: Config) -> AbstractContextManager[None]:
 
 def _take_over(config: Config) -> None:
     """The journal first: until the database is there too, its cursor is not believed."""
-    second = _elsewhere(config, _READY)
+    second = _elsewhere(config, READY)
     with open(os.path.join(second.raw_dir, _OBSOLETE), "rb") as file:
         obsolete = json.load(file)
     for name in journal.segments(second):
         # Where an earlier one was killed, others have written since.
         journal.lengthen(config, second, name)
     journal.take_over(config, second)
-    for path in _made(config):
-        target = path.removesuffix(_ENDING)
+    for path in second_databases(config):
+        target = path.removesuffix(ENDING)
         if os.path.basename(target) in map(backups.snapshot_name, obsolete["snapshots"]):
             os.rename(path, backups.snapshot(config, backups.digest_of(path)))
         else:
@@ -116,9 +108,7 @@ def _take_over(config: Config) -> None:
             sync_folder(folder)
     for digest in obsolete["snapshots"]:
         maintenance.remove(backups.snapshot(config, digest))
-    for digest in obsolete["blobs"]:
-        blobs.forget(config, digest)
-    gone = os.path.join(config.raw_dir, _WRITTEN)
+    gone = os.path.join(config.raw_dir, WRITTEN)
     shutil.rmtree(gone, ignore_errors=True)
     # Renamed first: half a folder must not look like one that is ready.
     os.rename(second.raw_dir, gone)
@@ -134,16 +124,10 @@ def _elsewhere(config: Config, folder: str) -> Config:
 
 
 def _forget(config: Config, second: Config) -> None:
-    shutil.rmtree(second.raw_dir, ignore_errors=True)
-    for path in _made(config):
+    # The databases first: without the folder, nobody would know that this was begun.
+    for path in second_databases(config):
         maintenance.remove(path)
-
-
-def _made(config: Config) -> list[str]:
-    """The databases that were made, those in `backups/` first."""
-    names = sorted(os.listdir(config.backups_dir)) if os.path.isdir(config.backups_dir) else []
-    own = config.db_path + _ENDING
-    return [*(os.path.join(config.backups_dir, name) for name in names if name.endswith(".sqlite" + _ENDING)), *([own] if os.path.exists(own) else [])]
+    shutil.rmtree(second.raw_dir, ignore_errors=True)
 
 
 def _write(path: str, content: bytes) -> None:
@@ -158,8 +142,8 @@ def _write(path: str, content: bytes) -> None:
 # The journal
 
 
-def _write_journal(config: Config, cleaner: Cleaner, second: Config, snapshots: dict[str, str]) -> set[str]:
-    """Write the whole journal without secrets. Returns the digests of the blobs that others have replaced."""
+def _write_journal(config: Config, cleaner: Cleaner, lease: blobs.Lease, second: Config, snapshots: dict[str, str]) -> None:
+    """Write the whole journal without secrets. It names other blobs in the place of those that hold some."""
     replaced: dict[str, str] = {}
 
     def cleaned(line: bytes) -> bytes:
@@ -170,24 +154,23 @@ def _write_journal(config: Config, cleaner: Cleaner, second: Config, snapshots: 
             return line
         made = dict(data)
         if isinstance(data.get("blob"), str):
-            made["blob"] = _clean_blob(config, cleaner, data["blob"], replaced)
+            made["blob"] = _clean_blob(config, cleaner, lease, data["blob"], replaced)
         if operation.get("op") == "journal.header":
             made["genesis"] = snapshots.get(str(data.get("genesis")), data.get("genesis"))
         return line if made == data else journal.encode({**operation, "data": made})
 
     for name in journal.segments(config):
         journal.write_segment(second, name, map(cleaned, journal.lines_of(config, name)))
-    return {old for old, new in replaced.items() if old != new}
 
 
-def _clean_blob(config: Config, cleaner: Cleaner, digest: str, replaced: dict[str, str]) -> str:
+def _clean_blob(config: Config, cleaner: Cleaner, lease: blobs.Lease, digest: str, replaced: dict[str, str]) -> str:
     """The digest of a blob's content without secrets, which is kept; its own where there are none, or it cannot be read."""
     if digest not in replaced:
         cleaner.forget()
         try:
             for _ in blob_lines(cleaner, blobs.lines(config, digest), runs.COLUMNS):
                 pass
-            replaced[digest] = blobs.put(config, blob_lines(cleaner, blobs.lines(config, digest), runs.COLUMNS)) if cleaner.found else digest
+            replaced[digest] = lease.put(blob_lines(cleaner, blobs.lines(config, digest), runs.COLUMNS)) if cleaner.found else digest
         except TelemetryError:
             replaced[digest] = digest
     return replaced[digest]
@@ -203,9 +186,9 @@ def _make_snapshots(config: Config, cleaner: Cleaner) -> dict[str, str]:
     """
     made = {}
     for path in backups.snapshots(config):
-        if not is_stained(config, cleaner, path):
+        if not is_stained(cleaner, path):
             continue
-        fresh = path + _ENDING
+        fresh = path + ENDING
         maintenance.copy(path, fresh, time.monotonic() + config.lock_timeout)
         if maintenance.cursor_of(fresh)[0] < FIRST_VERSION:
             adoption.migrate_copy(config, fresh)
@@ -230,7 +213,7 @@ def _make_databases(config: Config, cleaner: Cleaner, second: Config) -> list[st
         if os.path.dirname(path) != config.backups_dir or path in adopted:
             continue
         try:
-            has_secrets = is_stained(config, cleaner, path)
+            has_secrets = is_stained(cleaner, path)
             if _is_usable(config, path):
                 # One without secrets has another place in the second journal, no more.
                 _make(config, cleaner, second, path, [*(first if has_secrets else ()), path])
@@ -239,12 +222,12 @@ def _make_databases(config: Config, cleaner: Cleaner, second: Config) -> list[st
         except _PASSING:
             raise
         except TelemetryError as error:
-            maintenance.remove(path + _ENDING)
+            maintenance.remove(path + ENDING)
             notes.append(f"{path} could not be made again without secrets ({error}); delete it, or keep it where nobody else reads it")
     _make(config, cleaner, second, config.db_path, [*(path for path, _ in origins.beginnings(config, config.db_path)), config.db_path])
-    recovery.apply_journal(second, config.db_path + _ENDING)
-    maintenance.check(config.db_path + _ENDING)
-    sync_file(config.db_path + _ENDING)
+    recovery.apply_journal(second, config.db_path + ENDING)
+    maintenance.check(config.db_path + ENDING)
+    sync_file(config.db_path + ENDING)
     return notes
 
 
@@ -263,7 +246,7 @@ def _make(config: Config, cleaner: Cleaner, second: Config, path: str, beginning
 
     Best is what the journal makes of it. Where it no longer can, by what was pruned or is damaged, the database itself holds all there is.
     """
-    fresh = path + _ENDING
+    fresh = path + ENDING
     cursor = _in_second(config, second, maintenance.cursor_of(path)[1])
     trouble = ""
     for beginning in beginnings:

@@ -99,8 +99,9 @@ def doctor(
 ) -> None:
     """Find what is wrong, and say what to do; changes nothing.
 
-    Looks at permissions, links, locks, the database, its tables and search index, the journal's checksums against the rows, records
-    that wait or were refused, runs that never ended, backups, git hooks that do not fire. Exits 1 when there is a problem.
+    Looks at permissions, links, locks, unfinished files of killed commands, the database, its tables and search index, the journal's
+    checksums against the rows, records that wait or were refused, runs that never ended, backups, git hooks that do not fire. Exits 1
+    when there is a problem.
     """
 
 
@@ -108,7 +109,10 @@ def redact(
     scan_: Annotated[bool, Option("--scan", help="Say where secrets are; change nothing.")] = False,
     fix_: Annotated[bool, Option("--fix", help="Take them out of journal, buffer, blobs, database and backups.")] = False,
 ) -> None:
-    """Find or take out secrets in what is stored already."""
+    """Find or take out secrets in what is stored already.
+
+    Unfinished files that killed commands left are searched too, and removed by --fix.
+    """
 
 
 def completion(

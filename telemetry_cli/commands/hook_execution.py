@@ -126,7 +126,7 @@ def executed(reading: Reading, db: Connection, releases: Sequence[Record], kind:
     found: list[Record] = []
     code = worst = 0
     with execution.stoppable() as stop:
-        folder = work.make()
+        folder = work.make(config.base_dir)
         try:
             given = stop.interruptible(lambda: Subjects(kind, folder, lines))
             prepared = _prepared(reading, db, releases, given, how, folder, stop)

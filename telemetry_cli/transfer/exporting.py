@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import IO
 
 from telemetry_cli.errors import InvalidInput, Refused
-from telemetry_cli.files import sync_folder
+from telemetry_cli.files import Unnamed
 from telemetry_cli.store import commits, runs
 from telemetry_cli.store.database import Connection
 from telemetry_cli.transfer.records import COMMIT_FIELDS, EVENT_FIELDS
@@ -60,21 +60,15 @@ def replaced(path: str) -> Iterator[IO[bytes]]:
         return
     # A link is followed to the file that it means: replacing it would leave that one as it was.
     place = os.path.realpath(path)
-    partial = f"{place}.{os.urandom(6).hex()}.tmp"
-    descriptor = _opened(path, partial, os.O_CREAT | os.O_EXCL)
+    with _opening(path):
+        unnamed = Unnamed(f"{place}.{os.urandom(6).hex()}.tmp")
     try:
         with _failing(path):
-            with open(descriptor, "wb") as file:
-                os.fchmod(descriptor, 0o600)
-                with _packed(path, file) as filled:
-                    yield filled
-                file.flush()
-                os.fsync(descriptor)
-            os.replace(partial, place)
-    except BaseException:
-        os.unlink(partial)
-        raise
-    sync_folder(os.path.dirname(place))
+            with open(unnamed.descriptor, "wb", closefd=False) as file, _packed(path, file) as filled:
+                yield filled
+            unnamed.replace(place)
+    finally:
+        unnamed.close()
 
 
 def is_stdout(path: str) -> bool:
@@ -107,12 +101,14 @@ def _stream(path: str) -> int | None:
         return None
     except (OSError, OverflowError) as error:
         raise InvalidInput(f"--to: {path} cannot be written: {getattr(error, 'strerror', None) or error}") from None
-    return _opened(path, path, 0)
+    with _opening(path):
+        return os.open(path, os.O_WRONLY | os.O_CLOEXEC)
 
 
-def _opened(path: str, place: str, flags: int) -> int:
+@contextmanager
+def _opening(path: str) -> Iterator[None]:
     try:
-        return os.open(place, os.O_WRONLY | os.O_CLOEXEC | flags, 0o600)
+        yield
     except PermissionError as error:
         raise Refused(f"--to: {path} cannot be written: {error.strerror}", "See to the permissions of its folder.") from None
     except OSError as error:

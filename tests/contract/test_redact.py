@@ -11,6 +11,8 @@ import pytest
 from bases import append, assert_sound, create, ids, journal_lines, operation
 from support import Telemetry
 
+from telemetry_cli import blobs, damage
+from telemetry_cli.config import Config
 from telemetry_cli.journal import decode, encode
 
 TOKEN = "ghp_" + "a1B2" * 9
@@ -79,7 +81,7 @@ def test_fix_takes_everything_out(stained: Telemetry) -> None:
     assert stained.run("four")["product"] == "password=[redacted]"
     assert_sound(stained)
     assert sorted(path.name for path in stained.base.rglob("*") if path.is_file()) == sorted(
-        [".lock", ".lock", "first.sqlite", "telemetry.sqlite", "telemetry.sqlite.lock", *(path.name for path in stained.raw.glob("ops_*"))]
+        [".lock", ".lock", ".lock", "first.sqlite", "telemetry.sqlite", "telemetry.sqlite.lock", *(path.name for path in stained.raw.glob("ops_*"))]
     )
     assert stained("redact", "--scan").line == "found: no secrets"
     assert stained("redact", "--fix").line == "taken out: no secrets"
@@ -121,18 +123,56 @@ def test_a_blob_gets_another_digest(stained: Telemetry) -> None:
     append(stained, encode(operation("run.event", 9, run="one", event_type="with-blob", blob=digest)))
     stained("query")
     stained("redact", "--fix")
-    (kept,) = (stained.base / "blobs").iterdir()
+    (kept,) = (stained.base / "blobs").glob("[!.]*")
     assert kept.read_bytes() == b'{"note":"[redacted]"}\nplain\n'
     assert kept.name == sha256(kept.read_bytes()).hexdigest()
     assert [found["data"]["blob"] for found in map(decode, journal_lines(stained)) if found and "blob" in found["data"]] == [kept.name]  # type: ignore[index,operator]
 
 
-def test_a_blob_that_no_operation_names_is_left_and_told(stained: Telemetry) -> None:
-    content = f"echo {TOKEN}\n".encode()
-    (stained.base / "blobs").mkdir(mode=0o700)
-    (stained.base / "blobs" / sha256(content).hexdigest()).write_bytes(content)
-    left = stained("redact", "--fix", "--json", code=1).json["left"]
-    assert [(one["where"], one["rule"]) for one in left] == [("blob", "github")]
+def keep_blob(telemetry: Telemetry, content: bytes) -> Path:
+    """Keep a blob past the program, as a writer does that is killed before its line is in the journal."""
+    path = telemetry.base / "blobs" / sha256(content).hexdigest()
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    path.write_bytes(content)
+    path.chmod(0o600)
+    return path
+
+
+def test_stained_blob_that_nothing_names_is_deleted(stained: Telemetry) -> None:
+    orphan, clean = keep_blob(stained, f"echo {TOKEN}\n".encode()), keep_blob(stained, b"echo\n")
+    stained("redact", "--fix")
+    assert (orphan.exists(), clean.exists()) == (False, True)
+    assert (hits(stained), scanned(stained)) == ([], set())
+
+
+def test_stained_blob_that_a_row_alone_names_is_left_and_told(stained: Telemetry) -> None:
+    """Its line was pruned with its segment; without it, the hook run would lose its log."""
+    named = keep_blob(stained, f"echo {TOKEN}\n".encode())
+    db = sqlite3.connect(stained.database)
+    with db:
+        db.execute("INSERT INTO hook_logs VALUES ('gone', 1, ?, 1)", (named.name,))
+    db.close()
+    ran = stained("redact", "--fix", "--json", code=None)
+    assert ran.code == 1
+    assert named.exists()
+
+
+def test_stained_blob_being_recorded_outlives_fix(stained: Telemetry) -> None:
+    """Its program does not know the rule yet. An older line names the same content, and gets another blob meanwhile."""
+    content = f'{{"note": "{TOKEN}"}}\n'.encode()
+    digest = keep_blob(stained, content).name
+    append(stained, encode(operation("run.event", 9, run="one", event_type="with-blob", blob=digest)))
+    stained("query")
+    config = Config(base_dir=str(stained.base))
+    with blobs.Lease(config) as lease:
+        assert lease.put([content]) == digest
+        ran = stained("redact", "--fix", env={"TELEMETRY_LOCK_TIMEOUT": "1"}, code=1)
+        assert "another command is keeping blobs" in ran.err
+        append(stained, encode(operation("run.event", 10, run="one", event_type="with-blob", blob=digest)))
+    assert digest in blobs.kept(config)
+    assert [found.line is None for found in damage.found(config)] == [False], "the damaged line that was there before, and no lost blob"
+    stained("redact", "--fix")
+    assert (hits(stained), scanned(stained), digest in blobs.kept(config)) == ([], set(), False)
 
 
 def test_what_was_put_aside_is_told(stained: Telemetry) -> None:

@@ -80,7 +80,7 @@ def lost_blob(telemetry: Telemetry) -> None:
     telemetry("import", str(records))
     append(telemetry, *IN_JOURNAL)
     telemetry("query")
-    (blob,) = (telemetry.base / "blobs").iterdir()
+    (blob,) = (telemetry.base / "blobs").glob("[!.]*")
     blob.unlink()
 
 

@@ -21,7 +21,11 @@ class Scratch:
     def __init__(self, place: str) -> None:
         self.folder = tempfile.mkdtemp(prefix=_PREFIX, dir=place)
         self._lock = lock_unfinished(os.path.join(self.folder, _LOCK))
-        self._lock.__enter__()
+        try:
+            self._lock.__enter__()
+        except BaseException:
+            self.remove()
+            raise
 
     def remove(self) -> None:
         """Remove it with all that is in it."""

@@ -1,5 +1,6 @@
 """What all checks look at: the settings, and a private copy of the database, so that looking at it holds nobody up."""
 
+import errno
 import os
 import time
 
@@ -67,7 +68,8 @@ class Examined:
         except TelemetryError as error:
             self.trouble = error
         except OSError as error:
-            self.trouble = DatabaseTrouble(f"{path} could not be read: {error.strerror}", "See to the permissions and the disk.")
+            kind = DiskTrouble if error.errno in (errno.ENOSPC, errno.EDQUOT) else DatabaseTrouble
+            self.trouble = kind(f"{path} could not be read: {error.strerror}", "See to the permissions and the disk.")
 
     def __exit__(self, *_: object) -> None:
         self._scratch.remove()

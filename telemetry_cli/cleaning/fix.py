@@ -16,6 +16,7 @@ from telemetry_cli.cleaning.cleaner import Cleaner
 from telemetry_cli.cleaning.scan import Finding, scan, scan_blob
 from telemetry_cli.config import Config
 from telemetry_cli.errors import LockTimeout
+from telemetry_cli.files import make_folder
 from telemetry_cli.locks import Lock
 from telemetry_cli.store import maintenance
 from telemetry_cli.store.migrate import FIRST_VERSION
@@ -60,6 +61,9 @@ def fix(config: Config) -> tuple[list[Finding], list[Finding], list[str]]:
 def _locked(config: Config) -> ExitStack:
     """Nobody else writes the database, the journal or a backup meanwhile."""
     deadline = time.monotonic() + config.lock_timeout
+    # The first command of a base may have been killed before it made them.
+    make_folder(config.raw_dir)
+    make_folder(os.path.dirname(config.db_path), may_be_link=not config.owns_db_folder)
     stack = ExitStack()
     folders = [config.raw_dir, *([config.backups_dir] if os.path.isdir(config.backups_dir) else [])]
     try:

@@ -148,7 +148,7 @@ def leave_wal_mode(db: Connection, deadline: float) -> None:
             db.execute("PRAGMA journal_mode = DELETE")
             return
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
                 raise
         time.sleep(max(0.0, min(_PAUSE, deadline - time.monotonic())))
 

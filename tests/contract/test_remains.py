@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,26 @@ def test_what_a_killed_command_leaves_is_known_and_removed(stained: Telemetry, c
     assert stained("redact", "--scan", "--json").json["findings"] == []
     assert not roots & set(stained.files())
     assert stained.run("first")["input_summary"] == "[redacted]"
+
+
+@needs_strace
+def test_what_the_first_command_of_a_base_leaves_is_removed(telemetry: Telemetry) -> None:
+    """There is no journal and no database yet."""
+    _import(telemetry)
+    add_rule(telemetry)
+    assert telemetry("redact", "--scan", "--json", code=None).json["findings"]
+    telemetry("redact", "--fix")
+    assert holders(telemetry.base) == []
+
+
+def test_doctor_of_a_full_disk_looks_at_its_copy_elsewhere(stained: Telemetry, tmpfs: Callable[[str], Path]) -> None:
+    disk = tmpfs("1m")
+    shutil.copytree(stained.base, disk / "base")
+    with suppress(OSError), (disk / "filler").open("wb", buffering=0) as filler:
+        while filler.write(b"x" * 4096):
+            pass
+    assert stained("doctor", env={"TELEMETRY_BASE_DIR": str(disk / "base")}).out == "All is well.\n"
+    assert list((stained.home / "tmp").iterdir()) == []
 
 
 @needs_strace

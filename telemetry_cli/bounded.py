@@ -18,18 +18,23 @@ class TooLong(Exception):
 
 
 class Budget:
-    """Seconds of processor time for many small things together; each of them has `least` seconds even when the rest is used up."""
+    """Seconds of processor time for many small things together."""
 
-    def __init__(self, seconds: float, least: float) -> None:
+    def __init__(self, seconds: float) -> None:
         self._left = seconds
-        self._least = least
         self._is_acting = False
 
-    def run(self, act: Callable[[], str]) -> str:
-        """What `act` returns. Raises `TooLong`. A timer of processor time interrupts it, whatever signals are blocked."""
-        allowed = max(self._left, self._least)
+    def run(self, act: Callable[[], str], least: float) -> str:
+        """Return what `act` returns, which has what is left, or `least` seconds when that is more. Raises `TooLong`.
+
+        A timer of processor time interrupts it, whatever signals are blocked. Without a limit in other threads than the main one, where no handler can be set.
+        """
+        allowed = max(self._left, least)
         handler = getsignal(SIGVTALRM)
-        signal(SIGVTALRM, self._interrupt)
+        try:
+            signal(SIGVTALRM, self._interrupt)
+        except ValueError:
+            return act()
         mask = pthread_sigmask(SIG_UNBLOCK, {SIGVTALRM})
         try:
             self._is_acting = True

@@ -59,6 +59,7 @@ def _fire(argv: list[str]) -> int:
         global_options, words = _leading_globals(argv)
         config = Config(**global_options)
         if not config.disabled:
+            hide(config.redact_rules)
             hook, *arguments = words[len(_FIRE) :] or [""]
             _load("fire:fire")(config, "text", hook=hook, arguments=arguments)
     except Exception:  # noqa: S110 - git would show what is said here to whoever commits

@@ -7,17 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from telemetry_cli import rules
 from telemetry_cli.bounded import Budget, TooLong
 from telemetry_cli.errors import InvalidInput
-from telemetry_cli.secret_names import REDACTED, Under, is_no_secret, is_option, is_secret_option, nested, secret_values
-from telemetry_cli.secret_shapes import NAME_MARKS, RULES, Mark
+from telemetry_cli.secret_names import REDACTED, Under, is_count_name, is_no_secret, is_option, is_secret_option, named_value, nested, secret_values
+from telemetry_cli.secret_shapes import AUTH_NAMES, NAME_MARKS, Signs
 
-#: Of each mark its first part: the signs that a rule may find something. Of those that hold one of NAME_MARKS, these stand for all.
-_FIRST = {mark if isinstance(mark, str) else mark[0] for _, marks, _ in RULES for mark in marks}
-_FOLDED = (*NAME_MARKS, *sorted(sign for sign in _FIRST if sign == sign.lower() and not any(mark in sign for mark in NAME_MARKS)))
-_EXACT = tuple(sorted(sign for sign in _FIRST if sign != sign.lower()))
-#: After so many texts a pattern of all signs has been worth importing what it takes; a single record is far below.
-_FEW = 500
 #: Names and values recur from record to record: so many short texts are known to hold no secret, before they are forgotten.
 _MOST_CLEAN, _LONGEST_CLEAN = 4096, 128
+#: Lines up to this are searched for every mark before they are taken for suspect.
+_LONGEST_LINE = 8192
 #: Fields of an operation that say which thing is meant: changed, they would mean another one. Handlers refuse ids that look
 #: like secrets (`refuse_secret`).
 _IDENTITY = frozenset((
@@ -28,18 +24,14 @@ _IDENTITY = frozenset((
 _LONGEST = {"agent_name": 200, "job_type": 200, "event_type": 200, "run_id": 255}
 _GROUPS = ("secret", "quoted", "escaped", "single")
 
+#: Seconds of processor time that the user's rules have together, and that they have in any case for a text and for each of its characters.
+_PATIENCE, _LEAST, _LEAST_PER_CHARACTER = 2.0, 0.02, 2e-6
+
 #: A compiled pattern's `sub`, without importing what it is made of.
 _Substitute = Callable[[Callable[[object], str], str], str]
 _compiled: dict[str, _Substitute] = {}
 _budgets: list[Budget] = []
-
-
-def limit_own_rules(seconds: float, least: float) -> None:
-    """From now on, and for this whole process, the user's rules have so many seconds of processor time together, each text `least`.
-
-    A text on which they take longer is redacted whole. Only for the main thread of a program of our own: signals interrupt them.
-    """
-    _budgets[:] = [Budget(seconds, least)]
+_signs = Signs()
 
 
 class Redactor:
@@ -57,23 +49,29 @@ class Redactor:
         self._clean: set[str] = set()
 
     def suspects(self, line: bytes) -> bool:
-        """Tell whether there may be anything to take out of a line; the signs of secrets are ASCII."""
-        if self._own or any(json.dumps(value)[1:-1].encode() in line for value in self._values):
+        """Tell whether there may be anything to redact in lines of JSON or text; the marks of secrets are ASCII."""
+        if self._own or any(value.encode(errors="surrogateescape") in line for value in self._values):
             return True
         text = line.decode("ascii", "replace")
-        return _signs.stand_in(text, text.lower())
+        if len(text) > _LONGEST_LINE:
+            # Among so many values, some sign is likely, and looking for every one costs more than it saves.
+            return _signs.stand_in(text, text.lower())
+        # Words of a list are looked at as one line too, as in `_list`.
+        return bool(_signs.rules(text.replace('","', "\x1f").replace('", "', "\x1f")))
 
     def text(self, text: str) -> str:
         """The text with `[redacted]` in the place of each secret. Doing it twice changes nothing more."""
         text = self._without_values(text)
-        suspected = _suspected(text)
+        suspected = _signs.rules(text)
         if suspected and '":' in text:
             text = self._nested(text)
-        for name, pattern in suspected:
+        for name, _, pattern in suspected:
             text = self._substituted(name, pattern, text)
         return self._without_own(text)
 
     def _without_values(self, text: str) -> str:
+        if not self._values or len(text) < len(self._values[-1]):
+            return text
         for value in self._values:
             if value in text:
                 self._count("environment", text.count(value))
@@ -81,8 +79,20 @@ class Redactor:
         return text
 
     def _without_own(self, text: str) -> str:
+        """What the user's rules make of a text: `[redacted]` whole, where they take too long."""
+        if not self._own or not text:
+            return text
+        if not _budgets:
+            return self._by_own(text)
+        try:
+            return _budgets[0].run(lambda: self._by_own(text), _LEAST + _LEAST_PER_CHARACTER * len(text))
+        except TooLong:
+            self._count("own rules took too long")
+            return REDACTED
+
+    def _by_own(self, text: str) -> str:
         for name, pattern in self._own.items():
-            text = self._substituted_in_time(name, pattern, text)
+            text = self._substituted(name, pattern, text)
         return text
 
     def value(self, value: object) -> object:
@@ -90,7 +100,7 @@ class Redactor:
         if isinstance(value, str):
             return self._string(value)
         if isinstance(value, dict):
-            return {self._string(key): self._named(key, item) for key, item in value.items()}
+            return self._object(value)
         if isinstance(value, list):
             return self._list(value)
         return value
@@ -101,7 +111,21 @@ class Redactor:
 
     def operation(self, data: Mapping[str, object]) -> dict[str, object]:
         """The same for an operation's data, whose ids, digests and times stay as they are."""
-        return {name: value if name in _IDENTITY else _bounded(name, self.value(value)) for name, value in data.items()}
+        return {name: value if name in _IDENTITY else _bounded(name, self.field(name, value)) for name, value in data.items()}
+
+    def field(self, name: str, value: object) -> object:
+        """The same for the value of a field or a column. Among metrics, numbers under names such as `token` and `pass` are counts, however large."""
+        if name == "metrics" and isinstance(value, dict):
+            return self._metrics(value)
+        if name == "metrics_json" and isinstance(value, str):
+            return self._document(value, self._metrics)
+        return self.value(value)
+
+    def _metrics(self, items: object) -> object:
+        if not isinstance(items, dict):
+            return self.value(items)
+        is_count = {key: isinstance(item, (int, float)) and is_count_name(key) for key, item in items.items()}
+        return {self._string(key): item if is_count[key] else self._named(key, item) for key, item in items.items()}
 
     def row(self, columns: Sequence[str], values: Sequence[object]) -> list[object]:
         """The same for a row of a table, and for what stands behind its columns; without columns, for any list."""
@@ -111,7 +135,7 @@ class Redactor:
         # Most of a row is empty, a number, or known: rows come by the hundred thousand, so nothing is called for those.
         clean = self._clean
         return [
-            _bounded(name, self.value(value)) if isinstance(value, (str, dict, list)) and not (isinstance(value, str) and value in clean) else value
+            _bounded(name, self.field(name, value)) if isinstance(value, (str, dict, list)) and not (isinstance(value, str) and value in clean) else value
             for name, value in zip(names, values, strict=False)
         ]
 
@@ -125,7 +149,8 @@ class Redactor:
             self._clean.add(text)
         return cleaned
 
-    def _document(self, text: str) -> str:
+    def _document(self, text: str, clean: Callable[[object], object] | None = None) -> str:
+        """A text that may be JSON; `clean`: instead of `value`."""
         lower = text.lower()
         if any(mark in lower for mark in NAME_MARKS):
             repeats: list[bool] = []
@@ -139,7 +164,7 @@ class Redactor:
                 value = json.loads(text, object_pairs_hook=made)
             except (ValueError, RecursionError):
                 return self.text(text)
-            cleaned = self.value(value)
+            cleaned = (clean or self.value)(value)
             if cleaned != value:
                 return _encoded(cleaned, text, (",", ":"))
             if not any(repeats):
@@ -157,9 +182,18 @@ class Redactor:
                 place = end
         return "".join([*kept, text[place:]])
 
+    def _object(self, items: dict[str, object]) -> dict[str, object]:
+        pair = named_value(items)
+        return {self._string(key): self._named(pair[0] if pair and key == pair[1] else key, item) for key, item in items.items()}
+
     def _named(self, key: str, item: object) -> object:
         under = Under.key(key)
-        return self._under(under, item, is_deep=False) if under else self.value(item)
+        if under:
+            return self._under(under, item, is_deep=False)
+        if isinstance(item, str) and key in AUTH_NAMES:
+            # By the rule for text, which tells a login from a word.
+            return self._string(f"auth={item}").removeprefix("auth=")
+        return self.value(item)
 
     def _under(self, under: Under, item: object, *, is_deep: bool) -> object:
         """What lies under the name of a secret, however deep."""
@@ -202,15 +236,6 @@ class Redactor:
 
         return _substitute(name, pattern)(replace, text)
 
-    def _substituted_in_time(self, name: str, pattern: str, text: str) -> str:
-        if not _budgets or not text:
-            return self._substituted(name, pattern, text)
-        try:
-            return _budgets[0].run(lambda: self._substituted(name, pattern, text))
-        except TooLong:
-            self._count(name)
-            return REDACTED
-
     def _count(self, name: str, number: int = 1) -> None:
         self.found[name] = self.found.get(name, 0) + number
 
@@ -218,74 +243,6 @@ class Redactor:
 def _encoded(cleaned: object, text: str, separators: tuple[str, str]) -> str:
     """JSON that takes the place of some in a text. Half a character that is escaped there must stay escaped."""
     return json.dumps(cleaned, separators=separators, ensure_ascii=text.isascii() or "\\u" in text)
-
-
-class _Signs:
-    """Tells whether any rule may find something in a text, in far less time than by asking each.
-
-    The first texts are searched for one sign after the other. When many come, one pattern of all has been worth its making.
-    """
-
-    def __init__(self) -> None:
-        self._asked = 0
-        self._patterns: tuple[Callable[[str], object], ...] = ()
-
-    def stand_in(self, text: str, lower: str) -> bool:
-        """`lower` is the text in lower case."""
-        if self._patterns:
-            in_lower, exactly = self._patterns
-            return bool(in_lower(lower) or exactly(text))
-        self._asked += 1
-        if self._asked > _FEW:
-            import re
-
-            self._patterns = tuple(re.compile("|".join(map(re.escape, signs))).search for signs in (_FOLDED, _EXACT))
-        return bool(self.of(text, lower))
-
-    def of(self, text: str, lower: str) -> list[str]:
-        """All that stand in it."""
-        return [sign for sign in _FOLDED if sign in lower] + [sign for sign in _EXACT if sign in text]
-
-
-_signs = _Signs()
-
-
-def _suspected(text: str) -> list[tuple[str, str]]:
-    """The rules (their names and patterns, in order) one of whose marks stands in a text."""
-    lower = text.lower()
-    if not _signs.stand_in(text, lower):
-        return []
-    places = {
-        place
-        for sign in _signs.of(text, lower)
-        for place, folded, others in _told_of(sign)
-        if any(map(lower.__contains__, folded)) or any(_stands(mark, text, lower) for mark in others)
-    }
-    return [(RULES[place][0], RULES[place][2]) for place in sorted(places)]
-
-
-#: A rule's place, those of its marks that are sought in any case, and its others.
-_Told = tuple[int, list[str], list[Mark]]
-_told: dict[str, list[_Told]] = {}
-
-
-def _told_of(sign: str) -> list[_Told]:
-    """The rules that a sign tells of, by those of their marks that it is part of."""
-    if sign not in _told:
-        _told[sign] = []
-        for place, (_, marks, _) in enumerate(RULES):
-            some = [mark for mark in marks if sign in (mark if isinstance(mark, str) else mark[0])]
-            folded = [mark for mark in some if isinstance(mark, str) and mark == mark.lower()]
-            if some:
-                _told[sign].append((place, folded, [mark for mark in some if mark not in folded]))
-    return _told[sign]
-
-
-def _stands(mark: Mark, text: str, lower: str) -> bool:
-    """Tell whether a mark stands in the text; `lower` is the same in lower case."""
-    if isinstance(mark, tuple):
-        return all(_stands(part, text, lower) for part in mark)
-    return mark in (lower if mark == mark.lower() else text)
 
 
 def _substitute(name: str, pattern: str) -> _Substitute:
@@ -320,9 +277,13 @@ _hidden: dict[str, str] = {}
 
 
 def hide(own: Mapping[str, str]) -> None:
-    """Take what these rules of the user's own match out of all that is said from now on."""
+    """Redact what these rules of the user's own match in all that this process says, and limit their processor time from now on.
+
+    Only for the main thread of a program of our own: signals interrupt them.
+    """
     _hidden.clear()
     _hidden.update(own)
+    _budgets[:] = [Budget(_PATIENCE)] if own else []
 
 
 def said(text: str) -> str:

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 
-from telemetry_cli.secret_shapes import HARMLESS_KEYS, HARMLESS_NAMES, ROOTS, SECRET_NAMES, SINGULAR_NAMES
+from telemetry_cli.secret_shapes import COUNT_WORDS, FLAG_WORDS, HARMLESS_KEYS, HARMLESS_NAMES, ROOTS, SECRET_NAMES, SINGULAR_NAMES
 
 REDACTED = "[redacted]"
 
@@ -17,6 +17,16 @@ _MOST_KEYS, _LONGEST_KEY = 4096, 128
 #: Names whose small numbers count something: `{"token": 17}`. A password may well be a number.
 _COUNTED = ("token", "pass", "credentials", "cookie")
 _LARGEST_COUNT = 99_999
+#: Ends of names all of whose numbers count something: `{"samples_per_pass": 1048576}`.
+_COUNTS = tuple(word + "pass" for word in COUNT_WORDS)
+#: Keys of the two halves of a pair such as `{"name": "DB_PASSWORD", "value": "x"}`.
+_PAIRS = (("name", "value"), ("Name", "Value"), ("key", "value"), ("Key", "Value"))
+#: JSON's error counts the lines before it, so each costs as much time as there is text before.
+_MOST_BROKEN = 1000
+#: Most variables are told from secrets by their last letter.
+_LAST_LETTERS = frozenset(name[-1] for name in (*SECRET_NAMES, "key"))
+#: Characters that stand as they are in a percent-encoded text.
+_UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 #: What a description of a field says of its type.
 _TYPES = ("string", "str", "text", "number", "integer", "int", "float", "boolean", "bool", "object", "array", "list", "bytes", "null", "any")
 
@@ -27,6 +37,7 @@ class Under:
     def __init__(self, plain: str, *, is_plural: bool) -> None:
         self._is_plural = is_plural
         self._is_counted = plain.endswith(_COUNTED)
+        self._is_count = plain.endswith(_COUNTS) or (plain.endswith("token") and plain != "token")
         self._is_folder = plain.endswith("pwd")
         self._is_tokens = plain.endswith("tokens")
 
@@ -41,7 +52,7 @@ class Under:
             if is_no_secret(value) or (self._is_folder and value.startswith(("/", "~"))):
                 return False
             return not self._is_plural or self._is_one_of_several(value, is_deep=is_deep)
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or self._is_plural:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or self._is_plural or self._is_count:
             return False
         return abs(value) > _LARGEST_COUNT or not (self._is_counted or is_deep)
 
@@ -68,9 +79,11 @@ def _under(name: str) -> Under | None:
 def nested(text: str) -> Iterator[tuple[Under, int, int, object]]:
     """The objects and lists under names of secrets in JSON that stands in a text, and where each begins and ends.
 
-    Those in another one are part of it. One that is not whole is passed over as far as it can be read, so that no text is read twice.
+    Those in another one are part of it. One that is not whole is passed over as far as it can be read, so that no text is read twice;
+    after `_MOST_BROKEN` of them, the rest of the text is left to the rules for text.
     """
     decoder = json.JSONDecoder()
+    broken = 0
     colon = text.find('":')
     while colon >= 0:
         begin = end = colon + 2
@@ -83,6 +96,9 @@ def nested(text: str) -> Iterator[tuple[Under, int, int, object]]:
                 value, end = decoder.raw_decode(text, begin)
             except json.JSONDecodeError as error:
                 end = max(begin, error.pos)
+                broken += 1
+                if broken == _MOST_BROKEN:
+                    return
             except (ValueError, RecursionError):
                 return
             else:
@@ -96,6 +112,11 @@ def is_secret_name(name: str) -> bool:
     return plain.endswith(SECRET_NAMES) and not plain.endswith(HARMLESS_NAMES)
 
 
+def is_count_name(name: str) -> bool:
+    """Tell whether a number under the name of a secret may count something: `token`, `tests_pass`."""
+    return _plain(name).endswith(_COUNTED)
+
+
 def _plain(name: str) -> str:
     """A name in lower case, without separators."""
     return name.lower().replace("_", "").replace("-", "").replace(".", "").replace(" ", "")
@@ -103,7 +124,7 @@ def _plain(name: str) -> str:
 
 def is_secret_option(word: str) -> bool:
     """Tell whether a secret follows an option."""
-    return word.startswith("-") and "=" not in word and is_secret_name(word)
+    return word.startswith("-") and "=" not in word and is_secret_name(word) and word.lower().lstrip("-").partition("-")[0] not in FLAG_WORDS
 
 
 def is_option(word: str) -> bool:
@@ -116,19 +137,61 @@ def _is_variable(value: str) -> bool:
 
 
 def is_no_secret(value: str) -> bool:
-    """A variable, a placeholder, or what was redacted before."""
-    return not value.strip() or _is_variable(value) or value.startswith(("<", "{{", "***", REDACTED)) or value.lower() in ("none", "null", "true", "false")
+    """A variable, a placeholder, a path, the address of a secret in a store, or what was redacted before."""
+    return (
+        not value.strip()
+        or _is_variable(value)
+        or value.startswith(("<", "{{", "***", "~/", "./", "../", "arn:", "op://", REDACTED))
+        or value.lower() in ("none", "null", "true", "false")
+        or (value.startswith("/") and "/" in value[1:] and value[1:].partition("/")[0].lower() in ROOTS)
+    )
+
+
+def named_value(item: Mapping[str, object]) -> tuple[str, str] | None:
+    """The name and the key of its value in an object such as `{"name": "DB_PASSWORD", "value": "x"}`; None for any other."""
+    for name, value in _PAIRS:
+        if value in item and isinstance(item.get(name), str):
+            return str(item[name]), value
+    return None
 
 
 def secret_values(environ: Mapping[str, str]) -> Sequence[str]:
     """The secrets that the environment holds, longest first, as far as finding one of them in a text means anything."""
     values: set[str] = set()
     for name, value in environ.items():
-        if len(value) >= _SHORTEST_VALUE and (is_secret_name(name) or (_is_key(name) and _is_random(value))) and not _is_path(name, value):
+        if (
+            len(value) >= _SHORTEST_VALUE
+            and name[-1:].lower() in _LAST_LETTERS
+            and (is_secret_name(name) or (_is_key(name) and _is_random(value)))
+            and not _is_path(name, value)
+        ):
             # Texts are looked at line by line in places, and an end of line often comes with the value.
             lines = [line.strip() for line in value.splitlines()]
             values.update(one for one in (value.strip(), *filter(_is_random, lines)) if _is_telling(one))
-    return sorted(values, key=len, reverse=True) if values else ()
+    return sorted({form for value in values for form in (value, *_encoded(value))}, key=len, reverse=True) if values else ()
+
+
+@lru_cache(256)
+def _encoded(value: str) -> tuple[str, ...]:
+    return tuple(_encodings(value))
+
+
+def _encodings(value: str) -> Iterator[str]:
+    """How a value looks inside a JSON string, a URL, and base64, where it may stand behind other text, such as a user's name."""
+    from binascii import b2a_base64
+
+    content = value.encode(errors="surrogateescape")
+    yield json.dumps(value)[1:-1]
+    yield json.dumps(value, ensure_ascii=False)[1:-1]
+    for pattern in ("%{:02X}", "%{:02x}"):
+        percent = "".join(char if char in _UNRESERVED else "".join(map(pattern.format, char.encode(errors="surrogateescape"))) for char in value)
+        yield percent
+        yield percent.replace("%20", "+")
+    for before in range(3):
+        # Without the characters that also depend on what stands before or behind.
+        text = b2a_base64(bytes(before) + content, newline=False)[-(-before * 4 // 3) : (before + len(content)) * 4 // 3].decode()
+        yield text
+        yield text.replace("+", "-").replace("/", "_")
 
 
 def _is_telling(value: str) -> bool:

@@ -1,21 +1,22 @@
 """Every rule for secrets takes out what it is for, and nothing of what only looks like it."""
 
+import base64
 import json
 import re
 import string
-import time
+import urllib.parse
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telemetry_cli import redact
+from telemetry_cli import redact, secret_shapes
 from telemetry_cli.errors import InvalidInput
 from telemetry_cli.redact import Redactor, refuse_secret
 from telemetry_cli.rules import LONGEST_ERROR_DETAILS
 from telemetry_cli.secret_names import REDACTED, is_secret_name
-from telemetry_cli.secret_shapes import RULES, SECRET_NAMES
+from telemetry_cli.secret_shapes import PHRASES, RULES, SECRET_NAMES, SHORTEST_TOKEN, TOKENS, Signs
 
 LETTERS = string.ascii_letters + string.digits
 
@@ -28,11 +29,51 @@ def filled(length: int, alphabet: str = LETTERS) -> str:
 HEX = "0123456789abcdef"
 UPPER = string.ascii_uppercase + "234567"
 JWT = f"eyJ{filled(20)}.eyJ{filled(30)}.{filled(43)}"
+LOGIN = base64.b64encode(b"bob:Zx9Kq2Lm7Tt4Vw1").decode()
+UUID = "0a1b2c3d-0a1b-2c3d-4e5f-0a1b2c3d4e5f"
 KEY = "-----BEGIN {0}PRIVATE KEY-----\nMIIE{1}\n{1}\n-----END {0}PRIVATE KEY-----"
 
 #: Rule → texts that hold a secret in `«»`.
 HELD: dict[str, list[str]] = {
-    "private-key": ["key: «" + KEY.format("RSA ", filled(64)) + "» end", "«" + KEY.format("", filled(64)) + "»", "«-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl»"],
+    "private-key": ["key: «" + KEY.format("RSA ", filled(64)) + "» end", "«" + KEY.format("", filled(64)) + "»", "«-----BEGIN OPENSSH PRIVATE KEY-----\nb3Bl»",
+        "«---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\nP2/5\n---- END SSH2 ENCRYPTED PRIVATE KEY ----»"],
+    "private-key-base64": [f"tls.key: «{base64.b64encode(KEY.format(kind, filled(64)).encode()).decode()}»" for kind in ("", "RSA ", "EC ", "OPENSSH ", "ENCRYPTED ", "DSA ", "PGP ")],
+    "putty-key": ["Private-Lines: 2\n«" + filled(64) + "\n" + filled(63) + "=»\nPrivate-MAC: 0"],
+    "docker-config": [".dockerconfigjson: «" + base64.b64encode(b'{"auths":{"ghcr.io":{"auth":"' + LOGIN.encode() + b'"}}}').decode() + "»"],
+    "aws-bedrock": ["«ABSK" + filled(120) + "=»"],
+    "alibaba": ["«LTAI" + filled(20) + "»"],
+    "tencent": ["«AKID" + filled(32) + "»"],
+    "yandex": ["«AQVN" + filled(36) + "»", "«y0_" + filled(56) + "»"],
+    "cloudflare-origin": ["«v1.0-" + filled(24, HEX) + "-" + filled(146, HEX) + "»"],
+    "fly": ["«fo1_" + filled(43) + "»", "«fm2_" + filled(100) + "==»"],
+    "netlify": ["«nfp_" + filled(36) + "»"],
+    "neon": ["«napi_" + filled(64, HEX) + "»"],
+    "heroku": ["«HRKU-AA" + filled(58) + "»", f"«HRKU-{UUID}»"],
+    "openshift": ["oc login --server=h «sha256~" + filled(43) + "»"],
+    "doppler": ["«dp.pt." + filled(43) + "»", "«dp.st.dev_main." + filled(43) + "»"],
+    "dynatrace": ["«dt0c01." + filled(24, UPPER) + "." + filled(64, UPPER) + "»"],
+    "pulumi": ["«pul-" + filled(40, HEX) + "»"],
+    "prefect": ["«pnu_" + filled(36) + "»"],
+    "nuget": ["«oy2" + filled(43, HEX) + "»"],
+    "clojars": ["«CLOJARS_" + filled(60, HEX) + "»"],
+    "artifactory": ["«AKCp" + filled(69) + "»", "«cmVmdGtu" + filled(56) + "»"],
+    "sonar": [f"«{kind}_{filled(40, HEX)}»" for kind in ("squ", "sqp", "sqa")],
+    "octopus": ["«API-" + filled(26, UPPER) + "»"],
+    "teams-webhook": ["https://acme.webhook.office.com/webhookb2/«" + UUID + "@" + UUID + "/IncomingWebhook/" + filled(32, HEX) + "/" + UUID + "»"],
+    "model-provider": ["«" + key + "»" for key in (
+        "gsk_" + filled(52), "xai-" + filled(80), "nvapi-" + filled(64), "pplx-" + filled(48), "r8_" + filled(37), f"lsv2_pt_{filled(32, HEX)}_{filled(10, HEX)}",
+        "fw_" + filled(24), "csk-" + filled(48), "tgp_v1_" + filled(43), "tvly-dev-" + filled(32), "pcsk_" + filled(6) + "_" + filled(60))],
+    "square": ["«sq0atp-" + filled(22) + "»"],
+    "facebook": ["«EAA" + filled(100) + "»"],
+    "brevo": ["«xkeysib-" + filled(64, HEX) + "-" + filled(16) + "»"],
+    "shippo": ["«shippo_live_" + filled(40, HEX) + "»"],
+    "plaid": [f"«access-production-{UUID}»"],
+    "hubspot": [f"«pat-na1-{UUID}»"],
+    "figma": ["«figd_" + filled(40) + "»"],
+    "contentful": ["«CFPAT-" + filled(43) + "»"],
+    "typeform": ["«tfp_" + filled(44) + "»"],
+    "1password": ["«ops_eyJ" + filled(200) + "»"],
+    "mapbox": ["«sk.eyJ1" + filled(40) + "." + filled(22) + "»"],
     "private-key-end": [
         "«" + filled(64) + "\n»-----END EC PRIVATE KEY-----",
         "«Info: AES-128-CBC,0A1B\n\n" + filled(64) + "\n»-----END RSA PRIVATE KEY-----\nmore",
@@ -40,26 +81,27 @@ HELD: dict[str, list[str]] = {
     "age-key": ["«AGE-SECRET-KEY-1" + filled(58, UPPER) + "»"],
     "aws-access-key": ["id «AKIA" + filled(16, UPPER) + "» x", "«ASIA" + filled(16, UPPER) + "»"],
     "google-api-key": ["«AIza" + filled(35) + "»"],
-    "google-oauth": ["«ya29." + filled(40) + "»", "«GOCSPX-" + filled(28) + "»"],
+    "google-oauth": ["«ya29." + filled(40) + "»", "«GOCSPX-" + filled(28) + "»", "«1//0" + filled(60) + "»"],
     "azure-secret": ["«abc8Q~" + filled(34) + "»"],
     "azure-sas": ["https://a.blob.core.windows.net/c?sv=2020&sig=«" + filled(44) + "»"],
     "digitalocean": ["«dop_v1_" + filled(64, HEX) + "»"],
     "databricks": ["«dapi" + filled(32, HEX) + "»"],
     "hashicorp": ["«hvs." + filled(30) + "»", "«" + filled(14) + ".atlasv1." + filled(60) + "»"],
     "github": [f"«{kind}_{filled(36)}»" for kind in ("ghp", "gho", "ghu", "ghs", "ghr")] + ["«github_pat_" + filled(60) + "»"],
-    "gitlab": ["«glpat-" + filled(20) + "»", "«gldt-" + filled(20) + "»", "«glcbt-64_" + filled(20) + "»"],
-    "atlassian": ["«ATATT3xFfGF0" + filled(80) + "»", "«ATBB" + filled(32) + "»"],
+    "gitlab": ["«glpat-" + filled(20) + "»", "«gldt-" + filled(20) + "»", "«glcbt-64_" + filled(20) + "»", "«glffct-" + filled(20) + "»", "«glpat-" + filled(27) + ".01." + filled(9) + "»", "«GR1348941" + filled(20) + "»"],
+    "atlassian": ["«ATATT3xFfGF0" + filled(80) + "»", "«ATBB" + filled(32) + "»", "«ATCTT3xFfGN0" + filled(80) + "»"],
     "npm": ["//registry.example.org/:_auth «npm_" + filled(36) + "»"],
     "pypi": ["«pypi-AgEIcHlwaS5vcmc" + filled(60) + "»"],
     "rubygems": ["«rubygems_" + filled(48, HEX) + "»"],
     "docker": ["«dckr_pat_" + filled(27) + "»"],
     "buildkite": ["«bkua_" + filled(40, HEX) + "»"],
     "circleci": ["«CCIPAT_" + filled(22) + "_" + filled(40, HEX) + "»"],
-    "slack": ["«xoxb-" + "1234567890-1234567890-" + filled(24) + "»", "«xapp-1-" + filled(40, UPPER) + "»"],
+    "slack": ["«xoxb-" + "1234567890-1234567890-" + filled(24) + "»", "«xapp-1-" + filled(40, UPPER) + "»", "«xoxc-" + "123456789012-" + filled(64, HEX) + "»", "«xoxd-" + filled(60) + "%2B" + filled(40) + "%3D%3D»",
+        "«xoxd-" + filled(60) + "/+" + filled(40) + "==»", "«xoxe.xoxp-1-" + filled(160) + "»"],
     "slack-webhook": ["https://hooks.slack.com/services/«T0000000/B0000000/" + filled(24) + "»"],
     "discord-webhook": ["https://discord.com/api/webhooks/123456789012345678/«" + filled(68) + "»"],
     "stripe": ["«sk_live_" + filled(24) + "»", "«rk_test_" + filled(24) + "»", "«whsec_" + filled(32) + "»"],
-    "model-key": ["«sk-ant-api03-" + filled(60) + "»", "«sk-proj-" + filled(40) + "»", "«sk-" + filled(48) + "»"],
+    "model-key": ["«sk-ant-api03-" + filled(60) + "»", "«sk-proj-" + filled(40) + "»", "«sk-" + filled(48) + "»", "«sk-None-" + filled(20) + "T3BlbkFJ" + filled(20) + "»"],
     "huggingface": ["«hf_" + filled(34) + "»"],
     "sendgrid": ["«SG." + filled(22) + "." + filled(43) + "»"],
     "twilio": ["«SK" + filled(32, HEX) + "»"],
@@ -74,15 +116,22 @@ HELD: dict[str, list[str]] = {
     "tailscale": ["«tskey-auth-" + filled(17) + "-" + filled(20) + "»"],
     "postman": ["«PMAK-" + filled(24, HEX) + "-" + filled(34, HEX) + "»"],
     "notion": ["«ntn_" + filled(46) + "»"],
-    "supabase": ["«sbp_" + filled(40, HEX) + "»"],
+    "supabase": ["«sbp_" + filled(40, HEX) + "»", "«sb_secret_" + filled(31) + "»"],
     "jwt": [f"x «{JWT}» y"],
-    "url-credentials": ["postgres://«ada:s3cr3t»@db:5432/x", "https://«user:p@ss»@example.org/r.git", "redis://«:s3cr3t»@cache", "ssh://«git:pw»@example.org/x", "amqps://«a:b%40»@q/v", "postgres://«u:p@ss/x»@h/db"],
+    "url-credentials": ["postgres://«ada:s3cr3t»@db:5432/x", "https://«user:p@ss»@example.org/r.git", "redis://«:s3cr3t»@cache", "ssh://«git:pw»@example.org/x", "amqps://«a:b%40»@q/v", "postgres://«u:p@ss/x»@h/db",
+        "https://«u:a:b@c»@h/x", "https://«u:p#1»@h/x", "https://«u:8080»@h/x"],
     "url-token": ["https://«abcdef012345»@example.org/r.git", "git clone http://«tok»@host/x"],
     "url-query": ["https://example.org/x?key=«abcdef0123»&y=1", "https://s3/x?X-Amz-Signature=«abcdef0123456789»", "https://m/x?a=1&sig=«abcdefgh»", "https://m/x?auth=«s3cr3tvalue»&y=1"],
     "authorization": ["Authorization: Bearer «abc»", "curl -H 'authorization: Basic «dXNlcjpw»'", '"Authorization": "token «abcd»"', "Proxy-Authorization=«s3cr3tvalue»"],
     "bearer": ["bearer «abcdef0123456789»"],
     "cookie": ["Cookie: «session=abcdef; x=y»", "set-cookie: «id=a3fWa»"],
+    "login": [f'{{"auths": {{"ghcr.io": {{"auth": "«{LOGIN}»"}}}}}}', f'\\"auth\\": \\"«{LOGIN}»\\"', f"//registry.npmjs.org/:_auth=«{LOGIN}»", f"_auth = «{LOGIN}»", f'npmAuthIdent: "«{LOGIN}»"'],
+    "named-value": ['{"name": "DB_PASSWORD", "value": "«x»"}', '{"Name":"API_TOKEN","Value":"«a b»"}', '{\n  "key": "NPM_TOKEN",\n  "value": "«x»"\n}', '{\\"name\\":\\"DB_PASSWORD\\",\\"value\\":\\"«x»\\"}'],
+    "value-named": ['{"value": "«x y»", "name": "DB_PASSWORD"}', '{"Value":"«x»","Key":"API_TOKEN"}'],
+    "named-value-yaml": ["- name: DB_PASSWORD\n  value: «x y»\n- name: B", "env:\n  - name: 'API_TOKEN'\n    value: \"«x»\""],
+    "yaml-block": ["password: |\n  «first\n  second»\nnext: 1", "  client_secret: >-\n    «a b»", "api_key: |\n\t«x»"],
     "assignment": [
+        "SSHPASS=«x»", "//registry.npmjs.org/:_authToken=«x»", "MYSQL_ROOT_PASSWORD=«x»", "a.b.c.secret=«x»", "token=«123456»",
         "TOKEN=«x»", "DB_PASSWORD=«hunter2» make", "export API_KEY=\"«a b»\"", "aws_secret_access_key=«abc/def+ghi»", "?access_token=«abc»&x=1", "clientSecret='«x y»'",
         "--password=«x»", "-Dtoken=«x»", "PGPASSWORD=«a,b»", "SECRET_KEY=«x»", "Server=s;Password=«x»;Database=d", 'api-key=\\"«x»\\"', "passphrase=«x»", "AccountKey=«abc==»;",
         "PASS=«x»", "DB_PASS=«hunter»", "--pass=«x»", "\x1b[36mTOKEN\x1b[0m=\x1b[32m«x»\x1b[0m", 'PASSWORD="«a\\"b c»"', "PASSWORD='«$2b$12$abc»'", "TOKEN=«$9x$y»",
@@ -91,10 +140,10 @@ HELD: dict[str, list[str]] = {
     "json-pair": ['{"password": "«x»"}', "{'api_key': '«x y»'}", '{\\"token\\": \\"«x»\\"}', '{"clientSecret":"«x»"}', "'password' => '«x y»',", '"api_key"=>"«x»"', '{"password": "«ab\\"S3CRET»"}',
         '{"a":"{\\"password\\": \\"«ab\\\\\\"S3CRET»\\"}"}', '\x1b[34;1m"password"\x1b[0m\x1b[1;39m:\x1b[0m \x1b[0;32m"«x»"\x1b[0m', '{"password":"«a\\\\»"}'],
     "password-line": ["password: «sword5fish»", "DB_PASSWD: «x!yz»", "Password: «hunter2»", 'password: "«swordfish»"', "  db_password: '«sword fish»'", 'password: "«ab\\"c1»"',
-        "\x1b[33mpassword\x1b[0m: \x1b[32m«hunter2»\x1b[0m", "\x1b[1mpassword:\x1b[0m «hunter2»", "password: \x1b[32m«hunter2»\x1b[0m"],
+        "\x1b[33mpassword\x1b[0m: \x1b[32m«hunter2»\x1b[0m", "\x1b[1mpassword:\x1b[0m «hunter2»", "password: \x1b[32m«hunter2»\x1b[0m", "db_pass: «Zx9Kq2Lm7»", "ansible_become_pass: «x1!y»"],
     "symbol-pair": [':password => "«x y»"', "{:api_key=>'«x»'}", ':db_password=>"«a\\"b»"'],
     "element": ["<password>«x y»</password>", "<c:Password>«x»</c:Password>", '<clientSecret encrypted="no">«x»</clientSecret>', "<apiKey>\n«»</apiKey>".replace("\n«»", "«abc»")],
-    "secret-line": ["api_key: «abc123def»", "  token: «a1b2c3d4e5»", 'token: "«a1b2c3d4e5»"', "client_secret: '«a1b2c3d4e5»'", "\x1b[36mtoken\x1b[0m: «a1b2c3d4e5»\x1b[0m"],
+    "secret-line": ["api_key: «abc123def»", "  token: «a1b2c3d4e5»", 'token: "«a1b2c3d4e5»"', "client_secret: '«a1b2c3d4e5»'", "\x1b[36mtoken\x1b[0m: «a1b2c3d4e5»\x1b[0m", "    client-key-data: «QUJDREVGR0hJ1»"],
     "option": ["mysql --password «x» -h db", "tool --token '«x y»'".replace("«x y»'", "«x»'"), "tool --api-key «abc»", "java -password «x»", "--client-secret «x»", "tool --pass «x»", "tool --secret «-value»"],
     "curl-user": ["curl -u ada:«s3cr3t» https://example.org", "curl -s --user 'ada:«s3cr3t»' https://x", "wget --user=ada:«x»",
         "curl -fsSu ada:«s3cr3t» https://x", "curl -sku 'ada:«x»' https://x", "curl -fsSuada:«x» https://x", "curl -sU ada:«x» https://x", "http --auth ada:«x» example.org",
@@ -162,8 +211,8 @@ def test_json_with_a_secret_is_suspect(rule: str, text: str) -> None:
 
 @pytest.mark.parametrize("few", [10_000, 0])
 def test_the_first_texts_and_all_further_ones_are_searched_alike(few: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redact, "_FEW", few)
-    monkeypatch.setattr(redact, "_signs", redact._Signs())
+    monkeypatch.setattr(secret_shapes, "_FEW", few)
+    monkeypatch.setattr(redact, "_signs", Signs())
     plain = [text.replace("«", "").replace("»", "") for texts in HELD.values() for text in texts]
     assert [text for text in plain if REDACTED not in Redactor({}, {}).text(text)] == []
     assert bool(redact._signs._patterns) == (not few)
@@ -246,45 +295,6 @@ def test_cleaning_several_twice_is_cleaning_once(texts: list[str]) -> None:
     assert Redactor({}, {}).text(once) == once
 
 
-@pytest.mark.parametrize(
-    "block",
-    [
-        "password",
-        "token=",
-        "a.",
-        "://",
-        "-----BEGIN PRIVATE KEY-----",
-        "eyJ",
-        "curl -u ",
-        '="',
-        "key: ",
-        "Authorization: ",
-        "x:y@",
-        "A" * 50,
-        " --token",
-        "sk-",
-        "mysql ",
-        "<password>",
-        "<password ",
-        "password\x1b[0m",
-        ":key=>",
-        '"token":"\\\\',
-        '"token":{"',
-        '"token":[',
-        '"token":["a"],',
-        '"token": {"a": 1}}',
-        '\\"key\\":\\"\\',
-        "password: '",
-        "http -a ",
-    ],
-)
-def test_odd_texts_take_no_long_time(block: str) -> None:
-    text = block * (LONGEST_ERROR_DETAILS // len(block))
-    begun = time.process_time()
-    Redactor({}, {}).text(text)
-    assert time.process_time() - begun < 3
-
-
 # JSON, command lines, the environment, own rules
 
 
@@ -317,6 +327,7 @@ def test_odd_texts_take_no_long_time(block: str) -> None:
                 {"secrets": "inherit"},
                 {"passwords": "are checked"},
                 {"token": {"input": 12, "output": 40}},
+                {"total_token": 250000, "prompt_token": 180000, "samples_per_pass": 1048576, "firstPass": 120000, "tokens_used": 10**7},
                 {"passwords": {"weak": 3}},
                 {"properties": {"password": {"type": "string", "description": "of the user"}}},
                 {"token": {"type": "integer", "minimum": 100000}},
@@ -333,6 +344,21 @@ def test_odd_texts_take_no_long_time(block: str) -> None:
         (["mysql", "--password", "to", "-h", "db"], ["mysql", "--password", REDACTED, "-h", "db"]),
         (["tool", "--password=x", "y"], ["tool", f"--password={REDACTED}", "y"]),
         (["tool", "--password", "--verbose"], ["tool", "--password", "--verbose"]),
+        (["ansible-playbook", "--ask-become-pass", "site.yml"], ["ansible-playbook", "--ask-become-pass", "site.yml"]),
+        (["mysql", "--skip-password", "db", "-p", "--no-token", "x"], ["mysql", "--skip-password", "db", "-p", "--no-token", "x"]),
+        (["tool", "--token", "/run/secrets/token", "--password", "./pw"], ["tool", "--token", "/run/secrets/token", "--password", "./pw"]),
+        (
+            {"env": [{"name": "DB_PASSWORD", "value": "x"}, {"name": "LOG", "value": "x"}]},
+            {"env": [{"name": "DB_PASSWORD", "value": REDACTED}, {"name": "LOG", "value": "x"}]},
+        ),
+        (
+            [{"Value": "x", "Name": "API_TOKEN"}, {"key": "NPM_TOKEN", "value": "x"}],
+            [{"Value": REDACTED, "Name": "API_TOKEN"}, {"key": "NPM_TOKEN", "value": REDACTED}],
+        ),
+        ({"key": "total_token", "value": 250000}, {"key": "total_token", "value": 250000}),
+        ({"auths": {"ghcr.io": {"auth": LOGIN}}}, {"auths": {"ghcr.io": {"auth": REDACTED}}}),
+        ({"_auth": LOGIN, "auth": "oauth2-authorization-code"}, {"_auth": REDACTED, "auth": "oauth2-authorization-code"}),
+        ({"private_key": "/etc/ssl/private/key1.pem"}, {"private_key": "/etc/ssl/private/key1.pem"}),
         (["curl", "-u", "ada:x y", "https://h"], ["curl", "-u", f"ada:{REDACTED} y", "https://h"]),
         (["curl", "-fsSu", "ada:x y", "https://h"], ["curl", "-fsSu", f"ada:{REDACTED} y", "https://h"]),
         (["http", "--auth", "ada:x", "h"], ["http", "--auth", f"ada:{REDACTED}", "h"]),
@@ -365,6 +391,17 @@ def test_a_name_that_says_it_is_a_secret_says_so_everywhere(name: str) -> None:
 def test_ids_and_digests_of_an_operation_stay() -> None:
     data = {"event_id": "TOKEN=x", "run": "TOKEN=x", "commit_hash": filled(40, HEX), "blob": filled(64, HEX), "product": "TOKEN=x"}
     assert Redactor({}, {}).operation(data) == {**data, "product": f"TOKEN={REDACTED}"}
+
+
+def test_numbers_among_metrics_are_counts_under_names_that_may_count() -> None:
+    metrics = {"token": 250000, "bearer_token": 1.5e9, "build_pass": 10**9, "pass": True}
+    for data in ({"metrics": metrics}, {"metrics_json": json.dumps(metrics)}):
+        assert Redactor({}, {}).operation(data) == data
+        assert Redactor({}, {}).row(list(data), list(data.values())) == list(data.values())
+    assert Redactor({}, {}).operation({"metrics": {"token": "a1b2c3d4"}}) == {"metrics": {"token": REDACTED}}
+    assert Redactor({}, {}).operation({"metrics_json": '{"token":"a1b2c3d4","pass":250000}'}) == {"metrics_json": f'{{"token":"{REDACTED}","pass":250000}}'}
+    assert Redactor({}, {}).operation({"metrics": {"db_password": 250000}}) == {"metrics": {"db_password": REDACTED}}
+    assert Redactor({}, {}).operation({"context": {"token": 250000}}) == {"context": {"token": REDACTED}}
 
 
 def test_a_longer_text_stays_within_its_bounds() -> None:
@@ -403,6 +440,61 @@ def test_a_variable_that_ends_with_its_line_and_the_lines_of_a_longer_one_are_kn
     assert redactor.text("first1234567890line and 2") == f"{REDACTED} and 2"
 
 
+SECRET_VALUE = 'a"b/c?1 \\ä+%2'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        SECRET_VALUE,
+        json.dumps(SECRET_VALUE),
+        json.dumps(SECRET_VALUE, ensure_ascii=False),
+        urllib.parse.quote(SECRET_VALUE, safe=""),
+        urllib.parse.quote_plus(SECRET_VALUE),
+        re.sub("%..", lambda match: match[0].lower(), urllib.parse.quote(SECRET_VALUE, safe="")),
+        *(base64.b64encode((before + SECRET_VALUE + after).encode()).decode() for before in ("", "a", "ab", "ada:") for after in ("", "!", "@h")),
+        *(base64.urlsafe_b64encode((before + SECRET_VALUE).encode()).decode() for before in ("", "a", "ab")),
+    ],
+)
+def test_a_secret_variable_is_known_in_other_forms(text: str) -> None:
+    redactor = Redactor({}, {"DB_PASSWORD": SECRET_VALUE})
+    cleaned = redactor.text(f"it is {text} here")
+    assert REDACTED in cleaned
+    # In base64, the characters at both ends also stand for what is before and behind.
+    assert len(cleaned) <= len(f"it is {REDACTED} here") + (text.startswith('"') and 2) + (16 if text.isascii() and "%" not in text and '"' not in text else 0)
+    assert Redactor({}, {"DB_PASSWORD": SECRET_VALUE}).suspects(f"it is {text} here".encode())
+    assert Redactor({}, {}).text(f"it is {text} here") == f"it is {text} here"
+
+
+def test_marks_of_a_rule_hold_a_names_mark_all_or_none() -> None:
+    """Or one of them would not be looked for."""
+    for name, marks, _ in RULES:
+        held = [any(part in (mark if isinstance(mark, str) else mark[0]).lower() for part in secret_shapes.NAME_MARKS) for mark in marks]
+        assert all(held) or not held[0], name
+
+
+def test_tokens_have_room_only_in_texts_that_are_searched_for_them() -> None:
+    assert [name for name, _, pattern in TOKENS if re._parser.parse(pattern).getwidth()[0] < SHORTEST_TOKEN] == []  # type: ignore[attr-defined]
+    assert sorted(RULES) == sorted((*TOKENS, *PHRASES))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["curl", "-u", "ada:x1"], ["http", "-a", "ada:x"], ["a", "--password", "x"], ["mysql", "-px"], ["docker", "login", "-p", "x"], ["sshpass", "-p", "x"]],
+)
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
+def test_a_line_with_words_that_hold_a_secret_is_suspect(words: list[str], separators: tuple[str, str]) -> None:
+    line = json.dumps({"command": words}, separators=separators)
+    assert Redactor({}, {}).value(words) != words
+    assert Redactor({}, {}).suspects(line.encode())
+    assert Redactor({}, {}).suspects((line + "\n" + '{"a": 1}\n' * 2000).encode())
+
+
+@pytest.mark.parametrize("line", ['{"url":"https://example.org/x"}', '{"a":"http","b":"xh","author":"Ada"}', '{"keyboard":"x"}', '{"a":"docker","b":"mysql"}'])
+def test_a_line_with_half_a_mark_is_not_suspect(line: str) -> None:
+    assert not Redactor({}, {}).suspects(line.encode())
+
+
 def test_a_file_that_a_variable_names_is_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("telemetry_cli.secret_names.ROOTS", frozenset())
     file = tmp_path / "Key9"
@@ -422,6 +514,19 @@ def test_own_rules() -> None:
 def test_an_own_rule_that_is_none(pattern: str) -> None:
     with pytest.raises(InvalidInput, match="mine"):
         Redactor({"mine": pattern}, {}).text("x")
+
+
+def test_an_own_rule_that_takes_too_long_redacts_the_text() -> None:
+    """Each text has some time to itself, so that those behind it are looked at too."""
+    redact.hide({"slow": "(a+)+$", "word": "xyzzy"})
+    try:
+        redactor = Redactor({"slow": "(a+)+$", "word": "xyzzy"}, {})
+        assert redactor.text("a" * 60 + "!") == REDACTED
+        assert redactor.text("a" * 40 + "!") == REDACTED
+        assert redactor.text("say xyzzy") == f"say {REDACTED}"
+        assert redactor.found == {"own rules took too long": 2, "word": 1}
+    finally:
+        redact.hide({})
 
 
 def test_an_own_rule_that_matches_nothing_at_all_changes_nothing() -> None:

@@ -38,7 +38,7 @@ def stored_text(cleaner: Cleaner, table: str, column: str, text: str) -> str:
             return cleaner.text(text)
         # The ids in an operation's result stay, as they do in the operation.
         is_result = (table, column) == ("op_results", "result_json") and isinstance(value, dict)
-        cleaned = cleaner.operation(value) if is_result else cleaner.value(value)
+        cleaned = cleaner.operation(value) if is_result else cleaner.field(column.removesuffix("_json"), value)
         return text if cleaned == value else _encoded(cleaned)
     cleaned = cleaner.text(text)
     if cleaned == text:

@@ -20,7 +20,7 @@ from telemetry_cli.config import Config
 from telemetry_cli.discover import environment, processes
 from telemetry_cli.errors import InvalidInput, NotDurable, TelemetryError
 from telemetry_cli.recorder import operation, record_all
-from telemetry_cli.redact import Redactor, limit_own_rules
+from telemetry_cli.redact import Redactor
 from telemetry_cli.wrap import capture, spawn, watch
 from telemetry_cli.wrap.spawn import NotStarted, Signals
 
@@ -30,8 +30,6 @@ _TAIL = 16 * 1024
 #: Of a longer command line, so many words and characters of each are kept.
 _MOST_WORDS, _LONGEST_WORD = 100, 1000
 _LONGEST_LINE = 200
-#: What the user's rules for secrets may take of the processor: seconds together, and for a text when these are used up.
-_PATIENCE = (2.0, 0.02)
 #: A control sequence, a string up to its terminator or the end, or an escape with what belongs to it (ECMA-48).
 _ESCAPE_SEQUENCE = "(?:\x1b\\[|\x9b)[0-?]*+[ -/]*+[@-~]?|\x1b[]PX^_][^\x07\x1b\x9c]*+(?:\x07|\x1b\\\\|\x9c)?|\x1b[ -/]*+[0-~]?"
 _SIGNALS: dict[int, str] = {number: name for name, number in vars(_signal).items() if name.startswith("SIG") and "_" not in name}
@@ -66,7 +64,6 @@ def execute(
     words = _words(command)
     seconds = rules.duration("--timeout", timeout) if timeout is not None else None
     most = _tail(tail)
-    limit_own_rules(*_PATIENCE)
     recording = _Recording(config)
 
     def prepare(config: Config) -> Data:

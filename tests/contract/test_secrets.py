@@ -1,7 +1,9 @@
 """Secrets never get anywhere: by grep over everything that is kept, and over what is said (promise 22)."""
 
+import base64
 import json
 import sys
+import urllib.parse
 
 import pytest
 from support import Git, Ran, Telemetry
@@ -238,3 +240,65 @@ def test_a_rule_of_ones_own_that_is_none_is_named_and_nothing_is_written(text: s
     (telemetry.home / ".config" / "telemetry" / "config.toml").write_text(text)
     assert says in telemetry("run", "start", "--agent-name", "a", "--job-type", "j", code=2).err
     assert not list(telemetry.base.rglob("ops_*"))
+
+
+#: Settings that hold a login, and where else it could stand.
+LOGIN = base64.b64encode(b"bob:Zx9Kq2Lm7Tt4Vw1").decode()
+SETTINGS = {
+    "docker": f'{{\n  "auths": {{\n    "ghcr.io": {{\n      "auth": "{LOGIN}"\n    }}\n  }}\n}}\n',
+    "npmrc": f"//registry.npmjs.org/:_auth={LOGIN}\n",
+    "pairs": f'{{"env": [{{"name": "DB_PASSWORD", "value": "{LOGIN}"}}, {{"name": "LOG_LEVEL", "value": "debug17x"}}]}}\n',
+    "yaml": f"env:\n- name: DB_PASSWORD\n  value: {LOGIN}\n- name: LOG_LEVEL\n  value: debug17x\ndb_pass: {LOGIN}\nkey: |\n  x\nclient_secret: |\n  {LOGIN}\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_settings_in_output_payload_and_metrics_keep_their_logins_to_themselves(settings: str, telemetry: Telemetry) -> None:
+    text = SETTINGS[settings]
+    (telemetry.cwd / "settings").write_text(text)
+    ran = telemetry("run", "exec", "--no-git", "--event-id", "E", "--", "sh", "-c", "cat settings >&2; exit 1", code=1)
+    payload = text if text.startswith("{") else json.dumps(text)
+    telemetry("run", "event", "config", "--run", "E", "--payload", payload)
+    telemetry("run", "update", "E", "-m", f"env=SETTINGS={text}")
+    assert LOGIN in ran.err
+    assert leaks(telemetry, LOGIN) == []
+    kept = telemetry.run("E")["error_details"]
+    assert kept.count("[redacted]") == text.count(LOGIN)
+    assert kept.count("debug17x") == text.count("debug17x")
+
+
+def test_metrics_and_options_that_only_sound_like_secrets_stay(telemetry: Telemetry) -> None:
+    metrics = {"total_token": 250000, "token": 180000, "samples_per_pass": 1048576, "first_pass": 120000, "tests_pass": 10**6, "tokens_used": 10**7}
+    telemetry.start("--event-id", "E", *(word for name, number in metrics.items() for word in ("-m", f"{name}={number}")))
+    words = ["ansible-playbook", "--ask-become-pass", "site.yml", "--no-token", "x"]
+    telemetry("run", "exec", "--no-git", "--event-id", "F", "--", "true", *words)
+    assert telemetry.run("E")["metrics_json"] == metrics
+    assert telemetry.run("F")["context_json"]["process.command_args"] == ["true", *words]
+    found = telemetry("redact", "--scan", "-o", "json").json
+    assert found == {"findings": []}
+
+
+def test_a_secret_variable_is_hidden_in_a_url_and_in_base64(telemetry: Telemetry) -> None:
+    secret = "a1/b2+c3=d4 e5"
+    login = base64.b64encode(f"ada:{secret}".encode()).decode()
+    percent = urllib.parse.quote(secret, safe="")
+    ran = telemetry("run", "exec", "--no-git", "--", "sh", "-c", 'echo "$FORMS" >&2; exit 1', env={"DB_PASSWORD": secret, "FORMS": f"{login} {percent}"}, code=1)
+    assert (login in ran.err, percent in ran.err) == (True, True)
+    # Behind the user's name.
+    assert leaks(telemetry, login[6:]) == leaks(telemetry, percent) == []
+    assert telemetry.run("@last")["error_details"] == f"{login[:6]}[redacted] [redacted]\n"
+
+
+def test_an_own_rule_that_takes_for_ever_holds_nobody_up(telemetry: Telemetry) -> None:
+    """Neither a record nor a commit."""
+    (telemetry.home / ".config" / "telemetry").mkdir(parents=True)
+    (telemetry.home / ".config" / "telemetry" / "config.toml").write_text("[redact]\nslow = '(a+)+$'\n")
+    slow = "a" * 60 + "!"
+    telemetry.start("--event-id", "E", "--input-summary", slow, "--product", "shop")
+    run = telemetry.run("E")
+    assert (run["input_summary"], run["product"]) == ("[redacted]", "shop")
+    git = Git(telemetry.cwd, telemetry.home)
+    git("init", "--quiet", f"--initial-branch={slow}")
+    git.commit()
+    telemetry("git-hooks", "fire", "post-commit", env={"TELEMETRY_EVENT_ID": "E"})
+    assert telemetry("commits", "E", "-o", "json").json[0]["branch"] == "[redacted]"

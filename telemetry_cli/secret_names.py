@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 
-from telemetry_cli.secret_shapes import COUNT_WORDS, FLAG_WORDS, HARMLESS_KEYS, HARMLESS_NAMES, ROOTS, SECRET_NAMES, SINGULAR_NAMES
+from telemetry_cli.secret_shapes import COUNT_WORDS, FLAG_WORDS, HARMLESS_KEYS, HARMLESS_NAMES, KEY_WORDS, ROOTS, SECRET_NAMES, SINGULAR_NAMES
 
 REDACTED = "[redacted]"
 
@@ -19,12 +19,14 @@ _COUNTED = ("token", "pass", "credentials", "cookie")
 _LARGEST_COUNT = 99_999
 #: Ends of names all of whose numbers count something: `{"samples_per_pass": 1048576}`.
 _COUNTS = tuple(word + "pass" for word in COUNT_WORDS)
+#: Those whose numbers may be secrets, unlike those of `{"total_token": 250000}`.
+_KEY_TOKENS = tuple(word + "token" for word in KEY_WORDS)
 #: Keys of the two halves of a pair such as `{"name": "DB_PASSWORD", "value": "x"}`.
 _PAIRS = (("name", "value"), ("Name", "Value"), ("key", "value"), ("Key", "Value"))
 #: JSON's error counts the lines before it, so each costs as much time as there is text before.
 _MOST_BROKEN = 1000
 #: Most variables are told from secrets by their last letter.
-_LAST_LETTERS = frozenset(name[-1] for name in (*SECRET_NAMES, "key"))
+_LAST_LETTERS = frozenset((*(name[-1] for name in SECRET_NAMES), "y", "_"))
 #: Characters that stand as they are in a percent-encoded text.
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 #: What a description of a field says of its type.
@@ -37,7 +39,7 @@ class Under:
     def __init__(self, plain: str, *, is_plural: bool) -> None:
         self._is_plural = is_plural
         self._is_counted = plain.endswith(_COUNTED)
-        self._is_count = plain.endswith(_COUNTS) or (plain.endswith("token") and plain != "token")
+        self._is_count = plain.endswith(_COUNTS) or (plain.endswith("token") and plain != "token" and not plain.endswith(_KEY_TOKENS))
         self._is_folder = plain.endswith("pwd")
         self._is_tokens = plain.endswith("tokens")
 
@@ -166,18 +168,20 @@ def secret_values(environ: Mapping[str, str]) -> Sequence[str]:
             and not _is_path(name, value)
         ):
             # Texts are looked at line by line in places, and an end of line often comes with the value.
-            lines = [line.strip() for line in value.splitlines()]
-            values.update(one for one in (value.strip(), *filter(_is_random, lines)) if _is_telling(one))
-    return sorted({form for value in values for form in (value, *_encoded(value))}, key=len, reverse=True) if values else ()
+            whole = value.strip()
+            values.update(line for line in map(str.strip, value.splitlines()) if _is_random(line) and _is_telling(line))
+            if _is_telling(whole):
+                values.update((whole, *_encoded(whole)))
+    return sorted(values, key=len, reverse=True) if values else ()
 
 
 @lru_cache(256)
 def _encoded(value: str) -> tuple[str, ...]:
+    """How a value looks inside a JSON string, a URL, and base64, where it may stand behind other text, such as a user's name."""
     return tuple(_encodings(value))
 
 
 def _encodings(value: str) -> Iterator[str]:
-    """How a value looks inside a JSON string, a URL, and base64, where it may stand behind other text, such as a user's name."""
     from binascii import b2a_base64
 
     content = value.encode(errors="surrogateescape")

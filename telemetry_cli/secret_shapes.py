@@ -11,6 +11,8 @@ then fail is either bounded (`{0,64}+`), or excludes the text that the pattern s
 
 from collections.abc import Callable
 
+#: The texts that a secret's name can be seen by.
+NAME_MARKS = ("pass", "pwd", "secret", "token", "key", "credential", "authorization", "cookie")
 _PASSWORDS = ("password", "passwd", "passphrase", "pwd")
 #: What stands before `key` where it is a secret.
 _KINDS_OF_KEY = (
@@ -24,7 +26,7 @@ _NAMED = (
 #: The same in text, more narrowly: `compass` and `bypass` end in `pass`, and `PWD=/home` holds a
 #: directory. The first letters are classes, which the engine tests before it tries an alternative.
 _WORDS = (
-    r"(?:(?-i:[Pp])(?:ass(?:word|wd|phrase|(?<![a-z0-9]pass)|(?-i:(?<=[A-Z]PASS)(?<!BYPASS)(?<!COMPASS)))"
+    r"(?:(?-i:[Pp])(?:ass(?:[_-]?word|wd|[_-]?phrase|(?<![a-z0-9]pass)|(?-i:(?<=[A-Z]PASS)(?<!BYPASS)(?<!COMPASS)))"
     r"|wd(?![\"'\\]{0,2}\s?[=:]\s?[\"'\\]?[/~]))"
     r"|(?-i:[Ss])ecret|(?-i:[Tt])oken|(?-i:[Cc])redentials?"
     rf"|(?-i:[Kk])ey(?:(?:{'|'.join(f'(?<={kind}key)|(?<={kind}[_-]key)' for kind in _KINDS_OF_KEY)})(?:[_-]?base)?"
@@ -48,10 +50,12 @@ _NO_SECRET = (
 )
 #: Words before `pass` in the names of counts: `samples_per_pass`.
 COUNT_WORDS = ("per", "each", "first", "second", "third", "last")
+#: Words before `token` that make it one of those by which somebody is let in, though it be a number.
+KEY_WORDS = ("access", "api", "auth", "bearer", "otp", "refresh", "reset", "session")
 #: After `token=` and `pass=`, a small number is a count; after `total_token=`, any number is.
 _NO_COUNT = (
     r"(?!(?:(?:(?<=token=)|(?<=pass=))[0-9]{1,5}"
-    rf"|(?:(?<=[a-z0-9]_token=)|(?<=(?:{'|'.join(word[-3:] for word in COUNT_WORDS)})_pass=))[0-9]{{1,12}}+)"
+    rf"|(?:(?<=[a-z0-9]_token=){''.join(f'(?<!{word}_token=)' for word in KEY_WORDS)}|(?<=(?:{'|'.join(word[-3:] for word in COUNT_WORDS)})_pass=))[0-9]{{1,12}}+)"
     r"(?![^\s,;)&\"']))"
 )
 #: A text in quotes, with what is escaped in it: in JSON, and in JSON that is a text in JSON.
@@ -72,11 +76,28 @@ _PROSE_WORDS = (
     r"|should|will|may|value|parameter|the|a|an|that|which|does|could|isn't|wasn't)\b"
 )
 _PROSE = rf"(?!{_PROSE_WORDS})"
-_KEYS = ("key", "keybase", "key_base", "key-base", "keydata", "key-data", "key_data", "token", "secret", "credential", "pass", *_PASSWORDS)
+_KEYS = (
+    "key",
+    "keybase",
+    "key_base",
+    "key-base",
+    "keydata",
+    "key-data",
+    "key_data",
+    "token",
+    "secret",
+    "credential",
+    "pass",
+    "pass_word",
+    "pass-word",
+    "pass_phrase",
+    "pass-phrase",
+    *_PASSWORDS,
+)
 #: First words of options that take no value: `--ask-pass`, `--no-password`.
 FLAG_WORDS = (
     "no", "ask", "prompt", "skip", "show", "hide", "print", "mask", "allow", "disable", "enable", "force", "require",
-    "generate", "create", "reset", "rotate", "refresh", "check", "verify", "detect", "scan", "forget", "remember", "with", "without",
+    "generate", "rotate", "with", "without",
 )  # fmt: skip
 
 
@@ -210,8 +231,8 @@ PHRASES: tuple[Rule, ...] = (
     # URLs and headers.
     ("url-credentials", (("://", "@"),),
      # After a colon a port may stand, or the tag of an image, of which an @ says nothing.
-     (r"(?i)://(?<=[a-z0-9+.-]{2}://)(?!\[redacted\]@)(?P<secret>[^\s/:@\"'<>?#\[]{0,256}+:(?!//)"
-     rf"(?:(?![0-9]{{1,5}}/){_credentials('?#')}|(?![0-9]{{1,5}}[?#]){_credentials('/')})(?<!:))@(?!sha256:)")),
+     (r"(?i)://(?<=[a-z0-9+.-]{2}://)(?!\[redacted\]@)(?P<secret>[^\s/:@\"'<>?#\[]{0,256}+:(?!//|@)"
+     rf"(?:(?![0-9]{{1,5}}/){_credentials('?#')}|(?![0-9]{{1,5}}[?#]){_credentials('/')}))@(?!sha256:)")),
     ("url-token", (("://", "@"),),
      r"(?i)://(?:(?<=http://)|(?<=https://)|(?<=git://)|(?<=ftp://)|(?<=ftps://))(?!\[redacted\]@|git@)(?P<secret>[^\s/:@\"'<>?#]++)@"),
     ("url-query", ("sig=", "key=", "auth=", "signature=", "jwt=", "-token=", "-credential="),
@@ -221,7 +242,7 @@ PHRASES: tuple[Rule, ...] = (
      r"(?i)authorization[\"'\\]{0,4}+\s{0,2}+[:=]\s{0,2}+[\"'\\]{0,4}+(?:(?:bearer|basic|token|digest|negotiate|apikey|aws4-hmac-sha256)\s++" + _NO_SECRET
      + rf"(?P<quoted>[^\r\n\"'\\]+)|{_NO_SECRET}{_DIGIT}(?P<secret>[^\s\"'\\]{{8,}}))"),
     ("bearer", ("bearer",), r"(?i)(?<![a-z])bearer\s+(?=[a-z._~+/-]*[0-9])(?P<secret>[a-z0-9._~+/-]{12,}=*)"),
-    ("cookie", ("cookie:", "cookie\":", "cookie\\"),
+    ("cookie", ("cookie:", "cookie\"", "cookie\\"),
      r"(?i)(?<![a-z])(?:set-)?cookie[\"'\\]{0,4}+\s{0,2}+:\s{0,2}+[\"'\\]{0,4}+" + _NO_SECRET + r"(?P<secret>(?=[^\r\n\"'=]{0,128}+=)[^\r\n\"'\\]{4,})"),
     # Logins in the settings of docker and npm: base64 of `user:password`.
     ("login", ("auth\"", "auth'", "auth\\", "auth=", "auth:", ("_auth", " ="), "authident"),
@@ -229,20 +250,20 @@ PHRASES: tuple[Rule, ...] = (
      rf"(?-i:(?=(?:{_BASE64_OF_ASCII}){{3}})(?P<secret>[A-Za-z0-9+/]{{12,}}+={{0,2}}))(?![\w-])")),
     # Names that say what follows.
     ("assignment", _with(_KEYS, "=", "s=", "\"=", "'=", "\x1b"), rf"(?i){_WORDS}[\"'\\]{{0,2}}+{_COLOUR}={_COLOUR}{_NO_SECRET}{_NO_COUNT}{_VALUE}"),
-    ("assignment-spaced", tuple((word, " =") for word in _KEYS),
+    ("assignment-spaced", tuple((word, " =") for word in NAME_MARKS),
      rf"(?i){_WORDS}\s{{1,20}}+=\s{{0,20}}+{_NO_SECRET}(?:{_QUOTED}|{_DIGIT}(?P<secret>[^\s\"'().\[\]{{}},;]{{6,}}+)(?=\s|$))"),
     ("json-pair", _with(_KEYS, "\"", "'", "s\"", "s'", "\\"), rf"(?i)[\"']{_NAME}\\?[\"']{_COLOUR}\s{{0,4}}+(?::|=>){_COLOUR}\s{{0,4}}+{_COLOUR}{_NO_SECRET}(?:{_QUOTED})"),
     # Environments as Kubernetes, ECS and GitLab write them.
-    ("named-value", tuple((word, "value") for word in _KEYS),
+    ("named-value", tuple((word, "value") for word in NAME_MARKS),
      rf"(?i){_QUOTE}(?:name|key){_QUOTE}\s{{0,4}}+:\s{{0,4}}+{_QUOTE}{_NAME}{_QUOTE}\s{{0,4}}+,\s{{0,80}}+{_QUOTE}value{_QUOTE}\s{{0,4}}+:\s{{0,4}}+{_NO_SECRET}(?:{_QUOTED})"),
-    ("value-named", tuple((word, "value") for word in _KEYS),
+    ("value-named", tuple((word, "value") for word in NAME_MARKS),
      rf"(?i){_QUOTE}value{_QUOTE}\s{{0,4}}+:\s{{0,4}}+{_QUOTE}{_NO_SECRET}(?P<secret>[^\"'\\\r\n]++){_QUOTE}\s{{0,4}}+,\s{{0,80}}+{_QUOTE}(?:name|key){_QUOTE}\s{{0,4}}+:\s{{0,4}}+{_QUOTE}{_NAME}{_QUOTE}"),
-    ("named-value-yaml", tuple((word, "value:") for word in _KEYS),
+    ("named-value-yaml", tuple((word, "value:") for word in NAME_MARKS),
      rf"(?i)(?:name|key):[ \t]{{1,4}}+[\"']?{_NAME}[\"']?[ \t\r]{{0,4}}+\n[ \t]{{0,80}}+value:[ \t]{{1,4}}+{_NO_SECRET}(?:{_QUOTED}|(?P<secret>[^\s\"'|>][^\r\n]*))"),
-    ("yaml-block", tuple((word, ":", mark) for word in _KEYS for mark in ("|", ">")),
+    ("yaml-block", tuple((word, ":", mark) for word in NAME_MARKS for mark in ("|", ">")),
      rf"(?i){_WORDS}[\"']?:[ \t]{{0,4}}+[|>][+-]?[0-9]?[ \t]{{0,4}}+\r?\n(?P<indent>[ \t]{{1,80}}+){_NO_SECRET}(?P<secret>[^\s][^\n]*(?:\n(?P=indent)[^\n]*)*+)"),
-    ("symbol-pair", tuple((word, "=>") for word in _KEYS), rf"(?i)(?<![a-z0-9:]):{_NAME}\s{{0,4}}+=>\s{{0,4}}+{_NO_SECRET}(?:{_QUOTED})"),
-    ("element", tuple((word, "</") for word in _KEYS), rf"(?i)<(?:[a-z0-9_]{{1,40}}:)?{_NAME}(?:\s[^<>]{{0,200}})?>(?![0-9]{{1,5}}<){_NO_SECRET}(?P<secret>[^<>]+)</"),
+    ("symbol-pair", tuple((word, "=>") for word in NAME_MARKS), rf"(?i)(?<![a-z0-9:]):{_NAME}\s{{0,4}}+=>\s{{0,4}}+{_NO_SECRET}(?:{_QUOTED})"),
+    ("element", tuple((word, "</") for word in NAME_MARKS), rf"(?i)<(?:[a-z0-9_]{{1,40}}:)?{_NAME}(?:\s[^<>]{{0,200}})?>(?![0-9]{{1,5}}<){_NO_SECRET}(?P<secret>[^<>]+)</"),
     ("password-line", _with((*_PASSWORDS, "_pass", "-pass"), ":", "\x1b"),
      (rf"(?i)(?<![a-z0-9_./-])[a-z0-9_.-]{{0,64}}?(?:pass(?:word|wd|phrase)|pwd|(?<=[_-])pass(?!:\s?[0-9.,/%]{{1,20}}+(?:\s|$))){_COLOUR}:{_COLOUR}(?!\s?[\"']?[/~])[ \t]{{0,4}}+{_COLOUR}{_NO_SECRET}{_PROSE}"
       rf"(?:(?![\"']{_PROSE_WORDS})(?:{_QUOTED})\\?[\"']|(?P<secret>(?=[a-z]*+[^\s\"'a-z])(?=[^\s\"'0-9!@#$%^&*+=?~]{{0,64}}+[0-9!@#$%^&*+=?~])[^\s\"'\x1b]{{4,}}))")),
@@ -292,9 +313,6 @@ HARMLESS_KEYS = frozenset((
 ))  # fmt: skip
 #: Keys of JSON under which a login stands: base64 of `user:password`.
 AUTH_NAMES = ("auth", "_auth", "npmAuthIdent")
-#: The texts that a secret's name can be seen by.
-NAME_MARKS = ("pass", "pwd", "secret", "token", "key", "credential", "authorization", "cookie")
-
 
 # Which rules may find something in a text
 
@@ -303,10 +321,21 @@ def _signs_of(rules: tuple[Rule, ...]) -> tuple[tuple[str, ...], tuple[str, ...]
     """The first parts of all marks, in lower case and others. Of a rule whose first mark holds one of NAME_MARKS, all do: these stand for them."""
     signs: set[str] = set()
     for _, marks, _ in rules:
-        first = [mark if isinstance(mark, str) else mark[0] for mark in marks]
-        if not any(name in first[0].lower() for name in NAME_MARKS):
-            signs.update(sign for sign in first if not any(name in sign for name in NAME_MARKS))
+        for mark in marks:
+            sign = mark if isinstance(mark, str) else mark[0]
+            if not _holds_name(sign):
+                signs.add(sign)
+            elif mark is marks[0]:
+                break
     return tuple(sorted(sign for sign in signs if sign == sign.lower())), tuple(sorted(sign for sign in signs if sign != sign.lower()))
+
+
+def _holds_name(sign: str) -> bool:
+    lower = sign.lower()
+    for name in NAME_MARKS:  # noqa: SIM110 - a generator takes twice the time, and each start of a process pays it
+        if name in lower:
+            return True
+    return False
 
 
 #: What is looked for in any text (all of it in lower case), and what in one that a token finds room in.

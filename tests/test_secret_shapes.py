@@ -119,7 +119,7 @@ HELD: dict[str, list[str]] = {
     "supabase": ["«sbp_" + filled(40, HEX) + "»", "«sb_secret_" + filled(31) + "»"],
     "jwt": [f"x «{JWT}» y"],
     "url-credentials": ["postgres://«ada:s3cr3t»@db:5432/x", "https://«user:p@ss»@example.org/r.git", "redis://«:s3cr3t»@cache", "ssh://«git:pw»@example.org/x", "amqps://«a:b%40»@q/v", "postgres://«u:p@ss/x»@h/db",
-        "https://«u:a:b@c»@h/x", "https://«u:p#1»@h/x", "https://«u:8080»@h/x"],
+        "https://«u:a:b@c»@h/x", "https://«u:p#1»@h/x", "https://«u:8080»@h/x", "https://«u:p:»@h/x"],
     "url-token": ["https://«abcdef012345»@example.org/r.git", "git clone http://«tok»@host/x"],
     "url-query": ["https://example.org/x?key=«abcdef0123»&y=1", "https://s3/x?X-Amz-Signature=«abcdef0123456789»", "https://m/x?a=1&sig=«abcdefgh»", "https://m/x?auth=«s3cr3tvalue»&y=1"],
     "authorization": ["Authorization: Bearer «abc»", "curl -H 'authorization: Basic «dXNlcjpw»'", '"Authorization": "token «abcd»"', "Proxy-Authorization=«s3cr3tvalue»"],
@@ -131,7 +131,7 @@ HELD: dict[str, list[str]] = {
     "named-value-yaml": ["- name: DB_PASSWORD\n  value: «x y»\n- name: B", "env:\n  - name: 'API_TOKEN'\n    value: \"«x»\""],
     "yaml-block": ["password: |\n  «first\n  second»\nnext: 1", "  client_secret: >-\n    «a b»", "api_key: |\n\t«x»"],
     "assignment": [
-        "SSHPASS=«x»", "//registry.npmjs.org/:_authToken=«x»", "MYSQL_ROOT_PASSWORD=«x»", "a.b.c.secret=«x»", "token=«123456»",
+        "SSHPASS=«x»", "//registry.npmjs.org/:_authToken=«x»", "MYSQL_ROOT_PASSWORD=«x»", "a.b.c.secret=«x»", "token=«123456»", "access_token=«123456»", "pass_phrase=«x»",
         "TOKEN=«x»", "DB_PASSWORD=«hunter2» make", "export API_KEY=\"«a b»\"", "aws_secret_access_key=«abc/def+ghi»", "?access_token=«abc»&x=1", "clientSecret='«x y»'",
         "--password=«x»", "-Dtoken=«x»", "PGPASSWORD=«a,b»", "SECRET_KEY=«x»", "Server=s;Password=«x»;Database=d", 'api-key=\\"«x»\\"', "passphrase=«x»", "AccountKey=«abc==»;",
         "PASS=«x»", "DB_PASS=«hunter»", "--pass=«x»", "\x1b[36mTOKEN\x1b[0m=\x1b[32m«x»\x1b[0m", 'PASSWORD="«a\\"b c»"', "PASSWORD='«$2b$12$abc»'", "TOKEN=«$9x$y»",
@@ -356,6 +356,11 @@ def test_cleaning_several_twice_is_cleaning_once(texts: list[str]) -> None:
             [{"Value": REDACTED, "Name": "API_TOKEN"}, {"key": "NPM_TOKEN", "value": REDACTED}],
         ),
         ({"key": "total_token", "value": 250000}, {"key": "total_token", "value": 250000}),
+        ({"access_token": 123456789, "oauth_token": 123456789}, {"access_token": REDACTED, "oauth_token": REDACTED}),
+        ({"pass_word": "x"}, {"pass_word": REDACTED}),
+        ({"Pass Phrase": "x"}, {"Pass Phrase": REDACTED}),
+        ([{"name": "Cookie", "value": "a"}], [{"name": "Cookie", "value": REDACTED}]),
+        (["tool", "--refresh-token", "x"], ["tool", "--refresh-token", REDACTED]),
         ({"auths": {"ghcr.io": {"auth": LOGIN}}}, {"auths": {"ghcr.io": {"auth": REDACTED}}}),
         ({"_auth": LOGIN, "auth": "oauth2-authorization-code"}, {"_auth": REDACTED, "auth": "oauth2-authorization-code"}),
         ({"private_key": "/etc/ssl/private/key1.pem"}, {"private_key": "/etc/ssl/private/key1.pem"}),
@@ -375,6 +380,8 @@ def test_cleaning_several_twice_is_cleaning_once(texts: list[str]) -> None:
 )
 def test_json(value: object, cleaned: object) -> None:
     assert Redactor({}, {}).value(value) == cleaned
+    line = json.dumps(value, separators=(",", ":")).encode()
+    assert Redactor({}, {}).suspects(line) or cleaned == value
 
 
 @pytest.mark.parametrize("name", [name for name in SECRET_NAMES if name not in ("authorization", "cookie")])

@@ -282,7 +282,9 @@ def test_a_secret_variable_is_hidden_in_a_url_and_in_base64(telemetry: Telemetry
     secret = "a1/b2+c3=d4 e5"
     login = base64.b64encode(f"ada:{secret}".encode()).decode()
     percent = urllib.parse.quote(secret, safe="")
-    ran = telemetry("run", "exec", "--no-git", "--", "sh", "-c", 'echo "$FORMS" >&2; exit 1', env={"DB_PASSWORD": secret, "FORMS": f"{login} {percent}"}, code=1)
+    ran = telemetry(
+        "run", "exec", "--no-git", "--", "sh", "-c", 'echo "$FORMS" >&2; exit 1', env={"DB_PASSWORD": secret, "FORMS": f"{login} {percent}"}, code=1
+    )
     assert (login in ran.err, percent in ran.err) == (True, True)
     # Behind the user's name.
     assert leaks(telemetry, login[6:]) == leaks(telemetry, percent) == []

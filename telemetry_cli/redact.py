@@ -79,7 +79,7 @@ class Redactor:
         return text
 
     def _without_own(self, text: str) -> str:
-        """What the user's rules make of a text: `[redacted]` whole, where they take too long."""
+        """Apply the user's rules to a text. It becomes `[redacted]` as a whole where they take too long."""
         if not self._own or not text:
             return text
         if not _budgets:
@@ -114,7 +114,7 @@ class Redactor:
         return {name: value if name in _IDENTITY else _bounded(name, self.field(name, value)) for name, value in data.items()}
 
     def field(self, name: str, value: object) -> object:
-        """The same for the value of a field or a column. Among metrics, numbers under names such as `token` and `pass` are counts, however large."""
+        """Redact the value of a field or column. Metrics under names such as `token` and `pass` are counts, however large."""
         if name == "metrics" and isinstance(value, dict):
             return self._metrics(value)
         if name == "metrics_json" and isinstance(value, str):
@@ -150,7 +150,7 @@ class Redactor:
         return cleaned
 
     def _document(self, text: str, clean: Callable[[object], object] | None = None) -> str:
-        """A text that may be JSON; `clean`: instead of `value`."""
+        """Redact a text that may be JSON, by `clean` in place of `value` where given."""
         lower = text.lower()
         if any(mark in lower for mark in NAME_MARKS):
             repeats: list[bool] = []

@@ -125,7 +125,7 @@ def _plain(name: str) -> str:
 
 
 def is_secret_option(word: str) -> bool:
-    """Tell whether a secret follows an option."""
+    """Tell whether a secret follows an option; none follows `--ask-pass`."""
     return word.startswith("-") and "=" not in word and is_secret_name(word) and word.lower().lstrip("-").partition("-")[0] not in FLAG_WORDS
 
 
@@ -150,7 +150,7 @@ def is_no_secret(value: str) -> bool:
 
 
 def named_value(item: Mapping[str, object]) -> tuple[str, str] | None:
-    """The name and the key of its value in an object such as `{"name": "DB_PASSWORD", "value": "x"}`; None for any other."""
+    """Return the name and the key of its value in an object such as `{"name": "DB_PASSWORD", "value": "x"}`; None for any other."""
     for name, value in _PAIRS:
         if value in item and isinstance(item.get(name), str):
             return str(item[name]), value
@@ -177,7 +177,7 @@ def secret_values(environ: Mapping[str, str]) -> Sequence[str]:
 
 @lru_cache(256)
 def _encoded(value: str) -> tuple[str, ...]:
-    """How a value looks inside a JSON string, a URL, and base64, where it may stand behind other text, such as a user's name."""
+    """Return a value as it stands in a JSON string, in a URL, and in base64, alone or after other text such as `user:`."""
     return tuple(_encodings(value))
 
 

@@ -106,13 +106,13 @@ def _with(words: tuple[str, ...], *endings: str) -> tuple[str, ...]:
 
 
 def _arguments(command: str, most: int) -> str:
-    """Arguments on the command's line up to what is sought, not beyond where the same command begins again."""
+    """Match as few arguments of a command as possible, at most to where the same command begins again."""
     return rf"(?:(?!(?<![a-z]){command})[^\n|;]){{0,{most}}}?"
 
 
-def _credentials(password: str) -> str:
-    """`user:password` up to the last `@` of a URL, of which another URL is no part; `password`: what cannot stand in one."""
-    part = rf"(?:[^\s\"'<>:@{password}]++|:(?!//))*+"
+def _password_without(characters: str) -> str:
+    """Match the password of a URL, which may hold `@`, but neither `://` nor any of `characters`."""
+    part = rf"(?:[^\s\"'<>:@{characters}]++|:(?!//))*+"
     return rf"{part}(?:@(?={part}@){part})*+"
 
 
@@ -232,7 +232,7 @@ PHRASES: tuple[Rule, ...] = (
     ("url-credentials", (("://", "@"),),
      # After a colon a port may stand, or the tag of an image, of which an @ says nothing.
      (r"(?i)://(?<=[a-z0-9+.-]{2}://)(?!\[redacted\]@)(?P<secret>[^\s/:@\"'<>?#\[]{0,256}+:(?!//|@)"
-     rf"(?:(?![0-9]{{1,5}}/){_credentials('?#')}|(?![0-9]{{1,5}}[?#]){_credentials('/')}))@(?!sha256:)")),
+     rf"(?:(?![0-9]{{1,5}}/){_password_without('?#')}|(?![0-9]{{1,5}}[?#]){_password_without('/')}))@(?!sha256:)")),
     ("url-token", (("://", "@"),),
      r"(?i)://(?:(?<=http://)|(?<=https://)|(?<=git://)|(?<=ftp://)|(?<=ftps://))(?!\[redacted\]@|git@)(?P<secret>[^\s/:@\"'<>?#]++)@"),
     ("url-query", ("sig=", "key=", "auth=", "signature=", "jwt=", "-token=", "-credential="),

@@ -400,7 +400,7 @@ def test_ids_and_digests_of_an_operation_stay() -> None:
     assert Redactor({}, {}).operation(data) == {**data, "product": f"TOKEN={REDACTED}"}
 
 
-def test_numbers_among_metrics_are_counts_under_names_that_may_count() -> None:
+def test_metrics_named_token_or_pass_keep_their_numbers() -> None:
     metrics = {"token": 250000, "bearer_token": 1.5e9, "build_pass": 10**9, "pass": True}
     for data in ({"metrics": metrics}, {"metrics_json": json.dumps(metrics)}):
         assert Redactor({}, {}).operation(data) == data
@@ -480,7 +480,7 @@ def test_marks_of_a_rule_hold_a_names_mark_all_or_none() -> None:
         assert all(held) or not held[0], name
 
 
-def test_tokens_have_room_only_in_texts_that_are_searched_for_them() -> None:
+def test_no_token_is_shorter_than_a_searched_text() -> None:
     assert [name for name, _, pattern in TOKENS if re._parser.parse(pattern).getwidth()[0] < SHORTEST_TOKEN] == []  # type: ignore[attr-defined]
     assert sorted(RULES) == sorted((*TOKENS, *PHRASES))
 

@@ -253,7 +253,7 @@ SETTINGS = {
 
 
 @pytest.mark.parametrize("settings", SETTINGS)
-def test_settings_in_output_payload_and_metrics_keep_their_logins_to_themselves(settings: str, telemetry: Telemetry) -> None:
+def test_logins_in_settings_are_redacted_everywhere(settings: str, telemetry: Telemetry) -> None:
     text = SETTINGS[settings]
     (telemetry.cwd / "settings").write_text(text)
     ran = telemetry("run", "exec", "--no-git", "--event-id", "E", "--", "sh", "-c", "cat settings >&2; exit 1", code=1)

@@ -69,7 +69,7 @@ def apply(db: sqlite3.Connection, operation: Data, line: bytes, blobs: Blobs) ->
             raise
         # Whatever it holds in the place of what belongs there, it must not stand in the way of those behind it.
         db.execute("ROLLBACK TO operation")
-        known = error if isinstance(error, TelemetryError) else InvalidInput(f"the operation breaks a rule: {error!r}")
+        known = error if isinstance(error, TelemetryError) else InvalidInput(f"the operation breaks a rule: {error}")
         # It may quote what is wrong, such as half a character.
         message = known.message.encode(errors="backslashreplace").decode()
         reject(db, str(op_id), kind, known.exit_code, message, line)

@@ -5,7 +5,7 @@ over its beginning or any backup gives the same tables. One module per noun, imp
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from telemetry_cli.clock import parse_stamp
 from telemetry_cli.errors import DatabaseTrouble, InvalidInput, JournalTrouble, TelemetryError
@@ -103,9 +103,10 @@ def _check_times(operation: Data) -> None:
 def _with_blob(function: Callable[..., Result], db: sqlite3.Connection, operation: Data, data: Data, blobs: Blobs) -> Result:
     """Apply what is in a blob. What breaks a rule there may be what damage has made of it: then its digest, which is known at the end, is what is said."""
     digest = data["blob"]
-    if not isinstance(digest, str) or len(digest) != 64 or not _HEX.issuperset(digest):
+    if digest is not None and (not isinstance(digest, str) or len(digest) != 64 or not _HEX.issuperset(digest)):
         raise InvalidInput(f"blob: {shorten(repr(digest))} is not the SHA-256 of a blob")
-    lines = iter(blobs(digest))
+    # A hook run that did not pass has no rows, and no blob.
+    lines: Iterator[bytes] = iter(blobs(digest) if isinstance(digest, str) else ())
     try:
         return function(db, operation, data, lines)
     except Exception:

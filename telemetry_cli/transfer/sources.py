@@ -366,7 +366,7 @@ def _separator(lines: "_Lines") -> str:
     """
     first = lines.peek().rstrip("\r\n")
     declared = first.removeprefix("sep=")
-    if declared != first and len(declared) == 1:
+    if declared != first and len(declared) == 1 and declared != '"':
         lines.skip()
         return declared
     return max(_SEPARATORS, key=lambda separator: len(KNOWN.intersection(next(csv.reader([first], delimiter=separator), ()))))

@@ -141,7 +141,7 @@ def _run(call: _Call, commit: git.Commit) -> dict[str, object] | None:
         "boot_id": processes.place(),
         "inside": processes.ancestors(),
     }
-    is_certain, event_id = _open_run(call.config, wanted)
+    is_certain, event_id = _open_run(call.config, wanted, call.at)
     if event_id is not None:
         return {"run": event_id}
     if call.config.hooks_record == "always":
@@ -156,7 +156,7 @@ def _named_by_environment() -> str | None:
         return None
 
 
-def _open_run(config: Config, wanted: dict[str, object]) -> tuple[bool, str | None]:
+def _open_run(config: Config, wanted: dict[str, object], moment: str) -> tuple[bool, str | None]:
     """Whether the database can tell which run is open, and that run's event_id; adds to `wanted["gone"]` those whose process is."""
     gone: list[str] = []
     wanted["gone"] = gone
@@ -165,7 +165,7 @@ def _open_run(config: Config, wanted: dict[str, object]) -> tuple[bool, str | No
         if db is None:
             return False, None
         with translated(config.db_path):
-            found = commits.named_run(db, wanted["run"])
+            found = commits.named_run(db, wanted["run"], moment)
             rows = [] if found else commits.open_runs(db, wanted)
     except (TelemetryError, OSError):
         return False, None

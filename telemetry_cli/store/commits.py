@@ -89,12 +89,12 @@ def open_runs(db: sqlite3.Connection, wanted: Mapping[str, object]) -> list[Row]
     return [dict(row) for row in rows]
 
 
-def named_run(db: sqlite3.Connection, reference: object) -> Row | None:
-    """The run that a reference names, if it is still running."""
+def named_run(db: sqlite3.Connection, reference: object, moment: str) -> Row | None:
+    """Return the run that a reference names at a moment (a stored time), if it is still running."""
     if not reference:
         return None
     try:
-        id_, event_id, run_id, _ = resolve(db, str(reference))
+        id_, event_id, run_id, _ = resolve(db, str(reference), moment)
     except TelemetryError:
         return None
     is_running = db.execute("SELECT 1 FROM agent_runs WHERE id = ? AND status = 'running'", (id_,)).fetchone()

@@ -35,7 +35,7 @@ def _open_run(db: sqlite3.Connection, operation: Data, data: Data) -> tuple[int,
     `open` says which run the environment named (`run`), and what `store.commits.choose_run` goes by.
     """
     wanted: Data = data["open"]  # type: ignore[assignment]
-    found = commits.named_run(db, wanted.get("run")) or commits.choose_run(commits.open_runs(db, wanted), wanted)
+    found = commits.named_run(db, wanted.get("run"), str(operation["at"])) or commits.choose_run(commits.open_runs(db, wanted), wanted)
     if found:
         return found["id"], found["event_id"], found["run_id"], None  # type: ignore[return-value]
     if "otherwise" not in data:

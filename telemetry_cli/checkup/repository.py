@@ -13,7 +13,7 @@ def git_hooks(_examined: Examined) -> Iterator[Finding]:
     """The repository can be read, and the hooks that are installed here fire. Without a repository or hooks there is nothing to say."""
     refused = git.refusal(None)
     if refused:
-        yield warning(f"{refused[0]}: runs and commits here are recorded without it", "", refused[1])
+        yield warning(f"{refused.message}: runs and commits here are recorded without it", "", refused.hint)
         return
     try:
         place = places.place(None)

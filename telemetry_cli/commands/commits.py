@@ -48,10 +48,10 @@ def associate(
     try:
         data |= _commit(commit, repository, moment)
     except InvalidInput:
-        refused = None if no_git or repository else git.refusal(repo)
+        refused = None if no_git or repository else git.refusal(repo, "--commit")
         if refused is None:
             raise
-        raise InvalidInput(f"--commit: {refused[0]}", refused[1]) from None
+        raise refused from None
     data |= {name: value for name, value in given.items() if value is not None}
     if children:
         data["children"] = True

@@ -88,8 +88,8 @@ def _range(value: str, repo: str | None) -> list[str]:
     """The commits of a range such as `v1..v2`, by the repository that `--repo` names, if that is a folder, or the one around us."""
     folder = repo if repo is not None and os.path.isdir(repo) else None
     repository = git.find(folder)
-    if repository is None and (refused := git.refusal(folder)):
-        raise InvalidInput(f"--commit: {refused[0]}", refused[1])
+    if repository is None and (refused := git.refusal(folder, "--commit")):
+        raise refused
     if repository is None:
         raise InvalidInput(
             f"--commit: there is no repository here to ask for {rules.shorten(value)!r}",
@@ -112,8 +112,8 @@ def _repo(value: str) -> str:
         return rules.text("--repo", remote_without_credentials(value))
     repository = git.find(value)
     url = git.remote(repository) if repository else None
-    if repository is None and (refused := git.refusal(value)):
-        raise InvalidInput(f"--repo: {refused[0]}", refused[1])
+    if repository is None and (refused := git.refusal(value, "--repo")):
+        raise refused
     if url is None:
         raise InvalidInput(f"--repo: there is no repository with a remote in {value!r}; give the remote's URL, or a folder inside such a repository")
     return url

@@ -82,8 +82,11 @@ def find(path: str | None, seconds: float = DEADLINE_SECONDS) -> Repository | No
         return None
 
 
-def refusal(path: str | None) -> tuple[str, str] | None:
-    """Why `find` gives no repository though there is one: whose it is, and the command that makes git read it. None without one."""
+def refusal(path: str | None, option: str = "") -> InvalidInput | None:
+    """The error where `find` gives no repository though there is one: whose it is, and the command that makes git read it.
+
+    None where there is none, or it is ours to read. `option`: what the message begins with.
+    """
     try:
         found = _locate(path, DEADLINE_SECONDS)
         if found is None or _is_ours(found):
@@ -91,18 +94,15 @@ def refusal(path: str | None) -> tuple[str, str] | None:
         owner = next(uid for uid in _owners(found) if uid != os.geteuid())
     except (OSError, ValueError):
         return None
-    return (
-        f"the repository {found.folder} belongs to {_user(owner)}, and git does not read it for {_user(os.geteuid())}",
-        f"If you trust it: git config --global --add safe.directory {found.folder}",
-    )
+    whose = f"the repository {found.folder} belongs to {_user(owner)}, and git does not read it for {_user(os.geteuid())}"
+    return InvalidInput(f"{option}: {whose}" if option else whose, f"If you trust it: git config --global --add safe.directory {found.folder}")
 
 
 def no_repository(path: str | None, hint: str, option: str = "--repo") -> InvalidInput:
     """The error for a command that needs a repository where `find` gives none. `path`: what `option` named, if it was given."""
-    where, refused = "" if path is None else f"{option}: ", refusal(path)
-    if refused:
-        return InvalidInput(where + refused[0], refused[1])
-    return InvalidInput("there is no git repository here" if path is None else f"{where}there is no git repository around {rules.shorten(path)!r}", hint)
+    if path is None:
+        return refusal(None) or InvalidInput("there is no git repository here", hint)
+    return refusal(path, option) or InvalidInput(f"{option}: there is no git repository around {rules.shorten(path)!r}", hint)
 
 
 def _locate(path: str | None, seconds: float) -> Repository | None:

@@ -27,9 +27,8 @@ def explain(config: Config, revision: str) -> tuple[Explanation, list[str]]:
     commit = git.look_up(repository, revision)[0] if repository and revision.strip() and rules.is_line(revision) else None
     sha = commit.sha if commit else rules.commit_hash(revision)
     if sha is None:
-        refused = None if repository else git.refusal(None)
-        if refused:
-            raise InvalidInput(f"--commit: {refused[0]}", refused[1])
+        if repository is None and (refused := git.refusal(None, "--commit")):
+            raise refused
         where = "of the repository here" if repository else "and there is no repository here to ask"
         raise InvalidInput(f"--commit: {rules.shorten(revision)!r} is no commit {where}")
     notes: list[str] = []
@@ -45,9 +44,8 @@ def explain(config: Config, revision: str) -> tuple[Explanation, list[str]]:
 
 
 def _unknown(sha: str, repository: git.Repository | None) -> Explanation:
-    refused = None if repository else git.refusal(None)
-    if refused:
-        return _reason(sha, "repository-unknown", *refused)
+    if repository is None and (refused := git.refusal(None)):
+        return _reason(sha, "repository-unknown", refused.message, refused.hint)
     told = f"the repository around {repository.folder} does not know this commit" if repository else "there is no repository here, which could tell more of it"
     return _reason(sha, "repository-unknown", told, "Ask in the repository where it was made.")
 

@@ -131,8 +131,9 @@ def _is_of_this_machine(row: Row, wanted: Mapping[str, object]) -> bool:
     """Compare boots and machines, `BOOT/NAMESPACE@MACHINE`; the host's name counts only where one of the two has neither."""
     if not row["boot_id"] or not wanted.get("boot_id"):
         return row["host"] == wanted.get("host")
-    (boot, _, machine), (our_boot, _, our_machine) = (str(place["boot_id"]).partition("@") for place in (row, wanted))
-    return boot.partition("/")[0] == our_boot.partition("/")[0] or bool(machine and machine == our_machine)
+    (process, _, machine), (our_process, _, our_machine) = (str(place["boot_id"]).partition("@") for place in (row, wanted))
+    boot, our_boot = process.partition("/")[0], our_process.partition("/")[0]
+    return bool((boot and boot == our_boot) or (machine and machine == our_machine))
 
 
 def rejected(db: sqlite3.Connection, text: str) -> list[Row]:

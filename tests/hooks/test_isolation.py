@@ -11,6 +11,7 @@ import pytest
 from hooking import SCORE, Hooks, lives, pid_in
 from support import PROGRAM
 
+from telemetry_cli.blobs import Lease
 from telemetry_cli.config import Config
 from telemetry_cli.errors import Conflict
 from telemetry_cli.hooks.releases import Draft
@@ -176,10 +177,11 @@ def test_program_that_changes_while_it_is_released_is_refused(hooks: Hooks) -> N
     config = Config(base_dir=str(hooks.telemetry.base))
     draft = Draft("score", str(path), source_ref="tests")
     looked_at = draft.looked_at(Redactor({}))
-    assert draft.kept(config) == looked_at
-    path.write_text(path.read_text() + "# changed\n")
-    with pytest.raises(Conflict, match="changed while it was released"):
-        draft.kept(config)
+    with Lease(config) as lease:
+        assert draft.kept(lease) == looked_at
+        path.write_text(path.read_text() + "# changed\n")
+        with pytest.raises(Conflict, match="changed while it was released"):
+            draft.kept(lease)
 
 
 def test_contract_of_a_convention_that_is_a_fifo_holds_nobody_up(hooks: Hooks) -> None:

@@ -5,7 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.documents import runs_document
-from benchmarks.measure import Command, Compare, Measurement, Variant, added, measure, ratio, run, say
+from benchmarks.measure import (
+    Command,
+    Compare,
+    Measurement,
+    Variant,
+    added,
+    measure,
+    ratio,
+    run,
+    say,
+)
 from benchmarks.peers import peer_program
 from benchmarks.world import World
 
@@ -61,7 +71,9 @@ def _about_a_run(*before: str, after: tuple[str, ...] = (), in_repository: bool 
         base, floor = world.base(), world.base()
         names = world.started(base, world.rounds)
         cwd = world.repository() if in_repository else None
-        return lambda number: world.telemetry(base, *before, names[number], *after, cwd=cwd), lambda _: world.floor_write(floor)
+        return lambda number: world.telemetry(
+            base, *before, names[number], *after, cwd=cwd
+        ), lambda _: world.floor_write(floor)
 
     return build
 
@@ -74,25 +86,37 @@ def _query_and_floor(world: World, bases: Bases) -> tuple[Variant, ...]:
 
 
 def _query_many_and_few(world: World, bases: Bases) -> tuple[Variant, ...]:
-    return lambda _: world.telemetry(bases.many, *_NEWEST), lambda _: world.telemetry(bases.few, *_NEWEST)
+    return lambda _: world.telemetry(bases.many, *_NEWEST), lambda _: world.telemetry(
+        bases.few, *_NEWEST
+    )
 
 
 def _table(world: World, bases: Bases) -> tuple[Variant, ...]:
-    return lambda _: world.telemetry(bases.few, "query", "--limit", "50"), lambda _: world.python("-c", "pass")
+    return lambda _: world.telemetry(bases.few, "query", "--limit", "50"), lambda _: world.python(
+        "-c", "pass"
+    )
 
 
 def _stats(*options: str) -> Build:
     """Figures over all runs against one aggregate; `options` may name a field to group by."""
-    return lambda world, bases: (lambda _: world.telemetry(bases.many, "stats", *options), lambda _: world.floor_stats(bases.many, *options[1:]))
+    return lambda world, bases: (
+        lambda _: world.telemetry(bases.many, "stats", *options),
+        lambda _: world.floor_stats(bases.many, *options[1:]),
+    )
 
 
 def _completion(*words: str) -> Build:
-    return lambda world, bases: (lambda _: world.completed(bases.many, *words), lambda _: world.python("-c", "pass"))
+    return lambda world, bases: (
+        lambda _: world.completed(bases.many, *words),
+        lambda _: world.python("-c", "pass"),
+    )
 
 
 def _exec(world: World, _: Bases) -> tuple[Variant, ...]:
     base, floor = world.base(), world.base()
-    return lambda _: world.telemetry(base, "run", "exec", "--no-git", "--", "true"), lambda _: world.floor_write(floor)
+    return lambda _: world.telemetry(
+        base, "run", "exec", "--no-git", "--", "true"
+    ), lambda _: world.floor_write(floor)
 
 
 def _committing(world: World, _: Bases) -> tuple[Variant, ...]:
@@ -104,7 +128,11 @@ def _committing(world: World, _: Bases) -> tuple[Variant, ...]:
     run(world.start(base, cwd=hooked))
 
     def commit(folder: Path) -> Command:
-        return Command((world.git, "commit", "--quiet", "--allow-empty", "--message", "A commit"), env, str(folder))
+        return Command(
+            (world.git, "commit", "--quiet", "--allow-empty", "--message", "A commit"),
+            env,
+            str(folder),
+        )
 
     return lambda _: commit(hooked), lambda _: commit(plain), lambda _: world.floor_write(floor)
 
@@ -123,7 +151,9 @@ def _history(*arguments: str, git: tuple[str, ...]) -> Build:
     def build(world: World, _: Bases) -> tuple[Variant, ...]:
         folder, base = world.history(_HISTORY), world.base()
         run(world.start(base, cwd=folder))
-        return lambda _: world.telemetry(base, *arguments, cwd=folder), lambda _: Command((world.git, *git), world.env, str(folder))
+        return lambda _: world.telemetry(base, *arguments, cwd=folder), lambda _: Command(
+            (world.git, *git), world.env, str(folder)
+        )
 
     return build
 
@@ -148,7 +178,20 @@ def _import(world: World, _: Bases) -> tuple[Variant, ...]:
 
     def peer(number: int) -> Command:
         target = world.base()
-        return Command((str(tool), "insert", "--nl", "--pk", "event_id", f"{target}-{number}.db", "runs", str(document)), world.env, str(world.home))
+        return Command(
+            (
+                str(tool),
+                "insert",
+                "--nl",
+                "--pk",
+                "event_id",
+                f"{target}-{number}.db",
+                "runs",
+                str(document),
+            ),
+            world.env,
+            str(world.home),
+        )
 
     return lambda _: world.telemetry(world.base(), "import", str(document)), peer
 
@@ -171,28 +214,91 @@ def _in_process(what: str) -> Build:
 
 BUDGETS = (
     Budget("run start --no-git", _WRITE, 1.3, ("run", "start"), _writing("--no-git")),
-    Budget("run start, with git discovery", _WRITE, 1.5, ("run", "start"), _writing(in_repository=True)),
+    Budget(
+        "run start, with git discovery", _WRITE, 1.5, ("run", "start"), _writing(in_repository=True)
+    ),
     Budget("run end", _WRITE, 1.6, ("run", "end"), _about_a_run("run", "end")),
-    Budget("run event", _WRITE, 1.6, ("run", "event"), _about_a_run("run", "event", "checkpoint", "--run")),
-    Budget("associate-commit, HEAD of a repository", _WRITE, 1.6, ("associate-commit",), _about_a_run("associate-commit", in_repository=True)),
-    Budget("a config file: added to run start --no-git", _WRITE, 0.3, ("run", "start"), _writing("--no-git", configured=True), added),
+    Budget(
+        "run event",
+        _WRITE,
+        1.6,
+        ("run", "event"),
+        _about_a_run("run", "event", "checkpoint", "--run"),
+    ),
+    Budget(
+        "associate-commit, HEAD of a repository",
+        _WRITE,
+        1.6,
+        ("associate-commit",),
+        _about_a_run("associate-commit", in_repository=True),
+    ),
+    Budget(
+        "a config file: added to run start --no-git",
+        _WRITE,
+        0.3,
+        ("run", "start"),
+        _writing("--no-git", configured=True),
+        added,
+    ),
     Budget("git commit: added by the hook", _WRITE, 1.5, ("git-hooks", "fire"), _committing, added),
-    Budget("log -o json, 10,000 commits (less 0.3 s)", "git log", 3, ("log",), _history("log", "-o", "json", git=("log",)), _beyond_grace),
-    Budget("log --limit 0, 10,000 commits (less 0.3 s)", "git log", 3, ("log",), _history("log", "--limit", "0", git=("log",)), _beyond_grace),
-    Budget("blame -o json, 10,000 commits (less 0.3 s)", "git blame", 3, ("blame",), _history("blame", "file", "-o", "json", git=_BLAME), _beyond_grace),
-    Budget("blame, 10,000 commits (less 0.3 s)", "git blame", 3, ("blame",), _history("blame", "file", git=_BLAME), _beyond_grace),
+    Budget(
+        "log -o json, 10,000 commits (less 0.3 s)",
+        "git log",
+        3,
+        ("log",),
+        _history("log", "-o", "json", git=("log",)),
+        _beyond_grace,
+    ),
+    Budget(
+        "log --limit 0, 10,000 commits (less 0.3 s)",
+        "git log",
+        3,
+        ("log",),
+        _history("log", "--limit", "0", git=("log",)),
+        _beyond_grace,
+    ),
+    Budget(
+        "blame -o json, 10,000 commits (less 0.3 s)",
+        "git blame",
+        3,
+        ("blame",),
+        _history("blame", "file", "-o", "json", git=_BLAME),
+        _beyond_grace,
+    ),
+    Budget(
+        "blame, 10,000 commits (less 0.3 s)",
+        "git blame",
+        3,
+        ("blame",),
+        _history("blame", "file", git=_BLAME),
+        _beyond_grace,
+    ),
     Budget("run exec -- true", _WRITE, 2.2, ("run", "exec"), _exec),
     Budget("query -o json, newest 50 of many", _READ, 1.4, ("query",), _query_and_floor),
     Budget("the same query, many runs / 1,000", "1,000 runs", 1.2, ("query",), _query_many_and_few),
     Budget("stats of many runs", _STATS, 3, ("stats",), _stats()),
     Budget("stats of many runs by agent_name", _STATS, 3, ("stats",), _stats("--by", "agent_name")),
     Budget("completion of a subcommand", _PASS, 12, ("completion",), _completion("run", "s")),
-    Budget("completion of a RUN among many", _PASS, 12, ("completion",), _completion("run", "show", "")),
+    Budget(
+        "completion of a RUN among many", _PASS, 12, ("completion",), _completion("run", "show", "")
+    ),
     Budget("a table of 50 runs", _PASS, 9, ("query",), _table),
     Budget("--help, the slowest command's", _PASS, 24, (), _slowest_help),
     # A rate of at least 1.5 times theirs is at most two thirds of their time.
-    Budget("import of 100,000 validated runs", "sqlite-utils insert", 1 / 1.5, ("import",), _import, pairs=5),
-    *(Budget(f"{_CALLS} × client.{what}, in a live process", "bare Python", 3, (), _in_process(what)) for what in ("start_run", "log_event", "end_run")),
+    Budget(
+        "import of 100,000 validated runs",
+        "sqlite-utils insert",
+        1 / 1.5,
+        ("import",),
+        _import,
+        pairs=5,
+    ),
+    *(
+        Budget(
+            f"{_CALLS} × client.{what}, in a live process", "bare Python", 3, (), _in_process(what)
+        )
+        for what in ("start_run", "log_event", "end_run")
+    ),
 )
 
 

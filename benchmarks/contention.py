@@ -26,9 +26,16 @@ def contend(world: World) -> tuple[int, float, float]:
         base, floor = world.base(), world.base()
         calls = _at_once(lambda name, base=base: world.start(base, "--no-git", "--event-id", name))  # type: ignore[misc]
         ids = set(world.answer(world.telemetry(base, "query", "--limit", "0", "-o", "ids")).split())
-        failures += sum(1 for _, code, _ in calls if code) + sum(1 for name in _NAMES if name not in ids)
+        failures += sum(1 for _, code, _ in calls if code) + sum(
+            1 for name in _NAMES if name not in ids
+        )
         longest.append(max(seconds for seconds, _, _ in calls))
-        floors.append(max(seconds for seconds, _, _ in _at_once(lambda _, floor=floor: world.floor_write(floor))))  # type: ignore[misc]
+        floors.append(
+            max(
+                seconds
+                for seconds, _, _ in _at_once(lambda _, floor=floor: world.floor_write(floor))
+            )
+        )  # type: ignore[misc]
     return failures, median(longest), median(floors)
 
 

@@ -31,7 +31,14 @@ def record() -> None:
     """One durable record."""
     event_id = os.urandom(16).hex()
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    data = {"event_id": event_id, "run_id": event_id, "agent_name": "floor", "job_type": "floor", "start_time": now, "status": "running"}
+    data = {
+        "event_id": event_id,
+        "run_id": event_id,
+        "agent_name": "floor",
+        "job_type": "floor",
+        "start_time": now,
+        "status": "running",
+    }
     line = json.dumps({"op": "run.create", "at": now, "data": data}, separators=(",", ":")).encode()
     line = line[:-1] + b',"crc":"%08x"}\n' % zlib.crc32(line)
     fcntl.flock(journal, fcntl.LOCK_EX)

@@ -19,7 +19,14 @@ now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 record = {
     "op": "run.create",
     "at": now,
-    "data": {"event_id": event_id, "run_id": event_id, "agent_name": "floor", "job_type": "floor", "start_time": now, "status": "running"},
+    "data": {
+        "event_id": event_id,
+        "run_id": event_id,
+        "agent_name": "floor",
+        "job_type": "floor",
+        "start_time": now,
+        "status": "running",
+    },
 }
 line = json.dumps(record, separators=(",", ":")).encode()
 line = line[:-1] + b',"crc":"%08x"}\n' % zlib.crc32(line)

@@ -16,12 +16,46 @@ from benchmarks.world import World
 
 #: Dimension → its values; run number n takes value n × stride modulo their count (a prime stride mixes the dimensions).
 _VALUES = {
-    "agents": ("seo-writer", "translator", "reviewer", "release-bot", "claude-code", "codex", "indexer", "nightly", "github-actions", "crawler", "tagger"),
-    "jobs": ("build", "test", "deploy", "write_article", "translate", "review", "index", "scrape", "summarise", "lint", "backup", "publish", "sync"),
-    "statuses": ("success",) * 13 + ("failure", "failure", "partial", "timeout", "cancelled", "running"),
+    "agents": (
+        "seo-writer",
+        "translator",
+        "reviewer",
+        "release-bot",
+        "claude-code",
+        "codex",
+        "indexer",
+        "nightly",
+        "github-actions",
+        "crawler",
+        "tagger",
+    ),
+    "jobs": (
+        "build",
+        "test",
+        "deploy",
+        "write_article",
+        "translate",
+        "review",
+        "index",
+        "scrape",
+        "summarise",
+        "lint",
+        "backup",
+        "publish",
+        "sync",
+    ),
+    "statuses": ("success",) * 13
+    + ("failure", "failure", "partial", "timeout", "cancelled", "running"),
     "products": ("cells", "words", "slides", "pdf", "email", "imaging", None),
     "repos": tuple(f"https://github.com/example/repo-{number}.git" for number in range(23)),
-    "branches": ("main", "main", "main", "develop", "release/1.x", *(f"feature/{number}" for number in range(32))),
+    "branches": (
+        "main",
+        "main",
+        "main",
+        "develop",
+        "release/1.x",
+        *(f"feature/{number}" for number in range(32)),
+    ),
 }
 
 _RUNS = """
@@ -96,7 +130,12 @@ def _schema(base: Path) -> str:
     """A fingerprint of the tables and of this module's SQL: what makes an older database unfit."""
     db = sqlite3.connect(base / "db" / "telemetry.sqlite")
     try:
-        statements = [row[0] for row in db.execute("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name")]
+        statements = [
+            row[0]
+            for row in db.execute(
+                "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name"
+            )
+        ]
     finally:
         db.close()
     return f"{zlib.crc32(''.join((*statements, _RUNS, _EVENTS, _COMMITS, repr(_VALUES))).encode()):08x}"
@@ -110,7 +149,9 @@ def fill(path: Path, count: int) -> None:
         db.execute("PRAGMA journal_mode = OFF")
         db.execute("PRAGMA cache_size = -1000000")
         db.execute("BEGIN")
-        indexes = db.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL").fetchall()
+        indexes = db.execute(
+            "SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL"
+        ).fetchall()
         for name, _ in indexes:
             db.execute(f"DROP INDEX {name}")
         for name, values in _VALUES.items():

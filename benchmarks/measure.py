@@ -49,7 +49,9 @@ class Measurement:
     @property
     def noisy(self) -> bool:
         """Whether the ratios spread so wide that the median means little."""
-        return self.quartiles is not None and self.quartiles[1] - self.quartiles[0] > NOISY * max(1.0, self.value)
+        return self.quartiles is not None and self.quartiles[1] - self.quartiles[0] > NOISY * max(
+            1.0, self.value
+        )
 
 
 def ratio(times: Sequence[float]) -> float:
@@ -80,7 +82,9 @@ def spawn(command: Command) -> tuple[float, int, str]:
             (os.POSIX_SPAWN_DUP2, errors.fileno(), 2),
         ]
         began = time.perf_counter()
-        pid = os.posix_spawn(command.argv[0], list(command.argv), dict(command.env), file_actions=streams)
+        pid = os.posix_spawn(
+            command.argv[0], list(command.argv), dict(command.env), file_actions=streams
+        )
         _, status, _ = os.wait4(pid, 0)
         seconds = time.perf_counter() - began
         code = os.waitstatus_to_exitcode(status)
@@ -112,8 +116,13 @@ def measure(variants: Sequence[Variant], compare: Compare, pairs: int, warmups: 
 def summary(measured: Sequence[Sequence[float]], compare: Compare) -> Measurement:
     """The medians of each variant, and median and quartiles of what `compare` makes of each round."""
     values = [compare(times) for times in measured]
-    medians = tuple(statistics.median(times[index] for times in measured) * 1000 for index in range(len(measured[0])))
-    first, middle, third = statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else (values * 3)
+    medians = tuple(
+        statistics.median(times[index] for times in measured) * 1000
+        for index in range(len(measured[0]))
+    )
+    first, middle, third = (
+        statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else (values * 3)
+    )
     return Measurement(medians, middle, (first, third))
 
 

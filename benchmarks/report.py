@@ -55,7 +55,12 @@ class Row:
         """Whether it is over its budget beyond doubt: where it is noisy, with its lower quartile too."""
         if self.most is None or self.value <= self.most:
             return False
-        return not self.measurement or not self.measurement.noisy or not self.measurement.quartiles or self.measurement.quartiles[0] > self.most
+        return (
+            not self.measurement
+            or not self.measurement.noisy
+            or not self.measurement.quartiles
+            or self.measurement.quartiles[0] > self.most
+        )
 
     @property
     def verdict(self) -> str:
@@ -70,10 +75,23 @@ class Row:
         """The row as text."""
         measured = self.measurement
         medians = [f"{median:.1f} ms" for median in measured.medians_ms] if measured else []
-        quartiles = "{:.2f} to {:.2f}".format(*measured.quartiles) if measured and measured.quartiles else ""
+        quartiles = (
+            "{:.2f} to {:.2f}".format(*measured.quartiles)
+            if measured and measured.quartiles
+            else ""
+        )
         most = f"{self.most:.2g}{self.unit}" if self.most is not None else ""
         value = f"{self.value:.2f}{self.unit}" if measured or self.unit else f"{self.value:g}"
-        return self.what, self.against, medians[0] if medians else "", medians[-1] if len(medians) > 1 else "", value, quartiles, most, self.verdict
+        return (
+            self.what,
+            self.against,
+            medians[0] if medians else "",
+            medians[-1] if len(medians) > 1 else "",
+            value,
+            quartiles,
+            most,
+            self.verdict,
+        )
 
 
 def text(rows: Sequence[Row]) -> str:
@@ -81,20 +99,30 @@ def text(rows: Sequence[Row]) -> str:
     cells = [_HEADINGS, *(row.cells() for row in rows)]
     widths = [max(len(line[index]) for line in cells) for index in range(len(_HEADINGS))]
     lines = [
-        "  ".join(cell.ljust(width) if index < 2 else cell.rjust(width) for index, (cell, width) in enumerate(zip(line, widths, strict=True))) for line in cells
+        "  ".join(
+            cell.ljust(width) if index < 2 else cell.rjust(width)
+            for index, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        for line in cells
     ]
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
 def markdown(rows: Sequence[Row]) -> str:
     """The table for a page."""
-    lines = [_HEADINGS, ("---", "---", "--:", "--:", "--:", "--:", "--:", "---"), *(row.cells() for row in rows)]
+    lines = [
+        _HEADINGS,
+        ("---", "---", "--:", "--:", "--:", "--:", "--:", "---"),
+        *(row.cells() for row in rows),
+    ]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def page(rows: Sequence[Row], sections: Sequence[str], options: str, runs: int, pairs: int) -> str:
     """The page of the documentation: the table, how to repeat it, and what else was asked for."""
-    head = _PAGE.format(table=markdown(rows), machine=machine(), options=options, runs=runs, pairs=pairs)
+    head = _PAGE.format(
+        table=markdown(rows), machine=machine(), options=options, runs=runs, pairs=pairs
+    )
     return "\n".join((head, *sections))
 
 

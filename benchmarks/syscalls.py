@@ -54,17 +54,28 @@ def _kernel(world: World) -> str:
     totals = {
         "the interpreter": _calls(world, world.python("-c", "pass")),
         "the standard library": _calls(world, world.python("-P", "-c", _LIBRARY)),
-        "the package": _calls(world, world.python("-P", "-c", "import telemetry_cli.entry, telemetry_cli.commands.run")),
+        "the package": _calls(
+            world,
+            world.python("-P", "-c", "import telemetry_cli.entry, telemetry_cli.commands.run"),
+        ),
         "the work": _calls(world, start),
         "git discovery": _calls(world, world.start(base, cwd=world.repository())),
     }
-    lines = ["## System calls of `run start`, by phase", "", "| phase | calls | mostly |", "| --- | --: | --- |"]
+    lines = [
+        "## System calls of `run start`, by phase",
+        "",
+        "| phase | calls | mostly |",
+        "| --- | --: | --- |",
+    ]
     before: Counter[str] = Counter()
     for phase, counted in totals.items():
         lines.append(_phase(phase, counted - before))
         before = counted
     total = totals["the work"]
-    lines += [_phase("**`run start --no-git` in all**", total), _phase("`floor_write.py` in all", _calls(world, world.floor_write(floor)))]
+    lines += [
+        _phase("**`run start --no-git` in all**", total),
+        _phase("`floor_write.py` in all", _calls(world, world.floor_write(floor))),
+    ]
     return "\n".join(lines) + "\n" + _WHY
 
 
@@ -76,7 +87,9 @@ def _phase(name: str, counted: Counter[str]) -> str:
 def _calls(world: World, command: Command) -> Counter[str]:
     """System call → how often a process and its children make it, by strace."""
     summary = world.scratch / "strace"
-    world.answer(Command(("strace", "-f", "-c", "-o", str(summary), *command.argv), command.env, command.cwd))
+    world.answer(
+        Command(("strace", "-f", "-c", "-o", str(summary), *command.argv), command.env, command.cwd)
+    )
     return _parsed(summary)
 
 
@@ -106,13 +119,29 @@ def _statements(world: World) -> str:
     lines = ["## SQL statements of one call", ""]
     for title, arguments in calls.items():
         found = _sql(world, base, arguments)
-        lines += [f"`{title}`: {len(found)}", "", "```sql", *(_short(statement) for statement in found), "```", ""]
+        lines += [
+            f"`{title}`: {len(found)}",
+            "",
+            "```sql",
+            *(_short(statement) for statement in found),
+            "```",
+            "",
+        ]
     return "\n".join(lines)
 
 
 def _sql(world: World, base: Path, arguments: Sequence[str]) -> list[str]:
-    command = world.python(str(Path(__file__).with_name("traced.py")), "--base-dir", str(base), *arguments)
-    done = subprocess.run(list(command.argv), env=dict(command.env), cwd=command.cwd, capture_output=True, text=True, check=True)
+    command = world.python(
+        str(Path(__file__).with_name("traced.py")), "--base-dir", str(base), *arguments
+    )
+    done = subprocess.run(
+        list(command.argv),
+        env=dict(command.env),
+        cwd=command.cwd,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return [json.loads(line) for line in done.stderr.splitlines() if line.startswith('"')]
 
 

@@ -12,12 +12,14 @@ _connect = sqlite3.connect
 
 def _traced(*arguments: object, **options: object) -> sqlite3.Connection:
     db = _connect(*arguments, **options)  # type: ignore[call-overload]
-    db.set_trace_callback(lambda statement: sys.stderr.write(json.dumps(" ".join(statement.split())) + "\n"))
+    db.set_trace_callback(
+        lambda statement: sys.stderr.write(json.dumps(" ".join(statement.split())) + "\n")
+    )
     return db  # type: ignore[no-any-return]
 
 
 if __name__ == "__main__":
     sqlite3.connect = _traced  # type: ignore[assignment]
-    from telemetry_cli.entry import main
+    from telemetry_cli.cli.main import main
 
     sys.exit(main())

@@ -11,7 +11,12 @@ from pathlib import Path
 from benchmarks.measure import Command, CommandFailed, program, run
 
 _HERE = Path(__file__).parent
-_AUTHOR = {"GIT_AUTHOR_NAME": "Bench", "GIT_AUTHOR_EMAIL": "bench@example.org", "GIT_COMMITTER_NAME": "Bench", "GIT_COMMITTER_EMAIL": "bench@example.org"}
+_AUTHOR = {
+    "GIT_AUTHOR_NAME": "Bench",
+    "GIT_AUTHOR_EMAIL": "bench@example.org",
+    "GIT_COMMITTER_NAME": "Bench",
+    "GIT_COMMITTER_EMAIL": "bench@example.org",
+}
 
 
 class World:
@@ -37,16 +42,28 @@ class World:
     def _write_config(self) -> None:
         folder = self.home / "configured" / "telemetry"
         folder.mkdir(parents=True)
-        (folder / "config.toml").write_text('agent_owner = "bench"\nlock_timeout = 5\n\n[url_hosts]\n"git.example.org" = "gitlab"\n')
+        (folder / "config.toml").write_text(
+            'agent_owner = "bench"\nlock_timeout = 5\n\n[url_hosts]\n"git.example.org" = "gitlab"\n'
+        )
 
     def base(self) -> Path:
         """A base folder of its own that does not exist yet."""
         self._bases += 1
         return self.scratch / f"base{self._bases}"
 
-    def telemetry(self, base: Path, *arguments: str, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Command:
+    def telemetry(
+        self,
+        base: Path,
+        *arguments: str,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> Command:
         """The installed program, on a base."""
-        return Command((program("telemetry"), "--base-dir", str(base), *arguments), env or self.env, str(cwd or self.home))
+        return Command(
+            (program("telemetry"), "--base-dir", str(base), *arguments),
+            env or self.env,
+            str(cwd or self.home),
+        )
 
     def help(self, *path: str) -> Command:
         """`telemetry PATH --help`."""
@@ -54,7 +71,11 @@ class World:
 
     def completed(self, base: Path, *words: str) -> Command:
         """What a shell asks at the TAB key: `words`, the last of which is to be completed."""
-        return Command((program("telemetry"), "_complete", "fish", "--", "--base-dir", str(base), *words), self.env, str(self.home))
+        return Command(
+            (program("telemetry"), "_complete", "fish", "--", "--base-dir", str(base), *words),
+            self.env,
+            str(self.home),
+        )
 
     def python(self, *arguments: str) -> Command:
         """This interpreter."""
@@ -74,11 +95,30 @@ class World:
 
     def floor_stats(self, base: Path, *field: str) -> Command:
         """The floor under figures over many runs."""
-        return self.python(str(_HERE / "floor_stats.py"), str(base / "db" / "telemetry.sqlite"), *field)
+        return self.python(
+            str(_HERE / "floor_stats.py"), str(base / "db" / "telemetry.sqlite"), *field
+        )
 
-    def start(self, base: Path, *arguments: str, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Command:
+    def start(
+        self,
+        base: Path,
+        *arguments: str,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> Command:
         """`run start` as a CI step writes it."""
-        return self.telemetry(base, "run", "start", "--agent-name", "bench", "--job-type", "bench", *arguments, cwd=cwd, env=env)
+        return self.telemetry(
+            base,
+            "run",
+            "start",
+            "--agent-name",
+            "bench",
+            "--job-type",
+            "bench",
+            *arguments,
+            cwd=cwd,
+            env=env,
+        )
 
     def started(self, base: Path, count: int) -> list[str]:
         """Start so many runs in a base and return their event ids."""
@@ -109,7 +149,9 @@ class World:
                 ("add", "README"),
                 ("commit", "--quiet", "--message", "A commit"),
             ):
-                subprocess.run(("git", *arguments), cwd=folder, env={**self.env, **_AUTHOR}, check=True)
+                subprocess.run(
+                    ("git", *arguments), cwd=folder, env={**self.env, **_AUTHOR}, check=True
+                )
         return folder
 
     def history(self, commits: int) -> Path:
@@ -117,9 +159,20 @@ class World:
         folder = self.scratch / "history"
         if not folder.exists():
             folder.mkdir()
-            subprocess.run((self.git, "init", "--quiet", "--initial-branch", "main"), cwd=folder, env=self.env, check=True)
+            subprocess.run(
+                (self.git, "init", "--quiet", "--initial-branch", "main"),
+                cwd=folder,
+                env=self.env,
+                check=True,
+            )
             lines = [f"line {number}" for number in range(2000)]
-            with subprocess.Popen((self.git, "fast-import", "--quiet"), cwd=folder, env=self.env, stdin=subprocess.PIPE, text=True) as importer:
+            with subprocess.Popen(
+                (self.git, "fast-import", "--quiet"),
+                cwd=folder,
+                env=self.env,
+                stdin=subprocess.PIPE,
+                text=True,
+            ) as importer:
                 assert importer.stdin
                 for number in range(commits):
                     lines[number * 7 % len(lines)] = f"line of commit {number}"
@@ -128,14 +181,25 @@ class World:
                         f"commit refs/heads/main\ncommitter Bench <bench@example.org> {1_700_000_000 + number} +0000\ndata {len(message)}\n{message}\n"
                         f"M 100644 inline file\ndata {len(content)}\n{content}\n"
                     )
-            subprocess.run((self.git, "reset", "--quiet", "--hard"), cwd=folder, env=self.env, check=True)
+            subprocess.run(
+                (self.git, "reset", "--quiet", "--hard"), cwd=folder, env=self.env, check=True
+            )
         return folder
 
     def answer(self, command: Command) -> str:
         """What a command prints. Raises `CommandFailed`."""
-        done = subprocess.run(list(command.argv), env=dict(command.env), cwd=command.cwd, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            list(command.argv),
+            env=dict(command.env),
+            cwd=command.cwd,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         if done.returncode:
-            raise CommandFailed(f"exit code {done.returncode}: {' '.join(command.argv)}\n{done.stderr}")
+            raise CommandFailed(
+                f"exit code {done.returncode}: {' '.join(command.argv)}\n{done.stderr}"
+            )
         return done.stdout
 
     def commands(self) -> list[tuple[str, ...]]:

@@ -22,10 +22,11 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from telemetry_cli import clock, entry
+from telemetry_cli.cli import main as entry
 from telemetry_cli.cli.app import app, parse
-from telemetry_cli.discover import providers
-from telemetry_cli.secret_shapes import RULES
+from telemetry_cli.core import clock
+from telemetry_cli.discovery import providers
+from telemetry_cli.redaction.patterns import RULES
 
 HERE = Path(__file__).resolve().parent
 #: A part of a page that is written here.
@@ -47,19 +48,56 @@ SHA = "5225b854aef173f537fb9fc2ca7d3748b89c9850"
 START = "run start --no-git --host runner-1 --git-repo https://github.com/example/shop --git-branch main"
 #: Seconds before NOW, and what was called then.
 HISTORY = (
-    (93_600, f"{START} --agent-name nightly --job-type backup --event-id b7e15162-8aed-4a6a-bf71-58809cf4f3c7"),
-    (93_163, "run end b7e15162-8aed-4a6a-bf71-58809cf4f3c7 --items-discovered 1204 --items-succeeded 1204"),
-    (7_200, f"{START} --agent-name nightly --job-type backup --event-id 62e7160f-38b4-4da5-a784-d9045190cfef"),
-    (7_020, "run end 62e7160f-38b4-4da5-a784-d9045190cfef --status partial --items-discovered 1210 --items-succeeded 1190 --items-failed 20"),
+    (
+        93_600,
+        f"{START} --agent-name nightly --job-type backup --event-id b7e15162-8aed-4a6a-bf71-58809cf4f3c7",
+    ),
+    (
+        93_163,
+        "run end b7e15162-8aed-4a6a-bf71-58809cf4f3c7 --items-discovered 1204 --items-succeeded 1204",
+    ),
+    (
+        7_200,
+        f"{START} --agent-name nightly --job-type backup --event-id 62e7160f-38b4-4da5-a784-d9045190cfef",
+    ),
+    (
+        7_020,
+        "run end 62e7160f-38b4-4da5-a784-d9045190cfef --status partial --items-discovered 1210 --items-succeeded 1190 --items-failed 20",
+    ),
     (320, f"{START} --agent-name ci --job-type pipeline --event-id {PIPELINE} --trigger-type push"),
-    (318, f"{START} --agent-name ci --job-type build --event-id 9a3c2b1d-6e5f-4d70-8b91-a2c3d4e5f607 --parent {PIPELINE}"),
+    (
+        318,
+        f"{START} --agent-name ci --job-type build --event-id 9a3c2b1d-6e5f-4d70-8b91-a2c3d4e5f607 --parent {PIPELINE}",
+    ),
     (284.7, "run end 9a3c2b1d-6e5f-4d70-8b91-a2c3d4e5f607 -m bytes=48213"),
-    (284, f"{START} --agent-name ci --job-type test --event-id {TEST} --run-id test-1 --parent {PIPELINE}"),
+    (
+        284,
+        f"{START} --agent-name ci --job-type test --event-id {TEST} --run-id test-1 --parent {PIPELINE}",
+    ),
     (281, f"run event checkpoint --run {TEST} -m suite=unit -m passed=212"),
     (140, f"run event checkpoint --run {TEST} -m suite=browser -m passed=31"),
-    (139.5, ("run", "end", TEST, "--exit-code", "1", "--error-summary", "2 tests failed", "-m", "tests=245")),
-    (139, f"{START} --agent-name ci --job-type deploy --event-id c4a1d2e3-f405-4617-9283-94a5b6c7d8e9 --parent {PIPELINE} --environment staging"),
-    (60, f"associate-commit {PIPELINE} --commit {SHA} --source ci --author Ada --children --no-git"),
+    (
+        139.5,
+        (
+            "run",
+            "end",
+            TEST,
+            "--exit-code",
+            "1",
+            "--error-summary",
+            "2 tests failed",
+            "-m",
+            "tests=245",
+        ),
+    ),
+    (
+        139,
+        f"{START} --agent-name ci --job-type deploy --event-id c4a1d2e3-f405-4617-9283-94a5b6c7d8e9 --parent {PIPELINE} --environment staging",
+    ),
+    (
+        60,
+        f"associate-commit {PIPELINE} --commit {SHA} --source ci --author Ada --children --no-git",
+    ),
 )
 #: Picture → its width in columns, and the command whose answer it shows.
 PICTURES = {
@@ -80,9 +118,24 @@ class _Screen(io.StringIO):
 def told(*argv: str, width: int = 80, base: str, ago: float = 0) -> str:
     """What the program says to argv on a terminal of this width, with nothing of our environment, so many seconds before `NOW`."""
     moment = NOW - timedelta(seconds=ago)
-    env = {"TELEMETRY_BASE_DIR": base, "HOME": base, "COLUMNS": str(width), "LINES": "1000", "TERM": "xterm-256color", "FORCE_COLOR": "1", "PAGER": "cat"}
-    with _stopped_at(moment), mock.patch.dict(os.environ, env, clear=True), mock.patch.object(sys, "argv", ["telemetry", *argv]):
-        with mock.patch.object(sys, "stdout", _Screen()) as screen, mock.patch.object(sys, "stderr", io.StringIO()) as complaints:
+    env = {
+        "TELEMETRY_BASE_DIR": base,
+        "HOME": base,
+        "COLUMNS": str(width),
+        "LINES": "1000",
+        "TERM": "xterm-256color",
+        "FORCE_COLOR": "1",
+        "PAGER": "cat",
+    }
+    with (
+        _stopped_at(moment),
+        mock.patch.dict(os.environ, env, clear=True),
+        mock.patch.object(sys, "argv", ["telemetry", *argv]),
+    ):
+        with (
+            mock.patch.object(sys, "stdout", _Screen()) as screen,
+            mock.patch.object(sys, "stderr", io.StringIO()) as complaints,
+        ):
             code = entry.main()
         assert (code, complaints.getvalue()) == (0, ""), (argv, code, complaints.getvalue())
         return screen.getvalue()
@@ -104,7 +157,10 @@ def reference() -> str:
 
 def _help(path: tuple[str, ...]) -> str:
     """What Typer says of a command, 80 columns wide; not what the program has written down of it."""
-    with mock.patch.dict(os.environ, {"COLUMNS": "80"}), mock.patch.object(sys, "stdout", io.StringIO()) as screen:
+    with (
+        mock.patch.dict(os.environ, {"COLUMNS": "80"}),
+        mock.patch.object(sys, "stdout", io.StringIO()) as screen,
+    ):
         parse([*path, "--help"])
     return screen.getvalue().strip()
 
@@ -117,14 +173,25 @@ def _paths(command: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
 
 def data_model() -> str:
     """data-model.md with the schema as the installed program carries it."""
-    scripts = sorted((file for file in files("telemetry_cli.store").joinpath("schema").iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)
+    scripts = sorted(
+        (
+            file
+            for file in files("telemetry_cli.database").joinpath("schema").iterdir()
+            if file.name.endswith(".sql")
+        ),
+        key=lambda file: file.name,
+    )
     schema = "\n".join(script.read_text(encoding="utf-8") for script in scripts).strip()
-    return _with_part((HERE / "data-model.md").read_text(encoding="utf-8"), "schema", f"```sql\n{schema}\n```\n")
+    return _with_part(
+        (HERE / "data-model.md").read_text(encoding="utf-8"), "schema", f"```sql\n{schema}\n```\n"
+    )
 
 
 def _with_part(page: str, name: str, text: str) -> str:
     """A page with one of its parts written anew."""
-    page, found = re.subn(PART.format(name), lambda match: match[1] + text + match[2], page, flags=re.DOTALL)
+    page, found = re.subn(
+        PART.format(name), lambda match: match[1] + text + match[2], page, flags=re.DOTALL
+    )
     assert found == 1, f"the page has no place for {name}"
     return page
 
@@ -133,20 +200,32 @@ def ci() -> str:
     """ci.md with the tables that discovery goes by."""
     rows = ["| provider | recognised by | a job is known by | what it says |", "|---|---|---|---|"]
     for provider in providers.PROVIDERS:
-        facts = "<br>".join(f"{fact.replace('_', ' ')}: {', '.join(f'`{text}`' for text in texts)}" for fact, texts in provider.facts.items())
+        facts = "<br>".join(
+            f"{fact.replace('_', ' ')}: {', '.join(f'`{text}`' for text in texts)}"
+            for fact, texts in provider.facts.items()
+        )
         signs = ", ".join(f"`{sign}`" for sign in provider.detect)
         known_by = ", ".join(provider.identity).replace("_", " ") if provider.facts else ""
         rows.append(f"| [{provider.name}]({provider.docs}) | {signs} | {known_by} | {facts} |")
-    page = _with_part((HERE / "ci.md").read_text(encoding="utf-8"), "providers", "\n".join(rows) + "\n")
-    agents = [f"| [{name}]({where}) | `{variable}` |" for variable, (name, where) in providers.AGENTS.items()]
+    page = _with_part(
+        (HERE / "ci.md").read_text(encoding="utf-8"), "providers", "\n".join(rows) + "\n"
+    )
+    agents = [
+        f"| [{name}]({where}) | `{variable}` |"
+        for variable, (name, where) in providers.AGENTS.items()
+    ]
     agents += [f"| the one that it names | `{variable}` |" for variable in providers.AGENT_NAMES]
-    return _with_part(page, "agents", "\n".join(["| agent | recognised by |", "|---|---|", *agents]) + "\n")
+    return _with_part(
+        page, "agents", "\n".join(["| agent | recognised by |", "|---|---|", *agents]) + "\n"
+    )
 
 
 def exec_() -> str:
     """exec.md with the names of the rules for secrets."""
     names = ", ".join(f"`{name}`" for name, _, _ in RULES)
-    return _with_part((HERE / "exec.md").read_text(encoding="utf-8"), "rules", f"The rules: {names}.\n")
+    return _with_part(
+        (HERE / "exec.md").read_text(encoding="utf-8"), "rules", f"The rules: {names}.\n"
+    )
 
 
 def pictures() -> Iterator[tuple[str, str]]:
@@ -156,7 +235,14 @@ def pictures() -> Iterator[tuple[str, str]]:
         for ago, words in HISTORY:
             told(*(words.split() if isinstance(words, str) else words), base=base, ago=ago)
         for name, (width, words) in PICTURES.items():
-            console = Console(record=True, file=io.StringIO(), width=width, force_terminal=True, color_system="truecolor", legacy_windows=False)
+            console = Console(
+                record=True,
+                file=io.StringIO(),
+                width=width,
+                force_terminal=True,
+                color_system="truecolor",
+                legacy_windows=False,
+            )
             console.print(Text.from_ansi(told(*words.split(), width=width, base=base)))
             svg = console.export_svg(title=f"telemetry {words}", unique_id=f"telemetry-{name}")
             # Whoever looks at a picture should not have to fetch a font for it; the next one named is any monospaced one.

@@ -18,8 +18,8 @@ if getsignal(SIGINT) is default_int_handler:
     # imports, which would show a traceback instead, and with the built-in module, which costs no import.
     signal(SIGINT, SIG_DFL)
 
-from telemetry_cli.entry import main
-from telemetry_cli.render.plain import flush_streams
+from telemetry_cli.cli.main import main
+from telemetry_cli.cli.output.plain import flush_streams
 
 
 def program() -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from bases import AT, is_free
 
-from telemetry_cli import recorder
-from telemetry_cli.config import Config
-from telemetry_cli.store.migrate import CURRENT_VERSION
+from telemetry_cli.core.config import Config
+from telemetry_cli.database.migrate import CURRENT_VERSION
+from telemetry_cli.journal import writer as recorder
 
 #: A question that gives one value, and the answers that are right.
 Fact = tuple[str, tuple[object, ...]]
@@ -38,7 +38,10 @@ def wrong_after(base: Path, facts: list[Fact]) -> str:
         found = db.execute("PRAGMA integrity_check").fetchone()[0]
         if found != "ok":
             return f"integrity_check: {found}"
-        for query, answers in [*facts, ("SELECT count(*) FROM agent_runs WHERE event_id = 'next'", (1,))]:
+        for query, answers in [
+            *facts,
+            ("SELECT count(*) FROM agent_runs WHERE event_id = 'next'", (1,)),
+        ]:
             answer = db.execute(query).fetchone()[0]
             if answer not in answers:
                 return f"{query}: {answer!r}, not one of {answers!r}"
@@ -56,9 +59,14 @@ def wrong_backups(base: Path, *, at_least: int = 0) -> str:
         db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
         try:
             # A platform's database, saved before it is migrated, knows of no journal.
-            is_ours = db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'journal_cursor'").fetchone()
+            is_ours = db.execute(
+                "SELECT 1 FROM sqlite_schema WHERE name = 'journal_cursor'"
+            ).fetchone()
             held = "SELECT 1 FROM journal_cursor" if is_ours else "SELECT 1 FROM agent_runs"
-            if db.execute("PRAGMA integrity_check").fetchone() != ("ok",) or not db.execute(held).fetchone():
+            if (
+                db.execute("PRAGMA integrity_check").fetchone() != ("ok",)
+                or not db.execute(held).fetchone()
+            ):
                 return f"{path} is no whole backup"
         finally:
             db.close()

@@ -7,16 +7,50 @@ made above the folder's parent.
 import random
 from collections.abc import Iterator
 
-from telemetry_cli._fast import COMMANDS, FLAG
+from telemetry_cli.cli._fast import COMMANDS, FLAG
 
 #: What is no command, or less than one, besides those that are; `_complete` is what the shells' completion calls.
-PATHS = [*sorted(COMMANDS), (), ("run",), ("db",), ("hooks",), ("nope",), ("run", "nope"), ("_complete", "bash"), ("_complete", "zsh", "query")]
+PATHS = [
+    *sorted(COMMANDS),
+    (),
+    ("run",),
+    ("db",),
+    ("hooks",),
+    ("nope",),
+    ("run", "nope"),
+    ("_complete", "bash"),
+    ("_complete", "zsh", "query"),
+]
 EXEC = ("run", "exec")
 #: What `run exec` starts; the PATH of these tests has git and `true`, and nothing else.
 CHILDREN = [["true"], ["true", "--", "\udcff"], ["nonexistent"], ["/dev/null/below"], ["."], [""]]
 NEVER = {"--watch"}
-STRAY = ["--", "-", "--nope", "-x", "-xyz", "--help", "-h", "--version", "--=", "---", "--output=", "-o=json", "--js", "\udcff", "--\udcff"]
-LEADING = [["--db", "x.sqlite"], ["--db="], ["--db"], ["--base-dir=b"], ["--base-dir", "/dev/null/below"], ["--base-dir", "x" * 300], ["--base-dir", "\udcff"]]
+STRAY = [
+    "--",
+    "-",
+    "--nope",
+    "-x",
+    "-xyz",
+    "--help",
+    "-h",
+    "--version",
+    "--=",
+    "---",
+    "--output=",
+    "-o=json",
+    "--js",
+    "\udcff",
+    "--\udcff",
+]
+LEADING = [
+    ["--db", "x.sqlite"],
+    ["--db="],
+    ["--db"],
+    ["--base-dir=b"],
+    ["--base-dir", "/dev/null/below"],
+    ["--base-dir", "x" * 300],
+    ["--base-dir", "\udcff"],
+]
 
 #: What an option or a positional of this name takes; of those not named here, any of `WORDS`.
 RIGHT = {
@@ -42,7 +76,20 @@ RIGHT = {
     "--lines": ("1,2",), "-L": ("1,1",), "row_id": ("1",), "event_type": ("step",), "--tail": ("10",), "--event-id": ("mine", "auto", "known-run"),
     "--search": ("tester",),
 }  # fmt: skip
-WORDS = ["tester", "job", "a", "main", "step", "post-commit", "post-rewrite", "out.ndjson", "out.csv.gz", "score", "0", "2026-01-01"]
+WORDS = [
+    "tester",
+    "job",
+    "a",
+    "main",
+    "step",
+    "post-commit",
+    "post-rewrite",
+    "out.ndjson",
+    "out.csv.gz",
+    "score",
+    "0",
+    "2026-01-01",
+]
 #: Where `export` writes.
 TARGETS = ["-", "out.ndjson", "out.csv.gz", "out.json"]
 HOSTILE = [
@@ -67,21 +114,40 @@ def generated(seed: int, count: int) -> Iterator[list[str]]:
         # Else nearly every one of many options would be refused for its neighbour.
         hostility = draw.choice((0.0, 0.05, 0.3, 0.9))
         groups = [_option(draw, path, hostility) for _ in range(draw.choice((0, 1, 1, 2, 2, 3, 5)))]
-        groups += [["--to", draw.choice(TARGETS)]] if path == ("export",) and draw.random() < 0.8 else []
-        groups += [["--agent-name", "a", "--job-type", "j"]] if path == ("run", "start") and draw.random() < 0.8 else []
+        groups += (
+            [["--to", draw.choice(TARGETS)]] if path == ("export",) and draw.random() < 0.8 else []
+        )
+        groups += (
+            [["--agent-name", "a", "--job-type", "j"]]
+            if path == ("run", "start") and draw.random() < 0.8
+            else []
+        )
         groups += [[draw.choice(STRAY)]] if draw.random() < 0.06 else []
-        positionals = [_value(draw, name, hostility) for name, *_ in COMMANDS[path][2] if draw.random() < 0.9] if path in COMMANDS and path != EXEC else []
+        positionals = (
+            [_value(draw, name, hostility) for name, *_ in COMMANDS[path][2] if draw.random() < 0.9]
+            if path in COMMANDS and path != EXEC
+            else []
+        )
         draw.shuffle(groups)
         leading = draw.choice(LEADING) if draw.random() < 0.04 else []
         child = ["--", *draw.choice(CHILDREN)] if path == EXEC and draw.random() < 0.9 else []
         # Behind the first word of a rest, what looks like an option is a word.
         words = [word for group in groups for word in group]
-        yield [*leading, *path, *(words + positionals if draw.random() < 0.7 else positionals + words), *child]
+        yield [
+            *leading,
+            *path,
+            *(words + positionals if draw.random() < 0.7 else positionals + words),
+            *child,
+        ]
 
 
 def _option(draw: random.Random, path: tuple[str, ...], hostility: float) -> list[str]:
     """An option, mostly one of the command's own, with a value where it takes one, and sometimes where it does not."""
-    own = path if path in COMMANDS and draw.random() < 1 - hostility / 5 else draw.choice(sorted(COMMANDS))
+    own = (
+        path
+        if path in COMMANDS and draw.random() < 1 - hostility / 5
+        else draw.choice(sorted(COMMANDS))
+    )
     options = COMMANDS[own][1]
     name = draw.choice(sorted(options.keys() - NEVER))
     chance = draw.random()

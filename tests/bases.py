@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from support import Ran, Telemetry
 
-from telemetry_cli.journal import decode, encode
+from telemetry_cli.journal.segments import decode, encode
 
 AT = "2026-01-02T03:04:05.678Z"
 NAMED = ("--agent-name", "tester", "--job-type", "job")
@@ -21,9 +21,7 @@ START = ("run", "start", *NAMED, "--no-git")
 
 #: What a helper process does before it says "held"; it lets go when its stdin closes.
 EXCLUSIVE = "import sqlite3; db = sqlite3.connect(sys.argv[1], isolation_level=None); db.execute('BEGIN EXCLUSIVE')"
-TRANSACTION = (
-    "import sqlite3; db = sqlite3.connect(sys.argv[1], isolation_level=None); db.execute('BEGIN IMMEDIATE'); db.execute('UPDATE agent_runs SET host = 1')"
-)
+TRANSACTION = "import sqlite3; db = sqlite3.connect(sys.argv[1], isolation_level=None); db.execute('BEGIN IMMEDIATE'); db.execute('UPDATE agent_runs SET host = 1')"
 READING = "import sqlite3; db = sqlite3.connect(sys.argv[1], isolation_level=None); cursor = db.execute('SELECT * FROM sqlite_schema'); cursor.fetchone()"
 FLOCKED = "import fcntl, os; descriptor = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT, 0o600); fcntl.flock(descriptor, fcntl.LOCK_EX)"
 
@@ -32,7 +30,9 @@ FLOCKED = "import fcntl, os; descriptor = os.open(sys.argv[1], os.O_RDWR | os.O_
 def held(what: str, path: Path) -> Iterator[None]:
     """Another process holds a lock for as long as this lasts."""
     script = f"import sys; {what}; print('held', flush=True); sys.stdin.read()"
-    with subprocess.Popen([sys.executable, "-c", script, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
         assert holder.stdout
         assert holder.stdout.readline() == b"held\n"
         yield
@@ -41,7 +41,11 @@ def held(what: str, path: Path) -> Iterator[None]:
 @contextmanager
 def read_only(path: Path) -> Iterator[None]:
     """The folder bind-mounted onto itself, read-only."""
-    if os.geteuid() or not shutil.which("mount") or subprocess.run(["mount", "--bind", path, path], capture_output=True).returncode:
+    if (
+        os.geteuid()
+        or not shutil.which("mount")
+        or subprocess.run(["mount", "--bind", path, path], capture_output=True).returncode
+    ):
         pytest.skip("a bind mount needs privileges")
     try:
         subprocess.run(["mount", "-o", "remount,bind,ro", path], check=True, capture_output=True)
@@ -62,7 +66,13 @@ def operation(kind: str, number: int, **data: object) -> dict[str, object]:
 
 def create(number: int, event_id: str, **data: object) -> bytes:
     """The line of a run.create."""
-    named = {"run_id": f"run-{event_id}", "agent_name": "tester", "job_type": "job", "status": "running", "start_time": AT}
+    named = {
+        "run_id": f"run-{event_id}",
+        "agent_name": "tester",
+        "job_type": "job",
+        "status": "running",
+        "start_time": AT,
+    }
     return encode(operation("run.create", number, event_id=event_id, **named | data))
 
 
@@ -84,7 +94,11 @@ def next_day(telemetry: Telemetry, day: str) -> None:
 
 def journal_lines(telemetry: Telemetry) -> list[bytes]:
     """Every line of every segment, newline included."""
-    return [line for path in sorted(telemetry.raw.glob("ops_*.ndjson")) for line in path.read_bytes().splitlines(keepends=True)]
+    return [
+        line
+        for path in sorted(telemetry.raw.glob("ops_*.ndjson"))
+        for line in path.read_bytes().splitlines(keepends=True)
+    ]
 
 
 def journaled(telemetry: Telemetry) -> list[str]:
@@ -117,7 +131,11 @@ def ids(telemetry: Telemetry) -> list[str]:
 
 def waiting(telemetry: Telemetry) -> list[str]:
     """The names in the buffer."""
-    return sorted(path.name for path in telemetry.buffer.glob("*")) if telemetry.buffer.is_dir() else []
+    return (
+        sorted(path.name for path in telemetry.buffer.glob("*"))
+        if telemetry.buffer.is_dir()
+        else []
+    )
 
 
 def started(ran: Ran) -> str:

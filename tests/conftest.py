@@ -22,27 +22,40 @@ def pytest_configure(config: pytest.Config) -> None:
     import telemetry_cli
 
     if Path(telemetry_cli.__file__).resolve().is_relative_to(SOURCE / "telemetry_cli"):
-        raise pytest.UsageError("telemetry_cli is imported from the source tree; run the tests with: ./dev test")
+        raise pytest.UsageError(
+            "telemetry_cli is imported from the source tree; run the tests with: ./dev test"
+        )
     if not PROGRAM.exists():
         raise pytest.UsageError(f"{PROGRAM} is not installed; run the tests with: ./dev test")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--first-cases`: enough to tell whether another Python runs it all, in a fraction of the time."""
-    parser.addoption("--first-cases", action="store_true", help="of every parametrized test run its first case only")
+    parser.addoption(
+        "--first-cases",
+        action="store_true",
+        help="of every parametrized test run its first case only",
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what `--first-cases` does not want."""
     if config.getoption("--first-cases"):
         first = {item.nodeid.partition("[")[0]: item for item in reversed(items)}
-        config.hook.pytest_deselected(items=[item for item in items if first[item.nodeid.partition("[")[0]] is not item])
+        config.hook.pytest_deselected(
+            items=[item for item in items if first[item.nodeid.partition("[")[0]] is not item]
+        )
         items[:] = [item for item in items if first[item.nodeid.partition("[")[0]] is item]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """What the crash rig has tried, for docs/reliability.md."""
-    seen = [(report.nodeid, value) for report in terminalreporter.getreports("passed") for name, value in report.user_properties if name == "seen"]
+    seen = [
+        (report.nodeid, value)
+        for report in terminalreporter.getreports("passed")
+        for name, value in report.user_properties
+        if name == "seen"
+    ]
     if seen and any(seen):
         terminalreporter.section("trials")
         for nodeid, value in sorted(set(seen)):
@@ -77,7 +90,11 @@ def tmpfs(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
     def mount(size: str) -> Path:
         path = tmp_path / f"tmpfs{len(mounted)}"
         path.mkdir()
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(path)], capture_output=True, check=False)
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(path)],
+            capture_output=True,
+            check=False,
+        )
         if done.returncode:
             pytest.skip("mounting a tmpfs needs privileges")
         mounted.append(path)

@@ -27,8 +27,20 @@ RUN: dict[str, Any] = {
     "metrics_json": {"cost": 0.25, "nested": {"deep": [1, None, True, "x"]}, "largest": 2**63 - 1},
     "context_json": {"attempt": 2},
     "events": [
-        {"event_type": "checkpoint", "timestamp": "2026-03-01T12:10:00.000Z", "payload_json": {"step": "upload"}, "trace_id": "t", "span_id": None},
-        {"event_type": "checkpoint", "timestamp": "2026-03-01T12:10:00.000Z", "payload_json": {"step": "upload"}, "trace_id": "t", "span_id": None},
+        {
+            "event_type": "checkpoint",
+            "timestamp": "2026-03-01T12:10:00.000Z",
+            "payload_json": {"step": "upload"},
+            "trace_id": "t",
+            "span_id": None,
+        },
+        {
+            "event_type": "checkpoint",
+            "timestamp": "2026-03-01T12:10:00.000Z",
+            "payload_json": {"step": "upload"},
+            "trace_id": "t",
+            "span_id": None,
+        },
         {"event_type": "note", "timestamp": "2026-03-01T12:20:00.000Z", "payload_json": "a text"},
     ],
     "commits": [
@@ -42,7 +54,13 @@ RUN: dict[str, Any] = {
             "branch": "main",
             "associated_at": "2026-03-01T12:59:30.000Z",
         },
-        {"commit_hash": "abcdef1", "role": "base", "source": "manual", "associated_at": "2026-03-01T12:00:30.000Z", "superseded_by": "abcdef2"},
+        {
+            "commit_hash": "abcdef1",
+            "role": "base",
+            "source": "manual",
+            "associated_at": "2026-03-01T12:00:30.000Z",
+            "superseded_by": "abcdef2",
+        },
     ],
 }
 #: The least that is a record.
@@ -51,7 +69,12 @@ LEAST = {"agent_name": "a", "job_type": "j", "start_time": "2026-01-02T03:04:05Z
 
 def write(path: Path, *records: object) -> str:
     """A file of records, one JSON value per line (text as it stands); its path."""
-    path.write_text("".join(record if isinstance(record, str) else json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    path.write_text(
+        "".join(
+            record if isinstance(record, str) else json.dumps(record) + "\n" for record in records
+        ),
+        encoding="utf-8",
+    )
     return str(path)
 
 
@@ -62,11 +85,27 @@ def named(count: int, **fields: Any) -> list[dict[str, Any]]:
 
 def dump(telemetry: Telemetry) -> dict[str, list[tuple[Any, ...]]]:
     """All runs, events and associations, by their content: without row ids and the operations that made them."""
-    runs = [row[1] for row in telemetry.sql("PRAGMA table_info(agent_runs)") if row[1] not in ("id", "op_id")]
-    events = [row[1] for row in telemetry.sql("PRAGMA table_info(run_events)") if row[1] not in ("id", "op_id")]
-    commits = [row[1] for row in telemetry.sql("PRAGMA table_info(run_commits)") if row[1] not in ("id", "op_id")]
+    runs = [
+        row[1]
+        for row in telemetry.sql("PRAGMA table_info(agent_runs)")
+        if row[1] not in ("id", "op_id")
+    ]
+    events = [
+        row[1]
+        for row in telemetry.sql("PRAGMA table_info(run_events)")
+        if row[1] not in ("id", "op_id")
+    ]
+    commits = [
+        row[1]
+        for row in telemetry.sql("PRAGMA table_info(run_commits)")
+        if row[1] not in ("id", "op_id")
+    ]
     return {
         "runs": telemetry.sql(f"SELECT {','.join(runs)} FROM agent_runs ORDER BY event_id"),
-        "events": telemetry.sql(f"SELECT {','.join(events)} FROM run_events ORDER BY event_id, timestamp, id"),
-        "commits": telemetry.sql(f"SELECT {','.join(commits)} FROM run_commits ORDER BY event_id, id"),
+        "events": telemetry.sql(
+            f"SELECT {','.join(events)} FROM run_events ORDER BY event_id, timestamp, id"
+        ),
+        "commits": telemetry.sql(
+            f"SELECT {','.join(commits)} FROM run_commits ORDER BY event_id, id"
+        ),
     }

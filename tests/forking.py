@@ -19,8 +19,9 @@ from pathlib import Path
 
 import typer.main
 
-from telemetry_cli import commands, render
 from telemetry_cli.__main__ import program
+from telemetry_cli.cli import commands
+from telemetry_cli.cli import output as render
 from telemetry_cli.cli.app import UsageError
 from telemetry_cli.cli.app import parse as parse_with_typer
 
@@ -85,7 +86,9 @@ def main(calls: Path, results: Path, beginning: Path, scratch: Path, folder: str
             shutil.copytree(beginning, scratch, symlinks=True)
             os.chdir(scratch / folder)
         code = call(argv, out, err)
-        done.append([code, *(path.read_bytes().decode(errors="surrogateescape") for path in (out, err))])
+        done.append(
+            [code, *(path.read_bytes().decode(errors="surrogateescape") for path in (out, err))]
+        )
     results.write_text(json.dumps(done))
 
 

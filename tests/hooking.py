@@ -26,7 +26,9 @@ MANY = {"columns": COLUMNS, "cardinality": "many"}
 OTHER = {"columns": [{"name": "other", "type": "text"}]}
 #: The beginning of every program: what tests write needs no site packages.
 SHEBANG = f"#!{sys.executable} -IS\nimport json, os, sys, time\n"
-SCORE = "for line in sys.stdin:\n    print(json.dumps({'id': json.loads(line)['id'], 'score': %s}))\n"
+SCORE = (
+    "for line in sys.stdin:\n    print(json.dumps({'id': json.loads(line)['id'], 'score': %s}))\n"
+)
 
 
 class Hooks:
@@ -52,19 +54,50 @@ class Hooks:
     def argv(self, hook: str, body: str, *options: str, contract: object = ONE) -> list[str]:
         """The command line that releases a program; options after `--` are its arguments."""
         script = self.program(f"{hook}-{abs(hash(body)) % 10**8}.py", body)
-        return ["hooks", "release", hook, "--script", str(script), "--contract", str(self.contract(contract)), "--source-ref", "tests", "-o", "json", *options]
+        return [
+            "hooks",
+            "release",
+            hook,
+            "--script",
+            str(script),
+            "--contract",
+            str(self.contract(contract)),
+            "--source-ref",
+            "tests",
+            "-o",
+            "json",
+            *options,
+        ]
 
-    def release(self, hook: str, body: str = SCORE % 1, *options: str, contract: object = ONE, code: int = 0) -> Any:
+    def release(
+        self, hook: str, body: str = SCORE % 1, *options: str, contract: object = ONE, code: int = 0
+    ) -> Any:
         """Release it; json of the release, or what was done when another exit code is demanded."""
         ran = self.telemetry(*self.argv(hook, body, *options, contract=contract), code=code)
         return ran.json if code == 0 else ran
 
-    def run(self, *argv: str, code: int | None = 0, stdin: str | bytes = "", env: dict[str, str] | None = None) -> Any:
+    def run(
+        self,
+        *argv: str,
+        code: int | None = 0,
+        stdin: str | bytes = "",
+        env: dict[str, str] | None = None,
+    ) -> Any:
         """`hooks run`: the hook run, or a list of them when several hooks are named."""
-        found = self.telemetry("hooks", "run", *argv, "-o", "json", code=code, stdin=stdin, env=env).json["hook_runs"]
+        found = self.telemetry(
+            "hooks", "run", *argv, "-o", "json", code=code, stdin=stdin, env=env
+        ).json["hook_runs"]
         return found if len(found) != 1 else found[0]
 
-    def tried(self, body: str, *argv: str, code: int | None = 0, contract: object = ONE, limits: tuple[str, ...] = (), stdin: str = '{"id": "a"}\n') -> Any:
+    def tried(
+        self,
+        body: str,
+        *argv: str,
+        code: int | None = 0,
+        contract: object = ONE,
+        limits: tuple[str, ...] = (),
+        stdin: str = '{"id": "a"}\n',
+    ) -> Any:
         """Release a program as the hook `tried` and run it on the records of `stdin`."""
         self.release("tried", body, *limits, contract=contract)
         return self.run("tried", "--input", "-", *argv, code=code, stdin=stdin)
@@ -103,7 +136,12 @@ def in_parallel(telemetry: Telemetry, argvs: list[list[str]]) -> list[Ran]:
     """Run commands at once, one process each; none may show a traceback."""
     with ThreadPoolExecutor(len(argvs)) as pool:
         # Whether all come to the same end is asked, not how long that takes on a busy machine.
-        return list(pool.map(lambda argv: telemetry(*argv, code=None, env={"TELEMETRY_LOCK_TIMEOUT": "60"}), argvs))
+        return list(
+            pool.map(
+                lambda argv: telemetry(*argv, code=None, env={"TELEMETRY_LOCK_TIMEOUT": "60"}),
+                argvs,
+            )
+        )
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 20.0) -> Any:

@@ -18,7 +18,12 @@ _FIRST = """
 _ADDED = {
     2: ["insight_id TEXT"],
     3: ["product_family TEXT", "subdomain TEXT"],
-    4: ["git_commit_hash TEXT", "git_commit_source TEXT", "git_commit_author TEXT", "git_commit_timestamp TEXT"],
+    4: [
+        "git_commit_hash TEXT",
+        "git_commit_source TEXT",
+        "git_commit_author TEXT",
+        "git_commit_timestamp TEXT",
+    ],
     5: ["website TEXT", "website_section TEXT", "item_name TEXT"],
     6: ["parent_run_id TEXT"],
 }
@@ -51,7 +56,14 @@ CANONICAL = "CHECK (status IN ('running', 'success', 'failure', 'partial', 'time
 DESCRIPTION = "platform schema"
 
 
-def make(path: Path, version: int, *, runs: int = 3, without: tuple[str, ...] = (), journal_mode: str = "delete") -> None:
+def make(
+    path: Path,
+    version: int,
+    *,
+    runs: int = 3,
+    without: tuple[str, ...] = (),
+    journal_mode: str = "delete",
+) -> None:
     """Make a database of this version: so many runs, `run-1` first, an event and a commit for each, one of each whose run is gone, a table of the user's."""
     path.parent.mkdir(parents=True, exist_ok=True)
     for folder in (path.parent, path.parent.parent):
@@ -59,14 +71,29 @@ def make(path: Path, version: int, *, runs: int = 3, without: tuple[str, ...] = 
     db = sqlite3.connect(path, isolation_level=None)
     db.execute(f"PRAGMA journal_mode = {journal_mode}")
     db.execute("BEGIN")
-    db.execute("CREATE TABLE schema_migrations (version INTEGER PRIMARY KEY, applied_at TEXT NOT NULL, description TEXT)")
-    db.executemany(
-        "INSERT INTO schema_migrations VALUES (?, '2025-01-01T00:00:00Z', ?)", [(number, f"{DESCRIPTION} {number}") for number in range(1, version + 1)]
+    db.execute(
+        "CREATE TABLE schema_migrations (version INTEGER PRIMARY KEY, applied_at TEXT NOT NULL, description TEXT)"
     )
-    key = "id INTEGER PRIMARY KEY AUTOINCREMENT, event_id TEXT UNIQUE, run_id TEXT NOT NULL" if version >= 6 else "run_id TEXT PRIMARY KEY"
-    added = [column for number, columns in _ADDED.items() if number <= version for column in columns if column.split()[0] not in without]
+    db.executemany(
+        "INSERT INTO schema_migrations VALUES (?, '2025-01-01T00:00:00Z', ?)",
+        [(number, f"{DESCRIPTION} {number}") for number in range(1, version + 1)],
+    )
+    key = (
+        "id INTEGER PRIMARY KEY AUTOINCREMENT, event_id TEXT UNIQUE, run_id TEXT NOT NULL"
+        if version >= 6
+        else "run_id TEXT PRIMARY KEY"
+    )
+    added = [
+        column
+        for number, columns in _ADDED.items()
+        if number <= version
+        for column in columns
+        if column.split()[0] not in without
+    ]
     columns = _FIRST.replace("status TEXT", f"status TEXT {CANONICAL if version >= 6 else ''}")
-    db.execute(f"CREATE TABLE agent_runs ({key}, {columns}{''.join(', ' + column for column in added)})")
+    db.execute(
+        f"CREATE TABLE agent_runs ({key}, {columns}{''.join(', ' + column for column in added)})"
+    )
     db.execute("CREATE INDEX idx_runs_agent ON agent_runs (agent_name)")
     if version >= 7:
         db.execute("CREATE INDEX agent_runs_job_type ON agent_runs (job_type)")
@@ -76,16 +103,34 @@ def make(path: Path, version: int, *, runs: int = 3, without: tuple[str, ...] = 
         f"CREATE TABLE run_events (id INTEGER PRIMARY KEY AUTOINCREMENT, {of_run.format('NOT NULL')}, event_type TEXT NOT NULL, timestamp TEXT NOT NULL,"
         " payload_json TEXT)"
     )
-    db.execute(f"CREATE TABLE commits (commit_hash TEXT PRIMARY KEY, {of_run.format('')}, repo TEXT, branch TEXT, commit_date TEXT, author TEXT, message TEXT)")
+    db.execute(
+        f"CREATE TABLE commits (commit_hash TEXT PRIMARY KEY, {of_run.format('')}, repo TEXT, branch TEXT, commit_date TEXT, author TEXT, message TEXT)"
+    )
     db.execute(f"CREATE TABLE favourites ({of_run.format('')}, stars INTEGER)")
     insert(db, "favourites", FAVOURITE)
     for number in range(1, runs + 1):
         insert(db, "agent_runs", row(version, number, without))
         insert(
-            db, "run_events", {"run_id": f"run-{number}", "event_type": "checkpoint", "timestamp": "2025-03-01 10:00:01", "payload_json": f'{{"n": {number}}}'}
+            db,
+            "run_events",
+            {
+                "run_id": f"run-{number}",
+                "event_type": "checkpoint",
+                "timestamp": "2025-03-01 10:00:01",
+                "payload_json": f'{{"n": {number}}}',
+            },
         )
         insert(db, "commits", commit(number))
-    insert(db, "run_events", {"run_id": "gone", "event_type": "checkpoint", "timestamp": "2025-03-01T10:00:01", "payload_json": "[1]"})
+    insert(
+        db,
+        "run_events",
+        {
+            "run_id": "gone",
+            "event_type": "checkpoint",
+            "timestamp": "2025-03-01T10:00:01",
+            "payload_json": "[1]",
+        },
+    )
     insert(db, "commits", ORPHAN)
     db.execute("COMMIT")
     db.close()
@@ -93,7 +138,10 @@ def make(path: Path, version: int, *, runs: int = 3, without: tuple[str, ...] = 
 
 def insert(db: sqlite3.Connection, table: str, values: dict[str, object]) -> None:
     """Add a row."""
-    db.execute(f"INSERT INTO {table} ({','.join(values)}) VALUES ({','.join('?' * len(values))})", tuple(values.values()))
+    db.execute(
+        f"INSERT INTO {table} ({','.join(values)}) VALUES ({','.join('?' * len(values))})",
+        tuple(values.values()),
+    )
 
 
 def row(version: int, number: int, without: tuple[str, ...] = ()) -> dict[str, object]:

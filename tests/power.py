@@ -27,7 +27,17 @@ def _decoded(text: str) -> bytes:
 class Effect:
     """One change: of a file's bytes (`file` is its number), or of a name in a folder. `durable_after` is how many effects must have been for it to last."""
 
-    def __init__(self, kind: str, *, file: int = -1, path: str = "", to: str = "", offset: int = 0, data: bytes = b"", size: int = 0) -> None:
+    def __init__(
+        self,
+        kind: str,
+        *,
+        file: int = -1,
+        path: str = "",
+        to: str = "",
+        offset: int = 0,
+        data: bytes = b"",
+        size: int = 0,
+    ) -> None:
         self.kind = kind
         self.file = file
         self.path = path
@@ -51,7 +61,10 @@ class Disk:
         self.effects: list[Effect] = []
         self.beginning: dict[str, int] = {}
         self.contents: dict[int, bytes] = {}
-        self.folders: set[str] = {str(base), *(str(path) for path in base.rglob("*") if path.is_dir())}
+        self.folders: set[str] = {
+            str(base),
+            *(str(path) for path in base.rglob("*") if path.is_dir()),
+        }
         for path in sorted(base.rglob("*")):
             if path.is_file():
                 self.beginning[str(path)] = len(self.contents)
@@ -78,7 +91,11 @@ class Disk:
         """The (descriptor, path, number) of the file below the base that a call is about."""
         found = _DESCRIPTOR.match(words)
         path = _decoded(found[2]).decode() if found and _ESCAPE.fullmatch(found[2]) else ""
-        return (found[1], path, self._names.get(path, -1)) if found and path.startswith(self.base) else None
+        return (
+            (found[1], path, self._names.get(path, -1))
+            if found and path.startswith(self.base)
+            else None
+        )
 
     def _add(self, effect: Effect) -> None:
         self.effects.append(effect)
@@ -137,7 +154,9 @@ class Disk:
             return
         for effect in self.effects:
             is_name = bool(effect.path)
-            if effect.durable_after is None and (opened[1] in effect.folders if is_name else effect.file == opened[2]):
+            if effect.durable_after is None and (
+                opened[1] in effect.folders if is_name else effect.file == opened[2]
+            ):
                 effect.durable_after = len(self.effects)
 
     _fdatasync = _fsync
@@ -167,17 +186,28 @@ class Disk:
 
     _mkdirat = _mkdir
 
-    def images(self, number: int, seed: int, *, flushes: bool = True) -> Iterator[tuple[int, dict[str, bytes], set[str]]]:
+    def images(
+        self, number: int, seed: int, *, flushes: bool = True
+    ) -> Iterator[tuple[int, dict[str, bytes], set[str]]]:
         """So many images: (how many effects had been, path → content, folders). Without `flushes` nothing was made durable."""
         chance = random.Random(seed)
         for index in range(number):
-            cut = index % (len(self.effects) + 1) if index < len(self.effects) + 1 else chance.randrange(len(self.effects) + 1)
+            cut = (
+                index % (len(self.effects) + 1)
+                if index < len(self.effects) + 1
+                else chance.randrange(len(self.effects) + 1)
+            )
             yield cut, *self._image(cut, chance, flushes=flushes)
 
-    def _image(self, cut: int, chance: random.Random, *, flushes: bool) -> tuple[dict[str, bytes], set[str]]:
+    def _image(
+        self, cut: int, chance: random.Random, *, flushes: bool
+    ) -> tuple[dict[str, bytes], set[str]]:
         kept_share = chance.choice((0.0, 0.1, 0.5, 0.9, 1.0))
         torn = chance.random() < 0.5
-        names, contents = dict(self.beginning), {number: bytearray(content) for number, content in self.contents.items()}
+        names, contents = (
+            dict(self.beginning),
+            {number: bytearray(content) for number, content in self.contents.items()},
+        )
         made = [effect.path for effect in self.effects if effect.kind == "mkdir"]
         folders = self.folders - set(made)
         for effect in self.effects[:cut]:
@@ -196,7 +226,11 @@ class Disk:
                 names.pop(effect.path, None)
                 if effect.kind != "unlink":
                     names[effect.to or effect.path] = effect.file
-        there = {path: bytes(contents[number]) for path, number in names.items() if os.path.dirname(path) in folders}
+        there = {
+            path: bytes(contents[number])
+            for path, number in names.items()
+            if os.path.dirname(path) in folders
+        }
         return there, folders
 
 

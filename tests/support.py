@@ -56,7 +56,12 @@ class Telemetry:
         self.cwd = home / "work"
         self.cwd.mkdir(parents=True, exist_ok=True)
         self.env = {name: os.environ[name] for name in INHERITED if name in os.environ}
-        self.env |= {"HOME": str(home), "TELEMETRY_BASE_DIR": str(self.base), "GIT_CONFIG_NOSYSTEM": "1", "PAGER": "cat"}
+        self.env |= {
+            "HOME": str(home),
+            "TELEMETRY_BASE_DIR": str(self.base),
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "PAGER": "cat",
+        }
 
     @property
     def database(self) -> Path:
@@ -70,7 +75,14 @@ class Telemetry:
     def buffer(self) -> Path:
         return self.base / "buffer"
 
-    def __call__(self, *argv: str | bytes, env: dict[str, str] | None = None, cwd: Path | None = None, stdin: str | bytes = "", code: int | None = 0) -> Ran:
+    def __call__(
+        self,
+        *argv: str | bytes,
+        env: dict[str, str] | None = None,
+        cwd: Path | None = None,
+        stdin: str | bytes = "",
+        code: int | None = 0,
+    ) -> Ran:
         done = subprocess.run(
             [str(PROGRAM), *argv],
             env=self.env | (env or {}),
@@ -80,28 +92,49 @@ class Telemetry:
             timeout=120,
             check=False,
         )
-        ran = Ran(done.returncode, done.stdout.decode(errors="surrogateescape"), done.stderr.decode(errors="surrogateescape"))
+        ran = Ran(
+            done.returncode,
+            done.stdout.decode(errors="surrogateescape"),
+            done.stderr.decode(errors="surrogateescape"),
+        )
         assert "Traceback" not in ran.err, ran
         if code is not None:
             assert ran.code == code, ran
         return ran
 
-    def popen(self, *argv: str, env: dict[str, str] | None = None, cwd: Path | None = None, **options: Any) -> "subprocess.Popen[bytes]":
+    def popen(
+        self, *argv: str, env: dict[str, str] | None = None, cwd: Path | None = None, **options: Any
+    ) -> "subprocess.Popen[bytes]":
         """Start the program and leave it running."""
-        return subprocess.Popen([str(PROGRAM), *argv], env=self.env | (env or {}), cwd=cwd or self.cwd, **options)
+        return subprocess.Popen(
+            [str(PROGRAM), *argv], env=self.env | (env or {}), cwd=cwd or self.cwd, **options
+        )
 
     def measured(self, *argv: str, env: dict[str, str] | None = None, **options: Any) -> "Measured":
         """Start the program, to ask for its peak memory when it has ended."""
-        return Measured(self.home / f"peak{os.urandom(4).hex()}", [str(PROGRAM), *argv], env=self.env | (env or {}), cwd=self.cwd, **options)
+        return Measured(
+            self.home / f"peak{os.urandom(4).hex()}",
+            [str(PROGRAM), *argv],
+            env=self.env | (env or {}),
+            cwd=self.cwd,
+            **options,
+        )
 
-    def start(self, *options: str, env: dict[str, str] | None = None, cwd: Path | None = None) -> str:
+    def start(
+        self, *options: str, env: dict[str, str] | None = None, cwd: Path | None = None
+    ) -> str:
         """Start a run named `tester`/`job` (unless told otherwise) and return its event_id."""
-        named = [*([] if "--agent-name" in options else ["--agent-name", "tester"]), *([] if "--job-type" in options else ["--job-type", "job"])]
+        named = [
+            *([] if "--agent-name" in options else ["--agent-name", "tester"]),
+            *([] if "--job-type" in options else ["--job-type", "job"]),
+        ]
         return self("run", "start", *named, *options, env=env, cwd=cwd).line
 
     def start_ran(self, *options: str, env: dict[str, str] | None = None) -> Ran:
         """Start a run named `tester`/`job`, and return all that the call did."""
-        return self("run", "start", "--agent-name", "tester", "--job-type", "job", *options, env=env)
+        return self(
+            "run", "start", "--agent-name", "tester", "--job-type", "job", *options, env=env
+        )
 
     def run(self, reference: str) -> dict[str, Any]:
         """A run as `run show -o json` prints it."""
@@ -110,14 +143,27 @@ class Telemetry:
 
     def files(self) -> dict[str, bytes]:
         """Every file and folder below the base with its content: what a refused command must leave as it was."""
-        return {str(path.relative_to(self.base)): path.read_bytes() if path.is_file() else b"" for path in self.base.rglob("*")}
+        return {
+            str(path.relative_to(self.base)): path.read_bytes() if path.is_file() else b""
+            for path in self.base.rglob("*")
+        }
 
     def append(self, kind: str, at: str, **data: object) -> None:
         """Add an operation to the journal by hand, past the program: the next command applies it. The base must exist."""
         segment = max(self.raw.glob("ops_*.ndjson"))
         if kind == "run.create":
             data = {"schema_version": 8} | data
-        body = json.dumps({"v": 1, "op_id": os.urandom(16).hex(), "op": kind, "at": at, "actor": "tests", "data": data}, separators=(",", ":"))[:-1].encode()
+        body = json.dumps(
+            {
+                "v": 1,
+                "op_id": os.urandom(16).hex(),
+                "op": kind,
+                "at": at,
+                "actor": "tests",
+                "data": data,
+            },
+            separators=(",", ":"),
+        )[:-1].encode()
         with segment.open("ab") as file:
             file.write(b'%b,"crc":"%08x"}\n' % (body, zlib.crc32(body)))
 
@@ -135,7 +181,9 @@ class Measured:
 
     def __init__(self, report: Path, argv: list[str], **options: Any) -> None:
         self.report = report
-        self.process = subprocess.Popen([sys.executable, "-IS", "-c", _MEASURING, str(report), *argv], **options)
+        self.process = subprocess.Popen(
+            [sys.executable, "-IS", "-c", _MEASURING, str(report), *argv], **options
+        )
 
     def ended(self) -> tuple[int, int]:
         """Its exit code, and its peak resident memory in KiB."""
@@ -151,10 +199,22 @@ class Git:
         self.env = {name: os.environ[name] for name in INHERITED if name in os.environ}
         self.env |= {"HOME": str(home), "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull}
         for who in ("AUTHOR", "COMMITTER"):
-            self.env |= {f"GIT_{who}_NAME": "Ada Lovelace", f"GIT_{who}_EMAIL": "ada@example.org", f"GIT_{who}_DATE": "2026-01-02T03:04:05+02:00"}
+            self.env |= {
+                f"GIT_{who}_NAME": "Ada Lovelace",
+                f"GIT_{who}_EMAIL": "ada@example.org",
+                f"GIT_{who}_DATE": "2026-01-02T03:04:05+02:00",
+            }
 
     def __call__(self, *argv: str, env: dict[str, str] | None = None, check: bool = True) -> str:
-        done = subprocess.run(["git", *argv], cwd=self.path, env=self.env | (env or {}), capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            ["git", *argv],
+            cwd=self.path,
+            env=self.env | (env or {}),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
         assert not check or done.returncode == 0, done.stderr
         return done.stdout.strip()
 

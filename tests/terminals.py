@@ -10,13 +10,26 @@ import termios
 from support import PROGRAM, Telemetry
 
 
-def drawn(telemetry: Telemetry, width: int, *argv: str, keys: bytes = b"", env: dict[str, str] | None = None) -> str:
+def drawn(
+    telemetry: Telemetry,
+    width: int,
+    *argv: str,
+    keys: bytes = b"",
+    env: dict[str, str] | None = None,
+) -> str:
     """What the program draws on a terminal of 40 lines of that width, where `keys` are pressed."""
     terminal, side = pty.openpty()
     fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
     os.write(terminal, keys)
     env = telemetry.env | {"TERM": "xterm-256color"} | (env or {})
-    process = subprocess.Popen([str(PROGRAM), *argv], env=env, cwd=telemetry.cwd, stdin=side, stdout=side, start_new_session=True)
+    process = subprocess.Popen(
+        [str(PROGRAM), *argv],
+        env=env,
+        cwd=telemetry.cwd,
+        stdin=side,
+        stdout=side,
+        start_new_session=True,
+    )
     os.close(side)
     output = b""
     try:

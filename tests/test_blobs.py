@@ -7,10 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from telemetry_cli import blobs
-from telemetry_cli.config import Config
-from telemetry_cli.errors import LockTimeout, NotFound, Refused, TelemetryError
-from telemetry_cli.locks import lock_unfinished
+from telemetry_cli.core.config import Config
+from telemetry_cli.core.errors import (
+    LockTimeout,
+    NotFound,
+    Refused,
+    TelemetryError,
+)
+from telemetry_cli.core.locks import lock_unfinished
+from telemetry_cli.journal import blobs
 
 CHUNKS = [b"one\ntw", b"", b"o\nthree"]
 DIGEST = sha256(b"".join(CHUNKS)).hexdigest()
@@ -38,7 +43,10 @@ def test_folder_and_file_are_private(config: Config) -> None:
         put(config, CHUNKS)
     finally:
         os.umask(before)
-    assert [os.stat(path).st_mode & 0o777 for path in (config.blobs_dir, os.path.join(config.blobs_dir, DIGEST))] == [0o700, 0o600]
+    assert [
+        os.stat(path).st_mode & 0o777
+        for path in (config.blobs_dir, os.path.join(config.blobs_dir, DIGEST))
+    ] == [0o700, 0o600]
 
 
 def test_a_content_that_breaks_off_leaves_nothing(config: Config) -> None:
@@ -63,7 +71,9 @@ def test_a_blob_that_is_gone_is_not_found(config: Config) -> None:
         blobs.open_blob(config, DIGEST)
 
 
-@pytest.mark.parametrize("name", ["", "../" + "a" * 61, "/etc/passwd", DIGEST.upper(), DIGEST + "0", "." * 64, "g" * 64])
+@pytest.mark.parametrize(
+    "name", ["", "../" + "a" * 61, "/etc/passwd", DIGEST.upper(), DIGEST + "0", "." * 64, "g" * 64]
+)
 def test_what_is_no_digest_is_refused(config: Config, name: str) -> None:
     put(config, CHUNKS)
     with pytest.raises(Refused):
@@ -71,7 +81,9 @@ def test_what_is_no_digest_is_refused(config: Config, name: str) -> None:
 
 
 @pytest.mark.parametrize("plant", [os.symlink, os.link])
-def test_links_are_refused(config: Config, tmp_path: Path, plant: Callable[[Path, Path], None]) -> None:
+def test_links_are_refused(
+    config: Config, tmp_path: Path, plant: Callable[[Path, Path], None]
+) -> None:
     os.makedirs(config.blobs_dir)
     (tmp_path / "victim").write_text("secret")
     plant(tmp_path / "victim", Path(config.blobs_dir, DIGEST))
@@ -119,6 +131,14 @@ def test_lease_removes_blobs_of_killed_writers_only(config: Config) -> None:
         assert blobs.partials(config) == [alive]
 
 
-@pytest.mark.parametrize("line", [b'{"data":{"blob":"%s"}}', b'{"artifact":[["0644","f","%s"]]}', b'{"blob":null,"logs":[{"digest":"%s"}]}', b'"blob":"%s'])
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"data":{"blob":"%s"}}',
+        b'{"artifact":[["0644","f","%s"]]}',
+        b'{"blob":null,"logs":[{"digest":"%s"}]}',
+        b'"blob":"%s',
+    ],
+)
 def test_every_digest_that_a_line_may_name_is_found(line: bytes) -> None:
     assert blobs.digests_in(line % DIGEST.encode()) == [DIGEST]

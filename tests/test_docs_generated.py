@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from telemetry_cli._fast import COMMANDS
+from telemetry_cli.cli._fast import COMMANDS
 
 DOCS = Path(__file__).parent.parent / "docs"
 PICTURES = ("query", "stats", "run-tree", "run-show")
@@ -18,7 +18,9 @@ PICTURES = ("query", "stats", "run-tree", "run-show")
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Everything, written anew from the installed program."""
     folder = tmp_path_factory.mktemp("docs")
-    subprocess.run([sys.executable, str(DOCS / "generate.py"), str(folder)], check=True, timeout=120)
+    subprocess.run(
+        [sys.executable, str(DOCS / "generate.py"), str(folder)], check=True, timeout=120
+    )
     return folder
 
 
@@ -44,7 +46,9 @@ def test_a_page_is_what_the_program_says(page: str, fresh: Path) -> None:
 
 @pytest.mark.parametrize("name", PICTURES)
 def test_a_picture_shows_what_the_program_prints(name: str, fresh: Path) -> None:
-    assert _seen(fresh / "pictures" / f"{name}.svg") == _seen(DOCS / "pictures" / f"{name}.svg"), "run ./dev regenerate"
+    assert _seen(fresh / "pictures" / f"{name}.svg") == _seen(DOCS / "pictures" / f"{name}.svg"), (
+        "run ./dev regenerate"
+    )
 
 
 def test_there_is_no_picture_but_these_and_each_is_shown_somewhere() -> None:
@@ -56,7 +60,9 @@ def test_there_is_no_picture_but_these_and_each_is_shown_somewhere() -> None:
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
 def test_every_command_stands_in_the_reference(path: tuple[str, ...]) -> None:
     words = " ".join(path)
-    assert f"\n## `telemetry {words}`\n\n```text\nUsage: telemetry {words} " in _text(DOCS / "reference.md")
+    assert f"\n## `telemetry {words}`\n\n```text\nUsage: telemetry {words} " in _text(
+        DOCS / "reference.md"
+    )
 
 
 def test_every_field_stands_in_the_data_model() -> None:
@@ -66,4 +72,10 @@ def test_every_field_stands_in_the_data_model() -> None:
     assert len(fields) > 50
     assert [field for field in fields if f"`{field}`" not in prose] == []
     tables = re.findall(r"^CREATE (?:VIRTUAL )?TABLE (\w+)", schema, re.MULTILINE)
-    assert set(re.findall(r"^(?:## |\| )`(\w+)`(?:: one row| \|)", prose[prose.index("## The other tables") :], re.MULTILINE)) == set(tables) - {"agent_runs"}
+    assert set(
+        re.findall(
+            r"^(?:## |\| )`(\w+)`(?:: one row| \|)",
+            prose[prose.index("## The other tables") :],
+            re.MULTILINE,
+        )
+    ) == set(tables) - {"agent_runs"}

@@ -11,17 +11,41 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import PROGRAM, Telemetry
 
-from telemetry_cli import _fast, entry
-from telemetry_cli.cli import table
+from telemetry_cli.cli import _fast, table
+from telemetry_cli.cli import main as entry
 from telemetry_cli.cli.app import UsageError
 from telemetry_cli.cli.app import parse as parse_with_typer
 
-VALUES = ["", "-", "--", "-x", "--status", "=", "a=b", "é", "日本", "x y", "'", "0", "1", "-1", "2h", "@last", "{}", '{"a":1}', "success", "json", "abcdef1"]
+VALUES = [
+    "",
+    "-",
+    "--",
+    "-x",
+    "--status",
+    "=",
+    "a=b",
+    "é",
+    "日本",
+    "x y",
+    "'",
+    "0",
+    "1",
+    "-1",
+    "2h",
+    "@last",
+    "{}",
+    '{"a":1}',
+    "success",
+    "json",
+    "abcdef1",
+]
 SLOW_DOOR = "import telemetry_cli.entry as entry\nentry.parse = lambda argv, path: None\nfrom telemetry_cli.__main__ import program\nprogram()\n"
 
 
 def test_the_table_is_what_the_declarations_say() -> None:
-    assert Path(_fast.__file__).read_text(encoding="utf-8") == table.table(), "run: ./dev regenerate"
+    assert Path(_fast.__file__).read_text(encoding="utf-8") == table.table(), (
+        "run: ./dev regenerate"
+    )
 
 
 @st.composite
@@ -33,12 +57,25 @@ def argvs(draw: st.DrawFn) -> list[str]:
     word = st.one_of(
         st.tuples(st.sampled_from(names), value),
         st.builds(lambda name, text: (f"{name}={text}",), st.sampled_from(names), value),
-        st.tuples(st.sampled_from([*names, "--no-such", "-q", "--db", "-mx=1", "--agent", "--jso"])),
+        st.tuples(
+            st.sampled_from([*names, "--no-such", "-q", "--db", "-mx=1", "--agent", "--jso"])
+        ),
         st.tuples(value),
     )
-    leading = draw(st.lists(st.sampled_from([("--db", "x.sqlite"), ("--base-dir=b",), ("--db",), ("--version",), ("-z",)]), max_size=1))
+    leading = draw(
+        st.lists(
+            st.sampled_from(
+                [("--db", "x.sqlite"), ("--base-dir=b",), ("--db",), ("--version",), ("-z",)]
+            ),
+            max_size=1,
+        )
+    )
     words = draw(st.lists(word, max_size=6))
-    return [*(part for group in leading for part in group), *path, *(part for group in words for part in group)]
+    return [
+        *(part for group in leading for part in group),
+        *path,
+        *(part for group in words for part in group),
+    ]
 
 
 def slowly(argv: list[str]) -> Any:
@@ -69,7 +106,15 @@ def test_the_plain_grammar_goes_through_the_fast_door(path: tuple[str, ...]) -> 
 
 
 def through(door: list[str], telemetry: Telemetry, argv: list[str]) -> tuple[int, str, str]:
-    done = subprocess.run([*door, *argv], env=telemetry.env, cwd=telemetry.cwd, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60)
+    done = subprocess.run(
+        [*door, *argv],
+        env=telemetry.env,
+        cwd=telemetry.cwd,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=60,
+    )
     return done.returncode, done.stdout, done.stderr
 
 
@@ -81,11 +126,26 @@ def dump(telemetry: Telemetry) -> list[Any]:
         "SELECT event_id, run_id, agent_name, job_type, status, start_time, product, metrics_json, parent_run_id, items_failed FROM agent_runs"
     )
     events = telemetry.sql("SELECT event_id, event_type, payload_json, trace_id FROM run_events")
-    commits = telemetry.sql("SELECT event_id, commit_hash, role, source, author, timestamp FROM run_commits")
+    commits = telemetry.sql(
+        "SELECT event_id, commit_hash, role, source, author, timestamp FROM run_commits"
+    )
     return [runs, events, commits, telemetry.sql("SELECT kind, code, message FROM rejected_ops")]
 
 
-START = ["run", "start", "--agent-name", "a", "--job-type", "j", "--event-id", "E", "--run-id", "R", "--start-time", "2026-01-01T00:00:00Z"]
+START = [
+    "run",
+    "start",
+    "--agent-name",
+    "a",
+    "--job-type",
+    "j",
+    "--event-id",
+    "E",
+    "--run-id",
+    "R",
+    "--start-time",
+    "2026-01-01T00:00:00Z",
+]
 #: Commands, each with words of its own that may follow in any order and number.
 COMMANDS: dict[tuple[str, ...], list[tuple[str, ...]]] = {
     tuple(word.replace("E", "F") if word == "E" else word for word in START): [
@@ -103,14 +163,62 @@ COMMANDS: dict[tuple[str, ...], list[tuple[str, ...]]] = {
         ("--event-id", "@x"),
         ("-o", "env"),
     ],
-    ("run", "end"): [("E",), ("--status", "partial"), ("--exit-code=3",), ("--end-time", "2026-01-01T00:00:01Z"), ("--end-time", "1999"), ("--force",)],
-    ("run", "update"): [("E",), ("--product", ""), ("--items-failed", "3"), ("--items-failed", "-1"), ("--error-summary=--x",)],
-    ("run", "event"): [("step",), ("--run", "E"), ("--payload", "[1]"), ("--payload", "[1"), ("--timestamp", "2026-01-01T00:00:01Z")],
-    ("associate-commit", "--no-git"): [("E",), ("--commit", "ABCDEF1"), ("--commit=",), ("--role", "base"), ("--source", "robot"), ("--children",)],
-    ("query", "--columns", "event_id,status"): [("--sort", "status"), ("--sort", "x"), ("--limit", "1"), ("--limit=-1",), ("--count",), ("--reverse",)],
+    ("run", "end"): [
+        ("E",),
+        ("--status", "partial"),
+        ("--exit-code=3",),
+        ("--end-time", "2026-01-01T00:00:01Z"),
+        ("--end-time", "1999"),
+        ("--force",),
+    ],
+    ("run", "update"): [
+        ("E",),
+        ("--product", ""),
+        ("--items-failed", "3"),
+        ("--items-failed", "-1"),
+        ("--error-summary=--x",),
+    ],
+    ("run", "event"): [
+        ("step",),
+        ("--run", "E"),
+        ("--payload", "[1]"),
+        ("--payload", "[1"),
+        ("--timestamp", "2026-01-01T00:00:01Z"),
+    ],
+    ("associate-commit", "--no-git"): [
+        ("E",),
+        ("--commit", "ABCDEF1"),
+        ("--commit=",),
+        ("--role", "base"),
+        ("--source", "robot"),
+        ("--children",),
+    ],
+    ("query", "--columns", "event_id,status"): [
+        ("--sort", "status"),
+        ("--sort", "x"),
+        ("--limit", "1"),
+        ("--limit=-1",),
+        ("--count",),
+        ("--reverse",),
+    ],
 }
-ANYWHERE = [("-m", "k=1"), ("-m", "k=two"), ("--json",), ("-o", "csv"), ("--bogus",), ("--",), ("stray",), ("--product",), ("",)]
-ENVIRONMENTS = [{}, {"TELEMETRY_EVENT_ID": "E"}, {"TELEMETRY_NEVER_FAIL": "1"}, {"TELEMETRY_DISABLED": "1"}]
+ANYWHERE = [
+    ("-m", "k=1"),
+    ("-m", "k=two"),
+    ("--json",),
+    ("-o", "csv"),
+    ("--bogus",),
+    ("--",),
+    ("stray",),
+    ("--product",),
+    ("",),
+]
+ENVIRONMENTS = [
+    {},
+    {"TELEMETRY_EVENT_ID": "E"},
+    {"TELEMETRY_NEVER_FAIL": "1"},
+    {"TELEMETRY_DISABLED": "1"},
+]
 
 
 @st.composite
@@ -120,9 +228,13 @@ def calls(draw: st.DrawFn) -> list[str]:
     return [*command, *(part for group in words for part in group)]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(argv=calls(), env=st.sampled_from(ENVIRONMENTS))
-def test_both_doors_do_the_same(argv: list[str], env: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_both_doors_do_the_same(
+    argv: list[str], env: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
     begun = Telemetry(tmp_path_factory.mktemp("begun"))
     begun(*START)
     done = []
@@ -139,20 +251,37 @@ def test_both_doors_do_the_same(argv: list[str], env: dict[str, str], tmp_path_f
 @pytest.mark.parametrize(
     ("env", "argv"),
     [
-        ({"TELEMETRY_AGENT_NAME": "env", "TELEMETRY_JOB_TYPE": "env"}, ["run", "start", "--event-id", "E", "--run-id", "R"]),
+        (
+            {"TELEMETRY_AGENT_NAME": "env", "TELEMETRY_JOB_TYPE": "env"},
+            ["run", "start", "--event-id", "E", "--run-id", "R"],
+        ),
         ({"TELEMETRY_EVENT_ID": "E"}, ["run", "end", "--status", "partial"]),
         ({"TELEMETRY_EVENT_ID": "nobody"}, ["run", "event", "checkpoint"]),
         ({"TELEMETRY_DISABLED": "1"}, ["run", "event"]),
         ({"TELEMETRY_NEVER_FAIL": "1"}, ["run", "end", "--status"]),
         ({"TELEMETRY_NEVER_FAIL": "1"}, ["run", "end", "nobody"]),
-        ({}, ["associate-commit", "E", "--commit", "ABCDEF1", "--author", "A", "--timestamp", "2026-01-01T00:00:00Z"]),
+        (
+            {},
+            [
+                "associate-commit",
+                "E",
+                "--commit",
+                "ABCDEF1",
+                "--author",
+                "A",
+                "--timestamp",
+                "2026-01-01T00:00:00Z",
+            ],
+        ),
         ({}, ["associate-commit", "E", "--commit", "nonsense"]),
         ({}, ["query", "-o", "ids", "--status=running"]),
         ({}, ["query", "--sort", "nonsense"]),
         ({}, ["commit-url", "E", "--json"]),
     ],
 )
-def test_both_doors_do_the_same_with_what_the_environment_says(env: dict[str, str], argv: list[str], tmp_path: Path) -> None:
+def test_both_doors_do_the_same_with_what_the_environment_says(
+    env: dict[str, str], argv: list[str], tmp_path: Path
+) -> None:
     done = []
     for name, door in (("fast", [str(PROGRAM)]), ("slow", [sys.executable, "-c", SLOW_DOOR])):
         telemetry = Telemetry(tmp_path / name)

@@ -9,9 +9,21 @@ from pathlib import Path
 import pytest
 from support import Git, Telemetry
 
-from telemetry_cli.store import runs
+from telemetry_cli.database import runs
 
-HEAVY = {"typer", "pydantic", "git", "filelock", "inspect", "dataclasses", "rich", "subprocess", "importlib.metadata", "asyncio", "typing"}
+HEAVY = {
+    "typer",
+    "pydantic",
+    "git",
+    "filelock",
+    "inspect",
+    "dataclasses",
+    "rich",
+    "subprocess",
+    "importlib.metadata",
+    "asyncio",
+    "typing",
+}
 WATCH = """
 import json, sys
 sys.argv = ["telemetry", *json.loads(sys.argv[1])]
@@ -22,7 +34,20 @@ print(json.dumps([code, sorted(sys.modules)]), file=sys.stderr)
 """
 FAST = [
     ["run", "start", "--agent-name", "a", "--job-type", "j"],
-    ["run", "start", "--agent-name", "a", "--job-type", "j", "-m", "a=1", "--metrics", '{"b": 2}', "-o", "env"],
+    [
+        "run",
+        "start",
+        "--agent-name",
+        "a",
+        "--job-type",
+        "j",
+        "-m",
+        "a=1",
+        "--metrics",
+        '{"b": 2}',
+        "-o",
+        "env",
+    ],
     ["run", "end", "E", "--status", "failed", "-m", "k=v"],
     ["run", "event", "checkpoint", "--run", "E", "--payload", "[1]"],
     ["run", "update", "E", "--product", "p"],
@@ -45,15 +70,30 @@ FAST = [
 
 def modules(telemetry: Telemetry, argv: list[str], cwd: Path) -> set[str]:
     """The modules that a fresh process has imported when the command is done, site packages' own start-up files aside."""
-    done = subprocess.run([sys.executable, "-c", WATCH, json.dumps(argv)], env=telemetry.env, cwd=cwd, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", WATCH, json.dumps(argv)],
+        env=telemetry.env,
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     code, found = json.loads(done.stderr.splitlines()[-1])
     assert code == 0, done.stderr
-    bare = subprocess.run([sys.executable, "-c", "import sys; print(*sys.modules)"], env=telemetry.env, capture_output=True, text=True, check=True)
+    bare = subprocess.run(
+        [sys.executable, "-c", "import sys; print(*sys.modules)"],
+        env=telemetry.env,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return set(found) - set(bare.stdout.split())
 
 
 @pytest.mark.parametrize("argv", FAST, ids=lambda argv: " ".join(argv[:2]))
-def test_a_fast_command_imports_nothing_heavy(argv: list[str], telemetry: Telemetry, make_git: object) -> None:
+def test_a_fast_command_imports_nothing_heavy(
+    argv: list[str], telemetry: Telemetry, make_git: object
+) -> None:
     git = Git(telemetry.cwd, telemetry.home)
     git("init", "--quiet")
     git.commit()
@@ -85,7 +125,14 @@ print(json.dumps(statements), file=sys.stderr)
 
 
 def statements(telemetry: Telemetry, *argv: str) -> list[str]:
-    done = subprocess.run([sys.executable, "-c", COUNT, json.dumps(argv)], env=telemetry.env, cwd=telemetry.cwd, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", COUNT, json.dumps(argv)],
+        env=telemetry.env,
+        cwd=telemetry.cwd,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     found: list[str] = json.loads(done.stderr.splitlines()[-1])
     return [statement for statement in found if not statement.startswith("--")]
 
@@ -104,7 +151,9 @@ def statements(telemetry: Telemetry, *argv: str) -> list[str]:
     ],
     ids=lambda value: " ".join(value[:2]) if isinstance(value, list) else "",
 )
-def test_a_command_runs_no_more_sql_than_it_needs(argv: list[str], most: int, telemetry: Telemetry) -> None:
+def test_a_command_runs_no_more_sql_than_it_needs(
+    argv: list[str], most: int, telemetry: Telemetry
+) -> None:
     telemetry.start("--event-id", "E")
     found = statements(telemetry, *argv)
     assert len(found) <= most, found
@@ -120,7 +169,15 @@ def filters(*names: str) -> runs.Filters:
             case "agent-name" | "job-type" | "status" | "product":
                 made.any_of(name.replace("-", "_"), ["one"])
             case "agent-names" | "job-types" | "statuses" | "products":
-                made.any_of({"agent-names": "agent_name", "job-types": "job_type", "statuses": "status", "products": "product"}[name], ["one", "two"])
+                made.any_of(
+                    {
+                        "agent-names": "agent_name",
+                        "job-types": "job_type",
+                        "statuses": "status",
+                        "products": "product",
+                    }[name],
+                    ["one", "two"],
+                )
             case "repo" | "branch":
                 made.any_of(f"git_{name}", ["one"])
             case "parent":
@@ -136,18 +193,46 @@ def filters(*names: str) -> runs.Filters:
     return made
 
 
-NAMES = ["agent-name", "job-type", "status", "product", "agent-names", "job-types", "statuses", "products", "repo", "branch", "parent", "commit", "start-time"]
+NAMES = [
+    "agent-name",
+    "job-type",
+    "status",
+    "product",
+    "agent-names",
+    "job-types",
+    "statuses",
+    "products",
+    "repo",
+    "branch",
+    "parent",
+    "commit",
+    "start-time",
+]
 
 
 @pytest.mark.parametrize(
-    "names", [(), ("since",), ("until",), ("since", "until"), *((name,) for name in NAMES), *itertools.product(NAMES, ("since",))], ids=" ".join
+    "names",
+    [
+        (),
+        ("since",),
+        ("until",),
+        ("since", "until"),
+        *((name,) for name in NAMES),
+        *itertools.product(NAMES, ("since",)),
+    ],
+    ids=" ".join,
 )
 def test_every_filter_uses_an_index(names: tuple[str, ...], telemetry: Telemetry) -> None:
     telemetry.start()
     made = filters(*names)
-    plan = telemetry.sql(f"EXPLAIN QUERY PLAN SELECT * FROM agent_runs {made.where} {made.order} LIMIT 50 OFFSET 0", *made.values)
+    plan = telemetry.sql(
+        f"EXPLAIN QUERY PLAN SELECT * FROM agent_runs {made.where} {made.order} LIMIT 50 OFFSET 0",
+        *made.values,
+    )
     steps = [step[3] for step in plan]
-    assert not [step for step in steps if step.startswith("SCAN agent_runs") and "USING INDEX" not in step], steps
+    assert not [
+        step for step in steps if step.startswith("SCAN agent_runs") and "USING INDEX" not in step
+    ], steps
     assert [step for step in steps if "INDEX" in step], steps
 
 
@@ -155,5 +240,8 @@ def test_the_newest_runs_are_read_in_order_without_sorting(telemetry: Telemetry)
     telemetry.start()
     for names in ((), ("agent-name",), ("status", "since"), ("job-type", "since", "until")):
         made = filters(*names)
-        plan = telemetry.sql(f"EXPLAIN QUERY PLAN SELECT * FROM agent_runs {made.where} {made.order} LIMIT 50", *made.values)
+        plan = telemetry.sql(
+            f"EXPLAIN QUERY PLAN SELECT * FROM agent_runs {made.where} {made.order} LIMIT 50",
+            *made.values,
+        )
         assert not [step for step in plan if "TEMP B-TREE" in step[3]], plan

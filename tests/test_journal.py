@@ -9,20 +9,33 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telemetry_cli import journal
-from telemetry_cli.config import Config
-from telemetry_cli.journal import decode, encode
+from telemetry_cli.core.config import Config
+from telemetry_cli.journal import segments as journal
+from telemetry_cli.journal.segments import decode, encode
 
 texts = st.text(st.characters(codec=None), max_size=20)
 numbers = st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False)
 values = st.recursive(
-    st.none() | st.booleans() | numbers | texts, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3), max_leaves=8
+    st.none() | st.booleans() | numbers | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=8,
 )
 #: What can be stored; in data there may be half a character too, for the rules to refuse.
 whole_texts = st.text(st.characters(codec="utf-8"), max_size=20)
-operations = st.fixed_dictionaries(dict.fromkeys(("op_id", "op", "at", "actor"), whole_texts) | {"data": st.dictionaries(texts, values, max_size=4)})
+operations = st.fixed_dictionaries(
+    dict.fromkeys(("op_id", "op", "at", "actor"), whole_texts)
+    | {"data": st.dictionaries(texts, values, max_size=4)}
+)
 SEGMENT = "ops_20260102.ndjson"
-A_LINE = encode({"op_id": "0" * 32, "op": "run.end", "at": "2026-01-02T03:04:05.678Z", "actor": "ada@vm", "data": {"run": "r", "crc": "00000000"}})
+A_LINE = encode(
+    {
+        "op_id": "0" * 32,
+        "op": "run.end",
+        "at": "2026-01-02T03:04:05.678Z",
+        "actor": "ada@vm",
+        "data": {"run": "r", "crc": "00000000"},
+    }
+)
 
 
 @given(operations)
@@ -57,7 +70,9 @@ def test_any_cut_is_detected(operation: dict[str, object], data: st.DataObject) 
 
 
 @given(operations, operations, st.binary(max_size=3))
-def test_joined_lines_are_detected(first: dict[str, object], second: dict[str, object], between: bytes) -> None:
+def test_joined_lines_are_detected(
+    first: dict[str, object], second: dict[str, object], between: bytes
+) -> None:
     joined = encode(first)[:-1] + between + encode(second)[:-1]
     assert decode(joined) is None
 
@@ -103,16 +118,25 @@ def _write(config: Config, name: str, content: bytes) -> None:
 
 def test_segments_are_read_in_the_order_of_their_dates(tmp_path: Path) -> None:
     config = _config(tmp_path)
-    for name in ("ops_20260102.ndjson", "ops_20251231.ndjson", "ops_20260101.ndjson", "events_20260101.ndjson", "ops_20260101.ndjson.tmp"):
+    for name in (
+        "ops_20260102.ndjson",
+        "ops_20251231.ndjson",
+        "ops_20260101.ndjson",
+        "events_20260101.ndjson",
+        "ops_20260101.ndjson.tmp",
+    ):
         _write(config, name, name.encode() + b"\n")
     lines = [line.decode().strip() for _, line in journal.read(config, START, _end(config))]
     assert lines == ["ops_20251231.ndjson", "ops_20260101.ndjson", "ops_20260102.ndjson"]
 
 
 @given(
-    st.lists(st.binary(max_size=30).map(lambda line: line.replace(b"\n", b".")), max_size=6), st.binary(max_size=9).map(lambda tail: tail.replace(b"\n", b""))
+    st.lists(st.binary(max_size=30).map(lambda line: line.replace(b"\n", b".")), max_size=6),
+    st.binary(max_size=9).map(lambda tail: tail.replace(b"\n", b"")),
 )
-def test_positions_cut_a_segment_at_any_line(tmp_path_factory: pytest.TempPathFactory, lines: list[bytes], tail: bytes) -> None:
+def test_positions_cut_a_segment_at_any_line(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[bytes], tail: bytes
+) -> None:
     config = _config(tmp_path_factory.mktemp("journal"))
     _write(config, "ops_20260101.ndjson", b"".join(line + b"\n" for line in lines) + tail)
     whole = list(journal.read(config, START, _end(config)))
@@ -126,7 +150,10 @@ def test_the_fingerprint_of_a_whole_line_is_its_crc(tmp_path: Path) -> None:
     config = _config(tmp_path)
     line = encode({"op_id": "1", "op": "run.end", "at": "", "actor": "", "data": {}})
     _write(config, "ops_20260101.ndjson", line)
-    assert journal.fingerprint(journal.ending(config, ("ops_20260101.ndjson", len(line)))) == line[-11:-3].decode()
+    assert (
+        journal.fingerprint(journal.ending(config, ("ops_20260101.ndjson", len(line))))
+        == line[-11:-3].decode()
+    )
 
 
 def test_the_fingerprint_of_a_damaged_line_changes_with_it(tmp_path: Path) -> None:
@@ -153,7 +180,9 @@ def test_a_segment_that_is_gone_ends_in_nothing(tmp_path: Path) -> None:
     ],
     ids=["as it was", "longer", "after a torn line", "empty", "deleted"],
 )
-def test_a_second_journal_gets_the_lines_that_came_since(tmp_path: Path, second: bytes, first: bytes | None, longer: bytes) -> None:
+def test_a_second_journal_gets_the_lines_that_came_since(
+    tmp_path: Path, second: bytes, first: bytes | None, longer: bytes
+) -> None:
     config, other = Config(base_dir=str(tmp_path / "one")), Config(base_dir=str(tmp_path / "two"))
     for folder, content in ((config.raw_dir, first), (other.raw_dir, second)):
         Path(folder).mkdir(parents=True)
@@ -166,7 +195,10 @@ def test_a_second_journal_gets_the_lines_that_came_since(tmp_path: Path, second:
 
 @pytest.mark.parametrize(
     "read",
-    [lambda config: journal.read(config, journal.START, journal.newest_end(config)), lambda config: journal.lines_of(config, SEGMENT)],
+    [
+        lambda config: journal.read(config, journal.START, journal.newest_end(config)),
+        lambda config: journal.lines_of(config, SEGMENT),
+    ],
     ids=["from place to place", "a segment"],
 )
 def test_reader_that_is_left_says_nothing_when_its_file_cannot_be_closed(
@@ -180,7 +212,11 @@ def test_reader_that_is_left_says_nothing_when_its_file_cannot_be_closed(
     monkeypatch.setattr(sys, "unraisablehook", said.append)
     lines = read(config)
     next(lines)
-    (descriptor,) = (int(name) for name in os.listdir("/dev/fd") if os.path.realpath(f"/dev/fd/{name}") == str(segment))
+    (descriptor,) = (
+        int(name)
+        for name in os.listdir("/dev/fd")
+        if os.path.realpath(f"/dev/fd/{name}") == str(segment)
+    )
     os.close(descriptor)
     del lines
     assert said == []

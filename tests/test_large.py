@@ -35,8 +35,20 @@ def peak_kib(telemetry: Telemetry, *argv: str) -> int:
     return kib
 
 
-@pytest.mark.parametrize("options", [("-o", "json"), ("-o", "csv"), ("-o", "ids"), ("-o", "table"), ("-o", "jsonl", "--sort", "duration_ms")], ids=" ".join)
-def test_memory_does_not_grow_with_the_answer(options: tuple[str, ...], telemetry: Telemetry) -> None:
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("-o", "json"),
+        ("-o", "csv"),
+        ("-o", "ids"),
+        ("-o", "table"),
+        ("-o", "jsonl", "--sort", "duration_ms"),
+    ],
+    ids=" ".join,
+)
+def test_memory_does_not_grow_with_the_answer(
+    options: tuple[str, ...], telemetry: Telemetry
+) -> None:
     small, large = 3_000, 40_000
     filled(telemetry, small)
     before = peak_kib(telemetry, "query", "--limit", "0", *options)
@@ -46,8 +58,14 @@ def test_memory_does_not_grow_with_the_answer(options: tuple[str, ...], telemetr
     assert after - before < 6 * 1024
 
 
-@pytest.mark.parametrize("argv", [("export", "--to", "-"), ("query", "--limit", "0", "-o", "jsonl")], ids=lambda argv: argv[0])
-def test_a_reader_of_100_000_runs_that_has_stalled_delays_no_writer(telemetry: Telemetry, argv: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    "argv",
+    [("export", "--to", "-"), ("query", "--limit", "0", "-o", "jsonl")],
+    ids=lambda argv: argv[0],
+)
+def test_a_reader_of_100_000_runs_that_has_stalled_delays_no_writer(
+    telemetry: Telemetry, argv: tuple[str, ...]
+) -> None:
     filled(telemetry, 100_000)
     with telemetry.popen(*argv, stdout=subprocess.PIPE) as reader:
         assert reader.stdout
@@ -56,7 +74,11 @@ def test_a_reader_of_100_000_runs_that_has_stalled_delays_no_writer(telemetry: T
         # A write that had to wait for longer would be buffered, and not in the database yet.
         event_id = telemetry.start(env={"TELEMETRY_LOCK_TIMEOUT": "0.5"})
         assert time.monotonic() - begun < 2
-        assert telemetry.sql("SELECT count(*) FROM agent_runs WHERE event_id = ?", event_id) == [(1,)]
+        assert telemetry.sql("SELECT count(*) FROM agent_runs WHERE event_id = ?", event_id) == [
+            (1,)
+        ]
         assert reader.poll() is None
         known = sum(1 for _ in reader.stdout)
-    assert (reader.returncode, known) in [(0, 100_001), (0, 100_002)], "the one that was made meanwhile may be among them"
+    assert (reader.returncode, known) in [(0, 100_001), (0, 100_002)], (
+        "the one that was made meanwhile may be among them"
+    )

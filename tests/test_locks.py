@@ -13,9 +13,9 @@ import pytest
 from bases import FLOCKED, held, is_free
 from filelock import FileLock, Timeout
 
-from telemetry_cli.errors import LockTimeout, Refused
-from telemetry_cli.locks import Lock, lock_unfinished, remove_unlocked
-from telemetry_cli.locks import is_free as is_free_now
+from telemetry_cli.core.errors import LockTimeout, Refused
+from telemetry_cli.core.locks import Lock, lock_unfinished, remove_unlocked
+from telemetry_cli.core.locks import is_free as is_free_now
 
 OURS = "from telemetry_cli.locks import Lock; lock = Lock(sys.argv[1], 0); lock.__enter__()"
 THEIRS = "from filelock import FileLock; lock = FileLock(sys.argv[1], fallback_to_soft=False); lock.acquire(timeout=0)"
@@ -63,7 +63,10 @@ def test_ours_and_filelocks_in_turn_lose_no_increment(path: Path, tmp_path: Path
                 with open(counter) as file: number = int(file.read())
                 with open(counter, "w") as file: file.write(str(number + 1))
     """
-    workers = [subprocess.Popen([sys.executable, "-c", script, path, counter, str(number % 2)]) for number in range(8)]
+    workers = [
+        subprocess.Popen([sys.executable, "-c", script, path, counter, str(number % 2)])
+        for number in range(8)
+    ]
     assert [worker.wait(60) for worker in workers] == [0] * 8
     assert counter.read_text() == "800"
 
@@ -85,7 +88,9 @@ def test_a_deadline_that_is_past_still_takes_a_free_lock(path: Path) -> None:
 
 def test_a_waiter_gets_the_lock_when_its_holder_dies(path: Path) -> None:
     script = f"import sys, os; {OURS}; print('held', flush=True); sys.stdin.read()"
-    with subprocess.Popen([sys.executable, "-c", script, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+    with subprocess.Popen(
+        [sys.executable, "-c", script, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
         assert holder.stdout
         assert holder.stdout.readline() == b"held\n"
         taken = threading.Event()
@@ -111,7 +116,9 @@ def test_released_even_when_the_work_fails(path: Path) -> None:
 # The file
 
 
-def test_a_lock_file_deleted_while_it_is_being_locked_is_not_taken_for_the_lock(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_file_deleted_while_it_is_being_locked_is_not_taken_for_the_lock(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Between opening and locking another process may delete the file; a lock on what has no name excludes nobody."""
     real = fcntl.flock
     deleted: list[Path] = []
@@ -148,7 +155,14 @@ def test_the_lock_file_is_private_and_stays(path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-@pytest.mark.parametrize("plant", [lambda path: path.symlink_to("/dev/null"), os.mkfifo, lambda path: path.symlink_to(path.parent / "made")])
+@pytest.mark.parametrize(
+    "plant",
+    [
+        lambda path: path.symlink_to("/dev/null"),
+        os.mkfifo,
+        lambda path: path.symlink_to(path.parent / "made"),
+    ],
+)
 def test_a_planted_lock_file_is_refused(path: Path, plant: object) -> None:
     plant(path)  # type: ignore[operator]
     with pytest.raises(Refused), Lock(str(path), _soon()):
@@ -189,7 +203,9 @@ def test_a_forked_child_that_outlives_a_killed_parent_does_not_keep_the_lock(pat
             "sys.stdin.read()",
         ]
     )
-    with subprocess.Popen([sys.executable, "-c", script, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
+    with subprocess.Popen(
+        [sys.executable, "-c", script, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as parent:
         assert parent.stdout
         assert parent.stdout.readline() == b"forked\n"
         assert not is_free(path)
@@ -209,8 +225,15 @@ def test_a_forked_child_that_leaves_the_block_does_not_release_the_parents_lock(
 
 
 def test_a_program_that_is_started_meanwhile_does_not_inherit_the_lock(path: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, close_fds=False) as child:
-        with Lock(str(path), _soon()), subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, close_fds=False) as inheritor:
+    with subprocess.Popen(
+        [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, close_fds=False
+    ) as child:
+        with (
+            Lock(str(path), _soon()),
+            subprocess.Popen(
+                [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, close_fds=False
+            ) as inheritor,
+        ):
             pass_on = inheritor
             assert pass_on.stdin
             pass_on.stdin.write(b"\n")
@@ -223,9 +246,18 @@ def test_a_program_that_is_started_meanwhile_does_not_inherit_the_lock(path: Pat
 
 
 def test_shared_locks_exclude_exclusive_ones_only(path: Path) -> None:
-    with Lock(str(path), _soon(), shared=True), Lock(str(path), _soon(), shared=True), pytest.raises(LockTimeout), Lock(str(path), _soon()):
+    with (
+        Lock(str(path), _soon(), shared=True),
+        Lock(str(path), _soon(), shared=True),
+        pytest.raises(LockTimeout),
+        Lock(str(path), _soon()),
+    ):
         pass
-    with Lock(str(path), _soon()), pytest.raises(LockTimeout), Lock(str(path), _soon(), shared=True):
+    with (
+        Lock(str(path), _soon()),
+        pytest.raises(LockTimeout),
+        Lock(str(path), _soon(), shared=True),
+    ):
         pass
 
 
@@ -247,7 +279,9 @@ def test_unfinished_file_is_removed_once_its_writer_is_gone(path: Path) -> None:
     remove_unlocked(str(path))
 
 
-def test_writer_whose_new_file_was_removed_makes_another(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_writer_whose_new_file_was_removed_makes_another(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Between making the file and locking it, it looks like one that a killed writer left."""
     real = fcntl.flock
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from telemetry_cli.plain_toml import parse
+from telemetry_cli.core.plain_toml import parse
 
 ALPHABET = st.sampled_from(list("ab1 0_-=.\"'\\#[]\n\r\t\0é\u2028\x7f{},:+eTZn"))
 WORDS = st.sampled_from(
@@ -61,8 +61,14 @@ def test_what_it_understands_it_understands_as_tomllib_does(text: str) -> None:
     [
         ("", {}),
         ("# a comment\n\nlock_timeout = 0.5\n", {"lock_timeout": 0.5}),
-        ('agent_name = "nightly"\r\ndisabled = true\r\n', {"agent_name": "nightly", "disabled": True}),
-        ("[url_hosts]\n\"git.example.org\" = 'gitlab'\n", {"url_hosts": {"git.example.org": "gitlab"}}),
+        (
+            'agent_name = "nightly"\r\ndisabled = true\r\n',
+            {"agent_name": "nightly", "disabled": True},
+        ),
+        (
+            "[url_hosts]\n\"git.example.org\" = 'gitlab'\n",
+            {"url_hosts": {"git.example.org": "gitlab"}},
+        ),
         ("number = 12", {"number": 12}),
     ],
 )
@@ -70,6 +76,21 @@ def test_a_usual_file_is_plain(text: str, document: dict[str, object]) -> None:
     assert parse(text) == document
 
 
-@pytest.mark.parametrize("text", ["a = [1]", 'a = "\\n"', "a.b = 1", "[a.b]", "a = 1 # why", 'a = """\nx"""', "a", "a = ", "= 1", "a = 1\na = 2", "[t]\n[t]"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a = [1]",
+        'a = "\\n"',
+        "a.b = 1",
+        "[a.b]",
+        "a = 1 # why",
+        'a = """\nx"""',
+        "a",
+        "a = ",
+        "= 1",
+        "a = 1\na = 2",
+        "[t]\n[t]",
+    ],
+)
 def test_the_rest_is_left_to_tomllib(text: str) -> None:
     assert parse(text) is None

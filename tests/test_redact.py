@@ -4,30 +4,45 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telemetry_cli.redact import remote_without_credentials
+from telemetry_cli.redaction.redactor import remote_without_credentials
 
-secrets = st.text("abcdefghijklmnopqrstuvwxyzABCXYZ0123456789-._~!$&'()*+,;=%", min_size=8, max_size=40).map("s3cr3t".__add__)
+secrets = st.text(
+    "abcdefghijklmnopqrstuvwxyzABCXYZ0123456789-._~!$&'()*+,;=%", min_size=8, max_size=40
+).map("s3cr3t".__add__)
 
 
 @given(st.sampled_from(["https", "http", "HTTPS", "git", "ftp"]), secrets, secrets, st.booleans())
-def test_user_and_password_of_an_address_are_gone(scheme: str, user: str, password: str, both: bool) -> None:
+def test_user_and_password_of_an_address_are_gone(
+    scheme: str, user: str, password: str, both: bool
+) -> None:
     credentials = f"{user}:{password}" if both else user
-    assert remote_without_credentials(f"{scheme}://{credentials}@example.org/o/r.git") == f"{scheme}://example.org/o/r.git"
+    assert (
+        remote_without_credentials(f"{scheme}://{credentials}@example.org/o/r.git")
+        == f"{scheme}://example.org/o/r.git"
+    )
 
 
 @given(secrets, st.sampled_from(["ssh", "git+ssh", "ssh+git"]))
 def test_the_user_of_an_ssh_address_stays_and_its_password_goes(password: str, scheme: str) -> None:
-    assert remote_without_credentials(f"{scheme}://git:{password}@example.org:2222/o/r.git") == f"{scheme}://git@example.org:2222/o/r.git"
+    assert (
+        remote_without_credentials(f"{scheme}://git:{password}@example.org:2222/o/r.git")
+        == f"{scheme}://git@example.org:2222/o/r.git"
+    )
 
 
 @given(secrets, st.sampled_from("?#"))
 def test_tokens_behind_the_path_are_gone(token: str, mark: str) -> None:
-    assert remote_without_credentials(f"https://example.org/o/r.git{mark}private_token={token}") == "https://example.org/o/r.git"
+    assert (
+        remote_without_credentials(f"https://example.org/o/r.git{mark}private_token={token}")
+        == "https://example.org/o/r.git"
+    )
 
 
 @given(st.sampled_from("/@:#?"), secrets)
 def test_a_password_with_an_unescaped_mark_in_it_does_not_show(mark: str, secret: str) -> None:
-    assert "s3cr3t" not in remote_without_credentials(f"https://user:{secret}{mark}{secret}@example.org/o/r.git")
+    assert "s3cr3t" not in remote_without_credentials(
+        f"https://user:{secret}{mark}{secret}@example.org/o/r.git"
+    )
 
 
 @given(st.text(max_size=60))
@@ -48,6 +63,8 @@ def test_addresses_without_credentials_stay_as_they_are(url: str) -> None:
     assert remote_without_credentials(url) == url
 
 
-@pytest.mark.parametrize("url", ["user:s3cr3t@example.org:o/r.git", "user:s3cr3t@example.org/o/r.git"])
+@pytest.mark.parametrize(
+    "url", ["user:s3cr3t@example.org:o/r.git", "user:s3cr3t@example.org/o/r.git"]
+)
 def test_credentials_without_a_scheme_are_gone(url: str) -> None:
     assert "s3cr3t" not in remote_without_credentials(url)

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telemetry_cli import clock, rules
-from telemetry_cli.errors import InvalidInput
+from telemetry_cli.core import clock
+from telemetry_cli.core import values as rules
+from telemetry_cli.core.errors import InvalidInput
 
 NOW = datetime(2026, 1, 31, 12, 0, 0, 123456, tzinfo=UTC)
 LARGEST = 2**63 - 1
@@ -49,10 +50,15 @@ def test_iso_times_with_a_zone_are_stored_as_utc(moment: datetime) -> None:
 
 @given(moments)
 def test_a_time_without_a_zone_is_refused_where_it_is_stored(moment: datetime) -> None:
-    assert "has no zone" in _refused(rules.instant, "--start-time", moment.replace(tzinfo=None).isoformat(), NOW)
+    assert "has no zone" in _refused(
+        rules.instant, "--start-time", moment.replace(tzinfo=None).isoformat(), NOW
+    )
 
 
-@pytest.mark.parametrize(("age", "delta"), [("90s", 90), ("15m", 900), ("2h", 7200), ("3d", 259200), ("1w", 604800), ("0s", 0)])
+@pytest.mark.parametrize(
+    ("age", "delta"),
+    [("90s", 90), ("15m", 900), ("2h", 7200), ("3d", 259200), ("1w", 604800), ("0s", 0)],
+)
 def test_ages(age: str, delta: int) -> None:
     assert rules.instant("--since", age, NOW) == clock.stamp(NOW - timedelta(seconds=delta))
 
@@ -60,7 +66,9 @@ def test_ages(age: str, delta: int) -> None:
 @given(
     any_text
     | st.from_regex(r"[0-9]{1,14}[smhdw]", fullmatch=True)
-    | st.from_regex(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{5,8}(Z|[+-][0-9]{2}:[0-9]{2})", fullmatch=True)
+    | st.from_regex(
+        r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{5,8}(Z|[+-][0-9]{2}:[0-9]{2})", fullmatch=True
+    )
 )
 def test_any_text_is_a_time_that_sorts_or_is_refused(value: str) -> None:
     try:
@@ -71,7 +79,20 @@ def test_any_text_is_a_time_that_sorts_or_is_refused(value: str) -> None:
         assert clock.stamp(clock.parse_stamp(found)) == found
 
 
-@pytest.mark.parametrize("value", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "999999999999w", "-1d", "1.5h", "٣d", "", "d", "now"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-14:00",
+        "999999999999w",
+        "-1d",
+        "1.5h",
+        "٣d",
+        "",
+        "d",
+        "now",
+    ],
+)
 def test_what_is_no_time(value: str) -> None:
     _refused(rules.instant, "--start-time", value, NOW)
 
@@ -81,7 +102,12 @@ def test_what_is_no_time(value: str) -> None:
 
 @given(any_text)
 def test_event_ids(value: str) -> None:
-    ok = 1 <= len(value) <= 200 and value[0] not in "@-" and value.isprintable() and not any(char.isspace() for char in value)
+    ok = (
+        1 <= len(value) <= 200
+        and value[0] not in "@-"
+        and value.isprintable()
+        and not any(char.isspace() for char in value)
+    )
     if ok:
         assert rules.event_id("--event-id", value) == value
     else:
@@ -93,7 +119,12 @@ def test_run_ids(value: str) -> None:
     import unicodedata
 
     kinds = {unicodedata.category(char) for char in value}
-    if 1 <= len(value) <= 255 and value.strip() and not set("/\\") & set(value) and not {"Cc", "Cs"} & kinds:
+    if (
+        1 <= len(value) <= 255
+        and value.strip()
+        and not set("/\\") & set(value)
+        and not {"Cc", "Cs"} & kinds
+    ):
         assert rules.run_id("--run-id", value) == value
     else:
         _refused(rules.run_id, "--run-id", value)
@@ -104,13 +135,20 @@ def test_references(value: str) -> None:
     try:
         assert rules.reference("RUN", value) == value
     except InvalidInput:
-        assert not value.strip() or "\0" in value or any("\ud800" <= char <= "\udfff" for char in value) or value.startswith("@")
+        assert (
+            not value.strip()
+            or "\0" in value
+            or any("\ud800" <= char <= "\udfff" for char in value)
+            or value.startswith("@")
+        )
     else:
         assert not value.startswith("@") or value == "@last" or value.startswith("@last:")
         value.encode()
 
 
-@pytest.mark.parametrize("value", ["", " ", "\t", "@", "@first", "@last:", "@lastly", "@current ", "a\0b", "\udcff"])
+@pytest.mark.parametrize(
+    "value", ["", " ", "\t", "@", "@first", "@last:", "@lastly", "@current ", "a\0b", "\udcff"]
+)
 def test_what_is_no_reference(value: str) -> None:
     _refused(rules.reference, "RUN", value)
 
@@ -126,12 +164,20 @@ def test_ids_that_are_made_follow_their_own_rules(_: int) -> None:
     import uuid
 
     event_id = clock.new_event_id()
-    assert (uuid.UUID(event_id).version, uuid.UUID(event_id).variant, str(uuid.UUID(event_id))) == (4, uuid.RFC_4122, event_id)
+    assert (uuid.UUID(event_id).version, uuid.UUID(event_id).variant, str(uuid.UUID(event_id))) == (
+        4,
+        uuid.RFC_4122,
+        event_id,
+    )
     assert len(clock.new_op_id()) == 32
     assert set(clock.new_op_id()) <= set("0123456789abcdef")
 
 
-@given(st.text(st.characters(codec="utf-8"), min_size=1, max_size=200).filter(lambda name: "\0" not in name))
+@given(
+    st.text(st.characters(codec="utf-8"), min_size=1, max_size=200).filter(
+        lambda name: "\0" not in name
+    )
+)
 def test_a_run_id_can_be_made_for_every_agent(agent: str) -> None:
     made = clock.new_run_id(NOW, agent)
     assert rules.run_id("--run-id", made) == made
@@ -155,13 +201,20 @@ def test_text_can_be_stored_or_is_refused(value: str) -> None:
         assert "\0" in value or any("\ud800" <= char <= "\udfff" for char in value)
 
 
-@given(st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=40), st.integers(1, 12_000))
+@given(
+    st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=40),
+    st.integers(1, 12_000),
+)
 def test_error_details_keep_both_ends_within_64_kib(part: str, times: int) -> None:
     whole = part * times
     kept = rules.error_details("--error-details", whole)
     assert kept is not None
     assert len(kept.encode()) <= 64 * 1024
-    assert kept == whole or (kept[:1000] == whole[:1000] and kept[-1000:] == whole[-1000:] and len(kept.encode()) > 64 * 1024 - 20)
+    assert kept == whole or (
+        kept[:1000] == whole[:1000]
+        and kept[-1000:] == whole[-1000:]
+        and len(kept.encode()) > 64 * 1024 - 20
+    )
 
 
 @given(st.integers(-(2**65), 2**65))
@@ -172,7 +225,10 @@ def test_counts(number: int) -> None:
         assert "--items-failed" in _refused(rules.count, "--items-failed", str(number))
 
 
-@pytest.mark.parametrize("value", ["", "-", "--1", "+1", "1.0", "1e3", "0x10", " 1", "1_000", "٣", "²", "nan", "9" * 5000])
+@pytest.mark.parametrize(
+    "value",
+    ["", "-", "--1", "+1", "1.0", "1e3", "0x10", " 1", "1_000", "٣", "²", "nan", "9" * 5000],
+)
 def test_what_is_no_count(value: str) -> None:
     _refused(rules.count, "--items-failed", value)
 
@@ -190,12 +246,26 @@ def test_statuses_in_any_case(word: str, random: object) -> None:
 
 # JSON
 
-scalars = st.none() | st.booleans() | st.integers(-(2**63), LARGEST) | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20)
-documents = st.recursive(scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4), max_leaves=12)
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), LARGEST)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=20)
+)
+documents = st.recursive(
+    scalars,
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
 
 
 @given(documents, st.booleans(), st.sampled_from([None, 2]))
-def test_json_that_can_be_stored_comes_back(value: object, ascii_only: bool, indent: int | None) -> None:
+def test_json_that_can_be_stored_comes_back(
+    value: object, ascii_only: bool, indent: int | None
+) -> None:
     found = rules.json_value("--metrics", json.dumps(value, ensure_ascii=ascii_only, indent=indent))
     assert found == value
     assert json.loads(rules.encode(found)) == value
@@ -270,7 +340,9 @@ def test_pairs(given_: str, pair: tuple[str, object]) -> None:
     assert rules.pair("-m", given_) == pair
 
 
-@pytest.mark.parametrize("value", ["", "a", "=1", "a\0=1", "a=x\0", "\udcff=1", "a=\udcff", 'a="\\ud800"'])
+@pytest.mark.parametrize(
+    "value", ["", "a", "=1", "a\0=1", "a=x\0", "\udcff=1", "a=\udcff", 'a="\\ud800"']
+)
 def test_what_is_no_pair(value: str) -> None:
     _refused(rules.pair, "-m", value)
 

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from telemetry_cli.redact import Redactor
+from telemetry_cli.redaction.redactor import Redactor
 
 ALNUM, HEX, DIGITS = string.ascii_letters + string.digits, "0123456789abcdef", string.digits
 UPPER = string.ascii_uppercase + string.digits
@@ -173,8 +173,17 @@ def test_secrets_are_found_in_real_forms() -> None:
             redactor = Redactor({}, {})
             text = around.format(value)
             # In a text, in JSON as a text, and in JSON that is a text.
-            cleaned = [redactor.text(text), json.dumps(redactor.value({"out": text})), str(redactor.value(json.dumps([text]))), str(redactor.value(text))]
-            missed += [f"{form}: {value}" for one in cleaned if any(part in one for part in (value, value[-12:], json.dumps(value)[1:-1]))]
+            cleaned = [
+                redactor.text(text),
+                json.dumps(redactor.value({"out": text})),
+                str(redactor.value(json.dumps([text]))),
+                str(redactor.value(text)),
+            ]
+            missed += [
+                f"{form}: {value}"
+                for one in cleaned
+                if any(part in one for part in (value, value[-12:], json.dumps(value)[1:-1]))
+            ]
     assert missed == []
 
 
@@ -193,4 +202,7 @@ def test_what_is_no_secret_stays() -> None:
 def test_the_documented_rates_are_those_of_the_corpus() -> None:
     documented = (Path(__file__).parents[1] / "docs" / "exec.md").read_text(encoding="utf-8")
     number = len(HARMLESS) + len(list(made_harmless()))
-    assert f"all {len(FORMS) * EACH} secrets in {len(FORMS)} forms, and changes none of {number} texts without any" in " ".join(documented.split())
+    assert (
+        f"all {len(FORMS) * EACH} secrets in {len(FORMS)} forms, and changes none of {number} texts without any"
+        in " ".join(documented.split())
+    )

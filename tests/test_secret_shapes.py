@@ -11,12 +11,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telemetry_cli import redact, secret_shapes
-from telemetry_cli.errors import InvalidInput
-from telemetry_cli.redact import Redactor, refuse_secret
-from telemetry_cli.rules import LONGEST_ERROR_DETAILS
-from telemetry_cli.secret_names import REDACTED, is_secret_name
-from telemetry_cli.secret_shapes import PHRASES, RULES, SECRET_NAMES, SHORTEST_TOKEN, TOKENS, Signs
+from telemetry_cli.core.errors import InvalidInput
+from telemetry_cli.core.values import LONGEST_ERROR_DETAILS
+from telemetry_cli.redaction import patterns as secret_shapes
+from telemetry_cli.redaction import redactor as redact
+from telemetry_cli.redaction.names import REDACTED, is_secret_name
+from telemetry_cli.redaction.patterns import (
+    PHRASES,
+    RULES,
+    SECRET_NAMES,
+    SHORTEST_TOKEN,
+    TOKENS,
+    Signs,
+)
+from telemetry_cli.redaction.redactor import Redactor, refuse_secret
 
 LETTERS = string.ascii_letters + string.digits
 
@@ -185,7 +193,9 @@ def test_every_rule_has_its_test() -> None:
     assert sorted(HELD) == sorted(name for name, _, _ in RULES)
 
 
-@pytest.mark.parametrize(("rule", "text"), [(rule, text) for rule, texts in HELD.items() for text in texts])
+@pytest.mark.parametrize(
+    ("rule", "text"), [(rule, text) for rule, texts in HELD.items() for text in texts]
+)
 def test_a_secret_is_taken_out(rule: str, text: str) -> None:
     before, _, rest = text.partition("«")
     secret, _, after = rest.partition("»")
@@ -195,7 +205,9 @@ def test_a_secret_is_taken_out(rule: str, text: str) -> None:
     assert Redactor({}, {}).text(cleaned) == cleaned
 
 
-@pytest.mark.parametrize(("rule", "text"), [(rule, text) for rule, texts in HELD.items() for text in texts])
+@pytest.mark.parametrize(
+    ("rule", "text"), [(rule, text) for rule, texts in HELD.items() for text in texts]
+)
 def test_a_rule_takes_it_out_alone(rule: str, text: str) -> None:
     """Not only because another rule happens to do so."""
     pattern = next(pattern for name, _, pattern in RULES if name == rule)
@@ -203,14 +215,18 @@ def test_a_rule_takes_it_out_alone(rule: str, text: str) -> None:
     assert REDACTED in Redactor({rule: pattern}, {})._substituted(rule, pattern, plain)
 
 
-@pytest.mark.parametrize(("rule", "text"), [(rule, text) for rule, texts in HELD.items() for text in texts])
+@pytest.mark.parametrize(
+    ("rule", "text"), [(rule, text) for rule, texts in HELD.items() for text in texts]
+)
 def test_json_with_a_secret_is_suspect(rule: str, text: str) -> None:
     plain = text.replace("«", "").replace("»", "")
     assert Redactor({}, {}).suspects(json.dumps({"a": [plain]}).encode())
 
 
 @pytest.mark.parametrize("few", [10_000, 0])
-def test_the_first_texts_and_all_further_ones_are_searched_alike(few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_texts_and_all_further_ones_are_searched_alike(
+    few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(secret_shapes, "_FEW", few)
     monkeypatch.setattr(redact, "_signs", Signs())
     plain = [text.replace("«", "").replace("»", "") for texts in HELD.values() for text in texts]
@@ -222,20 +238,48 @@ def test_a_secret_among_many_texts_is_found_whenever_it_comes() -> None:
     redactor = Redactor({}, {})
     for number in range(20_000):
         name = f"value {number % 5000}"
-        found = redactor.value({name: name, "again": f"ghp_{filled(36)}" if number % 7 == 0 else "step", "db_pass": number + 10**6})
-        assert found == {name: name, "again": REDACTED if number % 7 == 0 else "step", "db_pass": REDACTED}
+        found = redactor.value(
+            {
+                name: name,
+                "again": f"ghp_{filled(36)}" if number % 7 == 0 else "step",
+                "db_pass": number + 10**6,
+            }
+        )
+        assert found == {
+            name: name,
+            "again": REDACTED if number % 7 == 0 else "step",
+            "db_pass": REDACTED,
+        }
     assert len(redactor._clean) <= 4096
 
 
 @pytest.mark.parametrize(
     ("text", "cleaned"),
     [
-        ('got {"password": {"value": "x", "n": 7}} now', 'got {"password": {"value": "[redacted]", "n": 7}} now'),
-        ('got {"db":{"secrets":["hunter2","of a3"],"port":5}}', 'got {"db":{"secrets":["[redacted]", "[redacted]"],"port":5}}'),
-        ('{"credentials": {"a": [{"b": "}"}]}}\n', '{"credentials": {"a": [{"b": "[redacted]"}]}}\n'),
-        ('{\n  "token":\n  {"a": "x"},\n  "b": "c"\n} after', '{\n  "token":\n  {"a": "[redacted]"},\n  "b": "c"\n} after'),
-        ('a {"token": {"a": "x"}} b {"key": 1} c {"secret": ["y"]} d', 'a {"token": {"a": "[redacted]"}} b {"key": 1} c {"secret": ["[redacted]"]} d'),
-        ('a {"token": {"a": b}} {"secret": ["y"]}', 'a {"token": {"a": b}} {"secret": ["[redacted]"]}'),
+        (
+            'got {"password": {"value": "x", "n": 7}} now',
+            'got {"password": {"value": "[redacted]", "n": 7}} now',
+        ),
+        (
+            'got {"db":{"secrets":["hunter2","of a3"],"port":5}}',
+            'got {"db":{"secrets":["[redacted]", "[redacted]"],"port":5}}',
+        ),
+        (
+            '{"credentials": {"a": [{"b": "}"}]}}\n',
+            '{"credentials": {"a": [{"b": "[redacted]"}]}}\n',
+        ),
+        (
+            '{\n  "token":\n  {"a": "x"},\n  "b": "c"\n} after',
+            '{\n  "token":\n  {"a": "[redacted]"},\n  "b": "c"\n} after',
+        ),
+        (
+            'a {"token": {"a": "x"}} b {"key": 1} c {"secret": ["y"]} d',
+            'a {"token": {"a": "[redacted]"}} b {"key": 1} c {"secret": ["[redacted]"]} d',
+        ),
+        (
+            'a {"token": {"a": b}} {"secret": ["y"]}',
+            'a {"token": {"a": b}} {"secret": ["[redacted]"]}',
+        ),
         ('a {"secret": ["ä"], "x": "ä"}', 'a {"secret": ["[redacted]"], "x": "ä"}'),
     ],
 )
@@ -257,7 +301,14 @@ def test_json_in_a_text_without_a_secret_stays(text: str) -> None:
     assert Redactor({}, {}).text(text) == text
 
 
-@pytest.mark.parametrize("argv", [["password:", "sword5fish"], ["\x1b[1mpassword:\x1b[0m", "hunter2"], ["db_password:", "'sword", "fish'"]])
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["password:", "sword5fish"],
+        ["\x1b[1mpassword:\x1b[0m", "hunter2"],
+        ["db_password:", "'sword", "fish'"],
+    ],
+)
 def test_json_that_is_a_text_stays_json(argv: list[str]) -> None:
     """No rule for texts may take the quotes between two of its texts for its own."""
     document = json.dumps({"tokens": 5, "argv": argv})
@@ -267,13 +318,19 @@ def test_json_that_is_a_text_stays_json(argv: list[str]) -> None:
 def test_a_key_that_stands_twice_in_a_text_hides_no_secret() -> None:
     """What reads JSON keeps the last of its values, and the text keeps both."""
     token = f"ghp_{filled(36)}"
-    for text in (f'{{"tokens":5,"a":"{token}","a":"x"}}', f'{{"tokens":5,"b":[{{"a":"{token}","a":1}}]}}', f'{{"token":"{token}","token":5}}'):
+    for text in (
+        f'{{"tokens":5,"a":"{token}","a":"x"}}',
+        f'{{"tokens":5,"b":[{{"a":"{token}","a":1}}]}}',
+        f'{{"token":"{token}","token":5}}',
+    ):
         assert token not in str(Redactor({}, {}).value(text))
 
 
 def test_every_secrets_name_is_one_in_json_that_is_a_text() -> None:
     for name in SECRET_NAMES:
-        assert Redactor({}, {}).value(json.dumps({f"db_{name}": "a1b2c3d4e5"})) == json.dumps({f"db_{name}": REDACTED}, separators=(",", ":")), name
+        assert Redactor({}, {}).value(json.dumps({f"db_{name}": "a1b2c3d4e5"})) == json.dumps(
+            {f"db_{name}": REDACTED}, separators=(",", ":")
+        ), name
 
 
 @pytest.mark.parametrize("text", HARMLESS)
@@ -289,7 +346,15 @@ def test_cleaning_twice_is_cleaning_once(text: str) -> None:
     assert Redactor({}, {}).text(once) == once
 
 
-@given(st.lists(st.sampled_from([text.replace("«", "").replace("»", "") for texts in HELD.values() for text in texts] + HARMLESS[1:]), max_size=5))
+@given(
+    st.lists(
+        st.sampled_from(
+            [text.replace("«", "").replace("»", "") for texts in HELD.values() for text in texts]
+            + HARMLESS[1:]
+        ),
+        max_size=5,
+    )
+)
 def test_cleaning_several_twice_is_cleaning_once(texts: list[str]) -> None:
     once = Redactor({}, {}).text("\n".join(texts))
     assert Redactor({}, {}).text(once) == once
@@ -301,33 +366,68 @@ def test_cleaning_several_twice_is_cleaning_once(texts: list[str]) -> None:
 @pytest.mark.parametrize(
     ("value", "cleaned"),
     [
-        ({"api_key": "x", "tokens": 4, "n": {"clientSecret": "y"}}, {"api_key": REDACTED, "tokens": 4, "n": {"clientSecret": REDACTED}}),
+        (
+            {"api_key": "x", "tokens": 4, "n": {"clientSecret": "y"}},
+            {"api_key": REDACTED, "tokens": 4, "n": {"clientSecret": REDACTED}},
+        ),
         ({"password": ""}, {"password": ""}),
         ({"PWD": "/home/ada", "DB_PWD": "x1"}, {"PWD": "/home/ada", "DB_PWD": REDACTED}),
-        ({"password": None, "token": True, "secret": False}, {"password": None, "token": True, "secret": False}),
+        (
+            {"password": None, "token": True, "secret": False},
+            {"password": None, "token": True, "secret": False},
+        ),
         (
             {"password": 12345678, "db_password": 7, "secret": 1.5, "token": 99123456},
             {"password": REDACTED, "db_password": REDACTED, "secret": REDACTED, "token": REDACTED},
         ),
-        ({"token": {"value": "S", "n": [1, "T"]}}, {"token": {"value": REDACTED, "n": [1, REDACTED]}}),
+        (
+            {"token": {"value": "S", "n": [1, "T"]}},
+            {"token": {"value": REDACTED, "n": [1, REDACTED]}},
+        ),
         ({"password": {"value": 12345678}}, {"password": {"value": REDACTED}}),
-        ({"passwords": ["S"], "tokens": ["a1b2c3d4"], "api_keys": {"x": "S"}}, {"passwords": [REDACTED], "tokens": [REDACTED], "api_keys": {"x": REDACTED}}),
-        ({"credentials": {"pw": "S", "user": "ada"}}, {"credentials": {"pw": REDACTED, "user": REDACTED}}),
+        (
+            {"passwords": ["S"], "tokens": ["a1b2c3d4"], "api_keys": {"x": "S"}},
+            {"passwords": [REDACTED], "tokens": [REDACTED], "api_keys": {"x": REDACTED}},
+        ),
+        (
+            {"credentials": {"pw": "S", "user": "ada"}},
+            {"credentials": {"pw": REDACTED, "user": REDACTED}},
+        ),
         ('{"token": {"value": "S"}, "n": 1}', f'{{"token":{{"value":"{REDACTED}"}},"n":1}}'),
         ({"a": '[{"password": 12345678}]'}, {"a": f'[{{"password":"{REDACTED}"}}]'}),
         ('{"password": "S", "é": "\\ud800"}', f'{{"password":"{REDACTED}","\\u00e9":"\\ud800"}}'),
         *(
             (value, value)
             for value in (
-                {"tokens": 123456, "max_tokens": 200000, "token_count": 123456, "total_tokens": 123456, "prompt_tokens": 7},
+                {
+                    "tokens": 123456,
+                    "max_tokens": 200000,
+                    "token_count": 123456,
+                    "total_tokens": 123456,
+                    "prompt_tokens": 7,
+                },
                 {"credentials": 123456, "passwords": 200000, "secrets": 100000},
-                {"token": 17, "pass": 99999, "cookie": 1, "per_token": 0.5, "key": 12345678, "public_key": "x", "keys": ["x"]},
+                {
+                    "token": 17,
+                    "pass": 99999,
+                    "cookie": 1,
+                    "per_token": 0.5,
+                    "key": 12345678,
+                    "public_key": "x",
+                    "keys": ["x"],
+                },
                 {"tokens": ["the", "cat", "##ing"], "pad_tokens": ["a1b2c3d4"]},
                 {"secrets": ["DB_PASSWORD", "STRIPE_KEY"]},
                 {"secrets": "inherit"},
                 {"passwords": "are checked"},
                 {"token": {"input": 12, "output": 40}},
-                {"total_token": 250000, "prompt_token": 180000, "samples_per_pass": 1048576, "firstPass": 120000, "tokens_used": 10**7},
+                {
+                    "total_token": 250000,
+                    "prompt_token": 180000,
+                    "samples_per_pass": 1048576,
+                    "firstPass": 120000,
+                    "tokens_used": 10**7,
+                },
                 {"passwords": {"weak": 3}},
                 {"properties": {"password": {"type": "string", "description": "of the user"}}},
                 {"token": {"type": "integer", "minimum": 100000}},
@@ -344,9 +444,18 @@ def test_cleaning_several_twice_is_cleaning_once(texts: list[str]) -> None:
         (["mysql", "--password", "to", "-h", "db"], ["mysql", "--password", REDACTED, "-h", "db"]),
         (["tool", "--password=x", "y"], ["tool", f"--password={REDACTED}", "y"]),
         (["tool", "--password", "--verbose"], ["tool", "--password", "--verbose"]),
-        (["ansible-playbook", "--ask-become-pass", "site.yml"], ["ansible-playbook", "--ask-become-pass", "site.yml"]),
-        (["mysql", "--skip-password", "db", "-p", "--no-token", "x"], ["mysql", "--skip-password", "db", "-p", "--no-token", "x"]),
-        (["tool", "--token", "/run/secrets/token", "--password", "./pw"], ["tool", "--token", "/run/secrets/token", "--password", "./pw"]),
+        (
+            ["ansible-playbook", "--ask-become-pass", "site.yml"],
+            ["ansible-playbook", "--ask-become-pass", "site.yml"],
+        ),
+        (
+            ["mysql", "--skip-password", "db", "-p", "--no-token", "x"],
+            ["mysql", "--skip-password", "db", "-p", "--no-token", "x"],
+        ),
+        (
+            ["tool", "--token", "/run/secrets/token", "--password", "./pw"],
+            ["tool", "--token", "/run/secrets/token", "--password", "./pw"],
+        ),
         (
             {"env": [{"name": "DB_PASSWORD", "value": "x"}, {"name": "LOG", "value": "x"}]},
             {"env": [{"name": "DB_PASSWORD", "value": REDACTED}, {"name": "LOG", "value": "x"}]},
@@ -356,23 +465,44 @@ def test_cleaning_several_twice_is_cleaning_once(texts: list[str]) -> None:
             [{"Value": REDACTED, "Name": "API_TOKEN"}, {"key": "NPM_TOKEN", "value": REDACTED}],
         ),
         ({"key": "total_token", "value": 250000}, {"key": "total_token", "value": 250000}),
-        ({"access_token": 123456789, "oauth_token": 123456789}, {"access_token": REDACTED, "oauth_token": REDACTED}),
+        (
+            {"access_token": 123456789, "oauth_token": 123456789},
+            {"access_token": REDACTED, "oauth_token": REDACTED},
+        ),
         ({"pass_word": "x"}, {"pass_word": REDACTED}),
         ({"Pass Phrase": "x"}, {"Pass Phrase": REDACTED}),
         ([{"name": "Cookie", "value": "a"}], [{"name": "Cookie", "value": REDACTED}]),
         (["tool", "--refresh-token", "x"], ["tool", "--refresh-token", REDACTED]),
         ({"auths": {"ghcr.io": {"auth": LOGIN}}}, {"auths": {"ghcr.io": {"auth": REDACTED}}}),
-        ({"_auth": LOGIN, "auth": "oauth2-authorization-code"}, {"_auth": REDACTED, "auth": "oauth2-authorization-code"}),
-        ({"private_key": "/etc/ssl/private/key1.pem"}, {"private_key": "/etc/ssl/private/key1.pem"}),
+        (
+            {"_auth": LOGIN, "auth": "oauth2-authorization-code"},
+            {"_auth": REDACTED, "auth": "oauth2-authorization-code"},
+        ),
+        (
+            {"private_key": "/etc/ssl/private/key1.pem"},
+            {"private_key": "/etc/ssl/private/key1.pem"},
+        ),
         (["curl", "-u", "ada:x y", "https://h"], ["curl", "-u", f"ada:{REDACTED} y", "https://h"]),
-        (["curl", "-fsSu", "ada:x y", "https://h"], ["curl", "-fsSu", f"ada:{REDACTED} y", "https://h"]),
+        (
+            ["curl", "-fsSu", "ada:x y", "https://h"],
+            ["curl", "-fsSu", f"ada:{REDACTED} y", "https://h"],
+        ),
         (["http", "--auth", "ada:x", "h"], ["http", "--auth", f"ada:{REDACTED}", "h"]),
-        (["sh", "-c", "curl -u ada:x https://h"], ["sh", "-c", f"curl -u ada:{REDACTED} https://h"]),
+        (
+            ["sh", "-c", "curl -u ada:x https://h"],
+            ["sh", "-c", f"curl -u ada:{REDACTED} https://h"],
+        ),
         (["mysql", "-px", "db"], ["mysql", f"-p{REDACTED}", "db"]),
         ([1, None, {"a": ["--token", "t"]}], [1, None, {"a": ["--token", REDACTED]}]),
         (["tool", "--secret", "-value"], ["tool", "--secret", REDACTED]),
-        (["tool", "--pass", "x", "--password", "-h"], ["tool", "--pass", REDACTED, "--password", "-h"]),
-        ({"password": "$2b$12$abc", "DB_PASS": "x", "pass": 3}, {"password": REDACTED, "DB_PASS": REDACTED, "pass": 3}),
+        (
+            ["tool", "--pass", "x", "--password", "-h"],
+            ["tool", "--pass", REDACTED, "--password", "-h"],
+        ),
+        (
+            {"password": "$2b$12$abc", "DB_PASS": "x", "pass": 3},
+            {"password": REDACTED, "DB_PASS": REDACTED, "pass": 3},
+        ),
         ("TOKEN=x", f"TOKEN={REDACTED}"),
         ({"ghp_" + filled(36): 1}, {REDACTED: 1}),
         (5, 5),
@@ -384,7 +514,9 @@ def test_json(value: object, cleaned: object) -> None:
     assert Redactor({}, {}).suspects(line) or cleaned == value
 
 
-@pytest.mark.parametrize("name", [name for name in SECRET_NAMES if name not in ("authorization", "cookie")])
+@pytest.mark.parametrize(
+    "name", [name for name in SECRET_NAMES if name not in ("authorization", "cookie")]
+)
 def test_a_name_that_says_it_is_a_secret_says_so_everywhere(name: str) -> None:
     """As a key, a variable and an option, with its parts set off or not."""
     parts = re.sub(r"(?<=[a-z])key$", "_key", name)
@@ -392,11 +524,20 @@ def test_a_name_that_says_it_is_a_secret_says_so_everywhere(name: str) -> None:
         assert is_secret_name(spelled)
         assert Redactor(environ={}).value({spelled: "abc9abc9"}) == {spelled: REDACTED}
         assert Redactor(environ={}).text(f"{spelled}=abc9abc9") == f"{spelled}={REDACTED}"
-        assert Redactor(environ={}).words([f"--{spelled}", "abc9abc9"]) == [f"--{spelled}", REDACTED]
+        assert Redactor(environ={}).words([f"--{spelled}", "abc9abc9"]) == [
+            f"--{spelled}",
+            REDACTED,
+        ]
 
 
 def test_ids_and_digests_of_an_operation_stay() -> None:
-    data = {"event_id": "TOKEN=x", "run": "TOKEN=x", "commit_hash": filled(40, HEX), "blob": filled(64, HEX), "product": "TOKEN=x"}
+    data = {
+        "event_id": "TOKEN=x",
+        "run": "TOKEN=x",
+        "commit_hash": filled(40, HEX),
+        "blob": filled(64, HEX),
+        "product": "TOKEN=x",
+    }
     assert Redactor({}, {}).operation(data) == {**data, "product": f"TOKEN={REDACTED}"}
 
 
@@ -405,14 +546,26 @@ def test_metrics_named_token_or_pass_keep_their_numbers() -> None:
     for data in ({"metrics": metrics}, {"metrics_json": json.dumps(metrics)}):
         assert Redactor({}, {}).operation(data) == data
         assert Redactor({}, {}).row(list(data), list(data.values())) == list(data.values())
-    assert Redactor({}, {}).operation({"metrics": {"token": "a1b2c3d4"}}) == {"metrics": {"token": REDACTED}}
-    assert Redactor({}, {}).operation({"metrics_json": '{"token":"a1b2c3d4","pass":250000}'}) == {"metrics_json": f'{{"token":"{REDACTED}","pass":250000}}'}
-    assert Redactor({}, {}).operation({"metrics": {"db_password": 250000}}) == {"metrics": {"db_password": REDACTED}}
-    assert Redactor({}, {}).operation({"context": {"token": 250000}}) == {"context": {"token": REDACTED}}
+    assert Redactor({}, {}).operation({"metrics": {"token": "a1b2c3d4"}}) == {
+        "metrics": {"token": REDACTED}
+    }
+    assert Redactor({}, {}).operation({"metrics_json": '{"token":"a1b2c3d4","pass":250000}'}) == {
+        "metrics_json": f'{{"token":"{REDACTED}","pass":250000}}'
+    }
+    assert Redactor({}, {}).operation({"metrics": {"db_password": 250000}}) == {
+        "metrics": {"db_password": REDACTED}
+    }
+    assert Redactor({}, {}).operation({"context": {"token": 250000}}) == {
+        "context": {"token": REDACTED}
+    }
 
 
 def test_a_longer_text_stays_within_its_bounds() -> None:
-    data = {"agent_name": "pwd=a " * 33, "run_id": "pwd=a " * 42, "error_details": "pwd=a\n" * 10922}
+    data = {
+        "agent_name": "pwd=a " * 33,
+        "run_id": "pwd=a " * 42,
+        "error_details": "pwd=a\n" * 10922,
+    }
     cleaned = Redactor({}, {}).operation(data)
     assert (len(str(cleaned["agent_name"])), len(str(cleaned["run_id"]))) == (200, 255)
     assert len(str(cleaned["error_details"]).encode()) <= LONGEST_ERROR_DETAILS
@@ -435,14 +588,24 @@ def test_a_longer_text_stays_within_its_bounds() -> None:
         ("NEXT_PUBLIC_STRIPE_KEY", "a1b2c3d4e5f6g7h8", False), ("SSH_KEY", "/home/ada/.ssh/id_ed25519", False), ("MONKEY", "a1b2c3d4e5f6g7h8", False),
     ],
 )  # fmt: skip
-def test_values_of_secret_variables_are_taken_out_wherever_they_stand(name: str, value: str, hidden: bool) -> None:
+def test_values_of_secret_variables_are_taken_out_wherever_they_stand(
+    name: str, value: str, hidden: bool
+) -> None:
     redactor = Redactor({}, {name: value})
-    assert redactor.text(f"it is {value}, then") == (f"it is {REDACTED}, then" if hidden else f"it is {value}, then")
+    assert redactor.text(f"it is {value}, then") == (
+        f"it is {REDACTED}, then" if hidden else f"it is {value}, then"
+    )
     assert redactor.suspects(json.dumps({"a": value}).encode()) or not hidden
 
 
 def test_a_variable_that_ends_with_its_line_and_the_lines_of_a_longer_one_are_known() -> None:
-    redactor = Redactor({}, {"DEPLOY_TOKEN": "a1b2c3d4e5f6\n", "SIGNING_SECRET": "first1234567890line\nand 2\nlast1234567890lines\n"})
+    redactor = Redactor(
+        {},
+        {
+            "DEPLOY_TOKEN": "a1b2c3d4e5f6\n",
+            "SIGNING_SECRET": "first1234567890line\nand 2\nlast1234567890lines\n",
+        },
+    )
     assert redactor.text("a1b2c3d4e5f6, last1234567890lines") == f"{REDACTED}, {REDACTED}"
     assert redactor.text("first1234567890line and 2") == f"{REDACTED} and 2"
 
@@ -459,8 +622,15 @@ SECRET_VALUE = 'a"b/c?1 \\ä+%2'
         urllib.parse.quote(SECRET_VALUE, safe=""),
         urllib.parse.quote_plus(SECRET_VALUE),
         re.sub("%..", lambda match: match[0].lower(), urllib.parse.quote(SECRET_VALUE, safe="")),
-        *(base64.b64encode((before + SECRET_VALUE + after).encode()).decode() for before in ("", "a", "ab", "ada:") for after in ("", "!", "@h")),
-        *(base64.urlsafe_b64encode((before + SECRET_VALUE).encode()).decode() for before in ("", "a", "ab")),
+        *(
+            base64.b64encode((before + SECRET_VALUE + after).encode()).decode()
+            for before in ("", "a", "ab", "ada:")
+            for after in ("", "!", "@h")
+        ),
+        *(
+            base64.urlsafe_b64encode((before + SECRET_VALUE).encode()).decode()
+            for before in ("", "a", "ab")
+        ),
     ],
 )
 def test_a_secret_variable_is_known_in_other_forms(text: str) -> None:
@@ -468,7 +638,9 @@ def test_a_secret_variable_is_known_in_other_forms(text: str) -> None:
     cleaned = redactor.text(f"it is {text} here")
     assert REDACTED in cleaned
     # In base64, the characters at both ends also stand for what is before and behind.
-    assert len(cleaned) <= len(f"it is {REDACTED} here") + (text.startswith('"') and 2) + (16 if text.isascii() and "%" not in text and '"' not in text else 0)
+    assert len(cleaned) <= len(f"it is {REDACTED} here") + (text.startswith('"') and 2) + (
+        16 if text.isascii() and "%" not in text and '"' not in text else 0
+    )
     assert Redactor({}, {"DB_PASSWORD": SECRET_VALUE}).suspects(f"it is {text} here".encode())
     assert Redactor({}, {}).text(f"it is {text} here") == f"it is {text} here"
 
@@ -476,34 +648,63 @@ def test_a_secret_variable_is_known_in_other_forms(text: str) -> None:
 def test_marks_of_a_rule_hold_a_names_mark_all_or_none() -> None:
     """Or one of them would not be looked for."""
     for name, marks, _ in RULES:
-        held = [any(part in (mark if isinstance(mark, str) else mark[0]).lower() for part in secret_shapes.NAME_MARKS) for mark in marks]
+        held = [
+            any(
+                part in (mark if isinstance(mark, str) else mark[0]).lower()
+                for part in secret_shapes.NAME_MARKS
+            )
+            for mark in marks
+        ]
         assert all(held) or not held[0], name
 
 
 def test_no_token_is_shorter_than_a_searched_text() -> None:
-    assert [name for name, _, pattern in TOKENS if re._parser.parse(pattern).getwidth()[0] < SHORTEST_TOKEN] == []  # type: ignore[attr-defined]
+    assert [
+        name
+        for name, _, pattern in TOKENS
+        if re._parser.parse(pattern).getwidth()[0] < SHORTEST_TOKEN
+    ] == []  # type: ignore[attr-defined]
     assert sorted(RULES) == sorted((*TOKENS, *PHRASES))
 
 
 @pytest.mark.parametrize(
     "words",
-    [["curl", "-u", "ada:x1"], ["http", "-a", "ada:x"], ["a", "--password", "x"], ["mysql", "-px"], ["docker", "login", "-p", "x"], ["sshpass", "-p", "x"]],
+    [
+        ["curl", "-u", "ada:x1"],
+        ["http", "-a", "ada:x"],
+        ["a", "--password", "x"],
+        ["mysql", "-px"],
+        ["docker", "login", "-p", "x"],
+        ["sshpass", "-p", "x"],
+    ],
 )
 @pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
-def test_a_line_with_words_that_hold_a_secret_is_suspect(words: list[str], separators: tuple[str, str]) -> None:
+def test_a_line_with_words_that_hold_a_secret_is_suspect(
+    words: list[str], separators: tuple[str, str]
+) -> None:
     line = json.dumps({"command": words}, separators=separators)
     assert Redactor({}, {}).value(words) != words
     assert Redactor({}, {}).suspects(line.encode())
     assert Redactor({}, {}).suspects((line + "\n" + '{"a": 1}\n' * 2000).encode())
 
 
-@pytest.mark.parametrize("line", ['{"url":"https://example.org/x"}', '{"a":"http","b":"xh","author":"Ada"}', '{"keyboard":"x"}', '{"a":"docker","b":"mysql"}'])
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"url":"https://example.org/x"}',
+        '{"a":"http","b":"xh","author":"Ada"}',
+        '{"keyboard":"x"}',
+        '{"a":"docker","b":"mysql"}',
+    ],
+)
 def test_a_line_with_half_a_mark_is_not_suspect(line: str) -> None:
     assert not Redactor({}, {}).suspects(line.encode())
 
 
-def test_a_file_that_a_variable_names_is_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("telemetry_cli.secret_names.ROOTS", frozenset())
+def test_a_file_that_a_variable_names_is_no_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("telemetry_cli.redaction.names.ROOTS", frozenset())
     file = tmp_path / "Key9"
     assert Redactor({}, {"TOKEN": str(file)}).text(f"cat {file}") == f"cat {REDACTED}"
     file.touch()
@@ -541,14 +742,38 @@ def test_an_own_rule_that_matches_nothing_at_all_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["password", "DB_PASSWORD", "githubToken", "api-key", "API_KEY", "client.secret", "aws_secret_access_key", "credentials", "Authorization"]
+    "name",
+    [
+        "password",
+        "DB_PASSWORD",
+        "githubToken",
+        "api-key",
+        "API_KEY",
+        "client.secret",
+        "aws_secret_access_key",
+        "credentials",
+        "Authorization",
+    ],
 )
 def test_names_of_secrets(name: str) -> None:
     assert is_secret_name(name)
 
 
 @pytest.mark.parametrize(
-    "name", ["tokens", "key", "public_key", "keyboard", "secretary", "passenger", "token_count", "next_token", "eos_token", "password_file", ""]
+    "name",
+    [
+        "tokens",
+        "key",
+        "public_key",
+        "keyboard",
+        "secretary",
+        "passenger",
+        "token_count",
+        "next_token",
+        "eos_token",
+        "password_file",
+        "",
+    ],
 )
 def test_names_of_none(name: str) -> None:
     assert not is_secret_name(name)

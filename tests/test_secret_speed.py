@@ -7,9 +7,9 @@ from itertools import product
 import pytest
 from test_secret_shapes import HELD
 
-from telemetry_cli.redact import Redactor
-from telemetry_cli.secret_names import nested
-from telemetry_cli.secret_shapes import RULES
+from telemetry_cli.redaction.names import nested
+from telemetry_cli.redaction.patterns import RULES
+from telemetry_cli.redaction.redactor import Redactor
 
 #: Of so many characters, and of twice as many, are the texts on which a rule may take 2.5 times as long at most.
 LENGTH = 60_000
@@ -45,15 +45,24 @@ def units(rule: str) -> set[str]:
     for sample in HELD[rule]:
         text = sample.replace("«", "").replace("»", "")[:60]
         starts = [0, *(match.end() for match in re.finditer(r"\W", text))][:6]
-        found |= {text[begin:end] for begin in starts for end in (*range(begin + 2, min(begin + 12, len(text))), begin + 24, len(text)) if text[begin:end]}
-    return {around + unit for around, unit in product(AROUND, found)} | {unit + around for around, unit in product(AROUND, found)}
+        found |= {
+            text[begin:end]
+            for begin in starts
+            for end in (*range(begin + 2, min(begin + 12, len(text))), begin + 24, len(text))
+            if text[begin:end]
+        }
+    return {around + unit for around, unit in product(AROUND, found)} | {
+        unit + around for around, unit in product(AROUND, found)
+    }
 
 
 def check_linear(pattern: str, pumped: list[str], length: int) -> None:
     """Compare texts of so many characters and of twice as many, of what takes longest when it is repeated."""
     slowest = sorted(pumped, key=lambda unit: seconds(pattern, unit * (SHORT // len(unit)), 1))[-3:]
     for unit in slowest:
-        once, twice = (seconds(pattern, unit * (size // len(unit)), 5) for size in (length, 2 * length))
+        once, twice = (
+            seconds(pattern, unit * (size // len(unit)), 5) for size in (length, 2 * length)
+        )
         # What takes no time at all has no ratio.
         assert twice <= max(2.5 * once, 0.005), (unit, once, twice)
 
@@ -64,7 +73,10 @@ def test_a_rule_on_twice_the_text_takes_twice_the_time(rule: str, pattern: str) 
     check_linear(pattern, [*of_samples[:: len(of_samples) // MOST_UNITS + 1], *PUMPED], LENGTH)
 
 
-@pytest.mark.parametrize("pattern", [r"(?i)cookie:(?=[^\r\n]*=)[^\r\n]{4,}", r"[a-z-]*\s-p", r"(?i)token:(?=[^\s]*[0-9])\S+"])
+@pytest.mark.parametrize(
+    "pattern",
+    [r"(?i)cookie:(?=[^\r\n]*=)[^\r\n]{4,}", r"[a-z-]*\s-p", r"(?i)token:(?=[^\s]*[0-9])\S+"],
+)
 def test_a_rule_that_is_not_linear_is_found(pattern: str) -> None:
     """The control: the comparison sees what it is there to see."""
     with pytest.raises(AssertionError):

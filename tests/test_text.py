@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telemetry_cli.render.text import printable
+from telemetry_cli.cli.output.text import printable
 
 BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-any_text = st.text(st.characters(codec=None) | st.sampled_from("\x1b\x07\x9b\x7f\0\r\n\t\udcff" + BIDI))
+any_text = st.text(
+    st.characters(codec=None) | st.sampled_from("\x1b\x07\x9b\x7f\0\r\n\t\udcff" + BIDI)
+)
 
 
 @given(any_text)

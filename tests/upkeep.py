@@ -10,13 +10,16 @@ from bases import START, append, create, operation
 from documents import LEAST
 from support import Telemetry
 
-from telemetry_cli.journal import encode
+from telemetry_cli.journal.segments import encode
 
 #: What `_with_secret` has stored.
 TOKEN = "ghp_" + "a1B2" * 9
 COUNT = "SELECT count(*) FROM agent_runs WHERE"
 RUNS: Fact = (f"{COUNT} event_id IN ('run-1', 'run-2')", (2,))
-STAINED: Fact = ("SELECT count(*) FROM agent_runs JOIN run_events USING (event_id) WHERE event_id = 'stained'", (1,))
+STAINED: Fact = (
+    "SELECT count(*) FROM agent_runs JOIN run_events USING (event_id) WHERE event_id = 'stained'",
+    (1,),
+)
 OLD: Fact = (f"{COUNT} op_id = 'legacy'", (3,))
 
 
@@ -59,7 +62,9 @@ def _with_backlog(telemetry: Telemetry) -> None:
 def _with_old_runs(telemetry: Telemetry) -> None:
     _some_runs(telemetry)
     for name, status in (("ended", "success"), ("left", "running")):
-        telemetry(*START, "--event-id", name, "--start-time", "2025-01-01T00:00:00Z", "--status", status)
+        telemetry(
+            *START, "--event-id", name, "--start-time", "2025-01-01T00:00:00Z", "--status", status
+        )
 
 
 def _with_records(telemetry: Telemetry) -> None:
@@ -71,7 +76,9 @@ def _with_records(telemetry: Telemetry) -> None:
 def _with_secret(telemetry: Telemetry) -> None:
     _some_runs(telemetry)
     append(
-        telemetry, create(901, "stained", input_summary=f"use {TOKEN} now"), encode(operation("run.event", 902, run="stained", event_type="s", payload=[TOKEN]))
+        telemetry,
+        create(901, "stained", input_summary=f"use {TOKEN} now"),
+        encode(operation("run.event", 902, run="stained", event_type="s", payload=[TOKEN])),
     )
     telemetry("db", "drain")
     telemetry("db", "backup")
@@ -87,9 +94,27 @@ UPKEEP = {
     "rebuild": Upkeep(_some_runs, ("db", "rebuild")),
     "vacuum": Upkeep(_some_runs, ("db", "vacuum")),
     "drain": Upkeep(_with_backlog, ("db", "drain")),
-    "prune": Upkeep(_with_old_runs, ("db", "prune", "--older-than", "1d"), (f"{COUNT} event_id = 'ended'", (1,), 0)),
-    "reap": Upkeep(_with_old_runs, ("run", "reap", "--older-than", "1d"), ("SELECT status FROM agent_runs WHERE event_id = 'left'", ("running",), "failure")),
-    "redact": Upkeep(_with_secret, ("redact", "--fix"), (f"{COUNT} input_summary LIKE '%{TOKEN}%'", (1,), 0), keeps=(RUNS, STAINED), resumed=True),
-    "import": Upkeep(_with_records, ("import", "runs.ndjson"), (f"{COUNT} event_id LIKE 'imported-%'", (0, 500), 1200)),
+    "prune": Upkeep(
+        _with_old_runs,
+        ("db", "prune", "--older-than", "1d"),
+        (f"{COUNT} event_id = 'ended'", (1,), 0),
+    ),
+    "reap": Upkeep(
+        _with_old_runs,
+        ("run", "reap", "--older-than", "1d"),
+        ("SELECT status FROM agent_runs WHERE event_id = 'left'", ("running",), "failure"),
+    ),
+    "redact": Upkeep(
+        _with_secret,
+        ("redact", "--fix"),
+        (f"{COUNT} input_summary LIKE '%{TOKEN}%'", (1,), 0),
+        keeps=(RUNS, STAINED),
+        resumed=True,
+    ),
+    "import": Upkeep(
+        _with_records,
+        ("import", "runs.ndjson"),
+        (f"{COUNT} event_id LIKE 'imported-%'", (0, 500), 1200),
+    ),
     "migrate": Upkeep(_platform, ("db", "migrate"), keeps=(OLD,)),
 }

@@ -6,7 +6,17 @@ import typer
 from typer import Option
 
 from telemetry_cli import __version__
-from telemetry_cli.cli import bulk, commits, conventions, githooks, history, hooks, housekeeping, questions, run
+from telemetry_cli.cli import (
+    bulk,
+    commits,
+    conventions,
+    githooks,
+    history,
+    hooks,
+    housekeeping,
+    questions,
+    run,
+)
 from telemetry_cli.cli.declare import Call, group, help_without_subcommand
 
 app = group("A flight recorder for agents and CI jobs, over a local SQLite file.")
@@ -35,8 +45,13 @@ def _print_version(given: bool) -> None:
 def _root(
     context: typer.Context,
     db: Annotated[str | None, Option("--db", metavar="PATH", help="The database file.")] = None,
-    base_dir: Annotated[str | None, Option("--base-dir", metavar="PATH", help="The folder that everything is kept in.")] = None,
-    version: Annotated[bool, Option("--version", help="Print the version.", is_eager=True, callback=_print_version)] = False,  # noqa: ARG001 - its callback acts on it
+    base_dir: Annotated[
+        str | None,
+        Option("--base-dir", metavar="PATH", help="The folder that everything is kept in."),
+    ] = None,
+    version: Annotated[
+        bool, Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,  # noqa: ARG001 - its callback acts on it
 ) -> None:
     context.obj.update(db=db, base_dir=base_dir)
     help_without_subcommand(context)

@@ -20,13 +20,34 @@ def add_to(app: typer.Typer) -> None:
 
 def associate_commit(
     run: o.Run = None,
-    commit: Annotated[str | None, Option("--commit", metavar="REV", help="Any revision git understands, or a SHA; default HEAD.")] = None,
-    source: Annotated[str | None, Option("--source", metavar="SOURCE", help="manual, llm or ci; default by what runs us.")] = None,
-    author: Annotated[str | None, Option("--author", metavar="TEXT", help="Author; default the commit's.")] = None,
-    timestamp: Annotated[str | None, Option("--timestamp", metavar="TIME", help="ISO 8601 with a zone; default the commit's.")] = None,
-    repo: Annotated[str | None, Option("--repo", metavar="PATH", help="A folder of the repository; default here.")] = None,
-    role: Annotated[str | None, Option("--role", metavar="ROLE", help="produced (the default), base or released.")] = None,
-    children: Annotated[bool, Option("--children", help="Also for every run below that has no commit.")] = False,
+    commit: Annotated[
+        str | None,
+        Option(
+            "--commit", metavar="REV", help="Any revision git understands, or a SHA; default HEAD."
+        ),
+    ] = None,
+    source: Annotated[
+        str | None,
+        Option("--source", metavar="SOURCE", help="manual, llm or ci; default by what runs us."),
+    ] = None,
+    author: Annotated[
+        str | None, Option("--author", metavar="TEXT", help="Author; default the commit's.")
+    ] = None,
+    timestamp: Annotated[
+        str | None,
+        Option("--timestamp", metavar="TIME", help="ISO 8601 with a zone; default the commit's."),
+    ] = None,
+    repo: Annotated[
+        str | None,
+        Option("--repo", metavar="PATH", help="A folder of the repository; default here."),
+    ] = None,
+    role: Annotated[
+        str | None,
+        Option("--role", metavar="ROLE", help="produced (the default), base or released."),
+    ] = None,
+    children: Annotated[
+        bool, Option("--children", help="Also for every run below that has no commit.")
+    ] = False,
     no_git: Annotated[bool, Option("--no-git", help="Do not look for a git repository.")] = False,
 ) -> None:
     """Associate a run with a commit."""
@@ -34,16 +55,27 @@ def associate_commit(
 
 def commits(
     run: o.Run = None,
-    commit: Annotated[str | None, Option("--commit", metavar="SHA", help="Only this commit, by at least 7 digits.")] = None,
+    commit: Annotated[
+        str | None,
+        Option("--commit", metavar="SHA", help="Only this commit, by at least 7 digits."),
+    ] = None,
     absolute: o.Absolute = False,
 ) -> None:
     """List the commits of a run, or the runs of a commit."""
 
 
 def relink(
-    range_: Annotated[str | None, Argument(metavar="A..B", help="Look for them among these commits; default all of HEAD's.")] = None,
-    repo: Annotated[str | None, Option("--repo", metavar="PATH", help="A folder of the repository; default here.")] = None,
-    dry_run: Annotated[bool, Option("--dry-run", help="Say what would be linked, and link nothing.")] = False,
+    range_: Annotated[
+        str | None,
+        Argument(metavar="A..B", help="Look for them among these commits; default all of HEAD's."),
+    ] = None,
+    repo: Annotated[
+        str | None,
+        Option("--repo", metavar="PATH", help="A folder of the repository; default here."),
+    ] = None,
+    dry_run: Annotated[
+        bool, Option("--dry-run", help="Say what would be linked, and link nothing.")
+    ] = False,
 ) -> None:
     """Link rewritten commits (server squash, reset, filter-repo) to their original runs."""
 

@@ -13,8 +13,13 @@ app = group("Which hooks apply to which job types, deployed in one step.")
 @command(app, "deploy", "conventions:deploy")
 def deploy(
     file: Annotated[str, Argument(metavar="FILE", help="The convention, in TOML.")],
-    promote: Annotated[bool, Option("--promote", help="Make live what the file means, also after a rollback.")] = False,
-    allow_dirty: Annotated[bool, Option("--allow-dirty", help="Also from a work tree with uncommitted changes; recorded.")] = False,
+    promote: Annotated[
+        bool, Option("--promote", help="Make live what the file means, also after a rollback.")
+    ] = False,
+    allow_dirty: Annotated[
+        bool,
+        Option("--allow-dirty", help="Also from a work tree with uncommitted changes; recorded."),
+    ] = False,
     dry_run: o.DryRun = False,
 ) -> None:
     """Deploy a convention with all its hooks, or nothing of it."""

@@ -9,26 +9,37 @@ from telemetry_cli.cli.declare import command, group
 
 app = group("Git hooks that associate commits with runs.")
 
-Hooks = Annotated[str | None, Option("--hooks", metavar="A,B,…", help="Comma-separated git hooks (default all).")]
-Repo = Annotated[str | None, Option("--repo", metavar="PATH", help="A folder of the repository; default here.")]
+Hooks = Annotated[
+    str | None, Option("--hooks", metavar="A,B,…", help="Comma-separated git hooks (default all).")
+]
+Repo = Annotated[
+    str | None, Option("--repo", metavar="PATH", help="A folder of the repository; default here.")
+]
 
 
-@command(app, "install", "githooks:install")
+@command(app, "install", "git_hooks:install")
 def install(
     repo: Repo = None,
     hooks: Hooks = None,
-    print_: Annotated[bool, Option("--print", help="Print the lines to add by hand, and install nothing.")] = False,
-    force: Annotated[bool, Option("--force", help="Also beside hooks that others manage; and make an edited hook anew.")] = False,
+    print_: Annotated[
+        bool, Option("--print", help="Print the lines to add by hand, and install nothing.")
+    ] = False,
+    force: Annotated[
+        bool,
+        Option(
+            "--force", help="Also beside hooks that others manage; and make an edited hook anew."
+        ),
+    ] = False,
 ) -> None:
     """Install the hooks beside those that are there."""
 
 
-@command(app, "uninstall", "githooks:uninstall")
+@command(app, "uninstall", "git_hooks:uninstall")
 def uninstall(repo: Repo = None, hooks: Hooks = None) -> None:
     """Take the hooks away and put the earlier ones back."""
 
 
-@command(app, "status", "githooks:status")
+@command(app, "status", "git_hooks:status")
 def status(repo: Repo = None, absolute: o.Absolute = False) -> None:
     """Show which hooks are installed, and whether they fire."""
 
@@ -36,6 +47,8 @@ def status(repo: Repo = None, absolute: o.Absolute = False) -> None:
 @command(app, "fire", "fire:fire")
 def fire(
     hook: Annotated[str | None, Argument(metavar="HOOK", help="Name of the git hook.")] = None,
-    arguments: Annotated[list[str] | None, Argument(metavar="ARG…", help="What git gives the hook.")] = None,
+    arguments: Annotated[
+        list[str] | None, Argument(metavar="ARG…", help="What git gives the hook.")
+    ] = None,
 ) -> None:
     """What git calls: record, print nothing, exit 0 whatever happens."""

@@ -20,17 +20,57 @@ def add_to(program: typer.Typer) -> None:
 @command(app, "release", "releases:release")
 def release(
     hook: o.Hook,
-    args: Annotated[list[str] | None, Argument(metavar="ARG…", help="Arguments that the program is given, after --.")] = None,
-    script: Annotated[str | None, Option("--script", metavar="PATH", help="A program, or a folder with an executable `run`; needed.")] = None,
-    contract: Annotated[str | None, Option("--contract", metavar="FILE", help="TOML or JSON: the columns of its rows; needed for a new hook.")] = None,
-    config_: Annotated[str | None, Option("--config", metavar="JSON", help="A JSON object, @FILE, or - for stdin; default {}.")] = None,
-    source_ref: Annotated[str | None, Option("--source-ref", metavar="REF", help="Where it came from; default its commit in git.")] = None,
-    memory: Annotated[str | None, Option("--memory", metavar="SIZE", help="Memory of all its processes; default 512m.")] = None,
-    timeout: Annotated[str | None, Option("--timeout", metavar="DURATION", help="Time of an attempt; default 300s.")] = None,
-    message: Annotated[str | None, Option("--message", metavar="TEXT", help="What changed.")] = None,
+    args: Annotated[
+        list[str] | None,
+        Argument(metavar="ARG…", help="Arguments that the program is given, after --."),
+    ] = None,
+    script: Annotated[
+        str | None,
+        Option(
+            "--script",
+            metavar="PATH",
+            help="A program, or a folder with an executable `run`; needed.",
+        ),
+    ] = None,
+    contract: Annotated[
+        str | None,
+        Option(
+            "--contract",
+            metavar="FILE",
+            help="TOML or JSON: the columns of its rows; needed for a new hook.",
+        ),
+    ] = None,
+    config_: Annotated[
+        str | None,
+        Option(
+            "--config", metavar="JSON", help="A JSON object, @FILE, or - for stdin; default {}."
+        ),
+    ] = None,
+    source_ref: Annotated[
+        str | None,
+        Option(
+            "--source-ref", metavar="REF", help="Where it came from; default its commit in git."
+        ),
+    ] = None,
+    memory: Annotated[
+        str | None,
+        Option("--memory", metavar="SIZE", help="Memory of all its processes; default 512m."),
+    ] = None,
+    timeout: Annotated[
+        str | None,
+        Option("--timeout", metavar="DURATION", help="Time of an attempt; default 300s."),
+    ] = None,
+    message: Annotated[
+        str | None, Option("--message", metavar="TEXT", help="What changed.")
+    ] = None,
     if_live: o.IfLive = None,
-    no_promote: Annotated[bool, Option("--no-promote", help="Leave the live version as it is.")] = False,
-    allow_dirty: Annotated[bool, Option("--allow-dirty", help="Also from a work tree with uncommitted changes; recorded.")] = False,
+    no_promote: Annotated[
+        bool, Option("--no-promote", help="Leave the live version as it is.")
+    ] = False,
+    allow_dirty: Annotated[
+        bool,
+        Option("--allow-dirty", help="Also from a work tree with uncommitted changes; recorded."),
+    ] = False,
     dry_run: o.DryRun = False,
 ) -> None:
     """Release a version of a hook and make it live."""
@@ -43,9 +83,21 @@ def list_(absolute: o.Absolute = False) -> None:
 
 @command(app, "show", "hooks:show")
 def show(
-    release: Annotated[str, Argument(metavar="NAME[@N]", help="A hook, or one release of it; default the live one.")],
-    at: Annotated[str | None, Option("--at", metavar="TIME", help="The release that was live then.")] = None,
-    artifact: Annotated[str | None, Option("--artifact", metavar="FILE", help="Write what the release executes to this new file or folder.")] = None,
+    release: Annotated[
+        str,
+        Argument(metavar="NAME[@N]", help="A hook, or one release of it; default the live one."),
+    ],
+    at: Annotated[
+        str | None, Option("--at", metavar="TIME", help="The release that was live then.")
+    ] = None,
+    artifact: Annotated[
+        str | None,
+        Option(
+            "--artifact",
+            metavar="FILE",
+            help="Write what the release executes to this new file or folder.",
+        ),
+    ] = None,
 ) -> None:
     """Show a release of a hook, its contract among it."""
 
@@ -53,7 +105,9 @@ def show(
 @command(app, "history", "hooks:history")
 def history(
     hook: o.Hook,
-    pointer: Annotated[bool, Option("--pointer", help="The moves of the live version: when, who, why.")] = False,
+    pointer: Annotated[
+        bool, Option("--pointer", help="The moves of the live version: when, who, why.")
+    ] = False,
     absolute: o.Absolute = False,
 ) -> None:
     """List the releases of a hook, oldest first."""
@@ -62,7 +116,9 @@ def history(
 @command(app, "diff", "hooks:diff")
 def diff(
     hook: o.Hook,
-    a: Annotated[str | None, Argument(metavar="A", help="A version; default the one before B.")] = None,
+    a: Annotated[
+        str | None, Argument(metavar="A", help="A version; default the one before B.")
+    ] = None,
     b: Annotated[str | None, Argument(metavar="B", help="A version; default the live one.")] = None,
     exit_code: Annotated[bool, Option("--exit-code", help="Exit 1 when they differ.")] = False,
 ) -> None:
@@ -72,7 +128,10 @@ def diff(
 @command(app, "rollback", "hooks:rollback")
 def rollback(
     hook: o.Hook,
-    to: Annotated[str | None, Option("--to", metavar="N", help="A version; default the one before the live one.")] = None,
+    to: Annotated[
+        str | None,
+        Option("--to", metavar="N", help="A version; default the one before the live one."),
+    ] = None,
     if_live: o.IfLive = None,
     message: o.Why = None,
     dry_run: o.DryRun = False,
@@ -90,13 +149,31 @@ def promote(
     """Make a release live."""
 
 
-@command(app, "run", "hook_execution:run", shared=o.filters)
+@command(app, "run", "hooks_run:run", shared=o.filters)
 def run(
     names: Annotated[list[str], Argument(metavar="NAME…", help="Hooks, run one after another.")],
-    run: Annotated[str | None, Option("--run", metavar="RUN", help="Only this run, instead of all that match the filters.")] = None,
-    input_: Annotated[str | None, Option("--input", metavar="FILE", help="Records with an id, one JSON object per line, - for stdin; instead of runs.")] = None,
-    at_version: Annotated[str | None, Option("--at-version", metavar="N", help="This release instead of the live one.")] = None,
-    run_key: Annotated[str | None, Option("--run-key", metavar="KEY", help="The same key again is the same hook run.")] = None,
+    run: Annotated[
+        str | None,
+        Option(
+            "--run", metavar="RUN", help="Only this run, instead of all that match the filters."
+        ),
+    ] = None,
+    input_: Annotated[
+        str | None,
+        Option(
+            "--input",
+            metavar="FILE",
+            help="Records with an id, one JSON object per line, - for stdin; instead of runs.",
+        ),
+    ] = None,
+    at_version: Annotated[
+        str | None,
+        Option("--at-version", metavar="N", help="This release instead of the live one."),
+    ] = None,
+    run_key: Annotated[
+        str | None,
+        Option("--run-key", metavar="KEY", help="The same key again is the same hook run."),
+    ] = None,
     retries: o.Retries = None,
     max_memory: o.MaxMemory = None,
     force: o.ForceRun = False,
@@ -115,7 +192,9 @@ def runs(
 @command(app, "logs", "hook_runs:logs")
 def logs(
     hook_run: Annotated[str, Argument(metavar="HOOK_RUN", help="Its id, or the beginning of it.")],
-    attempt: Annotated[str | None, Option("--attempt", metavar="N", help="Only this attempt, from 1.")] = None,
+    attempt: Annotated[
+        str | None, Option("--attempt", metavar="N", help="Only this attempt, from 1.")
+    ] = None,
 ) -> None:
     """Print what a hook run wrote to stderr."""
 
@@ -123,10 +202,24 @@ def logs(
 @command(features, "query", "features:query")
 def query(
     hook: o.Hook,
-    where: Annotated[str | None, Option("--where", metavar="EXPR", help="SQL over one row, its values by name: score < 0.5 and version = 2.")] = None,
+    where: Annotated[
+        str | None,
+        Option(
+            "--where",
+            metavar="EXPR",
+            help="SQL over one row, its values by name: score < 0.5 and version = 2.",
+        ),
+    ] = None,
     run: Annotated[str | None, Option("--run", metavar="RUN", help="Only about this run.")] = None,
-    history: Annotated[bool, Option("--history", help="Also rows that later ones supersede.")] = False,
-    explain: Annotated[bool, Option("--explain", help="With config, arguments and limits of the release behind each row.")] = False,
+    history: Annotated[
+        bool, Option("--history", help="Also rows that later ones supersede.")
+    ] = False,
+    explain: Annotated[
+        bool,
+        Option(
+            "--explain", help="With config, arguments and limits of the release behind each row."
+        ),
+    ] = False,
     absolute: o.Absolute = False,
 ) -> None:
     """List the rows of a hook, newest first."""

@@ -14,7 +14,7 @@ config = group("The settings.")
 def add_to(app: typer.Typer) -> None:
     """Declare what belongs to no noun."""
     command(app, "doctor", "doctor:doctor")(doctor)
-    command(app, "redact", "redaction:redact")(redact)
+    command(app, "redact", "redact:redact")(redact)
     command(app, "completion", "completion:script")(completion)
 
 
@@ -31,7 +31,7 @@ def db_drain() -> None:
     """
 
 
-@command(db, "migrate", "upkeep:migrate")
+@command(db, "migrate", "db_maintenance:migrate")
 def db_migrate() -> None:
     """Bring a database of an older schema up to date; a copy of it is kept.
 
@@ -39,14 +39,19 @@ def db_migrate() -> None:
     """
 
 
-@command(db, "backup", "upkeep:backup")
+@command(db, "backup", "db_maintenance:backup")
 def db_backup(
-    to: Annotated[str | None, Argument(metavar="TO", help="A new file, or a folder; default backups/ in the base folder.")] = None,
+    to: Annotated[
+        str | None,
+        Argument(
+            metavar="TO", help="A new file, or a folder; default backups/ in the base folder."
+        ),
+    ] = None,
 ) -> None:
     """Make a verified copy of the database."""
 
 
-@command(db, "restore", "upkeep:restore")
+@command(db, "restore", "db_maintenance:restore")
 def db_restore(
     backup: Annotated[str, Argument(metavar="FROM", help="A backup.")],
 ) -> None:
@@ -57,7 +62,7 @@ def db_restore(
     """
 
 
-@command(db, "rebuild", "upkeep:rebuild")
+@command(db, "rebuild", "db_maintenance:rebuild")
 def db_rebuild() -> None:
     """Make the database again from the journal; the old one is put aside.
 
@@ -66,10 +71,15 @@ def db_rebuild() -> None:
     """
 
 
-@command(db, "prune", "upkeep:prune")
+@command(db, "prune", "db_maintenance:prune")
 def db_prune(
     older_than: Annotated[
-        str | None, Option("--older-than", metavar="TIME", help="Runs that started before: an age such as 90d, or a time; default retention.days.")
+        str | None,
+        Option(
+            "--older-than",
+            metavar="TIME",
+            help="Runs that started before: an age such as 90d, or a time; default retention.days.",
+        ),
     ] = None,
     dry_run: Annotated[bool, Option("--dry-run", help="Only say how many there are.")] = False,
 ) -> None:
@@ -79,23 +89,26 @@ def db_prune(
     """
 
 
-@command(db, "vacuum", "upkeep:vacuum")
+@command(db, "vacuum", "db_maintenance:vacuum")
 def db_vacuum() -> None:
     """Give unused space in the database back to the file system."""
 
 
-@command(config, "show", "settings:show")
+@command(config, "show", "config:show")
 def config_show() -> None:
     """Show each setting, its value and where it came from."""
 
 
-@command(config, "path", "settings:path")
+@command(config, "path", "config:path")
 def config_path() -> None:
     """Print where the config file is, or would be."""
 
 
 def doctor(
-    commit: Annotated[str | None, Option("--commit", metavar="SHA", help="Say why this commit has a run, or none.")] = None,
+    commit: Annotated[
+        str | None,
+        Option("--commit", metavar="SHA", help="Say why this commit has a run, or none."),
+    ] = None,
 ) -> None:
     """Find what is wrong, and say what to do; changes nothing.
 
@@ -107,7 +120,9 @@ def doctor(
 
 def redact(
     scan_: Annotated[bool, Option("--scan", help="Say where secrets are; change nothing.")] = False,
-    fix_: Annotated[bool, Option("--fix", help="Take them out of journal, buffer, blobs, database and backups.")] = False,
+    fix_: Annotated[
+        bool, Option("--fix", help="Take them out of journal, buffer, blobs, database and backups.")
+    ] = False,
 ) -> None:
     """Find or take out secrets in what is stored already.
 

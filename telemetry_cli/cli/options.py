@@ -4,85 +4,265 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-Run = Annotated[str | None, Argument(metavar="RUN", help="event_id, run_id, a prefix of 4 characters or more, @last, @last:AGENT or @current (the default).")]
-RunOption = Annotated[str | None, Option("--run", metavar="RUN", help="The run; default $TELEMETRY_EVENT_ID.")]
+Run = Annotated[
+    str | None,
+    Argument(
+        metavar="RUN",
+        help="event_id, run_id, a prefix of 4 characters or more, @last, @last:AGENT or @current (the default).",
+    ),
+]
+RunOption = Annotated[
+    str | None, Option("--run", metavar="RUN", help="The run; default $TELEMETRY_EVENT_ID.")
+]
 
 Absolute = Annotated[bool, Option("--absolute", help="Full times in tables instead of ages.")]
 
-Status = Annotated[str | None, Option("--status", metavar="STATUS", help="running, success, failure, partial, timeout or cancelled.")]
-EndTime = Annotated[str | None, Option("--end-time", metavar="TIME", help="ISO 8601 with a zone, or an age such as 15m; default now.")]
-Metrics = Annotated[str | None, Option("--metrics", metavar="JSON", help="A JSON object, @FILE, or - for stdin; merged key by key.")]
-Context = Annotated[str | None, Option("--context", metavar="JSON", help="A JSON object, @FILE, or - for stdin; merged key by key.")]
-Metric = Annotated[list[str] | None, Option("-m", "--metric", metavar="KEY=VALUE", help="One metric; may be repeated.")]
+Status = Annotated[
+    str | None,
+    Option(
+        "--status",
+        metavar="STATUS",
+        help="running, success, failure, partial, timeout or cancelled.",
+    ),
+]
+EndTime = Annotated[
+    str | None,
+    Option(
+        "--end-time",
+        metavar="TIME",
+        help="ISO 8601 with a zone, or an age such as 15m; default now.",
+    ),
+]
+Metrics = Annotated[
+    str | None,
+    Option(
+        "--metrics", metavar="JSON", help="A JSON object, @FILE, or - for stdin; merged key by key."
+    ),
+]
+Context = Annotated[
+    str | None,
+    Option(
+        "--context", metavar="JSON", help="A JSON object, @FILE, or - for stdin; merged key by key."
+    ),
+]
+Metric = Annotated[
+    list[str] | None,
+    Option("-m", "--metric", metavar="KEY=VALUE", help="One metric; may be repeated."),
+]
 
-OutputSummary = Annotated[str | None, Option("--output-summary", metavar="TEXT", help="What came out, in a line.")]
-ErrorSummary = Annotated[str | None, Option("--error-summary", metavar="TEXT", help="What went wrong, in a line.")]
-ErrorDetails = Annotated[str | None, Option("--error-details", metavar="TEXT", help="What went wrong, at length; 64 KiB are kept.")]
-ItemsDiscovered = Annotated[str | None, Option("--items-discovered", metavar="N", help="Items found.")]
-ItemsSucceeded = Annotated[str | None, Option("--items-succeeded", metavar="N", help="Items that went well.")]
-ItemsFailed = Annotated[str | None, Option("--items-failed", metavar="N", help="Items that failed.")]
+OutputSummary = Annotated[
+    str | None, Option("--output-summary", metavar="TEXT", help="What came out, in a line.")
+]
+ErrorSummary = Annotated[
+    str | None, Option("--error-summary", metavar="TEXT", help="What went wrong, in a line.")
+]
+ErrorDetails = Annotated[
+    str | None,
+    Option("--error-details", metavar="TEXT", help="What went wrong, at length; 64 KiB are kept."),
+]
+ItemsDiscovered = Annotated[
+    str | None, Option("--items-discovered", metavar="N", help="Items found.")
+]
+ItemsSucceeded = Annotated[
+    str | None, Option("--items-succeeded", metavar="N", help="Items that went well.")
+]
+ItemsFailed = Annotated[
+    str | None, Option("--items-failed", metavar="N", help="Items that failed.")
+]
 ItemsSkipped = Annotated[str | None, Option("--items-skipped", metavar="N", help="Items left out.")]
-DurationMs = Annotated[str | None, Option("--duration-ms", metavar="N", help="Milliseconds; default from start to end.")]
+DurationMs = Annotated[
+    str | None,
+    Option("--duration-ms", metavar="N", help="Milliseconds; default from start to end."),
+]
 
-Hook = Annotated[str, Argument(metavar="NAME", help="A hook: a small letter, then small letters, digits and _.")]
+Hook = Annotated[
+    str, Argument(metavar="NAME", help="A hook: a small letter, then small letters, digits and _.")
+]
 Slug = Annotated[str, Argument(metavar="SLUG", help="A convention, as conventions list shows it.")]
-IfLive = Annotated[str | None, Option("--if-live", metavar="N", help="Only if this version is live, 0 for none; else exit 4.")]
-Why = Annotated[str | None, Option("--message", metavar="WHY", help="Why; kept in the pointer's history.")]
+IfLive = Annotated[
+    str | None,
+    Option("--if-live", metavar="N", help="Only if this version is live, 0 for none; else exit 4."),
+]
+Why = Annotated[
+    str | None, Option("--message", metavar="WHY", help="Why; kept in the pointer's history.")
+]
 DryRun = Annotated[bool, Option("--dry-run", help="Show what would change, and change nothing.")]
-Retries = Annotated[str | None, Option("--retries", metavar="N", help="More attempts after a timeout or too much memory; default 3.")]
-MaxMemory = Annotated[str | None, Option("--max-memory", metavar="SIZE", help="How far retries may double the memory; default 4g.")]
+Retries = Annotated[
+    str | None,
+    Option(
+        "--retries",
+        metavar="N",
+        help="More attempts after a timeout or too much memory; default 3.",
+    ),
+]
+MaxMemory = Annotated[
+    str | None,
+    Option(
+        "--max-memory", metavar="SIZE", help="How far retries may double the memory; default 4g."
+    ),
+]
 ForceRun = Annotated[bool, Option("--force", help="Also when nothing has changed since it passed.")]
 
 
 def filters(
-    agent_name: Annotated[list[str] | None, Option("--agent-name", metavar="TEXT", help="Agent; repeated: any of them.")] = None,
-    job_type: Annotated[list[str] | None, Option("--job-type", metavar="TEXT", help="Job type; repeated: any of them.")] = None,
-    status: Annotated[list[str] | None, Option("--status", metavar="STATUS", help="Status; repeated: any of them.")] = None,
-    product: Annotated[list[str] | None, Option("--product", metavar="TEXT", help="Product; repeated: any of them.")] = None,
-    parent: Annotated[str | None, Option("--parent", metavar="RUN", help="Children of this run.")] = None,
-    commit: Annotated[
-        str | None, Option("--commit", metavar="SHA|A..B", help="Runs of this commit, by at least 7 digits, or of the commits in a range.")
+    agent_name: Annotated[
+        list[str] | None,
+        Option("--agent-name", metavar="TEXT", help="Agent; repeated: any of them."),
     ] = None,
-    repo: Annotated[str | None, Option("--repo", metavar="REPO", help="Remote URL, or a folder of the repository.")] = None,
+    job_type: Annotated[
+        list[str] | None,
+        Option("--job-type", metavar="TEXT", help="Job type; repeated: any of them."),
+    ] = None,
+    status: Annotated[
+        list[str] | None,
+        Option("--status", metavar="STATUS", help="Status; repeated: any of them."),
+    ] = None,
+    product: Annotated[
+        list[str] | None,
+        Option("--product", metavar="TEXT", help="Product; repeated: any of them."),
+    ] = None,
+    parent: Annotated[
+        str | None, Option("--parent", metavar="RUN", help="Children of this run.")
+    ] = None,
+    commit: Annotated[
+        str | None,
+        Option(
+            "--commit",
+            metavar="SHA|A..B",
+            help="Runs of this commit, by at least 7 digits, or of the commits in a range.",
+        ),
+    ] = None,
+    repo: Annotated[
+        str | None,
+        Option("--repo", metavar="REPO", help="Remote URL, or a folder of the repository."),
+    ] = None,
     branch: Annotated[str | None, Option("--branch", metavar="BRANCH", help="Branch.")] = None,
-    since: Annotated[str | None, Option("--since", metavar="TIME", help="Recorded at or after: ISO 8601, an age such as 2h, today.")] = None,
+    since: Annotated[
+        str | None,
+        Option(
+            "--since",
+            metavar="TIME",
+            help="Recorded at or after: ISO 8601, an age such as 2h, today.",
+        ),
+    ] = None,
     until: Annotated[str | None, Option("--until", metavar="TIME", help="Recorded before.")] = None,
-    created_after: Annotated[str | None, Option("--created-after", metavar="TIME", help="Recorded after.")] = None,
-    created_before: Annotated[str | None, Option("--created-before", metavar="TIME", help="Recorded before.")] = None,
-    start_time_from: Annotated[str | None, Option("--start-time-from", metavar="TIME", help="Started at or after.")] = None,
-    start_time_to: Annotated[str | None, Option("--start-time-to", metavar="TIME", help="Started at or before.")] = None,
-    where: Annotated[str | None, Option("--where", metavar="EXPR", help="SQL over one run: duration_ms > 5000 and metrics_json->>'tokens' > 100.")] = None,
-    search: Annotated[str | None, Option("--search", metavar="TEXT", help="All of these words or their beginnings, in names, summaries, errors.")] = None,
+    created_after: Annotated[
+        str | None, Option("--created-after", metavar="TIME", help="Recorded after.")
+    ] = None,
+    created_before: Annotated[
+        str | None, Option("--created-before", metavar="TIME", help="Recorded before.")
+    ] = None,
+    start_time_from: Annotated[
+        str | None, Option("--start-time-from", metavar="TIME", help="Started at or after.")
+    ] = None,
+    start_time_to: Annotated[
+        str | None, Option("--start-time-to", metavar="TIME", help="Started at or before.")
+    ] = None,
+    where: Annotated[
+        str | None,
+        Option(
+            "--where",
+            metavar="EXPR",
+            help="SQL over one run: duration_ms > 5000 and metrics_json->>'tokens' > 100.",
+        ),
+    ] = None,
+    search: Annotated[
+        str | None,
+        Option(
+            "--search",
+            metavar="TEXT",
+            help="All of these words or their beginnings, in names, summaries, errors.",
+        ),
+    ] = None,
 ) -> None:
     """The filters of every question over many runs."""
 
 
 def fields(
     agent_name: Annotated[
-        str | None, Option("--agent-name", metavar="TEXT", help="Who runs; default $TELEMETRY_AGENT_NAME, else the CI provider or agent.")
+        str | None,
+        Option(
+            "--agent-name",
+            metavar="TEXT",
+            help="Who runs; default $TELEMETRY_AGENT_NAME, else the CI provider or agent.",
+        ),
     ] = None,
-    job_type: Annotated[str | None, Option("--job-type", metavar="TEXT", help="What kind of job; default $TELEMETRY_JOB_TYPE, else the CI job's name.")] = None,
-    parent: Annotated[str | None, Option("--parent", metavar="RUN", help="The run this one belongs to; default $TELEMETRY_EVENT_ID.")] = None,
+    job_type: Annotated[
+        str | None,
+        Option(
+            "--job-type",
+            metavar="TEXT",
+            help="What kind of job; default $TELEMETRY_JOB_TYPE, else the CI job's name.",
+        ),
+    ] = None,
+    parent: Annotated[
+        str | None,
+        Option(
+            "--parent",
+            metavar="RUN",
+            help="The run this one belongs to; default $TELEMETRY_EVENT_ID.",
+        ),
+    ] = None,
     status: Status = None,
-    start_time: Annotated[str | None, Option("--start-time", metavar="TIME", help="ISO 8601 with a zone, or an age such as 15m; default now.")] = None,
+    start_time: Annotated[
+        str | None,
+        Option(
+            "--start-time",
+            metavar="TIME",
+            help="ISO 8601 with a zone, or an age such as 15m; default now.",
+        ),
+    ] = None,
     product: Annotated[str | None, Option("--product", metavar="TEXT", help="Product.")] = None,
-    product_family: Annotated[str | None, Option("--product-family", metavar="TEXT", help="Product family.")] = None,
+    product_family: Annotated[
+        str | None, Option("--product-family", metavar="TEXT", help="Product family.")
+    ] = None,
     platform: Annotated[str | None, Option("--platform", metavar="TEXT", help="Platform.")] = None,
-    subdomain: Annotated[str | None, Option("--subdomain", metavar="TEXT", help="Subdomain.")] = None,
+    subdomain: Annotated[
+        str | None, Option("--subdomain", metavar="TEXT", help="Subdomain.")
+    ] = None,
     website: Annotated[str | None, Option("--website", metavar="TEXT", help="Website.")] = None,
-    website_section: Annotated[str | None, Option("--website-section", metavar="TEXT", help="Section of the website.")] = None,
-    item_name: Annotated[str | None, Option("--item-name", metavar="TEXT", help="The item worked on.")] = None,
-    environment: Annotated[str | None, Option("--environment", metavar="TEXT", help="Environment, such as staging.")] = None,
-    host: Annotated[str | None, Option("--host", metavar="TEXT", help="Machine; default this one's name.")] = None,
-    trigger_type: Annotated[str | None, Option("--trigger-type", metavar="TEXT", help="What set the run off.")] = None,
-    insight_id: Annotated[str | None, Option("--insight-id", metavar="TEXT", help="Insight the run follows from.")] = None,
-    source_ref: Annotated[str | None, Option("--source-ref", metavar="TEXT", help="What the run reads from.")] = None,
-    target_ref: Annotated[str | None, Option("--target-ref", metavar="TEXT", help="What the run writes to.")] = None,
-    input_summary: Annotated[str | None, Option("--input-summary", metavar="TEXT", help="What went in, in a line.")] = None,
-    agent_owner: Annotated[str | None, Option("--agent-owner", metavar="TEXT", help="Who owns the agent; default $AGENT_OWNER.")] = None,
-    git_repo: Annotated[str | None, Option("--git-repo", metavar="URL", help="The repository's remote; default discovered.")] = None,
-    git_branch: Annotated[str | None, Option("--git-branch", metavar="TEXT", help="The branch; default discovered.")] = None,
-    git_run_tag: Annotated[str | None, Option("--git-run-tag", metavar="TEXT", help="Repository and branch; default discovered.")] = None,
+    website_section: Annotated[
+        str | None, Option("--website-section", metavar="TEXT", help="Section of the website.")
+    ] = None,
+    item_name: Annotated[
+        str | None, Option("--item-name", metavar="TEXT", help="The item worked on.")
+    ] = None,
+    environment: Annotated[
+        str | None, Option("--environment", metavar="TEXT", help="Environment, such as staging.")
+    ] = None,
+    host: Annotated[
+        str | None, Option("--host", metavar="TEXT", help="Machine; default this one's name.")
+    ] = None,
+    trigger_type: Annotated[
+        str | None, Option("--trigger-type", metavar="TEXT", help="What set the run off.")
+    ] = None,
+    insight_id: Annotated[
+        str | None, Option("--insight-id", metavar="TEXT", help="Insight the run follows from.")
+    ] = None,
+    source_ref: Annotated[
+        str | None, Option("--source-ref", metavar="TEXT", help="What the run reads from.")
+    ] = None,
+    target_ref: Annotated[
+        str | None, Option("--target-ref", metavar="TEXT", help="What the run writes to.")
+    ] = None,
+    input_summary: Annotated[
+        str | None, Option("--input-summary", metavar="TEXT", help="What went in, in a line.")
+    ] = None,
+    agent_owner: Annotated[
+        str | None,
+        Option("--agent-owner", metavar="TEXT", help="Who owns the agent; default $AGENT_OWNER."),
+    ] = None,
+    git_repo: Annotated[
+        str | None,
+        Option("--git-repo", metavar="URL", help="The repository's remote; default discovered."),
+    ] = None,
+    git_branch: Annotated[
+        str | None, Option("--git-branch", metavar="TEXT", help="The branch; default discovered.")
+    ] = None,
+    git_run_tag: Annotated[
+        str | None,
+        Option("--git-run-tag", metavar="TEXT", help="Repository and branch; default discovered."),
+    ] = None,
     metrics: Metrics = None,
     context: Context = None,
     metric: Metric = None,

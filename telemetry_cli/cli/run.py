@@ -13,23 +13,66 @@ app = group("Record runs, and look at one.")
 @command(app, "start", "run:start", shared=o.fields)
 def start(
     event_id: Annotated[
-        str | None, Option("--event-id", metavar="ID", help="Idempotency key; the same one again records nothing. auto: from the CI job.")
+        str | None,
+        Option(
+            "--event-id",
+            metavar="ID",
+            help="Idempotency key; the same one again records nothing. auto: from the CI job.",
+        ),
     ] = None,
-    run_id: Annotated[str | None, Option("--run-id", metavar="ID", help="A name for people; default from time and agent.")] = None,
+    run_id: Annotated[
+        str | None,
+        Option("--run-id", metavar="ID", help="A name for people; default from time and agent."),
+    ] = None,
     no_git: Annotated[bool, Option("--no-git", help="Do not look for a git repository.")] = False,
 ) -> None:
     """Record that a run began; prints its event_id."""
 
 
-@command(app, "exec", "wrapped:execute", shared=o.fields, without=("status", "start_time"), takes_rest=True)
+@command(
+    app, "exec", "exec:execute", shared=o.fields, without=("status", "start_time"), takes_rest=True
+)
 def execute(
-    command: Annotated[list[str], Argument(metavar="COMMAND", help="The command and its arguments, as they would be typed; after --.")],
-    event_id: Annotated[str | None, Option("--event-id", metavar="ID", help="Idempotency key; auto derives it from the CI job and step.")] = None,
-    run_id: Annotated[str | None, Option("--run-id", metavar="ID", help="A name for people; default from time and agent.")] = None,
+    command: Annotated[
+        list[str],
+        Argument(
+            metavar="COMMAND",
+            help="The command and its arguments, as they would be typed; after --.",
+        ),
+    ],
+    event_id: Annotated[
+        str | None,
+        Option(
+            "--event-id",
+            metavar="ID",
+            help="Idempotency key; auto derives it from the CI job and step.",
+        ),
+    ] = None,
+    run_id: Annotated[
+        str | None,
+        Option("--run-id", metavar="ID", help="A name for people; default from time and agent."),
+    ] = None,
     no_git: Annotated[bool, Option("--no-git", help="Do not look for a git repository.")] = False,
-    timeout: Annotated[str | None, Option("--timeout", metavar="DURATION", help="End the command after 90s, 15m or 2h: SIGTERM, 5 s later SIGKILL.")] = None,
-    no_capture: Annotated[bool, Option("--no-capture", help="Leave stdout and stderr alone; keep nothing on a failure.")] = False,
-    tail: Annotated[str | None, Option("--tail", metavar="BYTES", help="Bytes of the end of stderr to keep on a failure (default 16384).")] = None,
+    timeout: Annotated[
+        str | None,
+        Option(
+            "--timeout",
+            metavar="DURATION",
+            help="End the command after 90s, 15m or 2h: SIGTERM, 5 s later SIGKILL.",
+        ),
+    ] = None,
+    no_capture: Annotated[
+        bool,
+        Option("--no-capture", help="Leave stdout and stderr alone; keep nothing on a failure."),
+    ] = False,
+    tail: Annotated[
+        str | None,
+        Option(
+            "--tail",
+            metavar="BYTES",
+            help="Bytes of the end of stderr to keep on a failure (default 16384).",
+        ),
+    ] = None,
 ) -> None:
     """Run a command, record it, and exit as it does.
 
@@ -42,7 +85,14 @@ def execute(
 def end(
     run: o.Run = None,
     status: o.Status = None,
-    exit_code: Annotated[str | None, Option("--exit-code", metavar="N", help="0 is success, anything else failure; instead of --status.")] = None,
+    exit_code: Annotated[
+        str | None,
+        Option(
+            "--exit-code",
+            metavar="N",
+            help="0 is success, anything else failure; instead of --status.",
+        ),
+    ] = None,
     end_time: o.EndTime = None,
     duration_ms: o.DurationMs = None,
     items_discovered: o.ItemsDiscovered = None,
@@ -55,7 +105,9 @@ def end(
     metrics: o.Metrics = None,
     context: o.Context = None,
     metric: o.Metric = None,
-    force: Annotated[bool, Option("--force", help="End a run again that has already ended.")] = False,
+    force: Annotated[
+        bool, Option("--force", help="End a run again that has already ended.")
+    ] = False,
 ) -> None:
     """Record how a run ended."""
 
@@ -76,12 +128,26 @@ def update(
 def event(
     event_type: Annotated[str, Argument(metavar="TYPE", help="What happened, such as checkpoint.")],
     run: o.RunOption = None,
-    payload: Annotated[str | None, Option("--payload", metavar="JSON", help="Any JSON, @FILE, or - for stdin.")] = None,
-    metric: Annotated[list[str] | None, Option("-m", metavar="KEY=VALUE", help="One key of the payload; may be repeated.")] = None,
-    timestamp: Annotated[str | None, Option("--timestamp", metavar="TIME", help="ISO 8601 with a zone, or an age such as 15m; default now.")] = None,
+    payload: Annotated[
+        str | None, Option("--payload", metavar="JSON", help="Any JSON, @FILE, or - for stdin.")
+    ] = None,
+    metric: Annotated[
+        list[str] | None,
+        Option("-m", metavar="KEY=VALUE", help="One key of the payload; may be repeated."),
+    ] = None,
+    timestamp: Annotated[
+        str | None,
+        Option(
+            "--timestamp",
+            metavar="TIME",
+            help="ISO 8601 with a zone, or an age such as 15m; default now.",
+        ),
+    ] = None,
     trace_id: Annotated[str | None, Option("--trace-id", metavar="ID", help="Trace.")] = None,
     span_id: Annotated[str | None, Option("--span-id", metavar="ID", help="Span.")] = None,
-    parent_span_id: Annotated[str | None, Option("--parent-span-id", metavar="ID", help="Parent span.")] = None,
+    parent_span_id: Annotated[
+        str | None, Option("--parent-span-id", metavar="ID", help="Parent span.")
+    ] = None,
 ) -> None:
     """Record that something happened during a run."""
 
@@ -89,7 +155,9 @@ def event(
 @command(app, "events", "run:events")
 def events(
     run: o.Run = None,
-    type_: Annotated[str | None, Option("--type", metavar="TYPE", help="Only events of this type.")] = None,
+    type_: Annotated[
+        str | None, Option("--type", metavar="TYPE", help="Only events of this type.")
+    ] = None,
     absolute: o.Absolute = False,
 ) -> None:
     """List the events of a run, oldest first."""
@@ -105,11 +173,18 @@ def show(run: o.Run = None, absolute: o.Absolute = False) -> None:
     """Show one run with its events, commits and children."""
 
 
-@command(app, "reap", "reaping:reap")
+@command(app, "reap", "reap:reap")
 def reap(
     older_than: Annotated[
-        str | None, Option("--older-than", metavar="AGE", help="Also runs of which no process is known, started so long ago: 2h, 3d, 1w.")
+        str | None,
+        Option(
+            "--older-than",
+            metavar="AGE",
+            help="Also runs of which no process is known, started so long ago: 2h, 3d, 1w.",
+        ),
     ] = None,
-    dry_run: Annotated[bool, Option("--dry-run", help="Say what would end, and change nothing.")] = False,
+    dry_run: Annotated[
+        bool, Option("--dry-run", help="Say what would end, and change nothing.")
+    ] = False,
 ) -> None:
     """End runs that still say running though their process is gone."""

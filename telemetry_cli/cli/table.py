@@ -1,5 +1,5 @@
-"""Makes what is generated from the Typer app: `telemetry_cli/_fast.py`, the fast door's table (`python -m telemetry_cli.cli.table`),
-and `telemetry_cli/_help.py`, what completion says of commands and options (`python -m telemetry_cli.cli.table help`).
+"""Makes what is generated from the Typer app: `telemetry_cli/cli/_fast.py`, the fast door's table (`python -m telemetry_cli.cli.table`),
+and `telemetry_cli/cli/_help.py`, what completion says of commands and options (`python -m telemetry_cli.cli.table help`).
 
 Command path → (handler, options, positionals, defaults, whether it records). An option is (parameter, kind): one value,
 a flag, or repeatable. A positional is (parameter, required, kind): one word, repeatable, or every word from its first on.
@@ -35,20 +35,34 @@ def table() -> str:
     root = typer.main.get_command(app)
     lines = [_HEADING]
     for path, command in sorted(_leaves(root, ())):
-        lines += [f"    {path!r}: (\n", *(f"        {part},\n" for part in _entry(command)), "    ),\n"]
+        lines += [
+            f"    {path!r}: (\n",
+            *(f"        {part},\n" for part in _entry(command)),
+            "    ),\n",
+        ]
     return "".join([*lines, "}\n"])
 
 
 def helps() -> str:
     """The text of `_help.py`."""
-    lines = [f"    {path!r}: ({_first_line(command)!r}, {_option_helps(command)!r}),\n" for path, command in sorted(_nodes(typer.main.get_command(app), ()))]
+    lines = [
+        f"    {path!r}: ({_first_line(command)!r}, {_option_helps(command)!r}),\n"
+        for path, command in sorted(_nodes(typer.main.get_command(app), ()))
+    ]
     return "".join([_HELP_HEADING, *lines, "}\n"])
 
 
 def _nodes(command: Any, path: tuple[str, ...]) -> list[tuple[tuple[str, ...], Any]]:
     """Every command and group, the program itself among them."""
     children = getattr(command, "commands", {})
-    return [(path, command), *(node for name, child in children.items() for node in _nodes(child, (*path, *name.split(" "))))]
+    return [
+        (path, command),
+        *(
+            node
+            for name, child in children.items()
+            for node in _nodes(child, (*path, *name.split(" ")))
+        ),
+    ]
 
 
 def _first_line(command: Any) -> str:
@@ -57,14 +71,20 @@ def _first_line(command: Any) -> str:
 
 def _option_helps(command: Any) -> dict[str, str]:
     options = [parameter for parameter in command.params if parameter.param_type_name == "option"]
-    return {spelling: str(option.help or "") for option in options for spelling in option.opts} | dict.fromkeys(("-h", "--help"), "Show the help.")
+    return {
+        spelling: str(option.help or "") for option in options for spelling in option.opts
+    } | dict.fromkeys(("-h", "--help"), "Show the help.")
 
 
 def _leaves(command: Any, path: tuple[str, ...]) -> list[tuple[tuple[str, ...], Any]]:
     commands = getattr(command, "commands", None)
     if commands is None:
         return [(path, command)]
-    return [leaf for name, child in commands.items() for leaf in _leaves(child, (*path, *name.split(" ")))]
+    return [
+        leaf
+        for name, child in commands.items()
+        for leaf in _leaves(child, (*path, *name.split(" ")))
+    ]
 
 
 def _entry(command: Any) -> tuple[str, ...]:
@@ -77,15 +97,35 @@ def _entry(command: Any) -> tuple[str, ...]:
         if name == "help":
             continue
         if parameter.param_type_name == "argument":
-            kind = "VALUE" if parameter.nargs == 1 else "MANY" if command.context_settings.get("allow_interspersed_args", True) else "REST"
+            kind = (
+                "VALUE"
+                if parameter.nargs == 1
+                else "MANY"
+                if command.context_settings.get("allow_interspersed_args", True)
+                else "REST"
+            )
             positionals.append(f"({name!r}, {parameter.required}, {kind}), ")
         else:
-            kind = "FLAG" if getattr(parameter, "is_flag", False) else "MANY" if parameter.multiple else "VALUE"
+            kind = (
+                "FLAG"
+                if getattr(parameter, "is_flag", False)
+                else "MANY"
+                if parameter.multiple
+                else "VALUE"
+            )
             options |= dict.fromkeys(parameter.opts, f"({name!r}, {kind})")
         defaults[name] = parameter.default
     call: Call = command.callback()
-    options_text = "{" + ", ".join(f"{spelling!r}: {target}" for spelling, target in options.items()) + "}"
-    return repr(call[0]), options_text, f"({''.join(positionals)})", repr(defaults), repr(load(call[0]).records)
+    options_text = (
+        "{" + ", ".join(f"{spelling!r}: {target}" for spelling, target in options.items()) + "}"
+    )
+    return (
+        repr(call[0]),
+        options_text,
+        f"({''.join(positionals)})",
+        repr(defaults),
+        repr(load(call[0]).records),
+    )
 
 
 if __name__ == "__main__":

@@ -9,17 +9,19 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple, TypeVar
 
-from telemetry_cli import clock, recorder, rules
 from telemetry_cli.client import fields, tracking
 from telemetry_cli.client.values import Unstorable
 from telemetry_cli.client.waiting import Waits
 from telemetry_cli.client.writer import Writer
-from telemetry_cli.config import Config
-from telemetry_cli.errors import InvalidInput, NotDurable, TelemetryError
-from telemetry_cli.recorder import Outcome
-from telemetry_cli.redact import Redactor
-from telemetry_cli.store import runs
-from telemetry_cli.store.database import open_reader, translated
+from telemetry_cli.core import clock
+from telemetry_cli.core import values as rules
+from telemetry_cli.core.config import Config
+from telemetry_cli.core.errors import InvalidInput, NotDurable, TelemetryError
+from telemetry_cli.database import runs
+from telemetry_cli.database.database import open_reader, translated
+from telemetry_cli.journal import writer as recorder
+from telemetry_cli.journal.writer import Outcome
+from telemetry_cli.redaction.redactor import Redactor
 
 _log = logging.getLogger("telemetry_cli")
 #: How many runs of this process are known by both their names.
@@ -44,7 +46,12 @@ class _Known(NamedTuple):
         if self.begun is None:
             return {}
         elapsed = round((time.monotonic() - self.begun) * 1000)
-        return {"end_time": clock.stamp(clock.parse_stamp(self.start_time) + timedelta(milliseconds=elapsed)), "duration_ms": elapsed}
+        return {
+            "end_time": clock.stamp(
+                clock.parse_stamp(self.start_time) + timedelta(milliseconds=elapsed)
+            ),
+            "duration_ms": elapsed,
+        }
 
 
 class TelemetryClient:
@@ -81,10 +88,21 @@ class TelemetryClient:
         self._writer: Writer | None = None
         self._guarded(lambda: self._open(base_dir, db_path, timeout, durability), None)
 
-    def _open(self, base_dir: str | os.PathLike[str] | None, db_path: str | os.PathLike[str] | None, timeout: float | None, durability: str) -> None:
+    def _open(
+        self,
+        base_dir: str | os.PathLike[str] | None,
+        db_path: str | os.PathLike[str] | None,
+        timeout: float | None,
+        durability: str,
+    ) -> None:
         if durability not in ("durable", "relaxed"):
-            raise InvalidInput(f"durability: {durability!r} is not accepted; give durable or relaxed")
-        config = Config(os.fspath(db_path) if db_path is not None else None, os.fspath(base_dir) if base_dir is not None else None)
+            raise InvalidInput(
+                f"durability: {durability!r} is not accepted; give durable or relaxed"
+            )
+        config = Config(
+            os.fspath(db_path) if db_path is not None else None,
+            os.fspath(base_dir) if base_dir is not None else None,
+        )
         if timeout is not None:
             config.lock_timeout = rules.seconds("timeout", f"{timeout:.9f}")
         self._config = config
@@ -92,7 +110,9 @@ class TelemetryClient:
 
     # Recording
 
-    def start_run(self, agent_name: str, job_type: str, trigger_type: str = "cli", **fields: object) -> str:
+    def start_run(
+        self, agent_name: str, job_type: str, trigger_type: str = "cli", **fields: object
+    ) -> str:
         """Record that a run began, and return its run_id; empty without agent_name or job_type. It may still wait in memory, see `flush`.
 
         fields: any field of a run (`product="cells"`, `items_discovered=3`, `metrics={…}`, `start_time=` a datetime with a zone,
@@ -101,9 +121,19 @@ class TelemetryClient:
         """
         return self._start(agent_name, job_type, trigger_type, fields)
 
-    def _start(self, agent_name: str, job_type: str, trigger_type: str, given: dict[str, object], *, ends_here: bool = False) -> str:
+    def _start(
+        self,
+        agent_name: str,
+        job_type: str,
+        trigger_type: str,
+        given: dict[str, object],
+        *,
+        ends_here: bool = False,
+    ) -> str:
         def start() -> str:
-            _, run_id, write = self._prepared(agent_name, job_type, trigger_type, given, ends_here=ends_here)
+            _, run_id, write = self._prepared(
+                agent_name, job_type, trigger_type, given, ends_here=ends_here
+            )
             try:
                 return write()[1]
             except Waits as waits:
@@ -113,18 +143,44 @@ class TelemetryClient:
         return self._guarded(start, "")
 
     def _prepared(
-        self, agent_name: str, job_type: str, trigger_type: str | None, given: dict[str, object], *, ends_here: bool = False
+        self,
+        agent_name: str,
+        job_type: str,
+        trigger_type: str | None,
+        given: dict[str, object],
+        *,
+        ends_here: bool = False,
     ) -> tuple[str, str, Callable[[], tuple[str, str]]]:
         """A run that keeps every rule: its event_id, its run_id, and what records it and returns both as they are recorded."""
-        config, moment, begun, deadline = self._settings(), clock.now(), time.monotonic(), self._deadline()
-        named = {"agent_name": agent_name, "job_type": job_type, "trigger_type": trigger_type, **given}
+        config, moment, begun, deadline = (
+            self._settings(),
+            clock.now(),
+            time.monotonic(),
+            self._deadline(),
+        )
+        named = {
+            "agent_name": agent_name,
+            "job_type": job_type,
+            "trigger_type": trigger_type,
+            **given,
+        }
         # A git that does not answer must leave time to write.
         git_seconds = config.lock_timeout / 2 if self._discover_git and not config.disabled else 0.0
         unstorable = Unstorable(self._clean)
-        data = fields.started(config, moment, named, unstorable, parent=tracking.current_run(), git_seconds=git_seconds, ends_here=ends_here)
+        data = fields.started(
+            config,
+            moment,
+            named,
+            unstorable,
+            parent=tracking.current_run(),
+            git_seconds=git_seconds,
+            ends_here=ends_here,
+        )
         self._name(unstorable)
         event_id, run_id = str(data["event_id"]), str(data["run_id"])
-        known = _Known(event_id, str(data["start_time"]), begun if given.get("start_time") is None else None)
+        known = _Known(
+            event_id, str(data["start_time"]), begun if given.get("start_time") is None else None
+        )
         for name in ("event_id", "run_id"):
             if name in unstorable.texts:
                 # The host knows the run by the id that it gave.
@@ -134,7 +190,12 @@ class TelemetryClient:
         def write() -> tuple[str, str]:
             outcome = self._write_run("run.create", data, unstorable, clock.stamp(moment), deadline)
             recorded = str(outcome.result.get("run_id", run_id))
-            self._know(recorded, known._replace(begun=None) if outcome.result.get("status") == "duplicate" else known)
+            self._know(
+                recorded,
+                known._replace(begun=None)
+                if outcome.result.get("status") == "duplicate"
+                else known,
+            )
             return event_id, recorded
 
         return event_id, run_id, write
@@ -148,7 +209,9 @@ class TelemetryClient:
         """
         return self._guarded(lambda: self._end(run_id, status, fields), False)
 
-    def _end(self, run_id: str, status: str, given: dict[str, object], deadline: float | None = None) -> bool:
+    def _end(
+        self, run_id: str, status: str, given: dict[str, object], deadline: float | None = None
+    ) -> bool:
         moment, unstorable = clock.now(), Unstorable(self._clean)
         fixed = {"run": self._reference(run_id), "status": fields.status(status)}
         data = {**fields.changed(self._settings(), moment, given, unstorable), **fixed}
@@ -169,16 +232,32 @@ class TelemetryClient:
             raise InvalidInput("nothing to update: give at least one field")
         if "start_time" in data and run_id in self._runs:
             self._know(run_id, self._runs[run_id]._replace(begun=None))
-        self._change("run.update", {**data, "run": self._reference(run_id)}, unstorable, clock.stamp(moment))
+        self._change(
+            "run.update", {**data, "run": self._reference(run_id)}, unstorable, clock.stamp(moment)
+        )
         return True
 
-    def _change(self, kind: str, data: dict[str, object], unstorable: Unstorable, at: str, deadline: float | None = None) -> None:
+    def _change(
+        self,
+        kind: str,
+        data: dict[str, object],
+        unstorable: Unstorable,
+        at: str,
+        deadline: float | None = None,
+    ) -> None:
         """Record a change of a run, with what of it could not be stored."""
         fields.lay_aside(data, unstorable)
         self._name(unstorable)
         self._write_run(kind, data, unstorable, at, deadline)
 
-    def _write_run(self, kind: str, data: dict[str, object], unstorable: Unstorable, at: str, deadline: float | None) -> Outcome:
+    def _write_run(
+        self,
+        kind: str,
+        data: dict[str, object],
+        unstorable: Unstorable,
+        at: str,
+        deadline: float | None,
+    ) -> Outcome:
         """Record an operation on a run; without its times and its parent, where these contradict what is there."""
         try:
             return self._write(kind, data, at, deadline)
@@ -201,12 +280,20 @@ class TelemetryClient:
 
     def _event(self, run_id: str, event_type: str, payload: object) -> bool:
         unstorable = Unstorable(self._clean)
-        data: dict[str, object] = {"event_type": fields.label("event_type", event_type, unstorable), "run": self._reference(run_id)}
+        data: dict[str, object] = {
+            "event_type": fields.label("event_type", event_type, unstorable),
+            "run": self._reference(run_id),
+        }
         if payload is not None or unstorable.texts:
             data["payload"] = fields.payload(payload, unstorable)
         self._name(unstorable, "payload")
         at = clock.stamp(clock.now())
-        if self._relaxed and self._writer and not self._settings().disabled and self._writer.write_later(recorder.operation("run.event", data, at)):
+        if (
+            self._relaxed
+            and self._writer
+            and not self._settings().disabled
+            and self._writer.write_later(recorder.operation("run.event", data, at))
+        ):
             return True
         self._write("run.event", data, at)
         return True
@@ -235,16 +322,36 @@ class TelemetryClient:
                 moment = clock.now()
                 sha = rules.commit_hash(str(commit_hash))
                 if sha is None:
-                    raise InvalidInput(f"commit_hash: {rules.shorten(repr(commit_hash))} is not accepted; give a SHA of 7 to 40 hex digits, or 64")
+                    raise InvalidInput(
+                        f"commit_hash: {rules.shorten(repr(commit_hash))} is not accepted; give a SHA of 7 to 40 hex digits, or 64"
+                    )
                 data: dict[str, object] = {
                     "run": self._reference(run_id),
                     "commit_hash": sha,
-                    "source": rules.choice("commit_source", str(commit_source), rules.COMMIT_SOURCES),
+                    "source": rules.choice(
+                        "commit_source", str(commit_source), rules.COMMIT_SOURCES
+                    ),
                     "role": rules.choice("role", str(role), rules.COMMIT_ROLES),
-                    **self._commit_facts({"author": commit_author, "timestamp": commit_timestamp, "repo": repo, "branch": branch}, moment),
+                    **self._commit_facts(
+                        {
+                            "author": commit_author,
+                            "timestamp": commit_timestamp,
+                            "repo": repo,
+                            "branch": branch,
+                        },
+                        moment,
+                    ),
                 }
-                outcome = self._write("commit.associate", {name: value for name, value in data.items() if value is not None}, clock.stamp(moment))
-                said[0] = f"buffered: {outcome.buffered.message}" if outcome.buffered else f"{run_id} is associated with {sha}"
+                outcome = self._write(
+                    "commit.associate",
+                    {name: value for name, value in data.items() if value is not None},
+                    clock.stamp(moment),
+                )
+                said[0] = (
+                    f"buffered: {outcome.buffered.message}"
+                    if outcome.buffered
+                    else f"{run_id} is associated with {sha}"
+                )
             except Exception as error:
                 said[0] = _words(error)
                 raise
@@ -259,7 +366,9 @@ class TelemetryClient:
         self._name(unstorable, "commit")
         return facts
 
-    def track_run(self, agent_name: str, job_type: str, trigger_type: str = "cli", **fields: object) -> "tracking.Tracked":
+    def track_run(
+        self, agent_name: str, job_type: str, trigger_type: str = "cli", **fields: object
+    ) -> "tracking.Tracked":
         """A run around a block, or around every call of a function; sync and async alike.
 
             with client.track_run("nightly", "backup") as run:
@@ -282,7 +391,12 @@ class TelemetryClient:
         """
         figures: dict[str, Any] = self._guarded(self._overview, {})
         waiting, dropped = (self._writer.waiting, self._writer.dropped) if self._writer else (0, 0)
-        return figures | {"recorded": self._recorded, "waiting": waiting, "dropped": dropped, "failures": dict(self._failures)}
+        return figures | {
+            "recorded": self._recorded,
+            "waiting": waiting,
+            "dropped": dropped,
+            "failures": dict(self._failures),
+        }
 
     def _overview(self) -> dict[str, Any]:
         config = self._settings()
@@ -349,12 +463,17 @@ class TelemetryClient:
         if len(self._runs) > _MOST_KNOWN:
             self._runs.popitem(last=False)
 
-    def _write(self, kind: str, data: dict[str, object], at: str, deadline: float | None = None) -> Outcome:
+    def _write(
+        self, kind: str, data: dict[str, object], at: str, deadline: float | None = None
+    ) -> Outcome:
         """Record an operation, until `deadline` where the call has begun before. Raises the error that it ended with, as well as what the writer raises."""
         if self._settings().disabled:
             return Outcome(0, {})
         assert self._writer
-        outcome = self._writer.write(recorder.operation(kind, data, at), deadline if deadline is not None else self._deadline())
+        outcome = self._writer.write(
+            recorder.operation(kind, data, at),
+            deadline if deadline is not None else self._deadline(),
+        )
         self._settle(outcome)
         return outcome
 
@@ -362,7 +481,11 @@ class TelemetryClient:
         """Count a record that is durable. Raises the error that it ended with."""
         outcome.check()
         if outcome.buffered:
-            self._complain("buffered", f"{outcome.buffered.message}; the record is durable and will be applied later", logging.INFO)
+            self._complain(
+                "buffered",
+                f"{outcome.buffered.message}; the record is durable and will be applied later",
+                logging.INFO,
+            )
         self._recorded += 1
 
     def _guarded(self, act: Callable[[], T], otherwise: T) -> T:
@@ -383,7 +506,9 @@ class TelemetryClient:
         said = _words(trouble)
         if isinstance(error, Waits):
             said = f"{said.removesuffix('.')}; the record waits in memory"
-        self._complain(trouble.slug if isinstance(trouble, TelemetryError) else type(trouble).__name__, said)
+        self._complain(
+            trouble.slug if isinstance(trouble, TelemetryError) else type(trouble).__name__, said
+        )
 
     def _name(self, unstorable: Unstorable, prefix: str = "") -> None:
         """Log and count values that could not be stored, each by its name once."""
@@ -403,7 +528,12 @@ class TelemetryClient:
 
     def _log(self, level: int, message: str, kind: str) -> None:
         try:
-            _log.log(level, "telemetry: %s (%s; further ones of this kind are counted, not logged)", message, kind)
+            _log.log(
+                level,
+                "telemetry: %s (%s; further ones of this kind are counted, not logged)",
+                message,
+                kind,
+            )
         except Exception:  # noqa: S110 - a handler of the host's that fails must not fail the host here
             pass
 
@@ -424,7 +554,9 @@ def _words(error: Exception) -> str:
 _default: list[TelemetryClient] = []
 
 
-def track_run(agent_name: str, job_type: str, trigger_type: str = "cli", **fields: object) -> "tracking.Tracked":
+def track_run(
+    agent_name: str, job_type: str, trigger_type: str = "cli", **fields: object
+) -> "tracking.Tracked":
     """`TelemetryClient.track_run` of a client with default settings, made when it is first needed."""
     if not _default:
         _default.append(TelemetryClient())

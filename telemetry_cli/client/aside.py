@@ -19,7 +19,13 @@ def has_loop() -> bool:
 class InThread:
     """Something that is recorded in a thread of its own, so that neither the event loop nor its executor has to do with it."""
 
-    def __init__(self, client: "TelemetryClient", work: Callable[[], None], *, behind: "InThread | None" = None) -> None:
+    def __init__(
+        self,
+        client: "TelemetryClient",
+        work: Callable[[], None],
+        *,
+        behind: "InThread | None" = None,
+    ) -> None:
         from asyncio import get_running_loop
 
         loop = get_running_loop()
@@ -57,4 +63,6 @@ class InThread:
             self._client._guarded(self._late, None)
 
     def _late(self) -> None:
-        raise TimeoutError("recording took longer than the deadline, and goes on without being waited for")
+        raise TimeoutError(
+            "recording took longer than the deadline, and goes on without being waited for"
+        )

@@ -8,13 +8,15 @@ import os
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
-from telemetry_cli import clock, rules
 from telemetry_cli.client.values import NOTHING, Unstorable, converted, document, escaped
-from telemetry_cli.config import Config
-from telemetry_cli.discover import environment, git, processes
-from telemetry_cli.errors import InvalidInput
-from telemetry_cli.redact import refuse_secret, remote_without_credentials
-from telemetry_cli.store.migrate import CURRENT_VERSION
+from telemetry_cli.core import clock, processes
+from telemetry_cli.core import values as rules
+from telemetry_cli.core.config import Config
+from telemetry_cli.core.errors import InvalidInput
+from telemetry_cli.database.migrate import CURRENT_VERSION
+from telemetry_cli.discovery import environment
+from telemetry_cli.discovery.git import repository as git
+from telemetry_cli.redaction.redactor import refuse_secret, remote_without_credentials
 
 Data = dict[str, object]
 
@@ -26,7 +28,14 @@ _LONGEST_NAME = 200
 
 
 def started(
-    config: Config, moment: datetime, fields: Mapping[str, object], unstorable: Unstorable, *, parent: str | None, git_seconds: float, ends_here: bool
+    config: Config,
+    moment: datetime,
+    fields: Mapping[str, object],
+    unstorable: Unstorable,
+    *,
+    parent: str | None,
+    git_seconds: float,
+    ends_here: bool,
 ) -> Data:
     """The data of a `run.create`: what is given, and what is known of the place it is given in; null values count as not given.
 
@@ -36,13 +45,23 @@ def started(
     given = {name: value for name, value in fields.items() if value is not None}
     if "end_time" in given:
         unstorable.add("end_time", given.pop("end_time"), "end_time: a run that starts has none")
-    data = changed(config, moment, {name: value for name, value in given.items() if name not in ("event_id", "run_id")}, unstorable)
+    data = changed(
+        config,
+        moment,
+        {name: value for name, value in given.items() if name not in ("event_id", "run_id")},
+        unstorable,
+    )
     for name in _NAMES:
         if name not in data:
             raise InvalidInput(unstorable.reasons.get(name, f"{name}: no name is given"))
     data = {"schema_version": CURRENT_VERSION, "status": "running", **data}
-    data["event_id"] = _id(config, "event_id", given.get("event_id"), rules.event_id, unstorable) or clock.new_event_id()
-    data["run_id"] = _id(config, "run_id", given.get("run_id"), rules.run_id, unstorable) or clock.new_run_id(moment, str(data["agent_name"]))
+    data["event_id"] = (
+        _id(config, "event_id", given.get("event_id"), rules.event_id, unstorable)
+        or clock.new_event_id()
+    )
+    data["run_id"] = _id(
+        config, "run_id", given.get("run_id"), rules.run_id, unstorable
+    ) or clock.new_run_id(moment, str(data["agent_name"]))
     if data.get("parent") == data["event_id"]:
         unstorable.add("parent", data["parent"], f"parent: {data['event_id']} is the run itself")
         data["parent"] = None
@@ -58,7 +77,10 @@ def started(
         process_started, boot_id = processes.identity(pid)
         data |= {"pid": pid, "process_started": process_started, "boot_id": boot_id}
     if git_seconds:
-        data = {**git.surroundings(data.get("git_branch"), min(git_seconds, git.DEADLINE_SECONDS)), **data}
+        data = {
+            **git.surroundings(data.get("git_branch"), min(git_seconds, git.DEADLINE_SECONDS)),
+            **data,
+        }
     lay_aside(data, unstorable)
     return {name: value for name, value in data.items() if value is not None}
 
@@ -70,7 +92,13 @@ def lay_aside(data: Data, unstorable: Unstorable) -> None:
         data["context"] = unstorable.beside(context if isinstance(context, dict) else {})
 
 
-def _id(config: Config, name: str, value: object, rule: Callable[[str, str], str], unstorable: Unstorable) -> str | None:
+def _id(
+    config: Config,
+    name: str,
+    value: object,
+    rule: Callable[[str, str], str],
+    unstorable: Unstorable,
+) -> str | None:
     """Return an id, or None for an empty one and for one that breaks its rule. Raises `InvalidInput` for what looks like a secret."""
     try:
         found = text(name, value) if value is not None else ""
@@ -86,7 +114,9 @@ def reference(config: Config, name: str, value: object) -> str:
     return refuse_secret(name, rules.reference(name, text(name, value)), config.redact_rules)
 
 
-def changed(config: Config, moment: datetime, fields: Mapping[str, object], unstorable: Unstorable) -> Data:
+def changed(
+    config: Config, moment: datetime, fields: Mapping[str, object], unstorable: Unstorable
+) -> Data:
     """The data of a `run.update` or `run.end`: what is given; None clears a text, and leaves anything else as it is.
 
     What breaks its rule is left out and added to `unstorable`, for `lay_aside` to put into the data when they are complete.
@@ -94,7 +124,9 @@ def changed(config: Config, moment: datetime, fields: Mapping[str, object], unst
     data: Data = {}
     for given, value in fields.items():
         name = _ALIASES.get(given, given)
-        if value is None and (name not in rules.FIELDS or name in (*_NAMES, "status", *rules.COUNT_FIELDS)):
+        if value is None and (
+            name not in rules.FIELDS or name in (*_NAMES, "status", *rules.COUNT_FIELDS)
+        ):
             continue
         if name == "parent":
             data[name] = _id(config, name, value, rules.reference, unstorable)
@@ -110,7 +142,11 @@ def changed(config: Config, moment: datetime, fields: Mapping[str, object], unst
 
 def _message(name: str, error: Exception) -> str:
     """What is wrong with a value; what the host's own objects raise is named by its type."""
-    return error.message if isinstance(error, InvalidInput) else f"{name}: reading it raised {type(error).__name__}"
+    return (
+        error.message
+        if isinstance(error, InvalidInput)
+        else f"{name}: reading it raised {type(error).__name__}"
+    )
 
 
 def _value(name: str, value: object, moment: datetime, unstorable: Unstorable) -> object:
@@ -126,7 +162,9 @@ def _value(name: str, value: object, moment: datetime, unstorable: Unstorable) -
         return _object(name, value, unstorable)
     if name == "git_repo":
         return rules.optional_text(name, remote_without_credentials(text(name, value)))
-    raise InvalidInput(f"{name}: there is no such field; valid are {', '.join((*rules.FIELDS, *_TIMES, 'metrics', 'context', 'git_repo', 'parent'))}")
+    raise InvalidInput(
+        f"{name}: there is no such field; valid are {', '.join((*rules.FIELDS, *_TIMES, 'metrics', 'context', 'git_repo', 'parent'))}"
+    )
 
 
 def label(name: str, value: object, unstorable: Unstorable) -> str:
@@ -142,7 +180,9 @@ def status(value: object) -> str:
     """How a run ended. Raises `InvalidInput`."""
     found = rules.status("status", text("status", value))
     if found == "running":
-        raise InvalidInput("status: a run that ends is not running; give success, failure, partial, timeout or cancelled")
+        raise InvalidInput(
+            "status: a run that ends is not running; give success, failure, partial, timeout or cancelled"
+        )
     return found
 
 
@@ -173,7 +213,13 @@ def payload(value: object, unstorable: Unstorable) -> object:
     found = document("", value, unstorable)
     if not unstorable.texts:
         return found
-    return unstorable.beside(found if isinstance(found, dict) else {} if found is NOTHING or found is None else {"payload": found})
+    return unstorable.beside(
+        found
+        if isinstance(found, dict)
+        else {}
+        if found is NOTHING or found is None
+        else {"payload": found}
+    )
 
 
 def _object(name: str, value: object, unstorable: Unstorable) -> object:
@@ -192,7 +238,13 @@ def _digits(name: str, value: object) -> str:
     plain = _scalar(value)
     if isinstance(plain, float) and (name == "duration_ms" or plain.is_integer()):
         plain = round(plain)
-    return plain if isinstance(plain, str) else str(plain) if isinstance(plain, int) and not isinstance(plain, bool) else text(name, value)
+    return (
+        plain
+        if isinstance(plain, str)
+        else str(plain)
+        if isinstance(plain, int) and not isinstance(plain, bool)
+        else text(name, value)
+    )
 
 
 def text(name: str, value: object) -> str:
@@ -204,7 +256,9 @@ def text(name: str, value: object) -> str:
         return plain
     if isinstance(plain, (bool, int, float)):
         return rules.encode(plain)
-    raise InvalidInput(f"{name}: {rules.shorten(repr(value))} is not accepted; give text{' or a whole number' if name in rules.COUNT_FIELDS else ''}")
+    raise InvalidInput(
+        f"{name}: {rules.shorten(repr(value))} is not accepted; give text{' or a whole number' if name in rules.COUNT_FIELDS else ''}"
+    )
 
 
 def _scalar(value: object) -> object:

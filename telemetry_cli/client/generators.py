@@ -25,13 +25,20 @@ class _Inside:
         self._around = self._entered.get()
         self._entered.set((*self._around, *self._own))
 
-    def __exit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
         # Those too that the generator has entered itself, and is still in.
         self._own = self._entered.get()[len(self._around) :]
         self._entered.set(self._around)
 
 
-def tracked_generator(function: Callable[..., Generator[Any, Any, Any]], again: "Again") -> Callable[..., Generator[Any, Any, Any]]:
+def tracked_generator(
+    function: Callable[..., Generator[Any, Any, Any]], again: "Again"
+) -> Callable[..., Generator[Any, Any, Any]]:
     """A generator function each generator of which is tracked; `send`, `throw` and `close` reach it as without that."""
 
     @wraps(function)
@@ -60,7 +67,9 @@ def tracked_generator(function: Callable[..., Generator[Any, Any, Any]], again: 
     return iterated
 
 
-def tracked_async_generator(function: Callable[..., AsyncGenerator[Any, Any]], again: "Again") -> Callable[..., AsyncGenerator[Any, Any]]:
+def tracked_async_generator(
+    function: Callable[..., AsyncGenerator[Any, Any]], again: "Again"
+) -> Callable[..., AsyncGenerator[Any, Any]]:
     """The same of an async generator function: `asend`, `athrow` and `aclose`."""
 
     @wraps(function)

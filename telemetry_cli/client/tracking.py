@@ -9,12 +9,12 @@ from functools import partial, wraps
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from telemetry_cli import rules
 from telemetry_cli.client import fields as fields_
 from telemetry_cli.client.aside import InThread, has_loop
 from telemetry_cli.client.values import escaped
 from telemetry_cli.client.waiting import Waits
-from telemetry_cli.errors import InvalidInput
+from telemetry_cli.core import values as rules
+from telemetry_cli.core.errors import InvalidInput
 
 if TYPE_CHECKING:
     from telemetry_cli.client.api import TelemetryClient
@@ -22,10 +22,14 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 #: What the code of this thread or task is tracked under, the innermost last.
-entered: ContextVar[tuple[tuple["Tracked", "RunContext"], ...]] = ContextVar("telemetry_runs", default=())
+entered: ContextVar[tuple[tuple["Tracked", "RunContext"], ...]] = ContextVar(
+    "telemetry_runs", default=()
+)
 
 #: What `set_metrics` takes for fields of the run; every other name is a metric.
-_FIELDS = frozenset((*rules.COUNT_FIELDS, "output_summary", "error_summary", "error_details", "status"))
+_FIELDS = frozenset(
+    (*rules.COUNT_FIELDS, "output_summary", "error_summary", "error_details", "status")
+)
 _LONGEST_SUMMARY = 500
 
 
@@ -67,9 +71,13 @@ class RunContext:
         if metrics is not None:
             self._client._guarded(lambda: self._metrics.update(_mapping(metrics)), None)
 
-    def _begin(self, agent_name: str, job_type: str, trigger_type: str, fields: dict[str, object]) -> None:
+    def _begin(
+        self, agent_name: str, job_type: str, trigger_type: str, fields: dict[str, object]
+    ) -> None:
         def prepare() -> Callable[[], tuple[str, str]]:
-            self.event_id, self.run_id, write = self._client._prepared(agent_name, job_type, trigger_type, dict(fields), ends_here=True)
+            self.event_id, self.run_id, write = self._client._prepared(
+                agent_name, job_type, trigger_type, dict(fields), ends_here=True
+            )
             return write
 
         write = self._client._guarded(prepare, None)
@@ -95,7 +103,11 @@ class RunContext:
             return
         if error is not None and _is_success(error):
             error = None
-        said: dict[str, object] = {"error_summary": self._summary(error), "error_details": _details(error)} if error is not None else {}
+        said: dict[str, object] = (
+            {"error_summary": self._summary(error), "error_details": _details(error)}
+            if error is not None
+            else {}
+        )
         fields: dict[str, object] = {**said, **self._fields}
         ending = fields.pop("status", None)
         status = _status(error) if error is not None else "success"
@@ -128,13 +140,22 @@ class RunContext:
 
     def _summary(self, error: BaseException) -> str:
         """The error's type and message in a line, as far as it is kept."""
-        return self._client._guarded(lambda: self._client._clean(_message(error))[:_LONGEST_SUMMARY], type(error).__name__)
+        return self._client._guarded(
+            lambda: self._client._clean(_message(error))[:_LONGEST_SUMMARY], type(error).__name__
+        )
 
 
 class Tracked:
     """What `track_run` returns: enter it, or decorate with it."""
 
-    def __init__(self, client: "TelemetryClient", agent_name: str, job_type: str, trigger_type: str, fields: dict[str, object]) -> None:
+    def __init__(
+        self,
+        client: "TelemetryClient",
+        agent_name: str,
+        job_type: str,
+        trigger_type: str,
+        fields: dict[str, object],
+    ) -> None:
         self._client = client
         self._begins_with = (agent_name, job_type, trigger_type, fields)
         #: What was entered and not left yet, wherever.
@@ -155,13 +176,23 @@ class Tracked:
     def __enter__(self) -> RunContext:
         return self._enter(self.begun())
 
-    def __exit__(self, _kind: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
         self._leave().finish(error)
 
     async def __aenter__(self) -> RunContext:
         return self._enter(await self.begun_aside())
 
-    async def __aexit__(self, _kind: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None) -> None:
+    async def __aexit__(
+        self,
+        _kind: type[BaseException] | None,
+        error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
         await self._leave().finish_aside(error)
 
     def _enter(self, run: RunContext) -> RunContext:
@@ -221,13 +252,19 @@ def _mapping(metrics: object) -> dict[str, object]:
 
 def _is_success(error: BaseException) -> bool:
     """Tell whether the interpreter would exit with 0: `sys.exit()` and `sys.exit(0)`."""
-    return isinstance(error, SystemExit) and (error.code is None or (isinstance(error.code, int) and error.code == 0))
+    return isinstance(error, SystemExit) and (
+        error.code is None or (isinstance(error.code, int) and error.code == 0)
+    )
 
 
 def _status(error: BaseException) -> str:
     # Not imported for this: who has no event loop was not cancelled by one.
     cancelled = getattr(sys.modules.get("asyncio.exceptions"), "CancelledError", KeyboardInterrupt)
-    return "cancelled" if isinstance(error, (KeyboardInterrupt, GeneratorExit, cancelled)) else "failure"
+    return (
+        "cancelled"
+        if isinstance(error, (KeyboardInterrupt, GeneratorExit, cancelled))
+        else "failure"
+    )
 
 
 def _message(error: BaseException) -> str:

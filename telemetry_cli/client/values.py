@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence, Set, ValuesView
 from datetime import timedelta
 from enum import Enum
 
-from telemetry_cli import rules
-from telemetry_cli.errors import InvalidInput
+from telemetry_cli.core import values as rules
+from telemetry_cli.core.errors import InvalidInput
 
 #: How many values of one record are set aside by their names, and how long the text of one and its name may be.
 _MOST = 100
@@ -54,14 +54,24 @@ class Unstorable:
     def beside(self, document: Mapping[str, object]) -> dict[str, object]:
         """Return an object with the texts laid under `unstorable`, beside what stands there already."""
         there = document.get(rules.UNSTORABLE, {})
-        return {**document, rules.UNSTORABLE: {**(there if isinstance(there, dict) else {rules.UNSTORABLE: there}), **self.texts}}
+        return {
+            **document,
+            rules.UNSTORABLE: {
+                **(there if isinstance(there, dict) else {rules.UNSTORABLE: there}),
+                **self.texts,
+            },
+        }
 
 
 def escaped(text: str) -> str:
     """Return a text with an escape for each character that cannot be stored: NUL and lone surrogates."""
     # Of a subclass the characters, whatever its `__str__` returns.
     plain = str.__str__(text)
-    return plain if plain.isascii() and "\0" not in plain else plain.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+    return (
+        plain
+        if plain.isascii() and "\0" not in plain
+        else plain.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+    )
 
 
 def as_text(value: object) -> str:
@@ -90,7 +100,9 @@ def _bounded(found: object, path: str, unstorable: Unstorable) -> object:
         return found
     too_large = f"is larger than {rules.LARGEST_DOCUMENT:,} bytes"
     if not isinstance(found, dict):
-        return unstorable.add(path or "payload", rules.encode(found), f"{path or 'payload'}: {too_large}")
+        return unstorable.add(
+            path or "payload", rules.encode(found), f"{path or 'payload'}: {too_large}"
+        )
     sizes = {key: _size(key) + _size(item) + 2 for key, item in found.items()}
     while sum(sizes.values()) > rules.LARGEST_DOCUMENT:
         key = max(sizes, key=lambda name: sizes[name])
@@ -104,11 +116,15 @@ def _size(value: object) -> int:
     return len(rules.encode(value).encode())
 
 
-def converted(value: object, path: str, unstorable: Unstorable, around: tuple[int, ...] = ()) -> object:
+def converted(
+    value: object, path: str, unstorable: Unstorable, around: tuple[int, ...] = ()
+) -> object:
     """Return a value as JSON can hold it, or `NOTHING`. `around`: the identities of the containers that it is in."""
     name = path or "payload"
     if len(around) >= rules.DEEPEST_DOCUMENT:
-        return unstorable.add(name, value, f"{name}: nested more than {rules.DEEPEST_DOCUMENT} levels deep")
+        return unstorable.add(
+            name, value, f"{name}: nested more than {rules.DEEPEST_DOCUMENT} levels deep"
+        )
     if id(value) in around:
         return unstorable.add(name, value, f"{name}: contains itself")
     try:
@@ -116,7 +132,10 @@ def converted(value: object, path: str, unstorable: Unstorable, around: tuple[in
         if isinstance(plain, dict):
             return _object(plain, path, unstorable, (*around, id(value)))
         if isinstance(plain, list):
-            items = [converted(item, _inside(path, str(number)), unstorable, (*around, id(value))) for number, item in enumerate(plain)]
+            items = [
+                converted(item, _inside(path, str(number)), unstorable, (*around, id(value)))
+                for number, item in enumerate(plain)
+            ]
             return [None if item is NOTHING else item for item in items]
         if plain is None or isinstance(plain, (str, bool)):
             return plain
@@ -128,10 +147,16 @@ def converted(value: object, path: str, unstorable: Unstorable, around: tuple[in
         if plain is not value:
             # One step nearer to JSON; the steps are counted, so that they end.
             return converted(plain, path, unstorable, (*around, id(value)))
-    return unstorable.add(name, value, f"{name}: {rules.shorten(as_text(value))} ({type(value).__name__}) cannot be stored as JSON")
+    return unstorable.add(
+        name,
+        value,
+        f"{name}: {rules.shorten(as_text(value))} ({type(value).__name__}) cannot be stored as JSON",
+    )
 
 
-def _object(items: dict[object, object], path: str, unstorable: Unstorable, around: tuple[int, ...]) -> dict[str, object]:
+def _object(
+    items: dict[object, object], path: str, unstorable: Unstorable, around: tuple[int, ...]
+) -> dict[str, object]:
     found: dict[str, object] = {}
     for key, item in items.items():
         name = _key(key)
@@ -156,7 +181,13 @@ def _key(key: object) -> str:
         plain = plain.value
     if not isinstance(plain, str):
         plain = simplified(plain)
-    return escaped(plain) if isinstance(plain, str) else json.dumps(plain) if isinstance(plain, (bool, int, float, type(None))) else as_text(key)
+    return (
+        escaped(plain)
+        if isinstance(plain, str)
+        else json.dumps(plain)
+        if isinstance(plain, (bool, int, float, type(None)))
+        else as_text(key)
+    )
 
 
 def simplified(value: object) -> object:
@@ -180,7 +211,11 @@ def simplified(value: object) -> object:
         return _decimal(str(value))
     if _is_a(value, "uuid", "UUID"):
         return str(value)
-    return _container(value) if isinstance(value, (Mapping, Set, Sequence, ValuesView)) else _foreign(value)
+    return (
+        _container(value)
+        if isinstance(value, (Mapping, Set, Sequence, ValuesView))
+        else _foreign(value)
+    )
 
 
 def _is_a(value: object, module: str, name: str) -> bool:
@@ -219,7 +254,9 @@ def _foreign(value: object) -> object:
     kind = type(value)
     if getattr(value, "nbytes", 0) > rules.LARGEST_DOCUMENT:
         raise InvalidInput("too many items")
-    unit = {"M": "datetime64[us]", "m": "timedelta64[us]"}.get(getattr(getattr(value, "dtype", None), "kind", ""))
+    unit = {"M": "datetime64[us]", "m": "timedelta64[us]"}.get(
+        getattr(getattr(value, "dtype", None), "kind", "")
+    )
     if unit and str(getattr(value, "dtype", "")) != unit:
         # In nanoseconds they would become plain integers.
         return getattr(value, "astype")(unit)  # noqa: B009 - no type that mypy knows

@@ -15,11 +15,11 @@ from queue import Empty, SimpleQueue
 from typing import Any
 from weakref import WeakSet
 
-from telemetry_cli import recorder
 from telemetry_cli.client.waiting import Entry, Waits
-from telemetry_cli.config import Config
-from telemetry_cli.journal import Operation
-from telemetry_cli.recorder import Outcome
+from telemetry_cli.core.config import Config
+from telemetry_cli.journal import writer as recorder
+from telemetry_cli.journal.segments import Operation
+from telemetry_cli.journal.writer import Outcome
 
 #: How many operations may wait in memory; beyond that the oldest is given up, and counted.
 MOST_WAITING = 10_000
@@ -90,7 +90,9 @@ class Writer:
                 raise Waits(error) from error
             raise
         if entry.outcome is None:
-            raise TimeoutError("more records waited than memory may hold, and this one was given up for newer ones")
+            raise TimeoutError(
+                "more records waited than memory may hold, and this one was given up for newer ones"
+            )
         return entry.outcome
 
     def write_later(self, operation: Operation) -> bool:
@@ -150,12 +152,17 @@ class Writer:
                 left = len(self._waiting)
             while left > 0 and not (mine and mine.outcome):
                 with self._memory:
-                    batch = [self._waiting.popleft() for _ in range(min(_TOGETHER, left, len(self._waiting)))]
+                    batch = [
+                        self._waiting.popleft()
+                        for _ in range(min(_TOGETHER, left, len(self._waiting)))
+                    ]
                 if not batch:
                     break
                 left -= len(batch)
                 try:
-                    outcomes = recorder.record_all(self._config, [entry.operation for entry in batch], deadline)
+                    outcomes = recorder.record_all(
+                        self._config, [entry.operation for entry in batch], deadline
+                    )
                 except BaseException:
                     with self._memory:
                         self._waiting.extendleft(reversed(batch))
@@ -186,7 +193,9 @@ class Writer:
         with self._memory:
             if self._wake is None:
                 self._wake = SimpleQueue()
-                self._thread = threading.Thread(target=self._work, args=(self._wake,), name="telemetry", daemon=True)
+                self._thread = threading.Thread(
+                    target=self._work, args=(self._wake,), name="telemetry", daemon=True
+                )
                 try:
                     self._thread.start()
                 except RuntimeError:
@@ -215,7 +224,9 @@ class Writer:
         self._ends_with_process = True
         if "multiprocessing.util" in sys.modules:
             # Its children leave without the interpreter's farewell, and with one of their own.
-            self._farewell = sys.modules["multiprocessing.util"].Finalize(None, _last_flush, (self, os.getpid()), exitpriority=10)
+            self._farewell = sys.modules["multiprocessing.util"].Finalize(
+                None, _last_flush, (self, os.getpid()), exitpriority=10
+            )
         _owing.add(self)
 
     def _leave_process(self) -> None:
@@ -272,7 +283,9 @@ _still: list[Writer] = []
 def _stand_still() -> None:
     """Let no thread be inside SQLite while the process is forked: its own locks would stay held in the child for ever."""
     others = [writer for writer in _writers if writer._owner != threading.get_ident()]
-    _still.extend(writer for writer in others if writer._turn.acquire(timeout=writer._config.lock_timeout))
+    _still.extend(
+        writer for writer in others if writer._turn.acquire(timeout=writer._config.lock_timeout)
+    )
 
 
 def _go_on_in_parent() -> None:
@@ -288,4 +301,6 @@ def _begin_in_child() -> None:
         writer._begin()
 
 
-os.register_at_fork(before=_stand_still, after_in_parent=_go_on_in_parent, after_in_child=_begin_in_child)
+os.register_at_fork(
+    before=_stand_still, after_in_parent=_go_on_in_parent, after_in_child=_begin_in_child
+)

@@ -5,9 +5,10 @@ import stat
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 
-from telemetry_cli import blobs, rules
-from telemetry_cli.config import Config
-from telemetry_cli.errors import Conflict, InvalidInput, TelemetryError
+from telemetry_cli.core import values as rules
+from telemetry_cli.core.config import Config
+from telemetry_cli.core.errors import Conflict, InvalidInput, TelemetryError
+from telemetry_cli.journal import blobs
 
 _BLOCK = 1 << 20
 _MOST_FILES = 10_000
@@ -23,7 +24,9 @@ def check(name: str, path: str) -> str:
         if os.path.isdir(path):
             entry = os.path.join(path, ENTRY)
             if not os.path.isfile(entry) or not os.access(entry, os.X_OK):
-                raise InvalidInput(f"{where} is a folder without an executable {ENTRY!r}; add one (chmod +x)")
+                raise InvalidInput(
+                    f"{where} is a folder without an executable {ENTRY!r}; add one (chmod +x)"
+                )
             list(_files(where, path))
             return "folder"
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
@@ -32,9 +35,13 @@ def check(name: str, path: str) -> str:
                 raise InvalidInput(f"{where} is no plain file and no folder")
             beginning = file.read(2)
     except (OSError, ValueError) as error:
-        raise InvalidInput(f"{where} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        raise InvalidInput(
+            f"{where} cannot be read: {getattr(error, 'strerror', None) or error}"
+        ) from None
     if not beginning or (not info.st_mode & stat.S_IXUSR and beginning != b"#!"):
-        raise InvalidInput(f"{where} is {'empty' if not beginning else 'neither executable nor a script that begins with #!'}; a hook is a program")
+        raise InvalidInput(
+            f"{where} is {'empty' if not beginning else 'neither executable nor a script that begins with #!'}; a hook is a program"
+        )
     return "script"
 
 
@@ -49,7 +56,9 @@ def take(lease: blobs.Lease | None, name: str, path: str) -> object:
             return {"executable": executable, "sha256": sha}
         found = sorted(_files(f"{name}: {rules.shorten(path)}", path))
         kept = [(relative, *_keep(lease, name, full, os.O_NOFOLLOW)) for relative, full in found]
-        return [["0755" if executable else "0644", relative, sha] for relative, executable, sha in kept]
+        return [
+            ["0755" if executable else "0644", relative, sha] for relative, executable, sha in kept
+        ]
     except FileNotFoundError as error:
         raise InvalidInput(f"{name}: {error.filename} is gone: {error.strerror}") from None
 
@@ -70,7 +79,9 @@ def _files(where: str, folder: str) -> Iterator[tuple[str, str]]:
                 continue
             rules.text(where, relative)
             if not stat.S_ISREG(mode) or not os.access(full, os.R_OK):
-                raise InvalidInput(f"{where}: {rules.shorten(relative)} is a link, no plain file, or not readable; a release holds plain files only")
+                raise InvalidInput(
+                    f"{where}: {rules.shorten(relative)} is a link, no plain file, or not readable; a release holds plain files only"
+                )
             count += 1
             if count > _MOST_FILES:
                 raise InvalidInput(f"{where} holds more than {_MOST_FILES} files")
@@ -88,7 +99,9 @@ def _keep(lease: blobs.Lease | None, name: str, path: str, flags: int = 0) -> tu
         if not stat.S_ISREG(mode):
             raise InvalidInput(f"{name}: {path} is not a regular file")
         pieces = iter(lambda: file.read(_BLOCK), b"")
-        return bool(mode & stat.S_IXUSR), lease.put(pieces) if lease is not None else _digest(pieces)
+        return bool(mode & stat.S_IXUSR), lease.put(pieces) if lease is not None else _digest(
+            pieces
+        )
 
 
 def _digest(pieces: Iterable[bytes]) -> str:
@@ -100,7 +113,11 @@ def _digest(pieces: Iterable[bytes]) -> str:
 
 def digest(release: dict[str, object]) -> str:
     """The digest of a release, from its kind, artifact, argv, config and limits."""
-    return sha256(rules.encode({name: release[name] for name in ("kind", "artifact", "argv", "config", "limits")}).encode()).hexdigest()
+    return sha256(
+        rules.encode(
+            {name: release[name] for name in ("kind", "artifact", "argv", "config", "limits")}
+        ).encode()
+    ).hexdigest()
 
 
 # Back to files
@@ -120,11 +137,15 @@ def write(config: Config, artifact: object, path: str) -> None:
         for mode, relative, sha in artifact:
             target = os.path.join(path, relative)
             if os.path.isabs(relative) or ".." in relative.split("/"):
-                raise TelemetryError(f"the artifact holds a path that leaves its folder: {relative!r}")
+                raise TelemetryError(
+                    f"the artifact holds a path that leaves its folder: {relative!r}"
+                )
             os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
             _write_file(config, target, sha, mode == "0755")
     except FileExistsError:
-        raise Conflict(f"{path} exists already; nothing was written", "Name a path that does not exist yet.") from None
+        raise Conflict(
+            f"{path} exists already; nothing was written", "Name a path that does not exist yet."
+        ) from None
     except PermissionError as error:
         raise InvalidInput(f"{error.filename}: {error.strerror}") from None
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -134,7 +155,9 @@ def write(config: Config, artifact: object, path: str) -> None:
 def _write_file(config: Config, path: str, sha: str, executable: bool) -> None:
     pieces = blobs.content(config, sha)
     first = next(pieces, b"")
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+    with open(
+        os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb"
+    ) as file:
         try:
             file.write(first)
             file.writelines(pieces)
@@ -146,7 +169,9 @@ def _write_file(config: Config, path: str, sha: str, executable: bool) -> None:
 
 def verify(config: Config, artifact: object) -> None:
     """Read a stored artifact to its end. Raises `NotFound` when a blob is gone, `TelemetryError` when one is damaged."""
-    for sha in [artifact["sha256"]] if isinstance(artifact, dict) else [sha for _, _, sha in artifact]:  # type: ignore[attr-defined]
+    for sha in (
+        [artifact["sha256"]] if isinstance(artifact, dict) else [sha for _, _, sha in artifact]
+    ):  # type: ignore[attr-defined]
         for _ in blobs.content(config, sha):
             pass
 

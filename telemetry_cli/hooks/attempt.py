@@ -33,7 +33,15 @@ class Stopped(Exception):
 class Attempt:
     """What is executed, and what became of it: `exit_code` (negative for a signal), `failure` (a failure kind or None), `log`."""
 
-    def __init__(self, command: list[str], env: dict[str, str], stdin: BinaryIO, work: str, memory: int, seconds: float) -> None:
+    def __init__(
+        self,
+        command: list[str],
+        env: dict[str, str],
+        stdin: BinaryIO,
+        work: str,
+        memory: int,
+        seconds: float,
+    ) -> None:
         self.command = command
         self.env = env
         self.stdin = stdin
@@ -58,9 +66,15 @@ class Attempt:
             guarded.leave()
         self._judge()
 
-    def _follow(self, guarded: "_Guarded", rows: Rows, deadline: float, beat: Callable[[], None]) -> None:
+    def _follow(
+        self, guarded: "_Guarded", rows: Rows, deadline: float, beat: Callable[[], None]
+    ) -> None:
         watch = MemoryWatch(guarded.pid, self.memory)
-        takers = {guarded.stdout: rows.take, guarded.stderr: self.log.take, guarded.status: self._take_status}
+        takers = {
+            guarded.stdout: rows.take,
+            guarded.stderr: self.log.take,
+            guarded.status: self._take_status,
+        }
         open_ends = set(takers)
         with selectors.DefaultSelector() as selector:
             for end in takers:
@@ -87,7 +101,13 @@ class Attempt:
     def _is_over(self, watch: MemoryWatch, deadline: float) -> bool:
         """Tell whether the hook has ended, or has to; `failure` says why it has to."""
         if self._status is None:
-            self.failure = "timeout" if time.monotonic() > deadline else "oom" if self.group and watch.is_over() else None
+            self.failure = (
+                "timeout"
+                if time.monotonic() > deadline
+                else "oom"
+                if self.group and watch.is_over()
+                else None
+            )
         return self._status is not None or self.failure is not None
 
     def _take_status(self, piece: bytes) -> None:
@@ -101,7 +121,9 @@ class Attempt:
 
     def _judge(self) -> None:
         # Without a word from the guardian, somebody has killed it, and the hook with it.
-        self.exit_code = os.waitstatus_to_exitcode(self._status) if self._status is not None else -signal.SIGKILL
+        self.exit_code = (
+            os.waitstatus_to_exitcode(self._status) if self._status is not None else -signal.SIGKILL
+        )
         self.was_watched = self.failure == "oom"
         if self.failure or not self.exit_code:
             return
@@ -125,7 +147,17 @@ class _Guarded:
         control_in, self._control = os.pipe()
         self.status, status_out = os.pipe()
         limit = str(attempt.memory * 2)
-        argv = [sys.executable, "-I", "-S", guardian.__file__, str(control_in), str(status_out), limit, attempt.work, *attempt.command]
+        argv = [
+            sys.executable,
+            "-I",
+            "-S",
+            guardian.__file__,
+            str(control_in),
+            str(status_out),
+            limit,
+            attempt.work,
+            *attempt.command,
+        ]
         try:
             self._process = subprocess.Popen(  # noqa: S603 - a program that somebody released is what is to be executed
                 argv,

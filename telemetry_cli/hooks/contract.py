@@ -8,13 +8,29 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from telemetry_cli import rules
+from telemetry_cli.core import values as rules
+from telemetry_cli.database import features
 from telemetry_cli.hooks import documents
-from telemetry_cli.store import features
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 #: What a row carries of itself, and what could be taken for it; `id` is the subject.
-RESERVED = frozenset((*features.COLUMNS, "id", "run_id", "event_id", "op_id", "values", "row", "run", "release", "rowid", "oid", "_rowid_", "config"))
+RESERVED = frozenset(
+    (
+        *features.COLUMNS,
+        "id",
+        "run_id",
+        "event_id",
+        "op_id",
+        "values",
+        "row",
+        "run",
+        "release",
+        "rowid",
+        "oid",
+        "_rowid_",
+        "config",
+    )
+)
 _LONGEST_GOT = 80
 
 #: What breaks a contract: row (counted from 1), column, expected, got.
@@ -32,9 +48,13 @@ class Column(documents.Document):
     @classmethod
     def _usable(cls, name: str) -> str:
         if not _NAME.fullmatch(name):
-            raise ValueError(f"{rules.shorten(name)!r} is not accepted; give a letter or '_', then letters, digits and '_', 64 characters at most")
+            raise ValueError(
+                f"{rules.shorten(name)!r} is not accepted; give a letter or '_', then letters, digits and '_', 64 characters at most"
+            )
         if name.lower() in RESERVED:
-            raise ValueError(f"{name!r} is reserved for what telemetry says of a row; give another name")
+            raise ValueError(
+                f"{name!r} is reserved for what telemetry says of a row; give another name"
+            )
         return name
 
 
@@ -60,8 +80,12 @@ class Contract(documents.Document):
     @property
     def digest(self) -> str:
         """The same for every order of the columns."""
-        ordered = sorted((column.model_dump() for column in self.columns), key=lambda column: str(column["name"]))
-        return sha256(rules.encode({"cardinality": self.cardinality, "columns": ordered}).encode()).hexdigest()
+        ordered = sorted(
+            (column.model_dump() for column in self.columns), key=lambda column: str(column["name"])
+        )
+        return sha256(
+            rules.encode({"cardinality": self.cardinality, "columns": ordered}).encode()
+        ).hexdigest()
 
 
 def is_text(value: object) -> bool:
@@ -117,14 +141,20 @@ class RowCheck:
     """Checks the values of rows by a contract; `row` is what JSON gave, `id` included."""
 
     def __init__(self, contract: Contract) -> None:
-        self._columns = [(column.name, *TYPES[column.type], column.required) for column in sorted(contract.columns, key=lambda column: column.name)]
+        self._columns = [
+            (column.name, *TYPES[column.type], column.required)
+            for column in sorted(contract.columns, key=lambda column: column.name)
+        ]
         self._known = {column.name for column in contract.columns} | {"id"}
         self._listed = ", ".join(column.name for column in contract.columns)
 
     def values(self, row: dict[str, object]) -> tuple[dict[str, object], bool]:
         """The values by column, sorted, absent ones as null; and whether they keep to the contract."""
         values = {name: row.get(name) for name, _, _, _ in self._columns}
-        good = all(is_right(values[name]) if values[name] is not None else not required for name, is_right, _, required in self._columns)
+        good = all(
+            is_right(values[name]) if values[name] is not None else not required
+            for name, is_right, _, required in self._columns
+        )
         return values, good and self._known.issuperset(row)
 
     def mismatches(self, number: int, row: dict[str, object]) -> Iterator[Mismatch]:
@@ -132,17 +162,29 @@ class RowCheck:
         for name, is_right, words, required in self._columns:
             value = row.get(name)
             if value is None and required:
-                yield mismatch(number, name, f"{words}, required", "null" if name in row else "nothing")
+                yield mismatch(
+                    number, name, f"{words}, required", "null" if name in row else "nothing"
+                )
             elif value is not None and not is_right(value):
                 yield mismatch(number, name, words, shown(value))
         for name, value in row.items():
             if name not in self._known:
-                yield mismatch(number, rules.shorten(name), f"no such column; the contract has {rules.shorten(self._listed, 200)}", shown(value))
+                yield mismatch(
+                    number,
+                    rules.shorten(name),
+                    f"no such column; the contract has {rules.shorten(self._listed, 200)}",
+                    shown(value),
+                )
 
 
 def mismatch(number: int, column: str | None, expected: str, got: str) -> Mismatch:
     """One mismatch as the contract of commands shows it."""
-    return {"row": number, "column": _storable(column) if column is not None else None, "expected": expected, "got": _storable(got)}
+    return {
+        "row": number,
+        "column": _storable(column) if column is not None else None,
+        "expected": expected,
+        "got": _storable(got),
+    }
 
 
 def _storable(text: str) -> str:

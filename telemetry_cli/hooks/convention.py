@@ -8,14 +8,14 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from telemetry_cli import rules
-from telemetry_cli.blobs import Lease
-from telemetry_cli.errors import InvalidInput
+from telemetry_cli.core import values as rules
+from telemetry_cli.core.errors import InvalidInput
+from telemetry_cli.database import conventions
 from telemetry_cli.hooks import contract, documents
 from telemetry_cli.hooks.contract import Contract
 from telemetry_cli.hooks.releases import Draft, refuse_secrets
-from telemetry_cli.redact import Redactor
-from telemetry_cli.store import conventions
+from telemetry_cli.journal.blobs import Lease
+from telemetry_cli.redaction.redactor import Redactor
 
 _LONGEST_SLUG, _SHORTEST_SLUG = 64, 3
 
@@ -103,7 +103,9 @@ def slug(title: str) -> str:
     """What a convention is called in commands. Raises `InvalidInput` for a title that gives none."""
     found = re.sub(r"[^a-z0-9]+", "-", title.lower())[:_LONGEST_SLUG].strip("-")
     if len(found) < _SHORTEST_SLUG or not found[0].isalpha():
-        raise InvalidInput(f"title: {rules.shorten(title)!r} gives no name to call the convention by; give {_SHORTEST_SLUG} letters or digits, a letter first")
+        raise InvalidInput(
+            f"title: {rules.shorten(title)!r} gives no name to call the convention by; give {_SHORTEST_SLUG} letters or digits, a letter first"
+        )
     return found
 
 
@@ -115,7 +117,9 @@ class Deployment:
         self._convention = documents.parse(Convention, self._where, documents.read("FILE", path))
         self._slug = slug(self._convention.title)
         self._promote = promote
-        self._drafts = _drafts(self._where, self._convention, os.path.dirname(os.path.abspath(path)), allow_dirty)
+        self._drafts = _drafts(
+            self._where, self._convention, os.path.dirname(os.path.abspath(path)), allow_dirty
+        )
 
     def looked_at(self, redactor: Redactor) -> dict[str, object]:
         """The data of the `convention.deploy` operation; nothing is kept yet. Raises `InvalidInput` where something in it looks like a secret."""
@@ -129,15 +133,26 @@ class Deployment:
 
     def _data(self, drafts: list[dict[str, object]]) -> dict[str, object]:
         convention, schema = self._convention, self._convention.schema_
-        releases = [draft | {"promote": "always" if self._promote else "new", "reason": f"convention {self._slug}"} for draft in drafts]
+        releases = [
+            draft
+            | {
+                "promote": "always" if self._promote else "new",
+                "reason": f"convention {self._slug}",
+            }
+            for draft in drafts
+        ]
         listed = [field.model_dump() for field in schema.fields] if schema else []
-        fields = {"id": schema.id, "version": str(schema.version), "fields": listed} if schema else None
+        fields = (
+            {"id": schema.id, "version": str(schema.version), "fields": listed} if schema else None
+        )
         document: dict[str, object] = {
             "title": rules.text("title", convention.title),
             "description": rules.text("description", convention.description),
             "job_types": [rules.text("job_types", job) for job in convention.job_types],
             "schema": fields,
-            "hooks": [{"name": release["hook"], "digest": release["digest"]} for release in releases],
+            "hooks": [
+                {"name": release["hook"], "digest": release["digest"]} for release in releases
+            ],
         }
         return {
             "slug": self._slug,
@@ -145,7 +160,12 @@ class Deployment:
             "description": convention.description,
             "document": document,
             # The same for every order of a schema's fields.
-            "digest": sha256(rules.encode(document | {"schema": fields and fields | {"fields": conventions.by_name(listed)}}).encode()).hexdigest(),
+            "digest": sha256(
+                rules.encode(
+                    document
+                    | {"schema": fields and fields | {"fields": conventions.by_name(listed)}}
+                ).encode()
+            ).hexdigest(),
             "schema": fields,
             "releases": releases,
         }
@@ -160,7 +180,9 @@ def _drafts(where: str, convention: Convention, folder: str, allow_dirty: bool) 
         except InvalidInput as error:
             mistakes.append(error)
     if mistakes:
-        raise InvalidInput(f"{where}: " + "\n  ".join(error.message for error in mistakes), mistakes[0].hint)
+        raise InvalidInput(
+            f"{where}: " + "\n  ".join(error.message for error in mistakes), mistakes[0].hint
+        )
     return drafts
 
 
@@ -185,7 +207,9 @@ def _draft(hook: Hook, number: int, folder: str, allow_dirty: bool) -> Draft:
     )
 
 
-def breaches(run: dict[str, object], fields: list[dict[str, object]]) -> Iterator[dict[str, object]]:
+def breaches(
+    run: dict[str, object], fields: list[dict[str, object]]
+) -> Iterator[dict[str, object]]:
     """Where a run does not hold what a schema says: event_id, field, expected, got."""
     metrics, context = run["metrics_json"], run["context_json"]
     assert isinstance(metrics, dict) and isinstance(context, dict)
@@ -194,6 +218,16 @@ def breaches(run: dict[str, object], fields: list[dict[str, object]]) -> Iterato
         is_right, words = contract.TYPES[str(field["type"])]
         value = held.get(field["name"])
         if value is None and field["required"]:
-            yield {"event_id": run["event_id"], "field": field["name"], "expected": f"{words}, required", "got": "null" if field["name"] in held else "nothing"}
+            yield {
+                "event_id": run["event_id"],
+                "field": field["name"],
+                "expected": f"{words}, required",
+                "got": "null" if field["name"] in held else "nothing",
+            }
         elif value is not None and not is_right(value):
-            yield {"event_id": run["event_id"], "field": field["name"], "expected": words, "got": contract.shown(value)}
+            yield {
+                "event_id": run["event_id"],
+                "field": field["name"],
+                "expected": words,
+                "got": contract.shown(value),
+            }

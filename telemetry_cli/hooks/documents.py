@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from telemetry_cli import rules
-from telemetry_cli.errors import InvalidInput
+from telemetry_cli.core import values as rules
+from telemetry_cli.core.errors import InvalidInput
 
 _LARGEST = 1 << 20
 
@@ -30,7 +30,9 @@ def read(name: str, path: str) -> dict[str, object]:
             os.set_blocking(file.fileno(), True)
             content = file.read(_LARGEST + 1)
     except (OSError, ValueError) as error:
-        raise InvalidInput(f"{name}: {rules.shorten(path)} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        raise InvalidInput(
+            f"{name}: {rules.shorten(path)} cannot be read: {getattr(error, 'strerror', None) or error}"
+        ) from None
     where = f"{name}: {rules.shorten(path)}"
     if len(content) > _LARGEST:
         raise InvalidInput(f"{where} is larger than {_LARGEST} bytes")
@@ -47,7 +49,9 @@ def plain(name: str, value: object) -> dict[str, object]:
     """An object from a document as the JSON object that it stands for. Raises `InvalidInput` for what JSON does not have, such as a date."""
 
     def no_json(found: object) -> object:
-        raise InvalidInput(f"{name}: {found!s} is a {type(found).__name__}, which JSON does not have; write it as text")
+        raise InvalidInput(
+            f"{name}: {found!s} is a {type(found).__name__}, which JSON does not have; write it as text"
+        )
 
     try:
         return rules.json_object(name, json.dumps(value, default=no_json))
@@ -61,12 +65,21 @@ def parse(model: type[Model], name: str, document: object) -> Model:
         return model.model_validate(document)
     except ValidationError as error:
         mistakes = [_mistake(dict(found)) for found in error.errors(include_url=False)]
-        raise InvalidInput(f"{name}: " + (mistakes[0] if len(mistakes) == 1 else "".join(f"\n  {mistake}" for mistake in mistakes))) from None
+        raise InvalidInput(
+            f"{name}: "
+            + (
+                mistakes[0]
+                if len(mistakes) == 1
+                else "".join(f"\n  {mistake}" for mistake in mistakes)
+            )
+        ) from None
 
 
 def _mistake(found: dict[str, Any]) -> str:
     """A mistake in our words: where, and what is accepted there."""
-    *above, last = [f"{part + 1}" if isinstance(part, int) else str(part) for part in found["loc"]] or ["it"]
+    *above, last = [
+        f"{part + 1}" if isinstance(part, int) else str(part) for part in found["loc"]
+    ] or ["it"]
     where, kind, context = ".".join([*above, last]), found["type"], found.get("ctx", {})
     if kind == "extra_forbidden":
         return f"unknown key {last!r}" + (f" in {'.'.join(above)}" if above else "")

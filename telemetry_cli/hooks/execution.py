@@ -10,10 +10,10 @@ from contextlib import ExitStack
 from types import FrameType, TracebackType
 from typing import TypeVar
 
-from telemetry_cli import blobs, rules
-from telemetry_cli.clock import new_op_id, now, stamp
-from telemetry_cli.config import Config
-from telemetry_cli.errors import NotDurable
+from telemetry_cli.core import values as rules
+from telemetry_cli.core.clock import new_op_id, now, stamp
+from telemetry_cli.core.config import Config
+from telemetry_cli.core.errors import NotDurable
 from telemetry_cli.hooks import artifact, documents, process
 from telemetry_cli.hooks.attempt import Attempt, Stopped
 from telemetry_cli.hooks.contract import Contract
@@ -21,8 +21,9 @@ from telemetry_cli.hooks.reap import aborted
 from telemetry_cli.hooks.rows import Rows
 from telemetry_cli.hooks.spool import Spool, room
 from telemetry_cli.hooks.subjects import Subjects
-from telemetry_cli.recorder import record
-from telemetry_cli.redact_lines import redacted, redacted_text
+from telemetry_cli.journal import blobs
+from telemetry_cli.journal.writer import record
+from telemetry_cli.redaction.lines import redacted, redacted_text
 
 _Done = TypeVar("_Done")
 
@@ -32,7 +33,15 @@ DEFAULT_RETRIES, _MAX_MEMORY = 3, 4 << 30
 class Options:
     """How hooks are to be run: `retries` and `max_memory` (bytes, None for 4 GiB) bound the attempts; `run_key`, `forced` and `convention` are recorded."""
 
-    def __init__(self, *, retries: int, max_memory: int | None, run_key: str | None = None, forced: bool = False, convention: str | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        retries: int,
+        max_memory: int | None,
+        run_key: str | None = None,
+        forced: bool = False,
+        convention: str | None = None,
+    ) -> None:
         self.retries = retries
         self.max_memory = max_memory
         self.run_key = run_key
@@ -53,7 +62,12 @@ class stoppable:  # noqa: N801 - reads as a clause: `with stoppable():`
             self._before[number] = signal.signal(number, self._told)
         return self
 
-    def __exit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 
@@ -84,14 +98,22 @@ class Result:
     `buffered` says why the record waits, where it does.
     """
 
-    def __init__(self, id_: str, data: dict[str, object], standing: str | None = None, buffered: str | None = None) -> None:
+    def __init__(
+        self,
+        id_: str,
+        data: dict[str, object],
+        standing: str | None = None,
+        buffered: str | None = None,
+    ) -> None:
         self.id = id_
         self.data = data
         self.standing = standing
         self.buffered = buffered
 
 
-def prepare(config: Config, release: dict[str, object], subjects: Subjects, options: Options, folder: str) -> "Run":
+def prepare(
+    config: Config, release: dict[str, object], subjects: Subjects, options: Options, folder: str
+) -> "Run":
     """Everything that may refuse a run before it begins; nothing is recorded. Raises when the release's stored copy is gone or damaged."""
     artifact.verify(config, release["artifact"])
     return Run(config, release, subjects, options, folder)
@@ -113,7 +135,11 @@ def execute(run: "Run", stop: stoppable, beat: Callable[[int], None]) -> Result:
     with ExitStack() as held:
         try:
             status = _attempted(run, stop, beat)
-            finished = run.facts(status) | {"hook_run": id_, "status": status, "duration_ms": round((time.monotonic() - clock) * 1000)}
+            finished = run.facts(status) | {
+                "hook_run": id_,
+                "status": status,
+                "duration_ms": round((time.monotonic() - clock) * 1000),
+            }
             finished |= run.kept(held, status)
         except BaseException:
             record(config, "hook.finish", aborted(id_), max(stamp(now()), started_at))
@@ -138,7 +164,14 @@ def _attempted(run: "Run", stop: stoppable, beat: Callable[[int], None]) -> str:
 class Run:
     """One hook run: prepared, and its attempts."""
 
-    def __init__(self, config: Config, release: dict[str, object], subjects: Subjects, options: Options, folder: str) -> None:
+    def __init__(
+        self,
+        config: Config,
+        release: dict[str, object],
+        subjects: Subjects,
+        options: Options,
+        folder: str,
+    ) -> None:
         self.config = config
         self.id = new_op_id()
         self.release = release
@@ -151,7 +184,9 @@ class Run:
         limits = release["limits"]
         assert isinstance(limits, dict)
         self.memory, self.seconds = int(limits["memory"]), limits["timeout_ms"] / 1000
-        self.contract = documents.parse(Contract, f"the contract of {release['hook']}", release["contract"])
+        self.contract = documents.parse(
+            Contract, f"the contract of {release['hook']}", release["contract"]
+        )
 
     def plan(self) -> dict[str, object]:
         """What is recorded of the run before anything is executed."""
@@ -185,7 +220,10 @@ class Run:
         while True:
             self._attempt(memory, stop, beat)
             attempt = self.attempts[-1]
-            if attempt.failure not in ("oom", "timeout") or len(self.attempts) > self.options.retries:
+            if (
+                attempt.failure not in ("oom", "timeout")
+                or len(self.attempts) > self.options.retries
+            ):
                 return
             if attempt.failure == "oom":
                 doubled = min(memory * 2, self.options.max_memory or _MAX_MEMORY)
@@ -251,11 +289,16 @@ class Run:
         """
         try:
             lease = held.enter_context(blobs.Lease(self.config))
-            return {"logs": self._kept_logs(lease), "blob": self._kept_rows(lease) if status == "passed" else None}
+            return {
+                "logs": self._kept_logs(lease),
+                "blob": self._kept_rows(lease) if status == "passed" else None,
+            }
         except OSError as error:
             place = self.config.blobs_dir
             raise NotDurable(
-                f"what it gave could not be kept in {place}: {error.strerror}", "", "See to the space and permissions there, and run it again."
+                f"what it gave could not be kept in {place}: {error.strerror}",
+                "",
+                "See to the space and permissions there, and run it again.",
             ) from error
 
     def _kept_logs(self, lease: blobs.Lease) -> list[dict[str, object]]:

@@ -92,7 +92,13 @@ def _become(command: list[str], data_limit: int) -> None:
         os.setpgid(0, 0)
         _prctl(_SET_DEATH_SIGNAL, signal.SIGKILL)
         signal.set_wakeup_fd(-1)
-        for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
+        for number in (
+            signal.SIGCHLD,
+            signal.SIGINT,
+            signal.SIGTERM,
+            signal.SIGHUP,
+            signal.SIGPIPE,
+        ):
             signal.signal(number, signal.SIG_DFL)
         _, hard = resource.getrlimit(resource.RLIMIT_DATA)
         limit = data_limit if hard == resource.RLIM_INFINITY else min(data_limit, hard)
@@ -100,11 +106,18 @@ def _become(command: list[str], data_limit: int) -> None:
         try:
             os.execv(command[0], command)
         except OSError as error:
-            if error.errno != 8:  # ENOEXEC: no first line says by what; a shell would read it itself
+            if (
+                error.errno != 8
+            ):  # ENOEXEC: no first line says by what; a shell would read it itself
                 raise
             os.execv("/bin/sh", ["/bin/sh", *command])
     except (OSError, ValueError) as error:
-        os.write(2, f"telemetry: {command[0]} cannot be executed: {error}\n".encode(errors="backslashreplace"))
+        os.write(
+            2,
+            f"telemetry: {command[0]} cannot be executed: {error}\n".encode(
+                errors="backslashreplace"
+            ),
+        )
     finally:
         os._exit(126)
 
@@ -155,7 +168,10 @@ def kill_all(group: int, others: tuple[int, ...] = ()) -> set[int]:
     for _ in range(_ROUNDS):
         left = _descendants(others)
         killed.update(left)
-        for kill, target in (*([(os.killpg, group)] if group else []), *((os.kill, pid) for pid in left)):
+        for kill, target in (
+            *([(os.killpg, group)] if group else []),
+            *((os.kill, pid) for pid in left),
+        ):
             try:
                 kill(target, signal.SIGKILL)
             except OSError:

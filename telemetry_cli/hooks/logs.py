@@ -29,7 +29,11 @@ class Log:
         if len(head) + len(tail) == self.written:
             return head + tail
         head, tail = _to_a_border(head), _from_a_border(tail)
-        return head + b"\n[... %d bytes cut out here ...]\n" % (self.written - len(head) - len(tail)) + tail
+        return (
+            head
+            + b"\n[... %d bytes cut out here ...]\n" % (self.written - len(head) - len(tail))
+            + tail
+        )
 
 
 def _to_a_border(cut: bytes) -> bytes:

@@ -4,7 +4,15 @@ import sys
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 #: From so many subjects on, one hook alone is worth a bar.
 MANY_SUBJECTS = 100
@@ -17,8 +25,19 @@ class Shown:
         self._subjects = subjects
         self._progress: Progress | None = None
         self._task: TaskID | None = None
-        if (hooks > 1 or subjects >= MANY_SUBJECTS) and sys.stderr is not None and sys.stderr.isatty():
-            columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("rows"), TimeElapsedColumn())
+        if (
+            (hooks > 1 or subjects >= MANY_SUBJECTS)
+            and sys.stderr is not None
+            and sys.stderr.isatty()
+        ):
+            columns = (
+                SpinnerColumn(),
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("rows"),
+                TimeElapsedColumn(),
+            )
             self._progress = Progress(*columns, console=Console(stderr=True), transient=True)
 
     def __enter__(self) -> "Shown":
@@ -26,7 +45,12 @@ class Shown:
             self._progress.start()
         return self
 
-    def __exit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
         if self._progress:
             self._progress.stop()
 

@@ -1,12 +1,12 @@
 """Hook runs whose telemetry was killed: nobody was left to write how they ended."""
 
-from telemetry_cli.clock import now, stamp
-from telemetry_cli.config import Config
-from telemetry_cli.errors import Conflict
+from telemetry_cli.core.clock import now, stamp
+from telemetry_cli.core.config import Config
+from telemetry_cli.core.errors import Conflict
+from telemetry_cli.database import hook_runs
+from telemetry_cli.database.database import Connection, translated
 from telemetry_cli.hooks.process import is_gone
-from telemetry_cli.recorder import record
-from telemetry_cli.store import hook_runs
-from telemetry_cli.store.database import Connection, translated
+from telemetry_cli.journal.writer import record
 
 
 def gone_hook_runs(config: Config, db: Connection) -> list[dict[str, object]]:

@@ -2,12 +2,12 @@
 
 import os
 
-from telemetry_cli import rules
-from telemetry_cli.blobs import Lease
-from telemetry_cli.errors import Conflict, InvalidInput
+from telemetry_cli.core import values as rules
+from telemetry_cli.core.errors import Conflict, InvalidInput
 from telemetry_cli.hooks import artifact, source
 from telemetry_cli.hooks.contract import Contract
-from telemetry_cli.redact import Redactor
+from telemetry_cli.journal.blobs import Lease
+from telemetry_cli.redaction.redactor import Redactor
 
 DEFAULT_MEMORY, DEFAULT_TIMEOUT = "512m", "300s"
 #: A config goes through an environment variable and arguments through argv, which the system bounds.
@@ -44,12 +44,32 @@ class Draft:
         self._where = where
         self._name = f"{where}script"
         if len(rules.encode(config or {}).encode()) > _LONGEST_CONFIG:
-            raise InvalidInput(f"{where}config: the JSON is larger than {_LONGEST_CONFIG} bytes; keep what is large in the artifact")
-        if sum(len(rules.text(f"{where}args", argument).encode()) + 1 for argument in arguments or ()) > _LONGEST_ARGUMENTS:
-            raise InvalidInput(f"{where}args: longer than {_LONGEST_ARGUMENTS} bytes; keep what is large in the artifact")
+            raise InvalidInput(
+                f"{where}config: the JSON is larger than {_LONGEST_CONFIG} bytes; keep what is large in the artifact"
+            )
+        if (
+            sum(
+                len(rules.text(f"{where}args", argument).encode()) + 1
+                for argument in arguments or ()
+            )
+            > _LONGEST_ARGUMENTS
+        ):
+            raise InvalidInput(
+                f"{where}args: longer than {_LONGEST_ARGUMENTS} bytes; keep what is large in the artifact"
+            )
         limits = {
-            "memory": rules.size(f"{where}memory", memory if memory is not None else DEFAULT_MEMORY),
-            "timeout_ms": max(1, round(1000 * rules.duration(f"{where}timeout", timeout if timeout is not None else DEFAULT_TIMEOUT))),
+            "memory": rules.size(
+                f"{where}memory", memory if memory is not None else DEFAULT_MEMORY
+            ),
+            "timeout_ms": max(
+                1,
+                round(
+                    1000
+                    * rules.duration(
+                        f"{where}timeout", timeout if timeout is not None else DEFAULT_TIMEOUT
+                    )
+                ),
+            ),
         }
         self.data: dict[str, object] = {
             "hook": hook,
@@ -65,10 +85,17 @@ class Draft:
         self._digest: object = None
         dirty = False
         if source_ref is None:
-            source_ref, dirty = source.reference(os.path.basename(path.rstrip("/")), path, allow_dirty=allow_dirty)
+            source_ref, dirty = source.reference(
+                os.path.basename(path.rstrip("/")), path, allow_dirty=allow_dirty
+            )
         elif allow_dirty:
             dirty = source.is_dirty(path)
-        self.data |= {"source_ref": _source_ref(f"{where}source_ref" if where != "--" else "--source-ref", source_ref), "dirty": dirty}
+        self.data |= {
+            "source_ref": _source_ref(
+                f"{where}source_ref" if where != "--" else "--source-ref", source_ref
+            ),
+            "dirty": dirty,
+        }
 
     def looked_at(self, redactor: Redactor) -> dict[str, object]:
         """The operation's data; nothing is kept yet. Raises `InvalidInput` where something in it looks like a secret."""
@@ -77,14 +104,21 @@ class Draft:
         for name in _KEPT_AS_IT_STANDS:
             if name in data:
                 spelled = _SPELLED.get(name, name)
-                refuse_secrets(redactor, self._where + (spelled.replace("_", "-") if self._where == "--" else spelled), data[name])
+                refuse_secrets(
+                    redactor,
+                    self._where + (spelled.replace("_", "-") if self._where == "--" else spelled),
+                    data[name],
+                )
         return data
 
     def kept(self, lease: Lease) -> dict[str, object]:
         """The same, once the artifact is kept as blobs. Raises `Conflict` if it has changed since `looked_at`."""
         data = self._finished(lease)
         if data["digest"] != self._digest:
-            raise Conflict(f"{self._name}: {rules.shorten(self.path)} was changed while it was released; nothing was recorded", "Run it again.")
+            raise Conflict(
+                f"{self._name}: {rules.shorten(self.path)} was changed while it was released; nothing was recorded",
+                "Run it again.",
+            )
         return data
 
     def _finished(self, lease: Lease | None) -> dict[str, object]:
@@ -97,20 +131,38 @@ def refuse_secrets(redactor: Redactor, name: str, value: object) -> None:
     cleaned = redactor.value(value)
     if cleaned != value:
         place = _place(name, value, cleaned)
-        raise InvalidInput(f"{place!r} looks like a secret, which is never stored; pass it by environment")
+        raise InvalidInput(
+            f"{place!r} looks like a secret, which is never stored; pass it by environment"
+        )
 
 
 def _place(name: str, value: object, cleaned: object) -> str:
     """Where two values differ first, as deep as both have the same shape."""
     if isinstance(value, dict) and isinstance(cleaned, dict):
-        return next((_place(f"{name}.{key}", item, cleaned[key]) for key, item in value.items() if key in cleaned and cleaned[key] != item), name)
+        return next(
+            (
+                _place(f"{name}.{key}", item, cleaned[key])
+                for key, item in value.items()
+                if key in cleaned and cleaned[key] != item
+            ),
+            name,
+        )
     if isinstance(value, list) and isinstance(cleaned, list):
         pairs = enumerate(zip(value, cleaned, strict=True), 1)
-        return next((_place(f"{name}.{number}", before, after) for number, (before, after) in pairs if before != after), name)
+        return next(
+            (
+                _place(f"{name}.{number}", before, after)
+                for number, (before, after) in pairs
+                if before != after
+            ),
+            name,
+        )
     return name
 
 
 def _source_ref(name: str, value: str) -> str:
     if not value.strip() or len(value) > _LONGEST_SOURCE_REF:
-        raise InvalidInput(f"{name}: {rules.shorten(value)!r} is not accepted; give 1 to {_LONGEST_SOURCE_REF} characters, not only white space")
+        raise InvalidInput(
+            f"{name}: {rules.shorten(value)!r} is not accepted; give 1 to {_LONGEST_SOURCE_REF} characters, not only white space"
+        )
     return rules.text(name, value)

@@ -2,11 +2,11 @@
 
 import json
 
-from telemetry_cli import rules
+from telemetry_cli.core import values as rules
+from telemetry_cli.database.features import GIVEN
 from telemetry_cli.hooks.contract import Contract, Mismatch, RowCheck, mismatch, shown
 from telemetry_cli.hooks.spool import Spool
 from telemetry_cli.hooks.subjects import Subjects, subject_id
-from telemetry_cli.store.features import GIVEN
 
 #: A row may be so long, in bytes.
 LONGEST_ROW = 1 << 20
@@ -37,7 +37,9 @@ class Rows:
         self._skipping = False
         self._number = 0
         self._decoder = json.JSONDecoder(object_pairs_hook=_pairs)
-        self._encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+        self._encode = json.JSONEncoder(
+            sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+        ).encode
 
     def take(self, piece: bytes) -> None:
         """The next piece of output, cut anywhere."""
@@ -68,16 +70,29 @@ class Rows:
             return
         self._number += 1
         if len(line) > LONGEST_ROW:
-            self._wrong(mismatch(self._number, None, f"a row of at most {LONGEST_ROW} bytes", "a longer one"))
+            self._wrong(
+                mismatch(
+                    self._number, None, f"a row of at most {LONGEST_ROW} bytes", "a longer one"
+                )
+            )
             return
         try:
             row = self._decoder.decode(line.decode())
         except UnicodeDecodeError:
-            self._wrong(mismatch(self._number, None, "UTF-8 text", rules.shorten(ascii(line)[2:-1])))
+            self._wrong(
+                mismatch(self._number, None, "UTF-8 text", rules.shorten(ascii(line)[2:-1]))
+            )
             return
         except (ValueError, RecursionError) as error:
             twice = "comes twice" in str(error)
-            self._wrong(mismatch(self._number, None, "a JSON object" + (" with each key once" if twice else ""), rules.shorten(line.decode())))
+            self._wrong(
+                mismatch(
+                    self._number,
+                    None,
+                    "a JSON object" + (" with each key once" if twice else ""),
+                    rules.shorten(line.decode()),
+                )
+            )
             return
         if isinstance(row, dict):
             self._row(row)
@@ -89,9 +104,20 @@ class Rows:
         place = self._subjects.place(id_) if id_ is not None else -1
         values, good = self._check.values(row)
         if place < 0:
-            self._wrong(mismatch(self._number, "id", "the id of a subject that was given", shown(row["id"]) if "id" in row else "nothing"))
+            self._wrong(
+                mismatch(
+                    self._number,
+                    "id",
+                    "the id of a subject that was given",
+                    shown(row["id"]) if "id" in row else "nothing",
+                )
+            )
         elif self._one and self._seen[place]:
-            self._wrong(mismatch(self._number, "id", "one row per subject", f"another one for {shown(row['id'])}"))
+            self._wrong(
+                mismatch(
+                    self._number, "id", "one row per subject", f"another one for {shown(row['id'])}"
+                )
+            )
         else:
             self._seen[place] = 1
         if not good:
@@ -99,7 +125,9 @@ class Rows:
                 self._wrong(found)
         if not self.mismatch_count:
             self.count += 1
-            self.spool.write(f'{{"id":{self._encode(id_)},"values":{self._encode(values)}}}\n'.encode())
+            self.spool.write(
+                f'{{"id":{self._encode(id_)},"values":{self._encode(values)}}}\n'.encode()
+            )
 
     def _wrong(self, found: Mismatch) -> None:
         self.mismatch_count += 1

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from hashlib import sha256
 from typing import BinaryIO
 
-from telemetry_cli.errors import NotDurable, Refused
+from telemetry_cli.core.errors import NotDurable, Refused
 
 _BUFFER = 1 << 20
 
@@ -18,7 +18,11 @@ def room(folder: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise NotDurable(f"{folder}: {error.strerror or error}", "", "Make room there, or name another directory in TMPDIR.") from error
+        raise NotDurable(
+            f"{folder}: {error.strerror or error}",
+            "",
+            "Make room there, or name another directory in TMPDIR.",
+        ) from error
 
 
 class Spool:
@@ -62,7 +66,10 @@ class Spool:
 
     def copy(self) -> BinaryIO:
         """Return a copy, open for reading only: a hook may find a way to write to what it reads from. Raises as `lines`."""
-        with room(self._folder), tempfile.NamedTemporaryFile(dir=self._folder, buffering=_BUFFER) as file:
+        with (
+            room(self._folder),
+            tempfile.NamedTemporaryFile(dir=self._folder, buffering=_BUFFER) as file,
+        ):
             file.writelines(self._checked(iter(lambda: self._file.read(_BUFFER), b"")))
             file.flush()
             return open(file.name, "rb")
@@ -83,4 +90,6 @@ class Spool:
                 yield piece
             is_same = found.digest() == self._written.digest()
         if not is_same:
-            raise Refused("the temporary files of the hook run were changed while it ran; nothing of it is stored")
+            raise Refused(
+                "the temporary files of the hook run were changed while it ran; nothing of it is stored"
+            )

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from typing import BinaryIO
 
-from telemetry_cli import rules
-from telemetry_cli.errors import InvalidInput
+from telemetry_cli.core import values as rules
+from telemetry_cli.core.errors import InvalidInput
 from telemetry_cli.hooks.spool import Spool
-from telemetry_cli.redact import Redactor
+from telemetry_cli.redaction.redactor import Redactor
 
 _MOST_MISTAKES = 20
 #: Control characters, ends of lines, and halves of characters, which JSON can spell.
@@ -39,7 +39,9 @@ class Subjects:
         self.count = len(hashes)
         self._hashes = array("Q", sorted(hashes))
         if any(self._hashes[place] == self._hashes[place - 1] for place in range(1, self.count)):
-            raise InvalidInput(f"--input: the id {rules.shorten(self._twice())!r} comes twice; give each subject once")
+            raise InvalidInput(
+                f"--input: the id {rules.shorten(self._twice())!r} comes twice; give each subject once"
+            )
 
     def _hash(self, id_: str) -> int:
         return int.from_bytes(blake2b(id_.encode(), digest_size=8, key=self._key).digest(), "big")
@@ -65,7 +67,14 @@ def subject_id(value: object) -> str | None:
     shown in a line, not only white space. Every id comes through here, of what goes into a hook and of what comes out of it."""
     if type(value) is int:
         return str(value) if abs(value) <= rules.LARGEST_INTEGER else None
-    return value if isinstance(value, str) and 1 <= len(value) <= 200 and not value.isspace() and not _UNUSABLE.search(value) else None
+    return (
+        value
+        if isinstance(value, str)
+        and 1 <= len(value) <= 200
+        and not value.isspace()
+        and not _UNUSABLE.search(value)
+        else None
+    )
 
 
 def of_runs(runs: Iterable[dict[str, object]]) -> Iterator[tuple[str, bytes]]:
@@ -83,7 +92,10 @@ def of_records(name: str, file: BinaryIO, redactor: Redactor) -> Iterator[tuple[
             continue
         id_, mistake = _record(line)
         if id_ is not None and redactor.suspects(line) and redactor.text(id_) != id_:
-            id_, mistake = None, "its id looks like a secret, and ids are stored as they stand; give another one"
+            id_, mistake = (
+                None,
+                "its id looks like a secret, and ids are stored as they stand; give another one",
+            )
         if id_ is not None and not mistakes:
             yield id_, line.rstrip(b"\r\n") + b"\n"
         elif id_ is None:
@@ -92,7 +104,10 @@ def of_records(name: str, file: BinaryIO, redactor: Redactor) -> Iterator[tuple[
             break
     if mistakes:
         listed = mistakes[:_MOST_MISTAKES] + (["…"] if len(mistakes) > _MOST_MISTAKES else [])
-        raise InvalidInput(f"{name}: " + (listed[0] if len(listed) == 1 else "".join(f"\n  {mistake}" for mistake in listed)))
+        raise InvalidInput(
+            f"{name}: "
+            + (listed[0] if len(listed) == 1 else "".join(f"\n  {mistake}" for mistake in listed))
+        )
 
 
 def _record(line: bytes) -> tuple[str | None, str]:
@@ -108,8 +123,17 @@ def _record(line: bytes) -> tuple[str | None, str]:
     if not isinstance(record, dict):
         return None, "not a JSON object"
     id_ = subject_id(record.get("id"))
-    what = f"its id {rules.shorten(ascii(record['id']))} is not accepted" if "id" in record else "has no id"
-    return id_, "" if id_ is not None else f"{what}; give it an `id` of 1 to 200 characters, not only white space and without control characters"
+    what = (
+        f"its id {rules.shorten(ascii(record['id']))} is not accepted"
+        if "id" in record
+        else "has no id"
+    )
+    return (
+        id_,
+        ""
+        if id_ is not None
+        else f"{what}; give it an `id` of 1 to 200 characters, not only white space and without control characters",
+    )
 
 
 def _no_json(word: str) -> object:

@@ -6,7 +6,7 @@ import shutil
 import stat
 import tempfile
 
-from telemetry_cli.discover.git import plain_content
+from telemetry_cli.discovery.git.repository import plain_content
 from telemetry_cli.hooks import process
 from telemetry_cli.hooks.spool import room
 

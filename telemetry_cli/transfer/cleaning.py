@@ -3,9 +3,9 @@
 import json
 from collections.abc import Iterator, Sequence
 
-from telemetry_cli import rules
-from telemetry_cli.redact import Redactor
-from telemetry_cli.redact_lines import blob_line
+from telemetry_cli.core import values as rules
+from telemetry_cli.redaction.lines import blob_line
+from telemetry_cli.redaction.redactor import Redactor
 from telemetry_cli.transfer.models import BadRecord
 from telemetry_cli.transfer.records import COLUMNS, derived_run_id
 
@@ -19,7 +19,9 @@ def cleaned(redactor: Redactor, lines: Sequence[bytes]) -> Iterator[bytes | BadR
     for begin in range(0, len(lines), _TOGETHER):
         some = lines[begin : begin + _TOGETHER]
         # JSON takes at least as many bytes as the text in it.
-        if any(len(line) > rules.LONGEST_ERROR_DETAILS for line in some) or redactor.suspects(b"".join(some)):
+        if any(len(line) > rules.LONGEST_ERROR_DETAILS for line in some) or redactor.suspects(
+            b"".join(some)
+        ):
             yield from (_cleaned(redactor, line) for line in some)
         else:
             yield from some
@@ -28,13 +30,26 @@ def cleaned(redactor: Redactor, lines: Sequence[bytes]) -> Iterator[bytes | BadR
 def _cleaned(redactor: Redactor, line: bytes) -> bytes | BadRecord:
     clean = blob_line(redactor, line, COLUMNS)
     field = _changed_id(json.loads(line), json.loads(clean)) if clean != line else None
-    return clean if field is None else BadRecord(field, "the id looks like a secret, and ids are stored as they stand; give another one")
+    return (
+        clean
+        if field is None
+        else BadRecord(
+            field, "the id looks like a secret, and ids are stored as they stand; give another one"
+        )
+    )
 
 
 def _changed_id(before: object, after: object) -> str | None:
     """Which id of a line is another one now."""
     if isinstance(before, dict) and isinstance(after, dict):
-        return next((name for name, old, new in zip(_IDS, before["of"], after["of"], strict=False) if old != new), None)
+        return next(
+            (
+                name
+                for name, old, new in zip(_IDS, before["of"], after["of"], strict=False)
+                if old != new
+            ),
+            None,
+        )
     assert isinstance(before, list)
     assert isinstance(after, list)
     changed = [name for name in _IDS if before[COLUMNS.index(name)] != after[COLUMNS.index(name)]]

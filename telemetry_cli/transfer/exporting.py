@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO
 
-from telemetry_cli.errors import InvalidInput, Refused
-from telemetry_cli.files import Unnamed
-from telemetry_cli.store import commits, runs
-from telemetry_cli.store.database import Connection
+from telemetry_cli.core.errors import InvalidInput, Refused
+from telemetry_cli.core.fs import Unnamed
+from telemetry_cli.database import commits, runs
+from telemetry_cli.database.database import Connection
 from telemetry_cli.transfer.records import COMMIT_FIELDS, EVENT_FIELDS
 
 Record = dict[str, object]
@@ -39,8 +39,14 @@ def _with_children(db: Connection, page: list[Record]) -> Iterator[Record]:
     events, ledger = runs.events_of(db, names), commits.ledger_of(db, names)
     for row in page:
         yield row | {
-            "events": [{name: event[name] for name in EVENT_FIELDS} for event in events.get(row["event_id"], ())],
-            "commits": [{name: commit[name] for name in COMMIT_FIELDS} for commit in ledger.get(row["event_id"], ())],
+            "events": [
+                {name: event[name] for name in EVENT_FIELDS}
+                for event in events.get(row["event_id"], ())
+            ],
+            "commits": [
+                {name: commit[name] for name in COMMIT_FIELDS}
+                for commit in ledger.get(row["event_id"], ())
+            ],
         }
 
 
@@ -64,7 +70,10 @@ def replaced(path: str) -> Iterator[IO[bytes]]:
         unnamed = Unnamed(f"{place}.{os.urandom(6).hex()}.tmp")
     try:
         with _failing(path):
-            with open(unnamed.descriptor, "wb", closefd=False) as file, _packed(path, file) as filled:
+            with (
+                open(unnamed.descriptor, "wb", closefd=False) as file,
+                _packed(path, file) as filled,
+            ):
                 yield filled
             unnamed.replace(place)
     finally:
@@ -100,7 +109,9 @@ def _stream(path: str) -> int | None:
     except FileNotFoundError:
         return None
     except (OSError, OverflowError) as error:
-        raise InvalidInput(f"--to: {path} cannot be written: {getattr(error, 'strerror', None) or error}") from None
+        raise InvalidInput(
+            f"--to: {path} cannot be written: {getattr(error, 'strerror', None) or error}"
+        ) from None
     with _opening(path):
         return os.open(path, os.O_WRONLY | os.O_CLOEXEC)
 
@@ -110,7 +121,10 @@ def _opening(path: str) -> Iterator[None]:
     try:
         yield
     except PermissionError as error:
-        raise Refused(f"--to: {path} cannot be written: {error.strerror}", "See to the permissions of its folder.") from None
+        raise Refused(
+            f"--to: {path} cannot be written: {error.strerror}",
+            "See to the permissions of its folder.",
+        ) from None
     except OSError as error:
         raise InvalidInput(f"--to: {path} cannot be written: {error.strerror}") from None
 

@@ -4,11 +4,12 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from telemetry_cli import rules
-from telemetry_cli.errors import InvalidInput
-from telemetry_cli.legacy_rules import moment_of
-from telemetry_cli.spreadsheets import MARK, restore
-from telemetry_cli.transfer import legacy, sources
+from telemetry_cli.core import values as rules
+from telemetry_cli.core.csv_text import MARK, restore
+from telemetry_cli.core.errors import InvalidInput
+from telemetry_cli.core.legacy_values import moment_of
+from telemetry_cli.transfer import legacy_records as legacy
+from telemetry_cli.transfer import sources
 from telemetry_cli.transfer.models import BadRecord, Document, from_line, from_values
 from telemetry_cli.transfer.records import Clean, Warn, run_line
 
@@ -92,7 +93,9 @@ def _from_csv(raw: dict[str, str] | BadRecord, warn: Warn | None, _clean: Clean)
         if not name:
             # The numbers of the rows, as pandas writes them.
             if warn is None:
-                raise BadRecord(None, f"the value {rules.shorten(repr(cell))} stands under no name of a column")
+                raise BadRecord(
+                    None, f"the value {rules.shorten(repr(cell))} stands under no name of a column"
+                )
             warn("left out", "a column without a name")
             continue
         values[name] = text = restore(cell)

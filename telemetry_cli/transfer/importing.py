@@ -13,14 +13,15 @@ from itertools import chain
 from operator import itemgetter
 from typing import IO, Any
 
-from telemetry_cli import blobs, clock
-from telemetry_cli.config import Config
-from telemetry_cli.errors import InvalidInput, NotDurable, TelemetryError
-from telemetry_cli.recorder import record
-from telemetry_cli.redact import Redactor
-from telemetry_cli.store.migrate import CURRENT_VERSION
-from telemetry_cli.store.repeats import Repeats
-from telemetry_cli.transfer import legacy
+from telemetry_cli.core import clock
+from telemetry_cli.core.config import Config
+from telemetry_cli.core.errors import InvalidInput, NotDurable, TelemetryError
+from telemetry_cli.database.migrate import CURRENT_VERSION
+from telemetry_cli.database.repeats import Repeats
+from telemetry_cli.journal import blobs
+from telemetry_cli.journal.writer import record
+from telemetry_cli.redaction.redactor import Redactor
+from telemetry_cli.transfer import legacy_records as legacy
 from telemetry_cli.transfer.cleaning import cleaned
 from telemetry_cli.transfer.formats import FORMATS, Format, named
 from telemetry_cli.transfer.models import BadRecord
@@ -57,7 +58,9 @@ class Batch:
         self.warnings: list[tuple[int, str, str]] = []
 
 
-def checked(format_name: str, atomic: bool, repeats: Repeats, redactor: Redactor, raw: Raw) -> Batch:
+def checked(
+    format_name: str, atomic: bool, repeats: Repeats, redactor: Redactor, raw: Raw
+) -> Batch:
     """Check some records, and take secrets out. `repeats` knows the earlier ones, of which the same event may stand several times."""
     make, batch = FORMATS[format_name].make, Batch()
     batch.first, batch.read = raw[0][0], len(raw)
@@ -103,19 +106,33 @@ class Report:
         first, number = self.warnings.get((what, name), (line, 0))
         self.warnings[what, name] = (first, number + 1)
 
-    def fail(self, line: int, event_id: str | None, field: str | None, message: str, number: int = 1) -> None:
+    def fail(
+        self, line: int, event_id: str | None, field: str | None, message: str, number: int = 1
+    ) -> None:
         """Count a bad record, or as many as were lost in one go."""
         self.counts["failed"] += number
         if len(self.errors) < MOST_ERRORS:
-            self.errors.append({"line": line, "event_id": event_id, "field": field, "error": message})
+            self.errors.append(
+                {"line": line, "event_id": event_id, "field": field, "error": message}
+            )
 
     @property
     def json(self) -> dict[str, object]:
         """As the command prints it."""
         counts = self.counts
         total = counts["created"] + counts["existing"] + counts["buffered"] + counts["failed"]
-        result: dict[str, object] = {"total": total, **{name: counts[name] for name in ("created", "existing", "failed", "events", "commits")}}
-        return result | ({"buffered": counts["buffered"]} if self.buffered else {}) | {"errors": self.errors}
+        result: dict[str, object] = {
+            "total": total,
+            **{
+                name: counts[name]
+                for name in ("created", "existing", "failed", "events", "commits")
+            },
+        }
+        return (
+            result
+            | ({"buffered": counts["buffered"]} if self.buffered else {})
+            | {"errors": self.errors}
+        )
 
 
 class Import:
@@ -149,13 +166,17 @@ class Import:
 
     def steps(self) -> Iterator[Progress]:
         """Do it, and say how far it has come: before anything was read, for that may take its time, and with every step."""
-        work = partial(checked, self._name, self._atomic, Repeats(), Redactor(self._config.redact_rules))
+        work = partial(
+            checked, self._name, self._atomic, Repeats(), Redactor(self._config.redact_rules)
+        )
         with ahead(work) as check:
             yield self._progress()
             batches = self._batches(check)
             yield from self._whole(batches) if self._atomic else self._in_parts(batches)
         if not self._seen:
-            raise InvalidInput(f"{'stdin' if self._path == '-' else self._path}: there is no record in it")
+            raise InvalidInput(
+                f"{'stdin' if self._path == '-' else self._path}: there is no record in it"
+            )
 
     # Operations
 
@@ -198,7 +219,9 @@ class Import:
         elif outcome.exit_code:
             self.report.fail(first, None, None, str(outcome.result["error"]), runs)
         else:
-            self.report.counts.update({name: number for name, number in outcome.result.items() if isinstance(number, int)})
+            self.report.counts.update(
+                {name: number for name, number in outcome.result.items() if isinstance(number, int)}
+            )
 
     # Records
 
@@ -229,7 +252,10 @@ class Import:
         except BrokenOff as error:
             self._end = (error.line, error.message)
         except UNREADABLE as error:
-            self._end = (number, f"the file cannot be read on: {getattr(error, 'strerror', None) or error}")
+            self._end = (
+                number,
+                f"the file cannot be read on: {getattr(error, 'strerror', None) or error}",
+            )
         finally:
             if self._source:
                 self._source.close()
@@ -291,4 +317,8 @@ def _size(raw: Any) -> int:
     if isinstance(raw, bytes):
         return len(raw)
     values = raw[1] if isinstance(raw, tuple) else raw
-    return sum(len(value) for value in values.values() if isinstance(value, (str, bytes))) if isinstance(values, dict) else 0
+    return (
+        sum(len(value) for value in values.values() if isinstance(value, (str, bytes)))
+        if isinstance(values, dict)
+        else 0
+    )

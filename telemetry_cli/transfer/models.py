@@ -11,9 +11,9 @@ from typing import Any
 from pydantic_core import PydanticCustomError, SchemaValidator, ValidationError, core_schema
 from pydantic_core.core_schema import CoreSchema
 
-from telemetry_cli import rules
-from telemetry_cli.errors import InvalidInput
-from telemetry_cli.redact import remote_without_credentials
+from telemetry_cli.core import values as rules
+from telemetry_cli.core.errors import InvalidInput
+from telemetry_cli.redaction.redactor import remote_without_credentials
 from telemetry_cli.transfer.misfits import misfit
 
 Document = dict[str, Any]
@@ -35,7 +35,10 @@ class BadRecord(Exception):
 
 
 def _ruled(name: str, rule: Callable[[str, str], object], *, telling: bool) -> CoreSchema:
-    return core_schema.no_info_after_validator_function(partial(_telling, rule, name) if telling else partial(rule, name), core_schema.str_schema(strict=True))
+    return core_schema.no_info_after_validator_function(
+        partial(_telling, rule, name) if telling else partial(rule, name),
+        core_schema.str_schema(strict=True),
+    )
 
 
 def _telling(rule: Callable[[str, str], object], name: str, value: str) -> object:
@@ -43,13 +46,17 @@ def _telling(rule: Callable[[str, str], object], name: str, value: str) -> objec
     try:
         return rule(name, value)
     except InvalidInput as error:
-        raise PydanticCustomError("rule", "{message}", {"message": error.message.removeprefix(f"{name}: ")}) from None
+        raise PydanticCustomError(
+            "rule", "{message}", {"message": error.message.removeprefix(f"{name}: ")}
+        ) from None
 
 
 def _commit_hash(name: str, value: str) -> str:
     found = rules.commit_hash(value)
     if found is None:
-        raise InvalidInput(f"{name}: {rules.shorten(value)!r} is not accepted; give a SHA of 7 to 40 hex digits, or 64")
+        raise InvalidInput(
+            f"{name}: {rules.shorten(value)!r} is not accepted; give a SHA of 7 to 40 hex digits, or 64"
+        )
     return found
 
 
@@ -67,16 +74,27 @@ def _role(name: str, value: str) -> str:
 
 _TEXT = core_schema.str_schema(strict=True)
 _COUNT = core_schema.int_schema(strict=True, ge=0, le=rules.LARGEST_INTEGER)
-_OBJECT = core_schema.union_schema([core_schema.dict_schema(core_schema.str_schema(), core_schema.any_schema()), core_schema.str_schema(strict=True)])
+_OBJECT = core_schema.union_schema(
+    [
+        core_schema.dict_schema(core_schema.str_schema(), core_schema.any_schema()),
+        core_schema.str_schema(strict=True),
+    ]
+)
 _RULES: dict[str, Callable[[str, str], object]] = {
     **{name: rule for name, rule in rules.FIELDS.items() if name not in rules.COUNT_FIELDS},
     "event_id": rules.event_id,
     "run_id": rules.run_id,
-    **dict.fromkeys(("created_at", "updated_at", "start_time", "end_time", "git_commit_timestamp"), rules.document_instant),
+    **dict.fromkeys(
+        ("created_at", "updated_at", "start_time", "end_time", "git_commit_timestamp"),
+        rules.document_instant,
+    ),
     "git_repo": _remote,
     "git_commit_hash": _commit_hash,
     "git_commit_source": _source,
-    **dict.fromkeys(("git_commit_author", "git_dir", "process_started", "boot_id", "api_posted_at"), rules.optional_text),
+    **dict.fromkeys(
+        ("git_commit_author", "git_dir", "process_started", "boot_id", "api_posted_at"),
+        rules.optional_text,
+    ),
     "parent_run_id": rules.optional_text,
 }
 _REQUIRED = ("agent_name", "job_type", "start_time")
@@ -100,16 +118,29 @@ _COMMIT_RULES: dict[str, Callable[[str, str], object]] = {
 
 
 def _typed(
-    ruled: dict[str, Callable[[str, str], object]], required: tuple[str, ...], others: dict[str, CoreSchema], *, as_it_is: bool, telling: bool
+    ruled: dict[str, Callable[[str, str], object]],
+    required: tuple[str, ...],
+    others: dict[str, CoreSchema],
+    *,
+    as_it_is: bool,
+    telling: bool,
 ) -> core_schema.TypedDictSchema:
     """A record: required fields hold a value, all others one or null; unknown keys pass, for the caller to see to.
 
     With `as_it_is`, a text that may be anything is not handed to its rule, which would change nothing in it.
     """
-    schemas = {name: _TEXT if as_it_is and rule is rules.optional_text else _ruled(name, rule, telling=telling) for name, rule in ruled.items()} | others
+    schemas = {
+        name: _TEXT
+        if as_it_is and rule is rules.optional_text
+        else _ruled(name, rule, telling=telling)
+        for name, rule in ruled.items()
+    } | others
     return core_schema.typed_dict_schema(
         {
-            name: core_schema.typed_dict_field(schema if name in required else core_schema.nullable_schema(schema), required=name in required)
+            name: core_schema.typed_dict_field(
+                schema if name in required else core_schema.nullable_schema(schema),
+                required=name in required,
+            )
             for name, schema in schemas.items()
         },
         extra_behavior="allow",
@@ -118,7 +149,9 @@ def _typed(
 
 def _run(*, as_it_is: bool = False, telling: bool = False) -> core_schema.TypedDictSchema:
     typed = partial(_typed, as_it_is=as_it_is, telling=telling)
-    event = typed(_EVENT_RULES, ("event_type", "timestamp"), {"payload_json": core_schema.any_schema()})
+    event = typed(
+        _EVENT_RULES, ("event_type", "timestamp"), {"payload_json": core_schema.any_schema()}
+    )
     others: dict[str, CoreSchema] = {
         **dict.fromkeys(rules.COUNT_FIELDS, _COUNT),
         **dict.fromkeys(("api_posted", "api_retry_count", "pid"), _COUNT),
@@ -141,7 +174,22 @@ def _for_bad_records() -> SchemaValidator:
 
 
 #: Every key that a record of a run may have, and the same of an event and of a commit in it.
-KNOWN = frozenset((*_RULES, *rules.COUNT_FIELDS, "api_posted", "api_retry_count", "pid", "metrics_json", "context_json", "events", "commits")) | LEFT_OUT
+KNOWN = (
+    frozenset(
+        (
+            *_RULES,
+            *rules.COUNT_FIELDS,
+            "api_posted",
+            "api_retry_count",
+            "pid",
+            "metrics_json",
+            "context_json",
+            "events",
+            "commits",
+        )
+    )
+    | LEFT_OUT
+)
 EVENT_KEYS = frozenset((*_EVENT_RULES, "payload_json", "event_id", "run_id")) | LEFT_OUT
 COMMIT_KEYS = frozenset((*_COMMIT_RULES, "event_id")) | LEFT_OUT
 
@@ -155,7 +203,9 @@ def from_line(line: bytes) -> Document:
     The Rust core lets repeated keys, NaN and integers of any size pass: `strictly` is for what may hold some.
     """
     try:
-        document: Document = (_VALIDATOR if b"\\u00" in line else _FOR_PLAIN_LINES).validate_json(line)
+        document: Document = (_VALIDATOR if b"\\u00" in line else _FOR_PLAIN_LINES).validate_json(
+            line
+        )
     except (ValidationError, InvalidInput):
         raise _refusal(_for_bad_records().validate_json, line) from None
     return document
@@ -215,7 +265,10 @@ def _refusal(validate: Callable[[Any], object], given: bytes | Document) -> BadR
         return BadRecord(field, "is missing, and there is no record without it")
     if first["type"] == "json_invalid":
         return _no_json(given, message)
-    return BadRecord(field, f"{rules.shorten(repr(first['input']))} is not accepted: {message[:1].lower()}{message[1:]}")
+    return BadRecord(
+        field,
+        f"{rules.shorten(repr(first['input']))} is not accepted: {message[:1].lower()}{message[1:]}",
+    )
 
 
 def _no_json(line: bytes | Document, message: str) -> BadRecord:

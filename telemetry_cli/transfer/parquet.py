@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import IO, Any
 
-from telemetry_cli.errors import InvalidInput
+from telemetry_cli.core.errors import InvalidInput
 
 Record = dict[str, object]
 
@@ -23,7 +23,10 @@ def available() -> None:
     try:
         import pyarrow.parquet  # noqa: F401
     except ImportError:
-        raise InvalidInput("--format: parquet needs pyarrow, which is not installed", "Run: pip install 'telemetry-cli[parquet]'") from None
+        raise InvalidInput(
+            "--format: parquet needs pyarrow, which is not installed",
+            "Run: pip install 'telemetry-cli[parquet]'",
+        ) from None
 
 
 def write(file: IO[bytes], columns: Sequence[str], rows: Iterator[Record]) -> Iterator[int]:
@@ -31,14 +34,21 @@ def write(file: IO[bytes], columns: Sequence[str], rows: Iterator[Record]) -> It
     import pyarrow as arrow
     from pyarrow import parquet
 
-    schema = arrow.schema([(name, arrow.int64() if name in _INTEGERS else arrow.string()) for name in columns])
+    schema = arrow.schema(
+        [(name, arrow.int64() if name in _INTEGERS else arrow.string()) for name in columns]
+    )
     number = 0
     with parquet.ParquetWriter(file, schema, compression="zstd") as made:
         while group := list(islice(rows, _ROWS)):
-            made.write_table(arrow.Table.from_pylist([_flat(row, columns) for row in group], schema=schema))
+            made.write_table(
+                arrow.Table.from_pylist([_flat(row, columns) for row in group], schema=schema)
+            )
             number += len(group)
             yield number
 
 
 def _flat(row: Record, columns: Sequence[str]) -> dict[str, Any]:
-    return {name: json.dumps(value) if isinstance(value := row[name], (dict, list)) else value for name in columns}
+    return {
+        name: json.dumps(value) if isinstance(value := row[name], (dict, list)) else value
+        for name in columns
+    }

@@ -16,11 +16,19 @@ import uuid
 from collections.abc import Callable
 from hashlib import sha256
 
-from telemetry_cli import rules
-from telemetry_cli.clock import milliseconds_between
-from telemetry_cli.errors import InvalidInput
-from telemetry_cli.store import runs
-from telemetry_cli.transfer.models import COMMIT_KEYS, EVENT_KEYS, KNOWN, BadRecord, Document, repeats_no_key, strictly
+from telemetry_cli.core import values as rules
+from telemetry_cli.core.clock import milliseconds_between
+from telemetry_cli.core.errors import InvalidInput
+from telemetry_cli.database import runs
+from telemetry_cli.transfer.models import (
+    COMMIT_KEYS,
+    EVENT_KEYS,
+    KNOWN,
+    BadRecord,
+    Document,
+    repeats_no_key,
+    strictly,
+)
 
 #: Told of what is kept though it has no place: (what was done, about which key).
 Warn = Callable[[str, str], None]
@@ -30,7 +38,17 @@ Clean = Callable[[str], str]
 #: A run's values in a blob's line.
 COLUMNS = tuple(name for name in runs.COLUMNS if name not in ("id", "op_id", "schema_version"))
 EVENT_FIELDS = ("event_type", "timestamp", "payload_json", "trace_id", "span_id", "parent_span_id")
-COMMIT_FIELDS = ("commit_hash", "role", "source", "author", "timestamp", "repo", "branch", "associated_at", "superseded_by")
+COMMIT_FIELDS = (
+    "commit_hash",
+    "role",
+    "source",
+    "author",
+    "timestamp",
+    "repo",
+    "branch",
+    "associated_at",
+    "superseded_by",
+)
 #: The ids of records that have none are UUIDs made from their content; this is what sets them apart from other such UUIDs.
 _CONTENT = uuid.uuid5(uuid.NAMESPACE_URL, "telemetry-cli:record")
 _MANY_DIGITS = re.compile(r"\d{19,}")
@@ -40,7 +58,13 @@ _line = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 FIRST_LINE = _line({"columns": COLUMNS}).encode() + b"\n"
 
 
-def run_line(document: Document, warn: Warn | None, raw: bytes | None = None, *, says: list[str] | None = None) -> bytes:
+def run_line(
+    document: Document,
+    warn: Warn | None,
+    raw: bytes | None = None,
+    *,
+    says: list[str] | None = None,
+) -> bytes:
     """A run's line for the blob, newline included; `raw` is the JSON that it was read from, if it was.
 
     `says`: the columns whose values are no stand-ins, where the line may continue another one's run.
@@ -72,7 +96,12 @@ def run_line(document: Document, warn: Warn | None, raw: bytes | None = None, *,
     values = list(map(made.get, COLUMNS))
     if "" in values:
         values = [None if value == "" else value for value in values]
-    return _line([*values, events, commits] if says is None else [*values, events, commits, says]).encode() + b"\n"
+    return (
+        _line(
+            [*values, events, commits] if says is None else [*values, events, commits, says]
+        ).encode()
+        + b"\n"
+    )
 
 
 def _check_json(document: Document, raw: bytes | None, keys: int | None, texts: list[str]) -> None:
@@ -83,23 +112,37 @@ def _check_json(document: Document, raw: bytes | None, keys: int | None, texts: 
     harmless = all(_is_harmless(text) for text in texts)
     if raw is None:
         for text in () if harmless else texts:
-            _object({"metrics_json": text}, "metrics_json") if text.startswith("{") else strictly(text.encode())
+            _object({"metrics_json": text}, "metrics_json") if text.startswith("{") else strictly(
+                text.encode()
+            )
         return
-    nested = sum(map(len, document.get("events") or ())) + sum(map(len, document.get("commits") or ()))
+    nested = sum(map(len, document.get("events") or ())) + sum(
+        map(len, document.get("commits") or ())
+    )
     counted = None if keys is None else keys + nested + sum(text.count('":') for text in texts)
-    if not harmless or counted is None or len(raw) > rules.LARGEST_DOCUMENT or not repeats_no_key(raw, counted):
+    if (
+        not harmless
+        or counted is None
+        or len(raw) > rules.LARGEST_DOCUMENT
+        or not repeats_no_key(raw, counted)
+    ):
         strictly(raw)
 
 
 def _is_harmless(text: str) -> bool:
-    small = all(len(digits) == 19 and int(digits) <= rules.LARGEST_INTEGER for digits in _MANY_DIGITS.findall(text))
+    small = all(
+        len(digits) == 19 and int(digits) <= rules.LARGEST_INTEGER
+        for digits in _MANY_DIGITS.findall(text)
+    )
     return small and text.count("{") + text.count("[") < rules.DEEPEST_DOCUMENT
 
 
 def _fill(made: Document, events: list[list[object]], commits: list[list[object]]) -> None:
     """Put in what a record may leave out, and see that its parts agree."""
     if made.get("end_time") and made["end_time"] < made["start_time"]:
-        raise BadRecord("end_time", f"{made['end_time']} is before start_time, {made['start_time']}")
+        raise BadRecord(
+            "end_time", f"{made['end_time']} is before start_time, {made['start_time']}"
+        )
     is_timed = made.get("duration_ms") is not None
     for name in _ZEROS:
         if made.get(name) is None:
@@ -108,7 +151,9 @@ def _fill(made: Document, events: list[list[object]], commits: list[list[object]
         made["status"] = "success" if made.get("end_time") else "running"
     if made.get("event_id") is None:
         content = {name: value for name in COLUMNS if (value := made.get(name)) not in (None, "")}
-        content |= {name: values for name, values in (("events", events), ("commits", commits)) if values}
+        content |= {
+            name: values for name, values in (("events", events), ("commits", commits)) if values
+        }
         made["event_id"] = str(uuid.uuid5(_CONTENT, rules.encode(content)))
     if made.get("end_time") and not is_timed:
         # Not before: the id is that of the record as it was read, whichever version of telemetry reads it.
@@ -140,7 +185,10 @@ def _unknown(document: Document, warn: Warn | None) -> Document:
 
 def _tell(warn: Warn | None, name: str, place: str, what: str) -> None:
     if warn is None:
-        raise BadRecord(place, f"is no field of {what}; without --atomic it would be kept under context_json.extra")
+        raise BadRecord(
+            place,
+            f"is no field of {what}; without --atomic it would be kept under context_json.extra",
+        )
     warn("unknown and kept under context_json.extra", name)
 
 
@@ -164,7 +212,9 @@ def _object(document: Document, name: str) -> Document:
 def derived_run_id(record: Document) -> str:
     """A name made as `run start` makes it, from what the record says: the same one whenever it is read."""
     moment = record["start_time"]
-    agent = "".join("-" if char in "/\\" or not char.isprintable() else char for char in record["agent_name"])
+    agent = "".join(
+        "-" if char in "/\\" or not char.isprintable() else char for char in record["agent_name"]
+    )
     digits = sha256(record["event_id"].encode()).hexdigest()[:8]
     return f"{moment[:10].replace('-', '')}T{moment[11:19].replace(':', '')}Z-{agent}-{digits}"
 
@@ -174,22 +224,49 @@ def _own_commit(record: Document) -> list[object]:
     source = record.get("git_commit_source", "manual")
     author, timestamp = record.get("git_commit_author"), record.get("git_commit_timestamp")
     when = record.get("updated_at", record.get("created_at"))
-    return [record["git_commit_hash"], "produced", source, author, timestamp, record.get("git_repo"), record.get("git_branch"), when, None]
+    return [
+        record["git_commit_hash"],
+        "produced",
+        source,
+        author,
+        timestamp,
+        record.get("git_repo"),
+        record.get("git_branch"),
+        when,
+        None,
+    ]
 
 
 def event_values(event: Document) -> list[object]:
     """An event as the blob keeps it. Raises `ValueError` for a payload that is no JSON."""
     payload = event.get("payload_json")
     encoded = rules.encode(payload) if payload is not None else None
-    return [event["event_type"], event["timestamp"], encoded, *(event.get(name) or None for name in EVENT_FIELDS[3:])]
+    return [
+        event["event_type"],
+        event["timestamp"],
+        encoded,
+        *(event.get(name) or None for name in EVENT_FIELDS[3:]),
+    ]
 
 
 def commit_values(commit: Document) -> list[object]:
     """An association as the blob keeps it."""
     role, source = commit.get("role") or "produced", commit.get("source") or "manual"
-    return [commit["commit_hash"], role, source, *(commit.get(name) or None for name in COMMIT_FIELDS[3:])]
+    return [
+        commit["commit_hash"],
+        role,
+        source,
+        *(commit.get(name) or None for name in COMMIT_FIELDS[3:]),
+    ]
 
 
-def alone_line(kind: str, values: list[object], event_id: object, run_id: object, extra: Document | None = None) -> bytes:
+def alone_line(
+    kind: str, values: list[object], event_id: object, run_id: object, extra: Document | None = None
+) -> bytes:
     """An event or association that stands alone, of the run that either name means."""
-    return _line({kind: values, "of": [event_id, run_id]} | ({"extra": extra} if extra else {})).encode() + b"\n"
+    return (
+        _line(
+            {kind: values, "of": [event_id, run_id]} | ({"extra": extra} if extra else {})
+        ).encode()
+        + b"\n"
+    )

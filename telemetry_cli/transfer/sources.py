@@ -15,8 +15,8 @@ from functools import cached_property
 from itertools import islice
 from typing import IO, Any
 
-from telemetry_cli import rules
-from telemetry_cli.errors import InvalidInput
+from telemetry_cli.core import values as rules
+from telemetry_cli.core.errors import InvalidInput
 from telemetry_cli.transfer.models import KNOWN, BadRecord
 
 #: What a file's ending says of its format; `.gz` comes behind.
@@ -50,9 +50,19 @@ class BrokenOff(Exception):
 def format_of(path: str, given: str | None, formats: tuple[str, ...]) -> str:
     """The format that is given, else what the file's name says, else NDJSON for `-`. Raises `InvalidInput` listing what there is."""
     name = path.lower().removesuffix(".gz")
-    found = given if given is not None else "ndjson" if path == "-" else ENDINGS.get(os.path.splitext(name)[1])
+    found = (
+        given
+        if given is not None
+        else "ndjson"
+        if path == "-"
+        else ENDINGS.get(os.path.splitext(name)[1])
+    )
     if found not in formats:
-        what = f"{given!r} is not accepted" if given is not None else f"the name {rules.shorten(os.path.basename(path))!r} does not tell the format"
+        what = (
+            f"{given!r} is not accepted"
+            if given is not None
+            else f"the name {rules.shorten(os.path.basename(path))!r} does not tell the format"
+        )
         raise InvalidInput(f"--format: {what}; give one of {', '.join(formats)}")
     return found
 
@@ -83,7 +93,11 @@ class Source:
             raise self._unreadable(error) from None
         if packed:
             content = io.BufferedReader(_Unpacked(content), _BLOCK)
-        return io.BufferedReader(_Recoded(content), _BLOCK) if content.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else content
+        return (
+            io.BufferedReader(_Recoded(content), _BLOCK)
+            if content.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+            else content
+        )
 
     def _unreadable(self, error: OSError) -> InvalidInput:
         return InvalidInput(f"{rules.shorten(self.path)} cannot be read: {error.strerror or error}")
@@ -272,7 +286,12 @@ class _JsonText:
         """Pass the next character, which must be this one."""
         found = self.peek()
         if found != character:
-            raise BrokenOff(self.line, f"not valid JSON: {character!r} is expected, not {found!r}" if found else "not valid JSON: the file breaks off")
+            raise BrokenOff(
+                self.line,
+                f"not valid JSON: {character!r} is expected, not {found!r}"
+                if found
+                else "not valid JSON: the file breaks off",
+            )
         self._pass(self._at + 1)
 
     def value(self, *, first: bool = False) -> str | None:
@@ -319,7 +338,9 @@ def csv_rows(source: Source) -> Iterator[tuple[int, dict[str, str] | BadRecord]]
     By the letter: else a quote that is never closed would take in all that follows, as one cell.
     """
     csv.field_size_limit(rules.LARGEST_DOCUMENT)
-    lines = _Lines(io.TextIOWrapper(source.file, encoding="utf-8-sig", errors="surrogateescape", newline=""))
+    lines = _Lines(
+        io.TextIOWrapper(source.file, encoding="utf-8-sig", errors="surrogateescape", newline="")
+    )
     separator = _separator(lines)
     reader = csv.reader(lines, strict=True, delimiter=separator)
     try:
@@ -329,11 +350,21 @@ def csv_rows(source: Source) -> Iterator[tuple[int, dict[str, str] | BadRecord]]
     if header is None:
         return
     if KNOWN.isdisjoint(header):
-        is_wide = "; the text looks like UTF-16 without a byte order mark" if any("\0" in name for name in header) else ""
-        raise BrokenOff(1, f"names no column of a run, such as agent_name, job_type or start_time, separated by commas, semicolons or tabs{is_wide}")
+        is_wide = (
+            "; the text looks like UTF-16 without a byte order mark"
+            if any("\0" in name for name in header)
+            else ""
+        )
+        raise BrokenOff(
+            1,
+            f"names no column of a run, such as agent_name, job_type or start_time, separated by commas, semicolons or tabs{is_wide}",
+        )
     twice = [name for place, name in enumerate(header) if name and name in header[:place]]
     if twice:
-        raise BrokenOff(1, f"the column {rules.shorten(repr(twice[0]))} stands there twice, and only one of its values could be kept")
+        raise BrokenOff(
+            1,
+            f"the column {rules.shorten(repr(twice[0]))} stands there twice, and only one of its values could be kept",
+        )
     while True:
         lines.row.clear()
         begin = lines.number + 1
@@ -346,16 +377,30 @@ def csv_rows(source: Source) -> Iterator[tuple[int, dict[str, str] | BadRecord]]
             yield line, BadRecord(None, message)
             continue
         is_plain = all(map(str.isascii, lines.row))
-        foreign = None if is_plain else next((name for name, cell in zip(header, row, strict=False) if not _is_utf8(cell)), None)
+        foreign = (
+            None
+            if is_plain
+            else next(
+                (name for name, cell in zip(header, row, strict=False) if not _is_utf8(cell)), None
+            )
+        )
         if len(row) > len(header):
-            yield lines.number, BadRecord(None, f"{len(row)} cells stand under {len(header)} columns")
+            yield (
+                lines.number,
+                BadRecord(None, f"{len(row)} cells stand under {len(header)} columns"),
+            )
         elif foreign is not None:
             yield lines.number, BadRecord(foreign, _NO_UTF8)
         elif row:
-            yield lines.number, {name: cell for name, cell in zip(header, row, strict=False) if cell}
+            yield (
+                lines.number,
+                {name: cell for name, cell in zip(header, row, strict=False) if cell},
+            )
 
 
-_NO_UTF8 = "not UTF-8 text; save the file as UTF-8 (in a spreadsheet: CSV UTF-8), and import it again"
+_NO_UTF8 = (
+    "not UTF-8 text; save the file as UTF-8 (in a spreadsheet: CSV UTF-8), and import it again"
+)
 _SEPARATORS = (",", ";", "\t", "|")
 
 
@@ -369,7 +414,12 @@ def _separator(lines: "_Lines") -> str:
     if declared != first and len(declared) == 1 and declared != '"':
         lines.skip()
         return declared
-    return max(_SEPARATORS, key=lambda separator: len(KNOWN.intersection(next(csv.reader([first], delimiter=separator), ()))))
+    return max(
+        _SEPARATORS,
+        key=lambda separator: len(
+            KNOWN.intersection(next(csv.reader([first], delimiter=separator), ()))
+        ),
+    )
 
 
 def _is_utf8(cell: str) -> bool:
@@ -412,7 +462,11 @@ class _Lines:
     def blame(self, begin: int, reason: str) -> tuple[int, str]:
         """The line to look at and what is wrong, for a row that begins on this line and is no CSV."""
         text = "".join(self.row)
-        quoted = [found for found in _QUOTED.finditer(text) if found.end() == len(text) and not found[1]]
+        quoted = [
+            found for found in _QUOTED.finditer(text) if found.end() == len(text) and not found[1]
+        ]
         if not quoted:
             return begin + max(len(self.row) - 1, 0), f"not valid CSV: {reason}"
-        return begin + text.count("\n", 0, quoted[0].start()), "not valid CSV: the quote that opens here is never closed"
+        return begin + text.count(
+            "\n", 0, quoted[0].start()
+        ), "not valid CSV: the quote that opens here is never closed"

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Generic, TypeVar
 
-from telemetry_cli.errors import TelemetryError
+from telemetry_cli.core.errors import TelemetryError
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -104,4 +104,7 @@ def _outcome(work: Callable[[T], R], item: T) -> R | Exception:
 
 
 def _died() -> TelemetryError:
-    return TelemetryError("the process that checks records has died", "Run the import again: what is there already is not imported twice.")
+    return TelemetryError(
+        "the process that checks records has died",
+        "Run the import again: what is there already is not imported twice.",
+    )

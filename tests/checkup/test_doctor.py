@@ -12,13 +12,26 @@ from typing import Any
 
 import platforms
 import pytest
-from bases import EXCLUSIVE, FLOCKED, START, append, create, flip, held, journal_lines, make_newer, operation, read_only, segment
+from bases import (
+    EXCLUSIVE,
+    FLOCKED,
+    START,
+    append,
+    create,
+    flip,
+    held,
+    journal_lines,
+    make_newer,
+    operation,
+    read_only,
+    segment,
+)
 from support import Telemetry
 
-from telemetry_cli.checkup.examined import Examined
-from telemetry_cli.checkup.files import permissions
-from telemetry_cli.config import Config
-from telemetry_cli.journal import encode
+from telemetry_cli.core.config import Config
+from telemetry_cli.journal.segments import encode
+from telemetry_cli.maintenance.doctor.context import Examined
+from telemetry_cli.maintenance.doctor.files import permissions
 
 COPIED = "run_id, schema_version, op_id, created_at, updated_at, start_time, agent_name, job_type, status"
 SHORT = {"TELEMETRY_LOCK_TIMEOUT": "0.3"}
@@ -94,8 +107,12 @@ def test_owners(telemetry: Telemetry) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="giving files away needs root")
-@pytest.mark.parametrize(("made", "todo"), [("base", "sudo chown -R 12345 "), (".", "sudo install -d ")])
-def test_base_of_another_user_is_named_with_the_command_that_gives_it_back(made: str, todo: str) -> None:
+@pytest.mark.parametrize(
+    ("made", "todo"), [("base", "sudo chown -R 12345 "), (".", "sudo install -d ")]
+)
+def test_base_of_another_user_is_named_with_the_command_that_gives_it_back(
+    made: str, todo: str
+) -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
         (Path(folder) / made).mkdir(mode=0o700, exist_ok=True)
@@ -118,7 +135,9 @@ def test_base_of_another_user_is_named_with_the_command_that_gives_it_back(made:
 
 
 @pytest.mark.parametrize("plant", [os.symlink, os.link], ids=["symlink", "hard link"])
-@pytest.mark.parametrize("name", ["raw/ops_29990101.ndjson", "buffer", "blobs/x", "backups/backup_1.sqlite"])
+@pytest.mark.parametrize(
+    "name", ["raw/ops_29990101.ndjson", "buffer", "blobs/x", "backups/backup_1.sqlite"]
+)
 def test_links(telemetry: Telemetry, name: str, plant: Callable[[Path, Path], None]) -> None:
     telemetry.start()
     place = telemetry.base / name
@@ -167,7 +186,13 @@ def _pages(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "damage", [_pages, lambda path: path.write_bytes(b"garbage" * 999), lambda path: os.truncate(path, 4096 * 5)], ids=["pages", "garbage", "cut"]
+    "damage",
+    [
+        _pages,
+        lambda path: path.write_bytes(b"garbage" * 999),
+        lambda path: os.truncate(path, 4096 * 5),
+    ],
+    ids=["pages", "garbage", "cut"],
 )
 def test_a_damaged_database(telemetry: Telemetry, damage: Callable[[Path], object]) -> None:
     for _ in range(3):
@@ -182,7 +207,9 @@ def test_an_index_that_does_not_match_its_table(telemetry: Telemetry) -> None:
     db = sqlite3.connect(telemetry.database)
     with db:
         db.execute("PRAGMA writable_schema = ON")
-        db.execute("UPDATE sqlite_schema SET sql = replace(sql, '(run_id, start_time)', '(run_id, end_time)') WHERE name = 'agent_runs_run_id'")
+        db.execute(
+            "UPDATE sqlite_schema SET sql = replace(sql, '(run_id, start_time)', '(run_id, end_time)') WHERE name = 'agent_runs_run_id'"
+        )
     db.close()
     assert any("integrity_check" in row["what"] for row in findings(telemetry, code=1))
 
@@ -191,7 +218,10 @@ def test_an_index_that_does_not_match_its_table(telemetry: Telemetry) -> None:
     ("change", "what"),
     [
         ("DROP TABLE run_events", "the table run_events is missing"),
-        ("ALTER TABLE agent_runs DROP COLUMN website", "the table agent_runs lacks the column website"),
+        (
+            "ALTER TABLE agent_runs DROP COLUMN website",
+            "the table agent_runs lacks the column website",
+        ),
         ("DROP INDEX agent_runs_run_id", "the index agent_runs_run_id is missing"),
         ("DELETE FROM runs_search", "the index of words does not match the runs"),
         ("DROP TABLE runs_search", "the table runs_search is missing"),
@@ -202,7 +232,11 @@ def test_a_schema_that_is_not_ours(telemetry: Telemetry, change: str, what: str)
     telemetry.start("--input-summary", "needle")
     changed(telemetry, change)
     (found,) = [row for row in findings(telemetry, code=1) if row["what"].startswith(what)]
-    assert (found["severity"], found["where"], found["todo"]) == ("problem", str(telemetry.database), "telemetry db rebuild")
+    assert (found["severity"], found["where"], found["todo"]) == (
+        "problem",
+        str(telemetry.database),
+        "telemetry db rebuild",
+    )
     telemetry("db", "rebuild")
     assert findings(telemetry, code=0) == []
     assert telemetry("query", "--search", "needle", "--count").line == "1"
@@ -223,14 +257,24 @@ def test_a_database_in_wal_mode(telemetry: Telemetry) -> None:
 
 
 @pytest.mark.parametrize(
-    "argv", [("query", "-o", "ids"), ("query", "-o", "json"), ("run", "show", "@last"), ("run", "show", "@last", "-o", "json"), ("export", "--to", "-")]
+    "argv",
+    [
+        ("query", "-o", "ids"),
+        ("query", "-o", "json"),
+        ("run", "show", "@last"),
+        ("run", "show", "@last", "-o", "json"),
+        ("export", "--to", "-"),
+    ],
 )
 def test_reads_of_a_table_that_lacks_a_column(telemetry: Telemetry, argv: tuple[str, ...]) -> None:
     event_id = telemetry.start()
     changed(telemetry, "ALTER TABLE agent_runs DROP COLUMN website")
     ran = telemetry(*argv, code=None)
     assert (ran.code, event_id in ran.out) == (1, False)
-    assert f"{telemetry.database} does not have the tables of its version: the table agent_runs lacks the column website" in ran.err
+    assert (
+        f"{telemetry.database} does not have the tables of its version: the table agent_runs lacks the column website"
+        in ran.err
+    )
     assert "telemetry db rebuild" in ran.err
 
 
@@ -268,7 +312,17 @@ def test_rows_that_are_not_what_the_journal_says(telemetry: Telemetry, change: s
 @pytest.mark.parametrize("part", range(3))
 def test_a_flipped_bit_in_a_payload_is_found(telemetry: Telemetry, part: int) -> None:
     """SQLite's own check passes; only the journal knows better."""
-    run = telemetry("run", "start", "--agent-name", "tester", "--job-type", "job", "--input-summary", "a-summary-of-some-length", "--no-git").line
+    run = telemetry(
+        "run",
+        "start",
+        "--agent-name",
+        "tester",
+        "--job-type",
+        "job",
+        "--input-summary",
+        "a-summary-of-some-length",
+        "--no-git",
+    ).line
     content = telemetry.database.read_bytes()
     flip(telemetry.database, content.index(b"a-summary-of-some-length") + part * 7, part)
     assert telemetry.sql("PRAGMA integrity_check") == [("ok",)]
@@ -315,7 +369,9 @@ def test_every_damaged_line_is_shown(telemetry: Telemetry) -> None:
     for number in (1, 3):
         flip(segment(telemetry), sum(map(len, lines[:number])) + 30, 1)
     damaged = [row for row in findings(telemetry, code=1) if "a damaged line" in row["what"]]
-    assert [row["where"].rpartition(" ")[2] for row in damaged] == [str(sum(map(len, lines[:number]))) for number in (1, 3)]
+    assert [row["where"].rpartition(" ")[2] for row in damaged] == [
+        str(sum(map(len, lines[:number]))) for number in (1, 3)
+    ]
 
 
 def test_a_line_that_was_damaged_before_it_was_applied(telemetry: Telemetry) -> None:
@@ -330,7 +386,9 @@ def test_what_waits(telemetry: Telemetry) -> None:
     append(telemetry, create(1, "left", start_time="2999-01-01T00:00:00.000Z"))
     assert only(telemetry, "warning")["what"] == "1 record waits to go to the database"
     telemetry.buffer.mkdir(mode=0o700)
-    (telemetry.buffer / f"{2:032x}.ndjson").write_bytes(create(2, "buffered", start_time="2999-01-01T00:00:00.000Z"))
+    (telemetry.buffer / f"{2:032x}.ndjson").write_bytes(
+        create(2, "buffered", start_time="2999-01-01T00:00:00.000Z")
+    )
     (telemetry.buffer / f"{2:032x}.ndjson").chmod(0o600)
     assert [row["todo"] for row in findings(telemetry, code=0)] == ["telemetry db drain"] * 2
     telemetry("db", "drain")
@@ -352,7 +410,9 @@ def test_runs_that_never_ended(telemetry: Telemetry) -> None:
 def test_an_operation_of_the_future(telemetry: Telemetry) -> None:
     telemetry.start()
     append(telemetry, encode(operation("run.teleport", 1)))
-    assert [row["what"] for row in findings(telemetry, code=0)] == ["1 record waits to go to the database"]
+    assert [row["what"] for row in findings(telemetry, code=0)] == [
+        "1 record waits to go to the database"
+    ]
 
 
 def test_backups_are_checked(telemetry: Telemetry) -> None:

@@ -15,7 +15,12 @@ from telemetry_cli import TelemetryClient
 @pytest.fixture
 def client(telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch) -> Iterator[TelemetryClient]:
     """A client on the base of `telemetry`, with nothing of our environment."""
-    for variable in ("TELEMETRY_EVENT_ID", "TELEMETRY_DISABLED", "TELEMETRY_LOCK_TIMEOUT", "TELEMETRY_DB_PATH"):
+    for variable in (
+        "TELEMETRY_EVENT_ID",
+        "TELEMETRY_DISABLED",
+        "TELEMETRY_LOCK_TIMEOUT",
+        "TELEMETRY_DB_PATH",
+    ):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("HOME", str(telemetry.home))
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
@@ -37,10 +42,20 @@ def script(telemetry: Telemetry, tmp_path: Path) -> Callable[..., subprocess.Com
 
     def run(code: str, *, check: bool = True) -> subprocess.CompletedProcess[str]:
         path = tmp_path / "script.py"
-        path.write_text(f"from telemetry_cli import TelemetryClient\nbase = {str(telemetry.base)!r}\n{code}\n", encoding="utf-8")
+        path.write_text(
+            f"from telemetry_cli import TelemetryClient\nbase = {str(telemetry.base)!r}\n{code}\n",
+            encoding="utf-8",
+        )
         # A fork with threads about is what some of it is about; Python 3.12 has something to say of that.
         command = [sys.executable, "-W", "ignore:This process:DeprecationWarning", str(path)]
-        done = subprocess.run(command, env=telemetry.env, cwd=telemetry.cwd, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(
+            command,
+            env=telemetry.env,
+            cwd=telemetry.cwd,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
         assert not check or (done.returncode, done.stderr) == (0, ""), done
         return done
 

@@ -14,7 +14,9 @@ import pytest
 from bases import EXCLUSIVE, held
 from support import Git, Telemetry
 
-from telemetry_cli import TelemetryClient, clock, journal
+from telemetry_cli import TelemetryClient
+from telemetry_cli.core import clock
+from telemetry_cli.journal import segments as journal
 
 Warnings = Callable[[], list[str]]
 
@@ -22,28 +24,62 @@ Warnings = Callable[[], list[str]]
 def test_a_whole_life(client: TelemetryClient, telemetry: Telemetry) -> None:
     begun = datetime(2026, 3, 1, 14, tzinfo=timezone(timedelta(hours=2)))
     run_id = client.start_run(
-        "nightly", "backup", product="cells", metrics={"cost": 1}, context_json={"a": 1}, start_time=begun, event_id="E1", source_ref=Path("/data")
+        "nightly",
+        "backup",
+        product="cells",
+        metrics={"cost": 1},
+        context_json={"a": 1},
+        start_time=begun,
+        event_id="E1",
+        source_ref=Path("/data"),
     )
     assert run_id.endswith(run_id[-8:])
     assert "-nightly-" in run_id
     assert client.log_event(run_id, "checkpoint", {"step": [1, None]})
     assert client.update_run(run_id, product=None, items_discovered=9, metrics={"tokens": 5})
-    assert client.associate_commit(run_id, "ABCDEF1", "llm", "Ada", "2026-03-01T12:00:00Z", role="produced", branch="main") == (
+    assert client.associate_commit(
+        run_id, "ABCDEF1", "llm", "Ada", "2026-03-01T12:00:00Z", role="produced", branch="main"
+    ) == (
         True,
         f"{run_id} is associated with abcdef1",
     )
-    assert client.end_run(run_id, "FAILED", items_failed=2, error_summary="2 failed", end_time="2026-03-01T12:00:02.500Z")
+    assert client.end_run(
+        run_id,
+        "FAILED",
+        items_failed=2,
+        error_summary="2 failed",
+        end_time="2026-03-01T12:00:02.500Z",
+    )
     assert client.end_run(run_id)
     run = telemetry.run("E1")
-    assert (run["run_id"], run["trigger_type"], run["start_time"], run["source_ref"]) == (run_id, "cli", "2026-03-01T12:00:00.000Z", "/data")
-    assert (run["product"], run["items_discovered"], run["items_failed"], run["status"], run["duration_ms"]) == (None, 9, 2, "failure", 2500)
+    assert (run["run_id"], run["trigger_type"], run["start_time"], run["source_ref"]) == (
+        run_id,
+        "cli",
+        "2026-03-01T12:00:00.000Z",
+        "/data",
+    )
+    assert (
+        run["product"],
+        run["items_discovered"],
+        run["items_failed"],
+        run["status"],
+        run["duration_ms"],
+    ) == (None, 9, 2, "failure", 2500)
     assert (run["metrics_json"], run["context_json"]) == ({"cost": 1, "tokens": 5}, {"a": 1})
-    assert (run["git_commit_hash"], run["git_commit_source"], run["git_commit_author"]) == ("abcdef1", "llm", "Ada")
-    assert [(event["event_type"], event["payload_json"]) for event in run["events"]] == [("checkpoint", {"step": [1, None]})]
+    assert (run["git_commit_hash"], run["git_commit_source"], run["git_commit_author"]) == (
+        "abcdef1",
+        "llm",
+        "Ada",
+    )
+    assert [(event["event_type"], event["payload_json"]) for event in run["events"]] == [
+        ("checkpoint", {"step": [1, None]})
+    ]
     assert client.get_stats()["failures"] == {}
 
 
-def test_the_repository_around_is_discovered(client: TelemetryClient, telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_repository_around_is_discovered(
+    client: TelemetryClient, telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch
+) -> None:
     git = Git(telemetry.cwd, telemetry.home)
     git("init", "--quiet", "--initial-branch=main")
     git("remote", "add", "origin", "https://u:secret@github.com/example/shop.git")
@@ -59,11 +95,18 @@ def test_the_same_event_id_is_the_same_run(client: TelemetryClient, telemetry: T
     assert telemetry.run("once")["agent_name"] == "a"
 
 
-def test_a_run_id_that_names_several_means_the_one_this_process_started(client: TelemetryClient, telemetry: Telemetry) -> None:
+def test_a_run_id_that_names_several_means_the_one_this_process_started(
+    client: TelemetryClient, telemetry: Telemetry
+) -> None:
     client.start_run("a", "j", run_id="nightly", event_id="mine")
-    telemetry.start("--run-id", "nightly", "--event-id", "other", "--start-time", "2999-01-01T00:00:00Z")
+    telemetry.start(
+        "--run-id", "nightly", "--event-id", "other", "--start-time", "2999-01-01T00:00:00Z"
+    )
     assert client.end_run("nightly")
-    assert (telemetry.run("mine")["status"], telemetry.run("other")["status"]) == ("success", "running")
+    assert (telemetry.run("mine")["status"], telemetry.run("other")["status"]) == (
+        "success",
+        "running",
+    )
 
 
 def test_runs_of_others_can_be_named(client: TelemetryClient, telemetry: Telemetry) -> None:
@@ -72,10 +115,17 @@ def test_runs_of_others_can_be_named(client: TelemetryClient, telemetry: Telemet
     assert telemetry.run(event_id)["status"] == "partial"
 
 
-def test_the_environments_run_is_the_parent(client: TelemetryClient, telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environments_run_is_the_parent(
+    client: TelemetryClient, telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TELEMETRY_EVENT_ID", telemetry.start())
     assert telemetry.run(client.start_run("a", "j"))["parent_run_id"]
-    assert telemetry.run(client.start_run("a", "j", parent_run_id=telemetry.start("--event-id", "other")))["parent_run_id"] == "other"
+    assert (
+        telemetry.run(
+            client.start_run("a", "j", parent_run_id=telemetry.start("--event-id", "other"))
+        )["parent_run_id"]
+        == "other"
+    )
 
 
 BAD = [
@@ -97,7 +147,12 @@ BAD = [
 
 @pytest.mark.parametrize(("call", "returned", "said"), BAD, ids=range(len(BAD)))
 def test_what_breaks_a_rule_is_logged_and_never_raised(
-    call: Callable[[TelemetryClient], object], returned: object, said: str, client: TelemetryClient, telemetry: Telemetry, warnings: Warnings
+    call: Callable[[TelemetryClient], object],
+    returned: object,
+    said: str,
+    client: TelemetryClient,
+    telemetry: Telemetry,
+    warnings: Warnings,
 ) -> None:
     client.start_run("a", "j", run_id="R")
     assert call(client) == returned
@@ -107,7 +162,9 @@ def test_what_breaks_a_rule_is_logged_and_never_raised(
     assert client.log_event("R", "still works")
 
 
-def test_each_kind_of_failure_is_logged_once_and_counted(client: TelemetryClient, warnings: Warnings) -> None:
+def test_each_kind_of_failure_is_logged_once_and_counted(
+    client: TelemetryClient, warnings: Warnings
+) -> None:
     for _ in range(3):
         client.start_run("", "")
         client.end_run("nobody")
@@ -115,15 +172,24 @@ def test_each_kind_of_failure_is_logged_once_and_counted(client: TelemetryClient
     assert client.get_stats()["failures"] == {"invalid-input": 3, "not-found": 3}
 
 
-def test_settings_that_are_wrong_leave_a_client_that_does_nothing(warnings: Warnings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_that_are_wrong_leave_a_client_that_does_nothing(
+    warnings: Warnings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TELEMETRY_LOCK_TIMEOUT", "soon")
     client = TelemetryClient()
-    assert (client.start_run("a", "j"), client.end_run("x"), client.flush(), client.associate_commit("x", "abcdef1", "ci")[0]) == ("", False, True, False)
+    assert (
+        client.start_run("a", "j"),
+        client.end_run("x"),
+        client.flush(),
+        client.associate_commit("x", "abcdef1", "ci")[0],
+    ) == ("", False, True, False)
     assert "TELEMETRY_LOCK_TIMEOUT" in warnings()[0]
     assert TelemetryClient(durability="none").start_run("a", "j") == ""  # type: ignore[arg-type]
 
 
-def test_disabled_is_silent(telemetry: Telemetry, warnings: Warnings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_disabled_is_silent(
+    telemetry: Telemetry, warnings: Warnings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TELEMETRY_DISABLED", "1")
     client = TelemetryClient(telemetry.base)
     run_id = client.start_run("a", "j")
@@ -140,13 +206,19 @@ def test_stats(client: TelemetryClient, telemetry: Telemetry) -> None:
     client.start_run("b", "j")
     stats = client.get_stats()
     expected = telemetry("status", "--json").json
-    assert {name: stats[name] for name in ("total_runs", "agents", "recent_24h", "running", "rejected", "schema_version")} == {
-        name: expected[name] for name in ("total_runs", "agents", "recent_24h", "running", "rejected", "schema_version")
+    assert {
+        name: stats[name]
+        for name in ("total_runs", "agents", "recent_24h", "running", "rejected", "schema_version")
+    } == {
+        name: expected[name]
+        for name in ("total_runs", "agents", "recent_24h", "running", "rejected", "schema_version")
     }
     assert stats["recorded"] == 3
 
 
-def test_a_locked_database_costs_no_more_than_the_deadline(client: TelemetryClient, telemetry: Telemetry, warnings: Warnings) -> None:
+def test_a_locked_database_costs_no_more_than_the_deadline(
+    client: TelemetryClient, telemetry: Telemetry, warnings: Warnings
+) -> None:
     client.start_run("a", "j")
     hasty = TelemetryClient(telemetry.base, timeout=0.2, discover_git=False)
     with held(EXCLUSIVE, telemetry.database):
@@ -187,13 +259,42 @@ def test_importing_the_package_imports_nothing() -> None:
 
 def test_importing_the_package_takes_less_than_3_ms() -> None:
     code = "import time; begun = time.perf_counter(); import telemetry_cli; print(time.perf_counter() - begun)"
-    assert min(float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout) for _ in range(5)) < 0.003
+    assert (
+        min(
+            float(
+                subprocess.run(
+                    [sys.executable, "-c", code], capture_output=True, text=True, check=True
+                ).stdout
+            )
+            for _ in range(5)
+        )
+        < 0.003
+    )
 
 
 def test_the_client_imports_nothing_heavy() -> None:
     code = "import sys, json; from telemetry_cli import TelemetryClient; print(json.dumps(sorted(sys.modules)))"
-    found = set(json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout))
-    assert found & {"typer", "pydantic", "pydantic_core", "rich", "git", "filelock", "asyncio", "multiprocessing"} == set()
+    found = set(
+        json.loads(
+            subprocess.run(
+                [sys.executable, "-c", code], capture_output=True, text=True, check=True
+            ).stdout
+        )
+    )
+    assert (
+        found
+        & {
+            "typer",
+            "pydantic",
+            "pydantic_core",
+            "rich",
+            "git",
+            "filelock",
+            "asyncio",
+            "multiprocessing",
+        }
+        == set()
+    )
 
 
 def test_public_names() -> None:
@@ -204,9 +305,13 @@ def test_public_names() -> None:
         _ = telemetry_cli.nothing
 
 
-def test_an_id_that_is_a_secret_is_refused_without_saying_it(client: TelemetryClient, telemetry: Telemetry, warnings: Callable[[], list[str]]) -> None:
+def test_an_id_that_is_a_secret_is_refused_without_saying_it(
+    client: TelemetryClient, telemetry: Telemetry, warnings: Callable[[], list[str]]
+) -> None:
     (telemetry.home / ".config" / "telemetry").mkdir(parents=True)
-    (telemetry.home / ".config" / "telemetry" / "config.toml").write_text("[redact]\nticket = 'TCK-[0-9]{4,}'\n")
+    (telemetry.home / ".config" / "telemetry" / "config.toml").write_text(
+        "[redact]\nticket = 'TCK-[0-9]{4,}'\n"
+    )
     ruled = TelemetryClient(telemetry.base, discover_git=False)
     for secret in ("ghp_" + "a1B2c3D4e5" * 4, "TCK-12345"):
         for field in ("event_id", "run_id", "parent_run_id"):
@@ -215,7 +320,11 @@ def test_an_id_that_is_a_secret_is_refused_without_saying_it(client: TelemetryCl
         assert not ruled.log_event(secret, "step")
         assert not ruled.update_run(ruled.start_run("a", "j"), parent=secret)
         assert not ruled.associate_commit(secret, "abcdef1", "ci")[0]
-        assert [path for path in telemetry.base.rglob("*") if path.is_file() and secret.encode() in path.read_bytes()] == []
+        assert [
+            path
+            for path in telemetry.base.rglob("*")
+            if path.is_file() and secret.encode() in path.read_bytes()
+        ] == []
         assert not any(secret in message for message in warnings())
     ruled.close()
 
@@ -244,7 +353,11 @@ def span(run: dict[str, Any]) -> int:
 @pytest.mark.parametrize("step", [timedelta(hours=-1), timedelta(days=30)], ids=["back", "on"])
 @pytest.mark.parametrize("kind", ["block", "calls", "coroutine"])
 def test_duration_of_a_run_is_right_when_the_clock_is_set(
-    kind: str, step: timedelta, client: TelemetryClient, telemetry: Telemetry, set_clock: Callable[[timedelta], None]
+    kind: str,
+    step: timedelta,
+    client: TelemetryClient,
+    telemetry: Telemetry,
+    set_clock: Callable[[timedelta], None],
 ) -> None:
     async def tracked() -> None:
         async with client.track_run("a", "j", event_id="timed"):
@@ -263,7 +376,9 @@ def test_duration_of_a_run_is_right_when_the_clock_is_set(
     assert run["duration_ms"] == span(run) < timedelta(minutes=30) / timedelta(milliseconds=1)
 
 
-def test_duration_of_a_run_counts_from_a_given_start(client: TelemetryClient, telemetry: Telemetry) -> None:
+def test_duration_of_a_run_counts_from_a_given_start(
+    client: TelemetryClient, telemetry: Telemetry
+) -> None:
     start = datetime.now(UTC) - timedelta(days=1)
     with client.track_run("a", "j", event_id="given", start_time=start):
         pass
@@ -275,7 +390,9 @@ def test_duration_of_a_run_counts_from_a_given_start(client: TelemetryClient, te
         assert run["duration_ms"] == span(run) >= timedelta(days=1) / timedelta(milliseconds=1)
 
 
-def test_duration_of_a_run_that_was_begun_elsewhere_counts_from_its_start(client: TelemetryClient, telemetry: Telemetry) -> None:
+def test_duration_of_a_run_that_was_begun_elsewhere_counts_from_its_start(
+    client: TelemetryClient, telemetry: Telemetry
+) -> None:
     telemetry.start("--event-id", "known", "--start-time", "2026-01-01T00:00:00Z")
     run_id = client.start_run("a", "j", event_id="known")
     client.end_run(run_id)
@@ -284,8 +401,14 @@ def test_duration_of_a_run_that_was_begun_elsewhere_counts_from_its_start(client
 
 
 @pytest.mark.parametrize(
-    ("given", "milliseconds"), [({"duration_ms": 7}, 7), ({"end_time": "2999-01-01T00:00:00Z", "start_time": "2998-12-31T23:59:59Z"}, 1000)]
+    ("given", "milliseconds"),
+    [
+        ({"duration_ms": 7}, 7),
+        ({"end_time": "2999-01-01T00:00:00Z", "start_time": "2998-12-31T23:59:59Z"}, 1000),
+    ],
 )
-def test_duration_and_end_that_are_given_count(given: dict[str, object], milliseconds: int, client: TelemetryClient, telemetry: Telemetry) -> None:
+def test_duration_and_end_that_are_given_count(
+    given: dict[str, object], milliseconds: int, client: TelemetryClient, telemetry: Telemetry
+) -> None:
     client.end_run(client.start_run("a", "j", event_id="said"), **given)  # type: ignore[arg-type]
     assert telemetry.run("said")["duration_ms"] == milliseconds

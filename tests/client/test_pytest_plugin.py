@@ -28,12 +28,18 @@ def test_error(broken): pass
 """
 
 
-def run(telemetry: Telemetry, tmp_path: Path, *options: str, tests: str = TESTS) -> subprocess.CompletedProcess[str]:
+def run(
+    telemetry: Telemetry, tmp_path: Path, *options: str, tests: str = TESTS
+) -> subprocess.CompletedProcess[str]:
     folder = tmp_path / "project"
     folder.mkdir(exist_ok=True)
     (folder / "test_it.py").write_text(tests)
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options], env=telemetry.env, cwd=folder, capture_output=True, text=True
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options],
+        env=telemetry.env,
+        cwd=folder,
+        capture_output=True,
+        text=True,
     )
 
 
@@ -48,11 +54,27 @@ def test_a_run_per_session(options: tuple[str, ...], telemetry: Telemetry, tmp_p
     done = run(telemetry, tmp_path, "--telemetry", "--telemetry-job", "unit", *options)
     assert (done.returncode, done.stderr) == (plain.returncode, plain.stderr)
     (session,) = telemetry("query", "--json").json
-    assert (session["agent_name"], session["job_type"], session["status"], session["trigger_type"]) == ("pytest", "unit", "failure", "pytest")
-    assert [session[f"items_{name}"] for name in ("discovered", "succeeded", "failed", "skipped")] == [7, 3, 2, 2]
-    assert (session["error_summary"], session["metrics_json"]) == ("2 tests failed", {"exit_code": 1})
-    events = {event["payload_json"]["test"]: event["payload_json"] for event in telemetry("run", "events", "@last", "--json").json}
-    assert {name: event["phase"] for name, event in events.items()} == {"test_it.py::test_bad": "call", "test_it.py::test_error": "setup"}
+    assert (
+        session["agent_name"],
+        session["job_type"],
+        session["status"],
+        session["trigger_type"],
+    ) == ("pytest", "unit", "failure", "pytest")
+    assert [
+        session[f"items_{name}"] for name in ("discovered", "succeeded", "failed", "skipped")
+    ] == [7, 3, 2, 2]
+    assert (session["error_summary"], session["metrics_json"]) == (
+        "2 tests failed",
+        {"exit_code": 1},
+    )
+    events = {
+        event["payload_json"]["test"]: event["payload_json"]
+        for event in telemetry("run", "events", "@last", "--json").json
+    }
+    assert {name: event["phase"] for name, event in events.items()} == {
+        "test_it.py::test_bad": "call",
+        "test_it.py::test_error": "setup",
+    }
     assert "numbers" in events["test_it.py::test_bad"]["text"]
 
 
@@ -65,8 +87,16 @@ def test_a_run_per_session(options: tuple[str, ...], telemetry: Telemetry, tmp_p
         ("def test_it(): raise KeyboardInterrupt", "cancelled", 2),
         ("import pytest\ndef test_it(): pytest.exit('enough')", "cancelled", 2),
         ("def test_bad(): assert 0\ndef test_it(): raise KeyboardInterrupt", "failure", 2),
-        ("import pytest\ndef test_bad(): assert 0\ndef test_it(): pytest.exit('enough')", "failure", 2),
-        ("import pytest\ndef test_bad(): assert 0\ndef test_it(): pytest.exit('enough', returncode=0)", "failure", 0),
+        (
+            "import pytest\ndef test_bad(): assert 0\ndef test_it(): pytest.exit('enough')",
+            "failure",
+            2,
+        ),
+        (
+            "import pytest\ndef test_bad(): assert 0\ndef test_it(): pytest.exit('enough', returncode=0)",
+            "failure",
+            0,
+        ),
         ("import sys\ndef test_it(): sys.exit(0)", "failure", 1),
         ("import sys\nsys.exit(0)", "failure", 3),
     ],
@@ -83,17 +113,29 @@ def test_a_run_per_session(options: tuple[str, ...], telemetry: Telemetry, tmp_p
         "exits early",
     ],
 )
-def test_how_a_session_ends(tests: str, status: str, code: int, telemetry: Telemetry, tmp_path: Path) -> None:
+def test_how_a_session_ends(
+    tests: str, status: str, code: int, telemetry: Telemetry, tmp_path: Path
+) -> None:
     assert run(telemetry, tmp_path, "--telemetry", tests=tests).returncode == code
     assert telemetry.run("@last")["status"] == status
 
 
-@pytest.mark.parametrize("options", [("-x",), ("-n", "2", "-x"), ("-n", "2", "--maxfail=1")], ids=" ".join)
-def test_session_that_stops_at_a_failure_is_a_failure(options: tuple[str, ...], telemetry: Telemetry, tmp_path: Path) -> None:
-    tests = "import pytest\n@pytest.mark.parametrize('n', range(12))\ndef test_it(n): assert n != 2\n"
+@pytest.mark.parametrize(
+    "options", [("-x",), ("-n", "2", "-x"), ("-n", "2", "--maxfail=1")], ids=" ".join
+)
+def test_session_that_stops_at_a_failure_is_a_failure(
+    options: tuple[str, ...], telemetry: Telemetry, tmp_path: Path
+) -> None:
+    tests = (
+        "import pytest\n@pytest.mark.parametrize('n', range(12))\ndef test_it(n): assert n != 2\n"
+    )
     run(telemetry, tmp_path, "--telemetry", *options, tests=tests)
     found = telemetry.run("@last")
-    assert (found["status"], found["items_failed"], found["error_summary"]) == ("failure", 1, "1 tests failed")
+    assert (found["status"], found["items_failed"], found["error_summary"]) == (
+        "failure",
+        1,
+        "1 tests failed",
+    )
 
 
 SUBTESTS = """
@@ -135,10 +177,14 @@ def test_skips_late(skips_late): pass
 
 
 @pytest.mark.parametrize("options", [(), ("-n", "2")], ids=["alone", "xdist"])
-def test_subtests_count_as_the_test_that_they_are_part_of(options: tuple[str, ...], telemetry: Telemetry, tmp_path: Path) -> None:
+def test_subtests_count_as_the_test_that_they_are_part_of(
+    options: tuple[str, ...], telemetry: Telemetry, tmp_path: Path
+) -> None:
     run(telemetry, tmp_path, "--telemetry", *options, tests=SUBTESTS)
     found = telemetry.run("@last")
-    assert [found[f"items_{name}"] for name in ("discovered", "succeeded", "failed", "skipped")] == [7, 4, 2, 1]
+    assert [
+        found[f"items_{name}"] for name in ("discovered", "succeeded", "failed", "skipped")
+    ] == [7, 4, 2, 1]
     assert sorted(event["payload_json"]["test"] for event in found["events"]) == [
         "test_it.py::TestUnit::test_fails_in_a_part",
         "test_it.py::test_fails_in_a_part",
@@ -146,7 +192,12 @@ def test_subtests_count_as_the_test_that_they_are_part_of(options: tuple[str, ..
 
 
 def test_text_that_json_does_not_hold_costs_no_event(telemetry: Telemetry, tmp_path: Path) -> None:
-    run(telemetry, tmp_path, "--telemetry", tests="def test_bad():\n    raise ValueError('a\\ud800b\\0')\n")
+    run(
+        telemetry,
+        tmp_path,
+        "--telemetry",
+        tests="def test_bad():\n    raise ValueError('a\\ud800b\\0')\n",
+    )
     (event,) = telemetry.run("@last")["events"]
     assert "ValueError: a\\ud800b" in event["payload_json"]["text"]
 
@@ -155,7 +206,12 @@ def test_a_child_that_a_test_forked_records_nothing(telemetry: Telemetry, tmp_pa
     tests = "import os\ndef test_it():\n    child = os.fork()\n    if not child: raise SystemExit(0)\n    os.waitpid(child, 0)\n"
     assert run(telemetry, tmp_path, "--telemetry", tests=tests).returncode == 0
     found = telemetry.run("@last")
-    assert (found["status"], found["items_succeeded"], found["items_failed"], found["events"]) == ("success", 1, 0, [])
+    assert (found["status"], found["items_succeeded"], found["items_failed"], found["events"]) == (
+        "success",
+        1,
+        0,
+        [],
+    )
 
 
 def test_a_test_that_fails_twice_is_one_event(telemetry: Telemetry, tmp_path: Path) -> None:
@@ -168,25 +224,50 @@ def test_a_test_that_fails_twice_is_one_event(telemetry: Telemetry, tmp_path: Pa
 
 
 def test_where_it_is_recorded(telemetry: Telemetry, tmp_path: Path) -> None:
-    run(telemetry, tmp_path, "--telemetry", "--telemetry-base-dir", str(tmp_path / "elsewhere"), "--telemetry-agent", "ci")
-    assert telemetry("--base-dir", str(tmp_path / "elsewhere"), "query", "--columns", "agent_name,job_type", "--json").json == [
-        {"agent_name": "ci", "job_type": "tests"}
-    ]
+    run(
+        telemetry,
+        tmp_path,
+        "--telemetry",
+        "--telemetry-base-dir",
+        str(tmp_path / "elsewhere"),
+        "--telemetry-agent",
+        "ci",
+    )
+    assert telemetry(
+        "--base-dir",
+        str(tmp_path / "elsewhere"),
+        "query",
+        "--columns",
+        "agent_name,job_type",
+        "--json",
+    ).json == [{"agent_name": "ci", "job_type": "tests"}]
     assert not telemetry.base.exists()
 
 
-def test_a_session_that_cannot_be_recorded_is_not_disturbed(telemetry: Telemetry, tmp_path: Path) -> None:
+def test_a_session_that_cannot_be_recorded_is_not_disturbed(
+    telemetry: Telemetry, tmp_path: Path
+) -> None:
     telemetry.base.write_text("no folder")
     assert run(telemetry, tmp_path, "--telemetry", tests="def test_it(): pass").returncode == 0
 
 
 @pytest.mark.parametrize("options", [(), ("-n", "2")], ids=["alone", "xdist"])
-def test_what_cannot_be_collected_is_a_failure_with_an_event(options: tuple[str, ...], telemetry: Telemetry, tmp_path: Path) -> None:
+def test_what_cannot_be_collected_is_a_failure_with_an_event(
+    options: tuple[str, ...], telemetry: Telemetry, tmp_path: Path
+) -> None:
     run(telemetry, tmp_path, "--telemetry", *options, tests="import no_such_module")
     found = telemetry.run("@last")
-    assert (found["status"], found["items_failed"], found["error_summary"]) == ("failure", 1, "1 tests failed, 1 of them as they were collected")
+    assert (found["status"], found["items_failed"], found["error_summary"]) == (
+        "failure",
+        1,
+        "1 tests failed, 1 of them as they were collected",
+    )
     (event,) = found["events"]
-    assert (event["event_type"], event["payload_json"]["phase"], event["payload_json"]["test"]) == ("test_failed", "collect", "test_it.py")
+    assert (event["event_type"], event["payload_json"]["phase"], event["payload_json"]["test"]) == (
+        "test_failed",
+        "collect",
+        "test_it.py",
+    )
     assert "no_such_module" in event["payload_json"]["text"]
 
 
@@ -197,15 +278,30 @@ def test_what_is_no_session_is_no_run(option: str, telemetry: Telemetry, tmp_pat
 
 
 def test_a_session_that_was_killed_can_be_reaped(telemetry: Telemetry, tmp_path: Path) -> None:
-    assert run(telemetry, tmp_path, "--telemetry", tests="import os\ndef test_it(): os.kill(os.getpid(), 9)").returncode == -9
+    assert (
+        run(
+            telemetry,
+            tmp_path,
+            "--telemetry",
+            tests="import os\ndef test_it(): os.kill(os.getpid(), 9)",
+        ).returncode
+        == -9
+    )
     assert telemetry.run("@last")["status"] == "running"
     telemetry("run", "reap")
     assert telemetry.run("@last")["status"] == "failure"
 
 
-def test_a_secret_that_the_cut_of_a_failures_text_goes_through_does_not_show(telemetry: Telemetry, tmp_path: Path) -> None:
+def test_a_secret_that_the_cut_of_a_failures_text_goes_through_does_not_show(
+    telemetry: Telemetry, tmp_path: Path
+) -> None:
     secret = "ghp_" + "a1B2c3D4e5" * 4
-    run(telemetry, tmp_path, "--telemetry", tests=f"def test_bad():\n    raise ValueError({secret!r} ' ' * 500)\n")
+    run(
+        telemetry,
+        tmp_path,
+        "--telemetry",
+        tests=f"def test_bad():\n    raise ValueError({secret!r} ' ' * 500)\n",
+    )
     (event,) = telemetry("run", "events", "@last", "--json").json
     assert "[redacted]" in event["payload_json"]["text"]
     assert "D4e5" not in event["payload_json"]["text"]

@@ -24,17 +24,25 @@ def last(telemetry: Telemetry) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("before", range(430, 500, 7))
-def test_a_secret_that_the_shortening_of_a_message_goes_through_does_not_show(before: int, client: TelemetryClient, telemetry: Telemetry) -> None:
+def test_a_secret_that_the_shortening_of_a_message_goes_through_does_not_show(
+    before: int, client: TelemetryClient, telemetry: Telemetry
+) -> None:
     secret = "ghp_" + "a1B2c3D4e5" * 4
     with pytest.raises(ValueError), client.track_run("a", "j"):
         raise ValueError("x" * before + f" {secret} " + "y" * 200)
     found = last(telemetry)
     assert "ghp_" not in f"{found['error_summary']}{found['error_details']}"
     assert len(str(found["error_summary"])) == 500
-    assert [path for path in telemetry.base.rglob("*") if path.is_file() and b"ghp_a1" in path.read_bytes()] == []
+    assert [
+        path
+        for path in telemetry.base.rglob("*")
+        if path.is_file() and b"ghp_a1" in path.read_bytes()
+    ] == []
 
 
-def test_a_tracebacks_secrets_are_taken_out_before_it_is_cut(client: TelemetryClient, telemetry: Telemetry) -> None:
+def test_a_tracebacks_secrets_are_taken_out_before_it_is_cut(
+    client: TelemetryClient, telemetry: Telemetry
+) -> None:
     message = ("ghp_" + "a1B2c3D4e5" * 4 + " ") * 3000
     with pytest.raises(ValueError), client.track_run("a", "j"):
         raise ValueError(message)
@@ -46,10 +54,17 @@ def test_a_block(client: TelemetryClient, telemetry: Telemetry) -> None:
         assert isinstance(run, RunContext)
         assert telemetry.run(run.event_id)["status"] == "running"
         assert run.log_event("checkpoint", {"step": 1})
-        run.set_metrics(items_succeeded=3, output_summary="all well", bytes=5, metrics_json={"b": 2})
+        run.set_metrics(
+            items_succeeded=3, output_summary="all well", bytes=5, metrics_json={"b": 2}
+        )
         run.set_metrics({"c d": 3}, bytes=6)
     found = telemetry.run(run.run_id)
-    assert (found["status"], found["items_succeeded"], found["output_summary"], found["product"]) == ("success", 3, "all well", "cells")
+    assert (
+        found["status"],
+        found["items_succeeded"],
+        found["output_summary"],
+        found["product"],
+    ) == ("success", 3, "all well", "cells")
     assert found["metrics_json"] == {"bytes": 6, "b": 2, "c d": 3}
     assert len(found["events"]) == 1
 
@@ -66,7 +81,9 @@ def test_a_block(client: TelemetryClient, telemetry: Telemetry) -> None:
     ],
     ids=repr,
 )
-def test_an_exception_ends_the_run_and_is_raised_on(error: BaseException, status: str, client: TelemetryClient, telemetry: Telemetry) -> None:
+def test_an_exception_ends_the_run_and_is_raised_on(
+    error: BaseException, status: str, client: TelemetryClient, telemetry: Telemetry
+) -> None:
     with pytest.raises(type(error)) as raised, client.track_run("a", "j"):
         raise error
     assert raised.value is error
@@ -84,15 +101,23 @@ class Unreadable(Exception):
         raise RuntimeError("no")
 
 
-@pytest.mark.parametrize("error", [Unreadable(), ValueError("\ud800\0"), ValueError("x" * 100_000)], ids=["unreadable", "surrogate", "long"])
-def test_an_exception_with_an_odd_message(error: Exception, client: TelemetryClient, telemetry: Telemetry) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [Unreadable(), ValueError("\ud800\0"), ValueError("x" * 100_000)],
+    ids=["unreadable", "surrogate", "long"],
+)
+def test_an_exception_with_an_odd_message(
+    error: Exception, client: TelemetryClient, telemetry: Telemetry
+) -> None:
     with pytest.raises(type(error)), client.track_run("a", "j"):
         raise error
     assert (last(telemetry)["status"], client.get_stats()["failures"]) == ("failure", {})
 
 
 @pytest.mark.parametrize("code", [0, None, False])
-def test_exit_with_code_0_is_a_success_without_error(code: int | None, client: TelemetryClient, telemetry: Telemetry) -> None:
+def test_exit_with_code_0_is_a_success_without_error(
+    code: int | None, client: TelemetryClient, telemetry: Telemetry
+) -> None:
     def generate() -> Iterator[int]:
         yield 1
         sys.exit(code)
@@ -100,33 +125,56 @@ def test_exit_with_code_0_is_a_success_without_error(code: int | None, client: T
     def leave() -> None:
         sys.exit(code)
 
-    for leaves in (client.track_run("a", "j")(leave), lambda: list(client.track_run("a", "j")(generate)())):
+    for leaves in (
+        client.track_run("a", "j")(leave),
+        lambda: list(client.track_run("a", "j")(generate)()),
+    ):
         with pytest.raises(SystemExit):
             leaves()
         found = last(telemetry)
-        assert (found["status"], found["error_summary"], found["error_details"]) == ("success", None, None)
+        assert (found["status"], found["error_summary"], found["error_details"]) == (
+            "success",
+            None,
+            None,
+        )
 
 
-def test_exit_with_code_0_keeps_a_status_of_ones_own(client: TelemetryClient, telemetry: Telemetry) -> None:
+def test_exit_with_code_0_keeps_a_status_of_ones_own(
+    client: TelemetryClient, telemetry: Telemetry
+) -> None:
     with pytest.raises(SystemExit), client.track_run("a", "j") as run:
         run.set_metrics(status="partial", error_summary="one of two")
         sys.exit(0)
-    assert (last(telemetry)["status"], last(telemetry)["error_summary"]) == ("partial", "one of two")
+    assert (last(telemetry)["status"], last(telemetry)["error_summary"]) == (
+        "partial",
+        "one of two",
+    )
 
 
-def test_the_run_ends_though_what_was_set_breaks_a_rule(client: TelemetryClient, telemetry: Telemetry) -> None:
+def test_the_run_ends_though_what_was_set_breaks_a_rule(
+    client: TelemetryClient, telemetry: Telemetry
+) -> None:
     with client.track_run("a", "j") as run:
         run.set_metrics(items_failed=-1)
     assert last(telemetry)["status"] == "success"
     assert client.get_stats()["failures"] == {"unstorable": 1}
 
 
-def test_only_what_breaks_a_rule_is_set_aside(client: TelemetryClient, telemetry: Telemetry) -> None:
+def test_only_what_breaks_a_rule_is_set_aside(
+    client: TelemetryClient, telemetry: Telemetry
+) -> None:
     with pytest.raises(ValueError, match="why"), client.track_run("a", "j") as run:
-        run.set_metrics(loss=float("nan"), tokens=5, items_succeeded=3, items_failed=2.5, status="splendid")
+        run.set_metrics(
+            loss=float("nan"), tokens=5, items_succeeded=3, items_failed=2.5, status="splendid"
+        )
         raise ValueError("why it failed")
     found = last(telemetry)
-    assert (found["status"], found["error_summary"], found["items_succeeded"], found["items_failed"]) == ("failure", "ValueError: why it failed", 3, 0)
+    assert (
+        found["status"],
+        found["error_summary"],
+        found["items_succeeded"],
+        found["items_failed"],
+    ) == ("failure", "ValueError: why it failed", 3, 0)
     assert "why it failed" in str(found["error_details"])
     assert found["metrics_json"] == {"tokens": 5}
     assert found["context_json"] == {"unstorable": {"items_failed": "2.5", "metrics.loss": "nan"}}
@@ -146,19 +194,31 @@ class NoMapping(Mapping[str, object]):
 
 @pytest.mark.parametrize(
     ("metrics", "kind"),
-    [("nope", "invalid-input"), (5, "invalid-input"), ([("a", 1)], "invalid-input"), (NoMapping(), "RuntimeError")],
+    [
+        ("nope", "invalid-input"),
+        (5, "invalid-input"),
+        ([("a", 1)], "invalid-input"),
+        (NoMapping(), "RuntimeError"),
+    ],
     ids=lambda value: type(value).__name__,
 )
-def test_metrics_that_are_no_dict_are_left_out(metrics: Any, kind: str, client: TelemetryClient, telemetry: Telemetry) -> None:
+def test_metrics_that_are_no_dict_are_left_out(
+    metrics: Any, kind: str, client: TelemetryClient, telemetry: Telemetry
+) -> None:
     with client.track_run("a", "j") as run:
         run.set_metrics(metrics, tokens=5)
         run.set_metrics(None)
-    assert (last(telemetry)["status"], last(telemetry)["metrics_json"]) == ("success", {"tokens": 5})
+    assert (last(telemetry)["status"], last(telemetry)["metrics_json"]) == (
+        "success",
+        {"tokens": 5},
+    )
     assert client.get_stats()["failures"] == {kind: 1}
 
 
 @pytest.mark.parametrize("status", ["splendid", "running"])
-def test_a_bad_status_costs_nothing_else(status: str, client: TelemetryClient, telemetry: Telemetry) -> None:
+def test_a_bad_status_costs_nothing_else(
+    status: str, client: TelemetryClient, telemetry: Telemetry
+) -> None:
     with client.track_run("a", "j") as run:
         run.set_metrics(status=status, items_succeeded=3)
     assert (last(telemetry)["status"], last(telemetry)["items_succeeded"]) == ("success", 3)
@@ -185,7 +245,9 @@ def test_runs_within_runs_are_their_children(client: TelemetryClient, telemetry:
     assert telemetry.run(client.start_run("a", "after"))["parent_run_id"] is None
 
 
-def test_a_child_that_was_forked_within_a_block_does_not_end_its_run(telemetry: Telemetry, script: Script) -> None:
+def test_a_child_that_was_forked_within_a_block_does_not_end_its_run(
+    telemetry: Telemetry, script: Script
+) -> None:
     done = script(
         "import os, sys\n"
         "client = TelemetryClient(base, discover_git=False)\n"
@@ -200,8 +262,14 @@ def test_a_child_that_was_forked_within_a_block_does_not_end_its_run(telemetry: 
     )
     assert done.returncode == 1
     runs = {found["job_type"]: found for found in telemetry("query", "--json").json}
-    assert (runs["parent"]["status"], runs["parent"]["error_summary"]) == ("failure", "ValueError: of the parent")
-    assert (runs["child"]["status"], runs["child"]["parent_run_id"]) == ("success", runs["parent"]["event_id"])
+    assert (runs["parent"]["status"], runs["parent"]["error_summary"]) == (
+        "failure",
+        "ValueError: of the parent",
+    )
+    assert (runs["child"]["status"], runs["child"]["parent_run_id"]) == (
+        "success",
+        runs["parent"]["event_id"],
+    )
 
 
 # Functions
@@ -230,13 +298,26 @@ def test_functions_of_every_kind(client: TelemetryClient, telemetry: Telemetry) 
     async def collected() -> list[int]:
         return [item async for item in async_generator()]
 
-    assert (sync(1, plus=2), sync(5), sync.__name__, sync.__doc__) == (3, 5, "sync", "A function's own words.")
+    assert (sync(1, plus=2), sync(5), sync.__name__, sync.__doc__) == (
+        3,
+        5,
+        "sync",
+        "A function's own words.",
+    )
     assert asyncio.run(coroutine(4)) == 4
     assert list(generator()) == [1, 2]
     assert asyncio.run(collected()) == [1]
     assert asyncio.iscoroutinefunction(coroutine)
-    counts = {group["group"]: (group["runs"], group["success"]) for group in telemetry("stats", "--by", "job_type", "--json").json}
-    assert counts == {"sync": (2, 2), "async": (1, 1), "generator": (1, 1), "async generator": (1, 1)}
+    counts = {
+        group["group"]: (group["runs"], group["success"])
+        for group in telemetry("stats", "--by", "job_type", "--json").json
+    }
+    assert counts == {
+        "sync": (2, 2),
+        "async": (1, 1),
+        "generator": (1, 1),
+        "async generator": (1, 1),
+    }
 
 
 def test_an_object_whose_call_is_a_coroutine(client: TelemetryClient, telemetry: Telemetry) -> None:
@@ -247,7 +328,10 @@ def test_an_object_whose_call_is_a_coroutine(client: TelemetryClient, telemetry:
 
     with pytest.raises(ValueError):
         asyncio.run(client.track_run("a", "j")(Work())(5))
-    assert (last(telemetry)["status"], last(telemetry)["error_summary"]) == ("failure", "ValueError: within 5")
+    assert (last(telemetry)["status"], last(telemetry)["error_summary"]) == (
+        "failure",
+        "ValueError: within 5",
+    )
 
 
 def outcome(telemetry: Telemetry, job_type: str) -> tuple[object, object]:
@@ -255,7 +339,9 @@ def outcome(telemetry: Telemetry, job_type: str) -> tuple[object, object]:
     return run["status"], run["parent_run_id"]
 
 
-def test_a_generator_is_driven_as_without_tracking(client: TelemetryClient, telemetry: Telemetry) -> None:
+def test_a_generator_is_driven_as_without_tracking(
+    client: TelemetryClient, telemetry: Telemetry
+) -> None:
     @client.track_run("a", "j")
     def echo() -> Generator[object, object, str]:
         received: object = "begun"
@@ -274,7 +360,9 @@ def test_a_generator_is_driven_as_without_tracking(client: TelemetryClient, tele
     assert (end.value.value, outcome(telemetry, "j")) == ("returned", ("success", None))
 
 
-def test_an_async_generator_is_driven_as_without_tracking(client: TelemetryClient, telemetry: Telemetry) -> None:
+def test_an_async_generator_is_driven_as_without_tracking(
+    client: TelemetryClient, telemetry: Telemetry
+) -> None:
     cleaned: list[str] = []
 
     @client.track_run("a", "j")
@@ -331,7 +419,9 @@ def test_context_managers_made_of_generators(client: TelemetryClient, telemetry:
     assert (outcome(telemetry, "sync")[0], outcome(telemetry, "async")[0]) == ("success", "success")
 
 
-def test_what_happens_while_a_generator_is_suspended_is_not_its_run(client: TelemetryClient, telemetry: Telemetry) -> None:
+def test_what_happens_while_a_generator_is_suspended_is_not_its_run(
+    client: TelemetryClient, telemetry: Telemetry
+) -> None:
     @client.track_run("a", "sync")
     def sync() -> Iterator[str]:
         with client.track_run("a", "within"):
@@ -362,7 +452,10 @@ def test_what_happens_while_a_generator_is_suspended_is_not_its_run(client: Tele
     client.start_run("a", "behind sync")
     asyncio.run(main())
     runs = {run["event_id"]: run for run in telemetry("query", "--limit", "0", "--json").json}
-    parents = {run["job_type"]: runs[run["parent_run_id"]]["job_type"] if run["parent_run_id"] else None for run in runs.values()}
+    parents = {
+        run["job_type"]: runs[run["parent_run_id"]]["job_type"] if run["parent_run_id"] else None
+        for run in runs.values()
+    }
     assert parents == {
         "sync": None,
         "within": "sync",
@@ -377,7 +470,9 @@ def test_what_happens_while_a_generator_is_suspended_is_not_its_run(client: Tele
     }
 
 
-def test_an_async_generator_that_the_loop_closes(client: TelemetryClient, telemetry: Telemetry) -> None:
+def test_an_async_generator_that_the_loop_closes(
+    client: TelemetryClient, telemetry: Telemetry
+) -> None:
     complaints: list[dict[str, Any]] = []
 
     @client.track_run("a", "j")
@@ -388,7 +483,9 @@ def test_an_async_generator_that_the_loop_closes(client: TelemetryClient, teleme
             await asyncio.sleep(0.05)
 
     async def main() -> None:
-        asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _, context: complaints.append(context)
+        )
         kept.append(numbers())
         await anext(kept[0])
 
@@ -397,7 +494,9 @@ def test_an_async_generator_that_the_loop_closes(client: TelemetryClient, teleme
     assert (complaints, outcome(telemetry, "j")[0]) == ([], "cancelled")
 
 
-def test_a_decorated_function_that_calls_itself(client: TelemetryClient, telemetry: Telemetry) -> None:
+def test_a_decorated_function_that_calls_itself(
+    client: TelemetryClient, telemetry: Telemetry
+) -> None:
     @client.track_run("a", "j")
     def down(number: int) -> int:
         return down(number - 1) if number else 0
@@ -462,7 +561,9 @@ def test_cancelled_while_the_run_begins(client: TelemetryClient, telemetry: Tele
     assert last(telemetry)["status"] == "cancelled"
 
 
-def test_the_default_executor_has_no_part_in_it(client: TelemetryClient, telemetry: Telemetry) -> None:
+def test_the_default_executor_has_no_part_in_it(
+    client: TelemetryClient, telemetry: Telemetry
+) -> None:
     """Neither when it is busy, nor when it was shut down."""
 
     async def main() -> float:
@@ -484,7 +585,9 @@ def test_the_default_executor_has_no_part_in_it(client: TelemetryClient, telemet
     assert client.get_stats()["failures"] == {}
 
 
-def test_recording_that_hangs_is_not_waited_for(telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recording_that_hangs_is_not_waited_for(
+    telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch
+) -> None:
     client = TelemetryClient(telemetry.base, timeout=0.3, discover_git=False)
     begun, end = client._prepared, threading.Event()
 
@@ -509,7 +612,9 @@ def test_recording_that_hangs_is_not_waited_for(telemetry: Telemetry, monkeypatc
     assert last(telemetry)["status"] == "success"
 
 
-def test_a_thread_that_cannot_start_does_not_reach_the_host(client: TelemetryClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_thread_that_cannot_start_does_not_reach_the_host(
+    client: TelemetryClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
@@ -523,7 +628,9 @@ def test_a_thread_that_cannot_start_does_not_reach_the_host(client: TelemetryCli
     assert client.get_stats()["failures"] == {"RuntimeError": 2}
 
 
-def test_the_end_of_a_cancelled_beginning_is_not_written_on_the_loop(client: TelemetryClient, telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_end_of_a_cancelled_beginning_is_not_written_on_the_loop(
+    client: TelemetryClient, telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch
+) -> None:
     really, threads = client._write, set()
 
     def noted(*given: Any) -> Any:
@@ -552,7 +659,9 @@ def test_the_end_of_a_cancelled_beginning_is_not_written_on_the_loop(client: Tel
     assert last(telemetry)["status"] == "cancelled"
 
 
-def test_a_block_that_its_event_loop_left_behind_ends(client: TelemetryClient, telemetry: Telemetry) -> None:
+def test_a_block_that_its_event_loop_left_behind_ends(
+    client: TelemetryClient, telemetry: Telemetry
+) -> None:
     """Whatever closes the coroutine then runs without a loop."""
 
     async def work() -> None:
@@ -587,10 +696,14 @@ def test_one_tracked_entered_by_two_tasks(client: TelemetryClient, telemetry: Te
         await asyncio.gather(work(1, 0.2), work(2, 0.6), return_exceptions=True)
 
     asyncio.run(main())
-    assert {run["metrics_json"]["number"]: run["status"] for run in telemetry("query", "--json").json} == {1: "failure", 2: "success"}
+    assert {
+        run["metrics_json"]["number"]: run["status"] for run in telemetry("query", "--json").json
+    } == {1: "failure", 2: "success"}
 
 
-def test_the_event_loop_goes_on_while_a_run_is_recorded(client: TelemetryClient, telemetry: Telemetry) -> None:
+def test_the_event_loop_goes_on_while_a_run_is_recorded(
+    client: TelemetryClient, telemetry: Telemetry
+) -> None:
     from bases import EXCLUSIVE, held
 
     client.start_run("a", "j")
@@ -609,6 +722,8 @@ def test_the_event_loop_goes_on_while_a_run_is_recorded(client: TelemetryClient,
 
 
 def test_the_ready_made_one(telemetry: Telemetry, script: Script) -> None:
-    script("from telemetry_cli import track_run\nwith track_run('a', 'ready') as run: run.log_event('x')")
+    script(
+        "from telemetry_cli import track_run\nwith track_run('a', 'ready') as run: run.log_event('x')"
+    )
     assert last(telemetry)["job_type"] == "ready"
     assert telemetry_cli.track_run is telemetry_cli.client.api.track_run

@@ -13,8 +13,9 @@ import pytest
 from bases import FLOCKED, assert_sound, held
 from support import Git, Telemetry
 
-from telemetry_cli import TelemetryClient, recorder
+from telemetry_cli import TelemetryClient
 from telemetry_cli.client import writer
+from telemetry_cli.journal import writer as recorder
 
 Script = Callable[..., subprocess.CompletedProcess[str]]
 Warnings = Callable[[], list[str]]
@@ -44,7 +45,9 @@ def test_threads_share_a_client(durability: str, telemetry: Telemetry) -> None:
         thread.join()
     assert client.flush()
     assert telemetry("query", "--status", "success", "--count").line == "8"
-    assert telemetry.sql("SELECT count(*), count(DISTINCT event_id || payload_json) FROM run_events") == [(80, 80)]
+    assert telemetry.sql(
+        "SELECT count(*), count(DISTINCT event_id || payload_json) FROM run_events"
+    ) == [(80, 80)]
     assert (client.get_stats()["failures"], client.get_stats()["recorded"]) == ({}, 96)
 
 
@@ -63,7 +66,12 @@ def test_a_fork_in_the_middle(client: TelemetryClient, telemetry: Telemetry) -> 
         for number in range(5):
             child = os.fork()
             if not child:
-                os._exit(0 if client.log_event(run_id, "child", number) and client.end_run(client.start_run("a", "child")) else 1)
+                os._exit(
+                    0
+                    if client.log_event(run_id, "child", number)
+                    and client.end_run(client.start_run("a", "child"))
+                    else 1
+                )
             assert os.waitpid(child, 0)[1] == 0
     finally:
         done.set()
@@ -72,7 +80,9 @@ def test_a_fork_in_the_middle(client: TelemetryClient, telemetry: Telemetry) -> 
     assert telemetry("query", "--job-type", "child", "--status", "success", "--count").line == "5"
 
 
-def test_what_waits_at_a_fork_is_written_once_by_the_parent(telemetry: Telemetry, script: Script) -> None:
+def test_what_waits_at_a_fork_is_written_once_by_the_parent(
+    telemetry: Telemetry, script: Script
+) -> None:
     script(
         "import os\n"
         "client = TelemetryClient(base, durability='relaxed')\n"
@@ -86,7 +96,10 @@ def test_what_waits_at_a_fork_is_written_once_by_the_parent(telemetry: Telemetry
         "os.waitpid(child, 0)\n"
     )
     telemetry("db", "drain")
-    assert dict(telemetry.sql("SELECT event_type, count(*) FROM run_events GROUP BY 1")) == {"parent": 50, "child": 1}
+    assert dict(telemetry.sql("SELECT event_type, count(*) FROM run_events GROUP BY 1")) == {
+        "parent": 50,
+        "child": 1,
+    }
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
@@ -113,9 +126,18 @@ def test_multiprocessing(method: str, telemetry: Telemetry, script: Script) -> N
 
 
 @pytest.mark.parametrize(
-    "ending", ["", "raise SystemExit(0)", "client.close()", "del client", "import atexit; atexit.register(client.log_event, run_id, 'at the end')"]
+    "ending",
+    [
+        "",
+        "raise SystemExit(0)",
+        "client.close()",
+        "del client",
+        "import atexit; atexit.register(client.log_event, run_id, 'at the end')",
+    ],
 )
-def test_what_waits_is_written_as_the_interpreter_ends(ending: str, telemetry: Telemetry, script: Script) -> None:
+def test_what_waits_is_written_as_the_interpreter_ends(
+    ending: str, telemetry: Telemetry, script: Script
+) -> None:
     script(
         "client = TelemetryClient(base, durability='relaxed')\n"
         "run_id = client.start_run('a', 'j')\n"
@@ -124,7 +146,9 @@ def test_what_waits_is_written_as_the_interpreter_ends(ending: str, telemetry: T
     assert events(telemetry) == 100 + ("at the end" in ending)
 
 
-@pytest.mark.parametrize("registered", ["before the import", "before the first event", "after an event"])
+@pytest.mark.parametrize(
+    "registered", ["before the import", "before the first event", "after an event"]
+)
 def test_what_a_handler_of_the_end_records_is_stored(registered: str, telemetry: Telemetry) -> None:
     """Handlers run the other way round than they were registered, so ours has run before some of them."""
     register = "atexit.register(lambda: print(client.log_event(run_id, 'bye'), flush=True))\n"
@@ -138,12 +162,21 @@ def test_what_a_handler_of_the_end_records_is_stored(registered: str, telemetry:
         "client.log_event(run_id, 'x')\n"
         f"{register if registered == 'after an event' else ''}"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(telemetry.base)], env=telemetry.env, cwd=telemetry.cwd, capture_output=True, text=True, timeout=50)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(telemetry.base)],
+        env=telemetry.env,
+        cwd=telemetry.cwd,
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")
     assert events(telemetry) == 2
 
 
-def test_what_a_finalizer_of_multiprocessing_records_is_stored(telemetry: Telemetry, script: Script) -> None:
+def test_what_a_finalizer_of_multiprocessing_records_is_stored(
+    telemetry: Telemetry, script: Script
+) -> None:
     """In a child, which leaves without the interpreter's handlers."""
     script(
         "import multiprocessing, multiprocessing.util\n"
@@ -161,8 +194,17 @@ def test_what_a_finalizer_of_multiprocessing_records_is_stored(telemetry: Teleme
 
 
 @pytest.mark.parametrize("durability", ["durable", "relaxed"])
-@pytest.mark.parametrize("before", ["", "client.log_event(run_id, 'x'); client.flush()", "client.log_event(run_id, 'x'); client.close()"])
-def test_what_a_finalizer_records_as_the_interpreter_is_taken_down(durability: str, before: str, telemetry: Telemetry, script: Script) -> None:
+@pytest.mark.parametrize(
+    "before",
+    [
+        "",
+        "client.log_event(run_id, 'x'); client.flush()",
+        "client.log_event(run_id, 'x'); client.close()",
+    ],
+)
+def test_what_a_finalizer_records_as_the_interpreter_is_taken_down(
+    durability: str, before: str, telemetry: Telemetry, script: Script
+) -> None:
     done = script(
         f"client = TelemetryClient(base, durability={durability!r})\n"
         "run_id = client.start_run('a', 'j')\n"
@@ -176,7 +218,9 @@ def test_what_a_finalizer_records_as_the_interpreter_is_taken_down(durability: s
 
 
 @pytest.mark.parametrize("lock", ["_memory", "_turn"])
-def test_a_lock_of_a_thread_that_the_end_of_the_interpreter_stopped_holds_up_nothing(lock: str, telemetry: Telemetry) -> None:
+def test_a_lock_of_a_thread_that_the_end_of_the_interpreter_stopped_holds_up_nothing(
+    lock: str, telemetry: Telemetry
+) -> None:
     """A daemon thread stands still for ever wherever it is then; here it is made to be where it holds a lock of the writer's."""
     code = (
         "import atexit, sys, threading, time, types\n"
@@ -200,13 +244,25 @@ def test_a_lock_of_a_thread_that_the_end_of_the_interpreter_stopped_holds_up_not
         "        time.sleep(60)\n"
         "threading.Thread(target=hold, daemon=True).start()\n"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(telemetry.base)], env=telemetry.env, cwd=telemetry.cwd, capture_output=True, text=True, timeout=50)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(telemetry.base)],
+        env=telemetry.env,
+        cwd=telemetry.cwd,
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, "True True\n", "")
     assert events(telemetry) == 1
 
 
-def test_an_exception_that_ends_the_process_ends_the_run(telemetry: Telemetry, script: Script) -> None:
-    done = script("with TelemetryClient(base).track_run('a', 'j') as run:\n    raise ValueError('wrong')", check=False)
+def test_an_exception_that_ends_the_process_ends_the_run(
+    telemetry: Telemetry, script: Script
+) -> None:
+    done = script(
+        "with TelemetryClient(base).track_run('a', 'j') as run:\n    raise ValueError('wrong')",
+        check=False,
+    )
     assert (done.returncode, done.stderr.splitlines()[-1]) == (1, "ValueError: wrong")
     assert telemetry.run("@last")["error_summary"] == "ValueError: wrong"
 
@@ -217,7 +273,12 @@ def test_ctrl_c_ends_the_run_as_cancelled(telemetry: Telemetry, tmp_path: Path) 
         "from telemetry_cli import TelemetryClient\n"
         "with TelemetryClient(sys.argv[1]).track_run('a', 'j'):\n    print('in', flush=True)\n    time.sleep(60)"
     )
-    with subprocess.Popen([sys.executable, "-c", code, str(telemetry.base)], env=telemetry.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(telemetry.base)],
+        env=telemetry.env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
         assert process.stdout
         assert process.stdout.readline() == b"in\n"
         process.send_signal(signal.SIGINT)
@@ -227,13 +288,20 @@ def test_ctrl_c_ends_the_run_as_cancelled(telemetry: Telemetry, tmp_path: Path) 
 
 def test_a_tracked_run_whose_process_was_killed_can_be_reaped(telemetry: Telemetry) -> None:
     code = "import os, sys\nfrom telemetry_cli import TelemetryClient\nwith TelemetryClient(sys.argv[1]).track_run('a', 'j'):\n    os.kill(os.getpid(), 9)"
-    assert subprocess.run([sys.executable, "-c", code, str(telemetry.base)], env=telemetry.env).returncode == -9
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code, str(telemetry.base)], env=telemetry.env
+        ).returncode
+        == -9
+    )
     assert telemetry.run("@last")["status"] == "running"
     telemetry("run", "reap")
     assert telemetry.run("@last")["status"] == "failure"
 
 
-def test_what_was_kept_is_written_as_the_interpreter_ends(telemetry: Telemetry, script: Script) -> None:
+def test_what_was_kept_is_written_as_the_interpreter_ends(
+    telemetry: Telemetry, script: Script
+) -> None:
     """In durable mode too, where nothing could be written and then can again."""
     script(
         "import logging, pathlib\n"
@@ -251,7 +319,9 @@ def test_what_was_kept_is_written_as_the_interpreter_ends(telemetry: Telemetry, 
 
 
 @pytest.mark.parametrize("durability", ["durable", "relaxed"])
-def test_a_signal_handler_may_record_while_its_thread_is_writing(durability: str, telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_signal_handler_may_record_while_its_thread_is_writing(
+    durability: str, telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch
+) -> None:
     client = TelemetryClient(telemetry.base, durability=durability, timeout=5, discover_git=False)  # type: ignore[arg-type]
     run_id = client.start_run("a", "j")
     took: list[float] = []
@@ -332,7 +402,9 @@ def test_an_error_that_cannot_say_itself_does_not_reach_the_host(client: Telemet
 # Nowhere to write
 
 
-def test_a_full_disk(tmpfs: Callable[[str], Path], telemetry: Telemetry, warnings: Warnings) -> None:
+def test_a_full_disk(
+    tmpfs: Callable[[str], Path], telemetry: Telemetry, warnings: Warnings
+) -> None:
     telemetry.base = tmpfs("260k") / "base"
     telemetry.env["TELEMETRY_BASE_DIR"] = str(telemetry.base)
     client = TelemetryClient(telemetry.base, discover_git=False)
@@ -368,7 +440,9 @@ def test_an_unwritable_base(telemetry: Telemetry, warnings: Warnings) -> None:
     telemetry.base.unlink()
     assert client.flush()
     assert (client.get_stats()["recorded"], client.get_stats()["waiting"]) == (5, 0)
-    assert [run["job_type"] for run in telemetry("query", "--json", "--status", "success").json] == ["tracked", "kept"]
+    assert [
+        run["job_type"] for run in telemetry("query", "--json", "--status", "success").json
+    ] == ["tracked", "kept"]
     assert telemetry.run("@last")["events"][0]["event_type"] == "x"
 
 
@@ -381,7 +455,9 @@ def test_memory_is_bounded(telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch
     assert (client.get_stats()["waiting"], client.get_stats()["dropped"]) == (20, 10)
 
 
-def test_no_call_waits_longer_than_its_deadline(client: TelemetryClient, telemetry: Telemetry) -> None:
+def test_no_call_waits_longer_than_its_deadline(
+    client: TelemetryClient, telemetry: Telemetry
+) -> None:
     """Also where several threads queue up behind each other while the journal is locked."""
     run_id = client.start_run("a", "j")
     hasty = TelemetryClient(telemetry.base, timeout=0.3, discover_git=False)
@@ -445,7 +521,9 @@ def test_the_end_of_a_block_waits_once(client: TelemetryClient, telemetry: Telem
     assert telemetry.run("@last")["status"] == "success"
 
 
-def test_a_logger_that_fails_does_not_reach_the_host(client: TelemetryClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_logger_that_fails_does_not_reach_the_host(
+    client: TelemetryClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import logging
 
     def explode(*_: object, **__: object) -> None:

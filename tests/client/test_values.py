@@ -18,8 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import Telemetry
 
-from telemetry_cli import TelemetryClient, rules
+from telemetry_cli import TelemetryClient
 from telemetry_cli.client.values import Unstorable, document
+from telemetry_cli.core import values as rules
 
 Warnings = Callable[[], list[str]]
 
@@ -97,7 +98,10 @@ CONVERTED = [
     (Array([0.5, [0.25]]), [0.5, [0.25]]),
     (Array(True, "b"), True),
     (Array(datetime(2026, 1, 31, 12), "M", "datetime64[ns]"), "2026-01-31T12:00:00"),
-    ({Colour.RED: 1, 2: 3, None: 4, uuid.UUID(int=1): 5, "\ud800": 6}, {"red": 1, "2": 3, "null": 4, str(uuid.UUID(int=1)): 5, "\\ud800": 6}),
+    (
+        {Colour.RED: 1, 2: 3, None: 4, uuid.UUID(int=1): 5, "\ud800": 6},
+        {"red": 1, "2": 3, "null": 4, str(uuid.UUID(int=1)): 5, "\\ud800": 6},
+    ),
     ([Path("a"), {"b": {Path("c")}}], ["a", {"b": ["c"]}]),
 ]
 
@@ -128,14 +132,20 @@ SET_ASIDE: list[tuple[object, dict[str, object], dict[str, str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("value", "left", "texts"), SET_ASIDE, ids=lambda value: type(value).__name__)
-def test_value_without_such_a_form_is_set_aside_alone(value: object, left: dict[str, object], texts: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("value", "left", "texts"), SET_ASIDE, ids=lambda value: type(value).__name__
+)
+def test_value_without_such_a_form_is_set_aside_alone(
+    value: object, left: dict[str, object], texts: dict[str, str]
+) -> None:
     unstorable = Unstorable(str)
     assert document("m", {"value": value, "good": 1}, unstorable) == {**left, "good": 1}
     assert unstorable.texts == texts or (not texts and list(unstorable.texts) == ["m.value"])
 
 
-@pytest.mark.parametrize("value", [CIRCULAR, DEEP, {"a": DEEP}], ids=["circular", "deep", "deep within"])
+@pytest.mark.parametrize(
+    "value", [CIRCULAR, DEEP, {"a": DEEP}], ids=["circular", "deep", "deep within"]
+)
 def test_circular_and_deep_values_end_somewhere(value: object) -> None:
     unstorable = Unstorable(str)
     found = document("m", {"value": value}, unstorable)
@@ -145,7 +155,9 @@ def test_circular_and_deep_values_end_somewhere(value: object) -> None:
 
 def test_too_large_a_value_costs_no_other() -> None:
     unstorable = Unstorable(str)
-    assert document("m", {"large": "x" * rules.LARGEST_DOCUMENT, "good": 1}, unstorable) == {"good": 1}
+    assert document("m", {"large": "x" * rules.LARGEST_DOCUMENT, "good": 1}, unstorable) == {
+        "good": 1
+    }
     assert [(path, len(text)) for path, text in unstorable.texts.items()] == [("m.large", 1000)]
 
 
@@ -161,9 +173,24 @@ def test_number_of_values_set_aside_is_bounded() -> None:
     assert (len(unstorable.texts), unstorable.texts["…"]) == (101, "900 more values")
 
 
-scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None)) | st.binary() | st.decimals() | st.complex_numbers()
-hashables = st.text(st.characters(codec=None)) | st.integers() | st.none() | st.tuples(st.integers())
-trees = st.recursive(scalars, lambda inner: st.lists(inner) | st.dictionaries(hashables, inner) | st.tuples(inner), max_leaves=20)
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(st.characters(codec=None))
+    | st.binary()
+    | st.decimals()
+    | st.complex_numbers()
+)
+hashables = (
+    st.text(st.characters(codec=None)) | st.integers() | st.none() | st.tuples(st.integers())
+)
+trees = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner) | st.dictionaries(hashables, inner) | st.tuples(inner),
+    max_leaves=20,
+)
 
 
 @given(trees)
@@ -181,9 +208,19 @@ def test_fields_are_converted(client: TelemetryClient, telemetry: Telemetry) -> 
     )  # fmt: skip
     run = telemetry.run(str(uuid.UUID(int=2)))
     assert run["run_id"] == run_id
-    assert (run["agent_name"], run["job_type"], run["product"], run["platform"]) == ("red", "job", str(uuid.UUID(int=1)), "1.5")
+    assert (run["agent_name"], run["job_type"], run["product"], run["platform"]) == (
+        "red",
+        "job",
+        str(uuid.UUID(int=1)),
+        "1.5",
+    )
     assert (run["environment"], run["host"], run["source_ref"]) == ("prod", "a\\x00b", "\\udcff")
-    assert (run["items_discovered"], run["items_failed"], run["items_skipped"], run["duration_ms"]) == (4, 2, 7, 13)
+    assert (
+        run["items_discovered"],
+        run["items_failed"],
+        run["items_skipped"],
+        run["duration_ms"],
+    ) == (4, 2, 7, 13)
     assert (run["metrics_json"], run["context_json"]) == ({"x": 1, "at": "p"}, {})
     assert client.get_stats()["failures"] == {}
     assert client.end_run(run_id, "success", duration_ms=timedelta(seconds=2))
@@ -213,33 +250,56 @@ FIELDS: list[tuple[str, object, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "value", "text"), FIELDS, ids=lambda value: str(value)[:20] if isinstance(value, str) else type(value).__name__)
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    FIELDS,
+    ids=lambda value: str(value)[:20] if isinstance(value, str) else type(value).__name__,
+)
 def test_field_that_cannot_be_stored_costs_no_run(
-    name: str, value: object, text: str, client: TelemetryClient, telemetry: Telemetry, warnings: Warnings
+    name: str,
+    value: object,
+    text: str,
+    client: TelemetryClient,
+    telemetry: Telemetry,
+    warnings: Warnings,
 ) -> None:
     run_id = client.start_run("a", "j", **{"context": {"unstorable": {"own": 1}}, name: value})  # type: ignore[arg-type]
     key = "parent" if name == "parent_run_id" else name
     run = telemetry.run(run_id)
-    assert (run["status"], run["context_json"]) == ("running", {"unstorable": {"own": 1, key: text}})
+    assert (run["status"], run["context_json"]) == (
+        "running",
+        {"unstorable": {"own": 1, key: text}},
+    )
     assert [key in line for line in warnings()] == [True]
     assert client.get_stats()["failures"] == {"unstorable": 1}
 
 
-def test_run_is_still_known_by_the_id_that_was_given(client: TelemetryClient, telemetry: Telemetry) -> None:
+def test_run_is_still_known_by_the_id_that_was_given(
+    client: TelemetryClient, telemetry: Telemetry
+) -> None:
     client.start_run("a", "j", event_id="two words")
     assert client.log_event("two words", "step")
     assert client.end_run("two words")
-    assert (telemetry.run("@last")["status"], len(telemetry.run("@last")["events"])) == ("success", 1)
+    assert (telemetry.run("@last")["status"], len(telemetry.run("@last")["events"])) == (
+        "success",
+        1,
+    )
 
 
 @pytest.mark.parametrize("empty", ["", "  "])
-def test_empty_ids_count_as_not_given(empty: str, client: TelemetryClient, telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_empty_ids_count_as_not_given(
+    empty: str, client: TelemetryClient, telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TELEMETRY_EVENT_ID", telemetry.start())
-    run = telemetry.run(client.start_run("a", "j", parent_run_id=empty, event_id=empty, run_id=empty))
+    run = telemetry.run(
+        client.start_run("a", "j", parent_run_id=empty, event_id=empty, run_id=empty)
+    )
     assert (run["parent_run_id"], client.get_stats()["failures"]) == (None, {})
 
 
-def test_empty_parent_of_an_update_takes_the_parent_away(client: TelemetryClient, telemetry: Telemetry) -> None:
+def test_empty_parent_of_an_update_takes_the_parent_away(
+    client: TelemetryClient, telemetry: Telemetry
+) -> None:
     run_id = client.start_run("a", "j", parent_run_id=telemetry.start())
     assert telemetry.run(run_id)["parent_run_id"]
     assert client.update_run(run_id, parent_run_id="")
@@ -248,7 +308,10 @@ def test_empty_parent_of_an_update_takes_the_parent_away(client: TelemetryClient
 
 def test_own_id_as_parent_costs_no_run(client: TelemetryClient, telemetry: Telemetry) -> None:
     client.start_run("a", "j", event_id="E", parent_run_id="E")
-    assert (telemetry.run("E")["parent_run_id"], telemetry.run("E")["context_json"]) == (None, {"unstorable": {"parent": "E"}})
+    assert (telemetry.run("E")["parent_run_id"], telemetry.run("E")["context_json"]) == (
+        None,
+        {"unstorable": {"parent": "E"}},
+    )
 
 
 def test_end_before_the_start_costs_no_end(client: TelemetryClient, telemetry: Telemetry) -> None:
@@ -264,7 +327,9 @@ def test_what_was_set_aside_earlier_stays(client: TelemetryClient, telemetry: Te
     run_id = client.start_run("a", "j", colour="red")
     assert client.update_run(run_id, metrics={"loss": float("nan")})
     assert client.end_run(run_id, size=object)
-    assert telemetry.run(run_id)["context_json"] == {"unstorable": {"colour": "red", "metrics.loss": "nan", "size": "<class 'object'>"}}
+    assert telemetry.run(run_id)["context_json"] == {
+        "unstorable": {"colour": "red", "metrics.loss": "nan", "size": "<class 'object'>"}
+    }
 
 
 @pytest.mark.parametrize(
@@ -274,45 +339,76 @@ def test_what_was_set_aside_earlier_stays(client: TelemetryClient, telemetry: Te
         ([1, float("nan")], {"payload": [1, None], "unstorable": {"1": "nan"}}),
         (float("nan"), {"unstorable": {"payload": "nan"}}),
         (object, {"unstorable": {"payload": "<class 'object'>"}}),
-        ({"at": Path("a"), "unstorable": 5, "bad": complex(0, 1)}, {"at": "a", "unstorable": {"unstorable": 5, "bad": "1j"}}),
+        (
+            {"at": Path("a"), "unstorable": 5, "bad": complex(0, 1)},
+            {"at": "a", "unstorable": {"unstorable": 5, "bad": "1j"}},
+        ),
         ({Path("a"), Path("b")}, ["a", "b"]),
     ],
     ids=repr,
 )
-def test_event_keeps_its_payload(payload: object, stored: object, client: TelemetryClient, telemetry: Telemetry) -> None:
+def test_event_keeps_its_payload(
+    payload: object, stored: object, client: TelemetryClient, telemetry: Telemetry
+) -> None:
     run_id = client.start_run("a", "j")
     assert client.log_event(run_id, "epoch", payload)
     assert telemetry.run(run_id)["events"][0]["payload_json"] == stored
 
 
-def test_long_names_are_cut_and_kept_whole_beside(client: TelemetryClient, telemetry: Telemetry) -> None:
+def test_long_names_are_cut_and_kept_whole_beside(
+    client: TelemetryClient, telemetry: Telemetry
+) -> None:
     run_id = client.start_run("a" * 300, "j")
     assert client.log_event(run_id, "e" * 300)
     run = telemetry.run(run_id)
-    assert (run["agent_name"], run["context_json"]) == ("a" * 199 + "…", {"unstorable": {"agent_name": "a" * 300}})
-    assert (run["events"][0]["event_type"], run["events"][0]["payload_json"]) == ("e" * 199 + "…", {"unstorable": {"event_type": "e" * 300}})
+    assert (run["agent_name"], run["context_json"]) == (
+        "a" * 199 + "…",
+        {"unstorable": {"agent_name": "a" * 300}},
+    )
+    assert (run["events"][0]["event_type"], run["events"][0]["payload_json"]) == (
+        "e" * 199 + "…",
+        {"unstorable": {"event_type": "e" * 300}},
+    )
 
 
-def test_facts_of_a_commit_cost_no_association(client: TelemetryClient, telemetry: Telemetry) -> None:
+def test_facts_of_a_commit_cost_no_association(
+    client: TelemetryClient, telemetry: Telemetry
+) -> None:
     run_id = client.start_run("a", "j")
-    assert client.associate_commit(run_id, "abcdef1", "ci", [1], datetime(2026, 1, 1), branch=Path("main"), repo=Unprintable())[0]  # type: ignore[arg-type]
+    assert client.associate_commit(
+        run_id, "abcdef1", "ci", [1], datetime(2026, 1, 1), branch=Path("main"), repo=Unprintable()
+    )[0]  # type: ignore[arg-type]
     (commit,) = telemetry.run(run_id)["commits"]
-    assert (commit["commit_hash"], commit["author"], commit["timestamp"], commit["branch"], commit["repo"]) == ("abcdef1", None, None, "main", None)
+    assert (
+        commit["commit_hash"],
+        commit["author"],
+        commit["timestamp"],
+        commit["branch"],
+        commit["repo"],
+    ) == ("abcdef1", None, None, "main", None)
     assert client.get_stats()["failures"] == {"unstorable": 3}
 
 
 def test_each_key_is_told_of_once(client: TelemetryClient, warnings: Warnings) -> None:
     run_id = client.start_run("a", "j")
     for number in range(3):
-        client.log_event(run_id, "epoch", {"loss": float("nan"), "accuracy": float("inf"), "number": number})
+        client.log_event(
+            run_id, "epoch", {"loss": float("nan"), "accuracy": float("inf"), "number": number}
+        )
     assert len(warnings()) == 2
     assert "payload.loss" in warnings()[0]
     assert client.get_stats()["failures"] == {"unstorable": 6}
 
 
-def test_secrets_among_them_are_taken_out(client: TelemetryClient, telemetry: Telemetry, warnings: Warnings) -> None:
+def test_secrets_among_them_are_taken_out(
+    client: TelemetryClient, telemetry: Telemetry, warnings: Warnings
+) -> None:
     secret = "ghp_" + "a1B2c3D4e5" * 4
     run_id = client.start_run("a", "j", token=secret, nothing=[secret])
     assert client.log_event(run_id, "x", {"bad": {"y": complex, "k": Path(secret)}})
-    assert [path for path in telemetry.base.rglob("*") if path.is_file() and secret.encode() in path.read_bytes()] == []
+    assert [
+        path
+        for path in telemetry.base.rglob("*")
+        if path.is_file() and secret.encode() in path.read_bytes()
+    ] == []
     assert not any(secret in line for line in warnings())

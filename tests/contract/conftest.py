@@ -9,7 +9,15 @@ from support import Telemetry
 @pytest.fixture
 def known(telemetry: Telemetry) -> Telemetry:
     """The program with a base that holds the run `known-run` (run_id `the known one`)."""
-    telemetry.start("--event-id", "known-run", "--run-id", "the known one", "--start-time", "2026-03-01T12:00:00Z", "--no-git")
+    telemetry.start(
+        "--event-id",
+        "known-run",
+        "--run-id",
+        "the known one",
+        "--start-time",
+        "2026-03-01T12:00:00Z",
+        "--no-git",
+    )
     return telemetry
 
 
@@ -17,7 +25,15 @@ def known(telemetry: Telemetry) -> Telemetry:
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Telemetry:
     """As `known`, one for all tests of a module: for tests that write nothing."""
     program = Telemetry(tmp_path_factory.mktemp("shared"))
-    program.start("--event-id", "known-run", "--run-id", "the known one", "--start-time", "2026-03-01T12:00:00Z", "--no-git")
+    program.start(
+        "--event-id",
+        "known-run",
+        "--run-id",
+        "the known one",
+        "--start-time",
+        "2026-03-01T12:00:00Z",
+        "--no-git",
+    )
     return program
 
 

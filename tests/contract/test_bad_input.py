@@ -39,7 +39,19 @@ BAD_JSON = {
 NOT_AN_OBJECT = ["[]", "1", '"text"', "null", "true"]
 
 BAD_NAMES = ["", " ", "\t\n", "x" * 201]
-BAD_EVENT_IDS = ["", " ", "two words", "@last", "-dash", "tab\tbed", "new\nline", "x" * 201, "nbsp\u00a0", "esc\x1b", "bidi\u202e"]
+BAD_EVENT_IDS = [
+    "",
+    " ",
+    "two words",
+    "@last",
+    "-dash",
+    "tab\tbed",
+    "new\nline",
+    "x" * 201,
+    "nbsp\u00a0",
+    "esc\x1b",
+    "bidi\u202e",
+]
 BAD_RUN_IDS = ["", " ", "a/b", "a\\b", "new\nline", "esc\x1b", "c1\x9b", "x" * 256]
 BAD_TIMES = ["", "now", "soon", "2026-13-01T00:00:00Z", "2026-02-30T00:00:00Z", "2026-01-01T25:00:00Z", "15", "15x", "-15m", "1.5h", "m", "٣d", "999999999999w",
              "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-01-01T00:00:00Zjunk"]  # fmt: skip
@@ -50,7 +62,9 @@ BAD_SHAS = ["", "012345", "0123456g", "0" * 41, "x" * 40, "-0123456"]
 BAD_PREFIXES = ["", "012345", "zzzzzzz", "0" * 65, "012345%"]
 
 
-def cases(argv: tuple[str, ...], option: str, values: list[str]) -> list[tuple[tuple[str, ...], str, str]]:
+def cases(
+    argv: tuple[str, ...], option: str, values: list[str]
+) -> list[tuple[tuple[str, ...], str, str]]:
     return [(argv, option, value) for value in values]
 
 
@@ -76,13 +90,27 @@ REFUSED = [
     *cases(UPDATE, "--items-skipped", BAD_COUNTS[:3]),
     *cases((*EVENT, "tick"), "--timestamp", BAD_TIMES[:4] + ZONELESS),
     *cases(("associate-commit", "known-run", "--no-git"), "--commit", BAD_SHAS),
-    *cases(("associate-commit", "known-run", "--no-git", "--commit", "0123456"), "--source", ["", "human"]),
-    *cases(("associate-commit", "known-run", "--no-git", "--commit", "0123456"), "--role", ["", "made"]),
-    *cases(("associate-commit", "known-run", "--no-git", "--commit", "0123456"), "--timestamp", ["yes", *ZONELESS]),
+    *cases(
+        ("associate-commit", "known-run", "--no-git", "--commit", "0123456"),
+        "--source",
+        ["", "human"],
+    ),
+    *cases(
+        ("associate-commit", "known-run", "--no-git", "--commit", "0123456"), "--role", ["", "made"]
+    ),
+    *cases(
+        ("associate-commit", "known-run", "--no-git", "--commit", "0123456"),
+        "--timestamp",
+        ["yes", *ZONELESS],
+    ),
     *cases(("query",), "--status", BAD_STATUSES),
     *cases(("query",), "--limit", BAD_COUNTS),
     *cases(("query",), "--offset", BAD_COUNTS[:3]),
-    *cases(("query",), "--sort", ["", "nope", "id; DROP TABLE agent_runs", "ID", "start_time DESC", "rowid"]),
+    *cases(
+        ("query",),
+        "--sort",
+        ["", "nope", "id; DROP TABLE agent_runs", "ID", "start_time DESC", "rowid"],
+    ),
     *cases(("query",), "--columns", ["", ",", "nope", "event_id,", "event_id,nope", "*"]),
     *cases(("query",), "--since", BAD_TIMES),
     *cases(("query",), "--created-before", BAD_TIMES[:3]),
@@ -95,16 +123,36 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("argv", "option", "value"), REFUSED, ids=lambda value: (value if isinstance(value, str) else "_".join(value[:2]))[:30])
+@pytest.mark.parametrize(
+    ("argv", "option", "value"),
+    REFUSED,
+    ids=lambda value: (value if isinstance(value, str) else "_".join(value[:2]))[:30],
+)
 def test_a_bad_value(shared: Telemetry, argv: tuple[str, ...], option: str, value: str) -> None:
-    refuses(shared, *argv, *([f"{option}={value}"] if option.startswith("--") else [option, value]), named=option)
+    refuses(
+        shared,
+        *argv,
+        *([f"{option}={value}"] if option.startswith("--") else [option, value]),
+        named=option,
+    )
 
 
-def refuses(telemetry: Telemetry, *argv: str | bytes, named: str, stdin: str | bytes = "", cwd: Path | None = None) -> None:
+def refuses(
+    telemetry: Telemetry,
+    *argv: str | bytes,
+    named: str,
+    stdin: str | bytes = "",
+    cwd: Path | None = None,
+) -> None:
     """Exit 2, the message names what is wrong, nothing is printed as a result and nothing was written."""
     before = telemetry.files()
     refused = telemetry(*argv, code=2, stdin=stdin, cwd=cwd)
-    assert (named in refused.err, refused.out, refused.err.count("\n") < 8, len(refused.err) < 2500) == (True, "", True, True), refused
+    assert (
+        named in refused.err,
+        refused.out,
+        refused.err.count("\n") < 8,
+        len(refused.err) < 2500,
+    ) == (True, "", True, True), refused
     assert telemetry.files() == before
 
 
@@ -117,7 +165,9 @@ def test_bad_json(shared: Telemetry, option: str, source: str) -> None:
 
 
 @pytest.mark.parametrize("source", ['{"a": NaN}', '{"a": 1, "a": 2}', "{"])
-@pytest.mark.parametrize("argv", [(*START, "--context"), (*END, "--context"), (*START, "--metrics"), (*END, "--metrics")])
+@pytest.mark.parametrize(
+    "argv", [(*START, "--context"), (*END, "--context"), (*START, "--metrics"), (*END, "--metrics")]
+)
 def test_bad_json_everywhere(shared: Telemetry, argv: tuple[str, ...], source: str) -> None:
     refuses(shared, *argv, source, named=argv[-1])
 
@@ -128,7 +178,10 @@ def test_json_that_is_no_object(shared: Telemetry, option: str, source: str) -> 
     refuses(shared, *UPDATE, option, source, named=option)
 
 
-@pytest.mark.parametrize("source", [b"\xff", b'{"a": "\xc3"}', b'{"a": "\xed\xa0\x80"}', b"", b'\x00{"a":1}', b'{"a":1}\x00'])
+@pytest.mark.parametrize(
+    "source",
+    [b"\xff", b'{"a": "\xc3"}', b'{"a": "\xed\xa0\x80"}', b"", b'\x00{"a":1}', b'{"a":1}\x00'],
+)
 def test_bad_bytes_from_stdin_and_file(shared: Telemetry, tmp_path: Path, source: bytes) -> None:
     (tmp_path / "bad.json").write_bytes(source)
     refuses(shared, *UPDATE, "--metrics", "-", named="--metrics", stdin=source)
@@ -147,7 +200,19 @@ def test_stdin_cannot_be_read_twice(shared: Telemetry) -> None:
 
 
 @pytest.mark.parametrize(
-    "option", ["--product", "--agent-name", "--run-id", "--event-id", "--metrics", "-m", "--git-repo", "--start-time", "--status", "--parent"]
+    "option",
+    [
+        "--product",
+        "--agent-name",
+        "--run-id",
+        "--event-id",
+        "--metrics",
+        "-m",
+        "--git-repo",
+        "--start-time",
+        "--status",
+        "--parent",
+    ],
 )
 def test_invalid_utf8(shared: Telemetry, option: str) -> None:
     value = b"k=\xff" if option == "-m" else b"\xff\xfe"
@@ -208,18 +273,26 @@ def test_bad_usage(shared: Telemetry, argv: tuple[str, ...], named: str) -> None
 @pytest.mark.parametrize(
     ("argv", "listed"),
     [
-        (("query", "--status", "x"), ("running", "success", "failure", "partial", "timeout", "cancelled")),
+        (
+            ("query", "--status", "x"),
+            ("running", "success", "failure", "partial", "timeout", "cancelled"),
+        ),
         (("query", "--sort", "x"), ("created_at", "start_time", "agent_name", "duration_ms")),
         (("query", "--columns", "x"), ("event_id", "commit_url", "repo_url", "metrics_json")),
         (("query", "-o", "x"), ("table", "json", "jsonl", "csv", "ids")),
         ((*START, "-o", "x"), ("text", "json", "env")),
-        (("associate-commit", "known-run", "--commit", "0123456", "--role", "x", "--no-git"), ("produced", "base", "released")),
+        (
+            ("associate-commit", "known-run", "--commit", "0123456", "--role", "x", "--no-git"),
+            ("produced", "base", "released"),
+        ),
         (("run", "start", "--job-type", "j"), ("--agent-name", "TELEMETRY_AGENT_NAME")),
         (("run", "start", "--agent-name", "a"), ("--job-type", "TELEMETRY_JOB_TYPE")),
         ((*START, "--start-time", "2026-01-01T00:00:00"), ("zone", "Z")),
     ],
 )
-def test_the_message_says_what_is_accepted(shared: Telemetry, argv: tuple[str, ...], listed: tuple[str, ...]) -> None:
+def test_the_message_says_what_is_accepted(
+    shared: Telemetry, argv: tuple[str, ...], listed: tuple[str, ...]
+) -> None:
     message = shared(*argv, code=2).err
     assert [word for word in listed if word not in message] == []
 

@@ -19,13 +19,21 @@ def write(telemetry: Telemetry, text: str | bytes) -> Path:
     return path
 
 
-def setting(telemetry: Telemetry, name: str, *options: str, env: dict[str, str] | None = None) -> tuple[str, str]:
+def setting(
+    telemetry: Telemetry, name: str, *options: str, env: dict[str, str] | None = None
+) -> tuple[str, str]:
     """A setting's value and where it came from."""
-    (found,) = [row for row in telemetry(*options, "config", "show", "-o", "json", env=env).json if row["setting"] == name]
+    (found,) = [
+        row
+        for row in telemetry(*options, "config", "show", "-o", "json", env=env).json
+        if row["setting"] == name
+    ]
     return found["value"], found["source"]
 
 
-def places(telemetry: Telemetry, *options: str, env: dict[str, str] | None = None) -> tuple[str, str]:
+def places(
+    telemetry: Telemetry, *options: str, env: dict[str, str] | None = None
+) -> tuple[str, str]:
     found = telemetry(*options, "db", "path", "-o", "json", env=env).json
     return found["base_dir"], found["db_path"]
 
@@ -54,7 +62,9 @@ def test_flag_over_environment_over_file_over_default(telemetry: Telemetry) -> N
         ("db_synchronous", "TELEMETRY_DB_SYNCHRONOUS", '"full"', "extra"),
     ],
 )
-def test_show_tells_value_and_source(telemetry: Telemetry, name: str, variable: str, in_file: str, in_environment: str) -> None:
+def test_show_tells_value_and_source(
+    telemetry: Telemetry, name: str, variable: str, in_file: str, in_environment: str
+) -> None:
     assert setting(telemetry, name)[1] == "default"
     path = write(telemetry, f"{name} = {in_file}\n")
     value, source = setting(telemetry, name)
@@ -70,21 +80,31 @@ def test_an_empty_variable_is_not_set(telemetry: Telemetry) -> None:
 def test_the_alias_of_the_base(telemetry: Telemetry) -> None:
     del telemetry.env["TELEMETRY_BASE_DIR"]
     assert places(telemetry, env={"AGENT_METRICS_DIR": "/alias"})[0] == "/alias"
-    assert places(telemetry, env={"AGENT_METRICS_DIR": "/alias", "TELEMETRY_BASE_DIR": "/name"})[0] == "/name"
+    assert (
+        places(telemetry, env={"AGENT_METRICS_DIR": "/alias", "TELEMETRY_BASE_DIR": "/name"})[0]
+        == "/name"
+    )
 
 
 @pytest.mark.parametrize("output", ["table", "json", "jsonl", "csv"])
 def test_show_in_every_format(telemetry: Telemetry, output: str) -> None:
     """The value of a setting is never cut: what is copied from here is used as a path."""
     base = str(telemetry.home / "long" / ("x" * 150))
-    assert base in "".join(telemetry("--base-dir", base, "config", "show", "-o", output).out.split())
+    assert base in "".join(
+        telemetry("--base-dir", base, "config", "show", "-o", output).out.split()
+    )
     assert not telemetry.base.exists()
 
 
 def test_path(telemetry: Telemetry) -> None:
     assert telemetry("config", "path").line == str(telemetry.home / ".config/telemetry/config.toml")
-    assert telemetry("config", "path", env={"XDG_CONFIG_HOME": "/elsewhere"}).line == "/elsewhere/telemetry/config.toml"
-    assert telemetry("config", "path", env={"XDG_CONFIG_HOME": "relative"}).line == str(telemetry.home / ".config/telemetry/config.toml")
+    assert (
+        telemetry("config", "path", env={"XDG_CONFIG_HOME": "/elsewhere"}).line
+        == "/elsewhere/telemetry/config.toml"
+    )
+    assert telemetry("config", "path", env={"XDG_CONFIG_HOME": "relative"}).line == str(
+        telemetry.home / ".config/telemetry/config.toml"
+    )
 
 
 # A bad file
@@ -110,7 +130,9 @@ def test_path(telemetry: Telemetry) -> None:
         ("a = " + "[" * 3000, "config.toml"),
     ],
 )
-def test_a_bad_file_is_named_and_nothing_is_written(telemetry: Telemetry, text: str | bytes, named: str) -> None:
+def test_a_bad_file_is_named_and_nothing_is_written(
+    telemetry: Telemetry, text: str | bytes, named: str
+) -> None:
     path = write(telemetry, text)
     refused = telemetry(*START, code=2)
     assert (str(path) in refused.err, named in refused.err, refused.out) == (True, True, "")
@@ -144,7 +166,10 @@ def test_disabled_in_the_file(telemetry: Telemetry) -> None:
 def test_a_database_in_a_folder_named_db(telemetry: Telemetry) -> None:
     database = telemetry.home / "place" / "db" / "mine.sqlite"
     del telemetry.env["TELEMETRY_BASE_DIR"]
-    assert places(telemetry, "--db", str(database)) == (str(telemetry.home / "place"), str(database))
+    assert places(telemetry, "--db", str(database)) == (
+        str(telemetry.home / "place"),
+        str(database),
+    )
     telemetry("--db", str(database), *START)
     assert (database.exists(), (telemetry.home / "place" / "raw").is_dir()) == (True, True)
 
@@ -158,26 +183,42 @@ def test_a_database_anywhere_else(telemetry: Telemetry, how: str) -> None:
     elif how == "environment":
         telemetry.env["TELEMETRY_DB_PATH"] = str(database)
     telemetry(*(["--db", str(database)] if how == "flag" else []), *START)
-    assert sorted(path.name for path in database.parent.iterdir()) == ["runs.db", "runs.db.d", "runs.db.lock"]
+    assert sorted(path.name for path in database.parent.iterdir()) == [
+        "runs.db",
+        "runs.db.d",
+        "runs.db.lock",
+    ]
     assert (database.parent / "runs.db.d" / "raw").is_dir()
 
 
 def test_both_flags(telemetry: Telemetry) -> None:
     base, database = telemetry.home / "b", telemetry.home / "elsewhere" / "x.sqlite"
     telemetry("--db", str(database), f"--base-dir={base}", *START)
-    assert (database.exists(), (base / "raw").is_dir(), telemetry.base.exists()) == (True, True, False)
+    assert (database.exists(), (base / "raw").is_dir(), telemetry.base.exists()) == (
+        True,
+        True,
+        False,
+    )
 
 
 def test_a_flag_for_one_does_not_mix_with_a_variable_for_the_other(telemetry: Telemetry) -> None:
     database = telemetry.home / "elsewhere" / "x.sqlite"
     telemetry("--db", str(database), *START)
-    assert (telemetry.base.exists(), (telemetry.home / "elsewhere/x.sqlite.d/raw").is_dir()) == (False, True)
+    assert (telemetry.base.exists(), (telemetry.home / "elsewhere/x.sqlite.d/raw").is_dir()) == (
+        False,
+        True,
+    )
 
 
 def test_xdg_data_home(telemetry: Telemetry) -> None:
     del telemetry.env["TELEMETRY_BASE_DIR"]
-    assert places(telemetry, env={"XDG_DATA_HOME": "/data"}) == ("/data/telemetry", "/data/telemetry/db/telemetry.sqlite")
-    assert places(telemetry, env={"XDG_DATA_HOME": "not/absolute"})[0] == str(telemetry.home / ".local/share/telemetry")
+    assert places(telemetry, env={"XDG_DATA_HOME": "/data"}) == (
+        "/data/telemetry",
+        "/data/telemetry/db/telemetry.sqlite",
+    )
+    assert places(telemetry, env={"XDG_DATA_HOME": "not/absolute"})[0] == str(
+        telemetry.home / ".local/share/telemetry"
+    )
 
 
 def test_paths_may_be_relative_and_begin_with_a_tilde(telemetry: Telemetry) -> None:
@@ -207,7 +248,10 @@ def test_the_base_may_be_a_symlink(telemetry: Telemetry) -> None:
 def test_a_synchronous_that_is_less(telemetry: Telemetry, value: str) -> None:
     ran = telemetry(*START, env={"TELEMETRY_DB_SYNCHRONOUS": value}, code=None)
     assert ran.code == (2 if value else 0)
-    assert ("TELEMETRY_DB_SYNCHRONOUS" in ran.err, telemetry.base.exists()) == (bool(value), not value)
+    assert ("TELEMETRY_DB_SYNCHRONOUS" in ran.err, telemetry.base.exists()) == (
+        bool(value),
+        not value,
+    )
 
 
 @pytest.mark.parametrize("value", ["EXTRA", "extra", "FULL", "Full"])
@@ -235,7 +279,9 @@ def test_the_journal_mode_that_is_used_is_no_warning(telemetry: Telemetry) -> No
         ({"TELEMETRY_LOCK_TIMEOUT": "0.4", "TELEMETRY_DB_BUSY_TIMEOUT_MS": "60000"}, 0.4, 3.4),
     ],
 )
-def test_how_long_a_write_waits(telemetry: Telemetry, env: dict[str, str], least: float, most: float) -> None:
+def test_how_long_a_write_waits(
+    telemetry: Telemetry, env: dict[str, str], least: float, most: float
+) -> None:
     telemetry(*START)
     with (telemetry.base / "db" / "telemetry.sqlite.lock").open("rb+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -257,7 +303,9 @@ def test_a_wait_that_is_no_number(telemetry: Telemetry, variable: str, value: st
 def test_without_home_the_users_entry_counts(telemetry: Telemetry) -> None:
     for name in ("HOME", "TELEMETRY_BASE_DIR"):
         del telemetry.env[name]
-    assert places(telemetry)[0] == str(Path(pwd.getpwuid(os.getuid()).pw_dir) / ".local/share/telemetry")
+    assert places(telemetry)[0] == str(
+        Path(pwd.getpwuid(os.getuid()).pw_dir) / ".local/share/telemetry"
+    )
 
 
 @pytest.mark.parametrize("home", ["", "not/absolute"])
@@ -265,7 +313,11 @@ def test_a_home_that_is_none_is_never_taken_for_a_folder(telemetry: Telemetry, h
     del telemetry.env["TELEMETRY_BASE_DIR"]
     asked = telemetry("db", "path", env={"HOME": home}, code=None)
     fallback = Path(pwd.getpwuid(os.getuid()).pw_dir) / ".local/share/telemetry/db/telemetry.sqlite"
-    assert asked.line == str(fallback) if asked.code == 0 else (asked.code, "TELEMETRY_BASE_DIR" in asked.err) == (2, True)
+    assert (
+        asked.line == str(fallback)
+        if asked.code == 0
+        else (asked.code, "TELEMETRY_BASE_DIR" in asked.err) == (2, True)
+    )
 
 
 def test_with_a_base_no_home_is_needed(telemetry: Telemetry) -> None:

@@ -53,10 +53,41 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Telemetry:
     """A run whose every text is hostile, with an event and a commit that are. Not to be written to."""
     program = Telemetry(tmp_path_factory.mktemp("hostile"))
     late = {"output_summary", "error_summary", "error_details"}
-    options = {name: "--" + (name.removesuffix("_run_id") if name == "parent_run_id" else name).replace("_", "-") for name in TEXT_COLUMNS}
-    program.start("--event-id", "E1", *(word for name in TEXT_COLUMNS if name not in late for word in (options[name], HOSTILE)), "-m", f"{HOSTILE}={HOSTILE}")
-    program("run", "end", "E1", *(word for name in late for word in (options[name], HOSTILE)), "--duration-ms", "1")
-    program("run", "event", HOSTILE, "--run", "E1", "-m", f"{HOSTILE}={HOSTILE}", "--trace-id", HOSTILE, "--span-id", HOSTILE, "--parent-span-id", HOSTILE)
+    options = {
+        name: "--"
+        + (name.removesuffix("_run_id") if name == "parent_run_id" else name).replace("_", "-")
+        for name in TEXT_COLUMNS
+    }
+    program.start(
+        "--event-id",
+        "E1",
+        *(word for name in TEXT_COLUMNS if name not in late for word in (options[name], HOSTILE)),
+        "-m",
+        f"{HOSTILE}={HOSTILE}",
+    )
+    program(
+        "run",
+        "end",
+        "E1",
+        *(word for name in late for word in (options[name], HOSTILE)),
+        "--duration-ms",
+        "1",
+    )
+    program(
+        "run",
+        "event",
+        HOSTILE,
+        "--run",
+        "E1",
+        "-m",
+        f"{HOSTILE}={HOSTILE}",
+        "--trace-id",
+        HOSTILE,
+        "--span-id",
+        HOSTILE,
+        "--parent-span-id",
+        HOSTILE,
+    )
     program("associate-commit", "E1", "--commit", "0123456", "--no-git", "--author", HOSTILE)
     return program
 
@@ -65,11 +96,19 @@ def controls(text: str, allowed: str = "\n") -> list[str]:
     return [char for char in FORBIDDEN if char in text and char not in allowed]
 
 
-def on_terminal(telemetry: Telemetry, *argv: str, env: dict[str, str] | None = None, width: int = 200) -> str:
+def on_terminal(
+    telemetry: Telemetry, *argv: str, env: dict[str, str] | None = None, width: int = 200
+) -> str:
     """What a call prints where stdout and stderr are a terminal."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
-    with telemetry.popen(*argv, env={"TERM": "xterm-256color", **(env or {})}, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs) as process:
+    with telemetry.popen(
+        *argv,
+        env={"TERM": "xterm-256color", **(env or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+        stderr=theirs,
+    ) as process:
         os.close(theirs)
         chunks = []
         while chunk := _read(ours):
@@ -111,24 +150,43 @@ def test_tables_on_a_terminal(hostile: Telemetry, argv: tuple[str, ...]) -> None
 
 
 @pytest.mark.parametrize("argv", READS)
-def test_coloured_tables_hold_only_our_own_escapes(hostile: Telemetry, argv: tuple[str, ...]) -> None:
+def test_coloured_tables_hold_only_our_own_escapes(
+    hostile: Telemetry, argv: tuple[str, ...]
+) -> None:
     shown = on_terminal(hostile, *argv)
     assert ("\x1b[31mb" in shown, controls(shown, "\n\x1b")) == (False, [])
 
 
 def test_markup_is_shown_as_it_is(hostile: Telemetry) -> None:
     shown = hostile("run", "show", "E1").out
-    assert ("[red]j[/nope]k:smile:" in shown.replace("\n", ""), shown.count("[red]") >= len(TEXT_COLUMNS)) == (True, True)
-
-
-@pytest.mark.parametrize("argv", [("query", "-o", "csv"), ("run", "events", "E1", "-o", "csv"), ("commits", "E1", "-o", "csv")])
-def test_csv(hostile: Telemetry, argv: tuple[str, ...]) -> None:
-    assert controls(hostile(*argv).out, "\n\r") == []
-    assert [char for row in csv.reader(io.StringIO(hostile(*argv).out, newline="")) for value in row for char in controls(value)] == []
+    assert (
+        "[red]j[/nope]k:smile:" in shown.replace("\n", ""),
+        shown.count("[red]") >= len(TEXT_COLUMNS),
+    ) == (True, True)
 
 
 @pytest.mark.parametrize(
-    "argv", [("query", "-o", "json"), ("query", "-o", "jsonl"), ("run", "show", "E1", "-o", "json"), ("run", "events", "E1", "-o", "json")]
+    "argv",
+    [("query", "-o", "csv"), ("run", "events", "E1", "-o", "csv"), ("commits", "E1", "-o", "csv")],
+)
+def test_csv(hostile: Telemetry, argv: tuple[str, ...]) -> None:
+    assert controls(hostile(*argv).out, "\n\r") == []
+    assert [
+        char
+        for row in csv.reader(io.StringIO(hostile(*argv).out, newline=""))
+        for value in row
+        for char in controls(value)
+    ] == []
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("query", "-o", "json"),
+        ("query", "-o", "jsonl"),
+        ("run", "show", "E1", "-o", "json"),
+        ("run", "events", "E1", "-o", "json"),
+    ],
 )
 def test_json_to_a_terminal_escapes_them(hostile: Telemetry, argv: tuple[str, ...]) -> None:
     assert controls(on_terminal(hostile, *argv)) == []
@@ -139,7 +197,9 @@ def test_json_is_unaltered(hostile: Telemetry) -> None:
     (event,), (commit,) = run["events"], run["commits"]
     assert {name: run[name] for name in TEXT_COLUMNS} == dict.fromkeys(TEXT_COLUMNS, HOSTILE)
     assert (run["metrics_json"], event["payload_json"]) == ({HOSTILE: HOSTILE}, {HOSTILE: HOSTILE})
-    assert [event[name] for name in ("event_type", "trace_id", "span_id", "parent_span_id")] == [HOSTILE] * 4
+    assert [event[name] for name in ("event_type", "trace_id", "span_id", "parent_span_id")] == [
+        HOSTILE
+    ] * 4
     assert (commit["author"], run["git_commit_author"]) == (HOSTILE, HOSTILE)
 
 
@@ -180,16 +240,39 @@ FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "=cmd|' /C calc'!A0"
 
 @pytest.mark.parametrize("formula", FORMULAS)
 def test_formulas_are_neutralised_in_csv_alone(telemetry: Telemetry, formula: str) -> None:
-    telemetry.start("--event-id", "E1", f"--product={formula}", "--agent-name", formula, "-m", "n=-1", "--run-id", "=r")
+    telemetry.start(
+        "--event-id",
+        "E1",
+        f"--product={formula}",
+        "--agent-name",
+        formula,
+        "-m",
+        "n=-1",
+        "--run-id",
+        "=r",
+    )
     telemetry("run", "event", "--run", "E1", f"--trace-id={formula}", "--", formula)
     (row,) = csv.DictReader(io.StringIO(telemetry("query", "-o", "csv").out, newline=""))
-    (event,) = csv.DictReader(io.StringIO(telemetry("run", "events", "E1", "-o", "csv").out, newline=""))
-    assert [value[0] for value in (row["product"], row["agent_name"], row["run_id"], event["event_type"], event["trace_id"])] == ["'"] * 5
+    (event,) = csv.DictReader(
+        io.StringIO(telemetry("run", "events", "E1", "-o", "csv").out, newline="")
+    )
+    assert [
+        value[0]
+        for value in (
+            row["product"],
+            row["agent_name"],
+            row["run_id"],
+            event["event_type"],
+            event["trace_id"],
+        )
+    ] == ["'"] * 5
     assert (telemetry.run("E1")["product"], telemetry.run("E1")["agent_name"]) == (formula, formula)
 
 
 def test_numbers_and_plain_text_are_left_alone_in_csv(telemetry: Telemetry) -> None:
-    telemetry.start("--event-id", "E1", "--product", "a=b", "--website", "'quoted'", "--items-failed", "3")
+    telemetry.start(
+        "--event-id", "E1", "--product", "a=b", "--website", "'quoted'", "--items-failed", "3"
+    )
     (row,) = csv.DictReader(io.StringIO(telemetry("query", "-o", "csv").out))
     assert (row["product"], row["website"], row["items_failed"]) == ("a=b", "'quoted'", "3")
 
@@ -219,6 +302,10 @@ def test_a_table_fits_its_terminal(hostile: Telemetry, width: int) -> None:
 
 def test_the_program_is_the_module(shared: Telemetry) -> None:
     module = subprocess.run(
-        [str(PROGRAM.parent / "python"), "-m", "telemetry_cli", "query", "-o", "ids"], env=shared.env, cwd=shared.cwd, capture_output=True, check=True
+        [str(PROGRAM.parent / "python"), "-m", "telemetry_cli", "query", "-o", "ids"],
+        env=shared.env,
+        cwd=shared.cwd,
+        capture_output=True,
+        check=True,
     )
     assert module.stdout == b"known-run\n"

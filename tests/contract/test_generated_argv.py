@@ -33,7 +33,12 @@ script = "score.py"
 contract = { columns = [{ name = "score", type = "real", required = true }] }
 source_ref = "tests"
 """
-ENVIRONMENTS = [{}, {"TELEMETRY_EVENT_ID": "known-run"}, {"TELEMETRY_NEVER_FAIL": "1"}, {"TELEMETRY_EVENT_ID": "\udcff", "CI": "true"}]
+ENVIRONMENTS = [
+    {},
+    {"TELEMETRY_EVENT_ID": "known-run"},
+    {"TELEMETRY_NEVER_FAIL": "1"},
+    {"TELEMETRY_EVENT_ID": "\udcff", "CI": "true"},
+]
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +86,9 @@ def _placed(beginning: Telemetry, scratch: Path, env: dict[str, str]) -> Telemet
     return telemetry
 
 
-def _through_forks(telemetry: Telemetry, beginning: Telemetry, folder: str, calls: list[list[str]]) -> list[tuple[int, str, str]]:
+def _through_forks(
+    telemetry: Telemetry, beginning: Telemetry, folder: str, calls: list[list[str]]
+) -> list[tuple[int, str, str]]:
     """The exit code, stdout and stderr of each call."""
     told, results = telemetry.home.parent / "calls.json", telemetry.home.parent / "results.json"
     told.write_text(json.dumps(calls))
@@ -104,15 +111,34 @@ def _wrong(argv: list[str], code: int, out: str, err: str) -> str:
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("seed", range(CASES))
-def test_generated_argv(beginning: Telemetry, seed: int, tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
+def test_generated_argv(
+    beginning: Telemetry, seed: int, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     telemetry = _placed(beginning, tmp_path / "scratch", ENVIRONMENTS[seed % len(ENVIRONMENTS)])
     calls = list(argvs.generated(seed, CALLS))
     answers = _through_forks(telemetry, beginning, "work/repository" if seed % 3 else "work", calls)
-    wrong = [found for argv, answer in zip(calls, answers, strict=True) if (found := _wrong(argv, *answer))]
-    assert not wrong, "\n".join([*wrong, *(path.read_text() for path in Path(telemetry.env["TMPDIR"]).glob("telemetry-report-*"))])
+    wrong = [
+        found
+        for argv, answer in zip(calls, answers, strict=True)
+        if (found := _wrong(argv, *answer))
+    ]
+    assert not wrong, "\n".join(
+        [
+            *wrong,
+            *(
+                path.read_text()
+                for path in Path(telemetry.env["TMPDIR"]).glob("telemetry-report-*")
+            ),
+        ]
+    )
     codes = Counter(code for code, _, _ in answers)
-    assert codes[0] > CALLS // 5 and codes[2] > CALLS // 10, f"the values are nearly all of one kind: {codes}"
-    record_property("seen", f"{len(calls)} argv: {', '.join(f'{count} exit {code}' for code, count in sorted(codes.items()))}")
+    assert codes[0] > CALLS // 5 and codes[2] > CALLS // 10, (
+        f"the values are nearly all of one kind: {codes}"
+    )
+    record_property(
+        "seen",
+        f"{len(calls)} argv: {', '.join(f'{count} exit {code}' for code, count in sorted(codes.items()))}",
+    )
 
 
 def test_a_fork_does_what_the_program_does(beginning: Telemetry, tmp_path: Path) -> None:
@@ -123,5 +149,13 @@ def test_a_fork_does_what_the_program_does(beginning: Telemetry, tmp_path: Path)
     shutil.rmtree(telemetry.home)
     shutil.copytree(beginning.home, telemetry.home, symlinks=True)
     for argv, (code, out, err) in zip(calls, answers, strict=True):
-        ran = telemetry(*(os.fsencode(word) for word in argv), cwd=telemetry.cwd / "repository", code=None)
-        assert (ran.code, bool(ran.out), bool(ran.err)) == (code, bool(out), bool(err)), (argv, ran, code, out, err)
+        ran = telemetry(
+            *(os.fsencode(word) for word in argv), cwd=telemetry.cwd / "repository", code=None
+        )
+        assert (ran.code, bool(ran.out), bool(ran.err)) == (code, bool(out), bool(err)), (
+            argv,
+            ran,
+            code,
+            out,
+            err,
+        )

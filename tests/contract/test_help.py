@@ -11,7 +11,10 @@ START = ("run", "start", "--agent-name", "a", "--job-type", "j")
 @pytest.mark.parametrize(
     ("argv", "named"),
     [
-        (("--help",), ("run", "query", "associate-commit", "config", "--db", "--base-dir", "--version")),
+        (
+            ("--help",),
+            ("run", "query", "associate-commit", "config", "--db", "--base-dir", "--version"),
+        ),
         (("run", "--help"), ("start", "end", "update", "event", "events", "show")),
         (("run", "start", "-h"), ("--agent-name", "--metrics", "--no-git", "--event-id")),
         ((*START, "--product", "p", "--help"), ("--agent-name",)),
@@ -21,7 +24,9 @@ START = ("run", "start", "--agent-name", "a", "--job-type", "j")
     ],
 )
 @pytest.mark.parametrize("env", [{}, {"TELEMETRY_DISABLED": "1"}])
-def test_help(telemetry: Telemetry, argv: tuple[str, ...], named: tuple[str, ...], env: dict[str, str]) -> None:
+def test_help(
+    telemetry: Telemetry, argv: tuple[str, ...], named: tuple[str, ...], env: dict[str, str]
+) -> None:
     shown = telemetry(*argv, env=env)
     assert ([word for word in named if word not in shown.out], shown.err) == ([], "")
     assert not telemetry.base.exists()

@@ -12,7 +12,9 @@ def test_names_and_counts(telemetry: Telemetry) -> None:
         "counts": {"agent_names": 3, "job_types": 3},
     }
     table = telemetry("metadata").out
-    assert [word for word in ("a", "b", "ä", "build", "test", "Test") if word not in table.split()] == []
+    assert [
+        word for word in ("a", "b", "ä", "build", "test", "Test") if word not in table.split()
+    ] == []
 
 
 def test_an_empty_base(telemetry: Telemetry) -> None:

@@ -31,10 +31,15 @@ def _script(path: Path, text: str) -> str:
 
 
 @pytest.mark.parametrize("output", ["table", "json", "jsonl", "csv"])
-def test_what_is_longer_than_the_screen_is_paged(telemetry: Telemetry, pager: str, output: str) -> None:
+def test_what_is_longer_than_the_screen_is_paged(
+    telemetry: Telemetry, pager: str, output: str
+) -> None:
     straight = drawn(telemetry, 80, "sql", LONG, "-o", output)
     assert straight.count("\n") >= 200
-    assert drawn(telemetry, 80, "sql", LONG, "-o", output, env={"PAGER": pager}) == "paged\n" + straight
+    assert (
+        drawn(telemetry, 80, "sql", LONG, "-o", output, env={"PAGER": pager})
+        == "paged\n" + straight
+    )
 
 
 def test_what_fits_is_not(telemetry: Telemetry, pager: str) -> None:
@@ -45,9 +50,21 @@ def test_a_pipe_is_not(telemetry: Telemetry, pager: str) -> None:
     assert "paged" not in telemetry("sql", LONG, env={"PAGER": pager}).out
 
 
-@pytest.mark.parametrize("name", ["", "cat", "no-such-pager --option 2>/dev/null", "/no/such/pager 2>/dev/null", "/etc/passwd 2>/dev/null"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "cat",
+        "no-such-pager --option 2>/dev/null",
+        "/no/such/pager 2>/dev/null",
+        "/etc/passwd 2>/dev/null",
+    ],
+)
 def test_without_a_pager_everything_is_printed(telemetry: Telemetry, name: str) -> None:
-    assert drawn(telemetry, 80, "sql", LONG, "-o", "csv", env={"PAGER": name}).split() == ["i", *map(str, range(1, 201))]
+    assert drawn(telemetry, 80, "sql", LONG, "-o", "csv", env={"PAGER": name}).split() == [
+        "i",
+        *map(str, range(1, 201)),
+    ]
 
 
 def test_on_a_terminal_that_can_do_nothing_there_is_none(telemetry: Telemetry, pager: str) -> None:
@@ -56,12 +73,16 @@ def test_on_a_terminal_that_can_do_nothing_there_is_none(telemetry: Telemetry, p
 
 def test_the_pager_may_have_options(telemetry: Telemetry, pager: str) -> None:
     assert drawn(telemetry, 80, "sql", LONG, env={"PAGER": "tail -n 2"}).split() == ["199", "200"]
-    assert drawn(telemetry, 80, "sql", LONG, env={"PAGER": f"LESS=-S '{pager}'"}).startswith("paged\n")
+    assert drawn(telemetry, 80, "sql", LONG, env={"PAGER": f"LESS=-S '{pager}'"}).startswith(
+        "paged\n"
+    )
 
 
 def test_one_line_that_fills_the_screen_is_paged(telemetry: Telemetry, pager: str) -> None:
     telemetry.start("--event-id", "long", "--input-summary", "x" * 4000, "--no-git")
-    assert drawn(telemetry, 80, "run", "show", "long", "--json", env={"PAGER": pager}).startswith("paged\n")
+    assert drawn(telemetry, 80, "run", "show", "long", "--json", env={"PAGER": pager}).startswith(
+        "paged\n"
+    )
 
 
 def test_a_pager_gets_no_hyperlinks(telemetry: Telemetry, pager: str) -> None:
@@ -77,14 +98,25 @@ def test_a_pager_gets_no_hyperlinks(telemetry: Telemetry, pager: str) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_whoever_ends_the_program_leaves_the_pager_its_terminal(telemetry: Telemetry, number: signal.Signals) -> None:
+def test_whoever_ends_the_program_leaves_the_pager_its_terminal(
+    telemetry: Telemetry, number: signal.Signals
+) -> None:
     """A pager that outlived it would fight with the shell over the keys."""
     ready, done = telemetry.home / "ready", telemetry.home / "done"
-    pager = _script(telemetry.home / "slow", f"#!/bin/sh\ntrap '' TERM HUP\ntouch {ready}\ncat >/dev/null\ntouch {done}\n")
+    pager = _script(
+        telemetry.home / "slow",
+        f"#!/bin/sh\ntrap '' TERM HUP\ntouch {ready}\ncat >/dev/null\ntouch {done}\n",
+    )
     terminal, side = pty.openpty()
     rows = LONG.replace("200", "50000")
     env = telemetry.env | {"TERM": "xterm", "PAGER": pager}
-    process = subprocess.Popen([str(PROGRAM), "sql", rows, "-o", "csv"], env=env, stdin=side, stdout=side, start_new_session=True)
+    process = subprocess.Popen(
+        [str(PROGRAM), "sql", rows, "-o", "csv"],
+        env=env,
+        stdin=side,
+        stdout=side,
+        start_new_session=True,
+    )
     os.close(side)
     try:
         deadline = time.monotonic() + 30
@@ -102,7 +134,12 @@ def test_whoever_ends_the_program_leaves_the_pager_its_terminal(telemetry: Telem
 
 def test_a_pager_that_is_left_early_is_no_error(telemetry: Telemetry) -> None:
     rows = LONG.replace("200", "200000")
-    assert drawn(telemetry, 80, "sql", rows, env={"PAGER": "head -n 3", "TELEMETRY_DEBUG": "1"}).count("\n") == 3
+    assert (
+        drawn(telemetry, 80, "sql", rows, env={"PAGER": "head -n 3", "TELEMETRY_DEBUG": "1"}).count(
+            "\n"
+        )
+        == 3
+    )
 
 
 @pytest.mark.skipif(not shutil.which("less"), reason="less is not installed")

@@ -24,12 +24,37 @@ RUNS: dict[str, dict[str, str]] = {
 def four(tmp_path_factory: pytest.TempPathFactory) -> Telemetry:
     """The four runs above, and a newer one, `now`. Not to be written to."""
     program = Telemetry(tmp_path_factory.mktemp("four"))
-    program.start("--event-id", "now", "--agent-name", "clock", "--job-type", "tick", "--no-git", "--status", "partial", "--start-time", "2026-02-09T00:00:00Z")
+    program.start(
+        "--event-id",
+        "now",
+        "--agent-name",
+        "clock",
+        "--job-type",
+        "tick",
+        "--no-git",
+        "--status",
+        "partial",
+        "--start-time",
+        "2026-02-09T00:00:00Z",
+    )
     for event_id, given in RUNS.items():
         data = {name: value for name, value in given.items() if name != "created_at"}
-        program.append("run.create", given["created_at"], event_id=event_id, run_id=f"name of {event_id}", **data)
+        program.append(
+            "run.create",
+            given["created_at"],
+            event_id=event_id,
+            run_id=f"name of {event_id}",
+            **data,
+        )
     for event_id, sha in (("r1", SHA_A), ("r2", SHA_A), ("r2", SHA_B)):
-        program.append("commit.associate", "2026-01-05T00:00:00.000Z", run=event_id, commit_hash=sha, role="produced", source="ci")
+        program.append(
+            "commit.associate",
+            "2026-01-05T00:00:00.000Z",
+            run=event_id,
+            commit_hash=sha,
+            role="produced",
+            source="ci",
+        )
     return program
 
 
@@ -104,7 +129,9 @@ def test_order_and_part(four: Telemetry, options: tuple[str, ...], expected: str
     assert ids(four, *options) == expected.split()
 
 
-@pytest.mark.parametrize("field", ["git_branch", "product", "end_time", "metrics_json", "duration_ms", "id"])
+@pytest.mark.parametrize(
+    "field", ["git_branch", "product", "end_time", "metrics_json", "duration_ms", "id"]
+)
 def test_sorting_loses_no_run(four: Telemetry, field: str) -> None:
     assert sorted(ids(four, "--sort", field)) == sorted(["now", *RUNS])
 
@@ -127,7 +154,16 @@ def test_today_is_the_local_day(telemetry: Telemetry) -> None:
     now = datetime.now(UTC)
     zone = {"TZ": f"XXX{now.hour:+03d}:{now.minute:02d}"}
     telemetry.start("--event-id", "E1")
-    telemetry.append("run.create", _ago(hours=1), event_id="E2", run_id="R", agent_name="a", job_type="j", status="running", start_time=_ago(hours=1))
+    telemetry.append(
+        "run.create",
+        _ago(hours=1),
+        event_id="E2",
+        run_id="R",
+        agent_name="a",
+        job_type="j",
+        status="running",
+        start_time=_ago(hours=1),
+    )
     assert ids(telemetry, "--since", "today", env=zone) == ["E1"]
     assert ids(telemetry, "--since", "yesterday", env=zone) == ["E1", "E2"]
 
@@ -168,22 +204,38 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Telemetry:
     program.start("--event-id", "n0000", "--no-git")
     for number in range(1, 1203):
         at = f"2999-01-01T00:{number // 7 // 60:02}:{number // 7 % 60:02}.000Z"
-        program.append("run.create", at, event_id=f"n{number:04}", run_id="R", agent_name="a", job_type="j", status="running", start_time=at)
+        program.append(
+            "run.create",
+            at,
+            event_id=f"n{number:04}",
+            run_id="R",
+            agent_name="a",
+            job_type="j",
+            status="running",
+            start_time=at,
+        )
     return program
 
 
-@pytest.mark.parametrize("options", [("--limit", "0"), ("--limit", "1203"), ("--limit=0", "--sort", "created_at")])
+@pytest.mark.parametrize(
+    "options", [("--limit", "0"), ("--limit", "1203"), ("--limit=0", "--sort", "created_at")]
+)
 def test_all_of_many(many: Telemetry, options: tuple[str, ...]) -> None:
     assert ids(many, *options) == [f"n{number:04}" for number in reversed(range(1203))]
 
 
 @pytest.mark.parametrize(("limit", "offset"), [(500, 0), (501, 3), (999, 250), (0, 700), (7, 1200)])
 def test_parts_of_many(many: Telemetry, limit: int, offset: int) -> None:
-    expected = [f"n{number:04}" for number in reversed(range(1203))][offset : offset + limit if limit else None]
+    expected = [f"n{number:04}" for number in reversed(range(1203))][
+        offset : offset + limit if limit else None
+    ]
     assert ids(many, "--limit", str(limit), "--offset", str(offset)) == expected
 
 
-@pytest.mark.parametrize(("output", "expected"), [("json", 100), ("jsonl", 100), ("csv", 100), ("ids", 100), ("table", 50)])
+@pytest.mark.parametrize(
+    ("output", "expected"),
+    [("json", 100), ("jsonl", 100), ("csv", 100), ("ids", 100), ("table", 50)],
+)
 def test_default_limits(many: Telemetry, output: str, expected: int) -> None:
     columns = ("--columns", "event_id") if output != "ids" else ()
     assert many("query", "-o", output, *columns).out.count("n1") == expected

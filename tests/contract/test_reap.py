@@ -11,7 +11,7 @@ import pytest
 from bases import read_only
 from support import Telemetry
 
-from telemetry_cli.journal import decode
+from telemetry_cli.journal.segments import decode
 
 GONE = "its process"
 linux = pytest.mark.skipif(sys.platform != "linux", reason="boots and process starts by /proc")
@@ -21,7 +21,17 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="boots and process st
 def killed(telemetry: Telemetry) -> Telemetry:
     """A run whose process was killed, as `killed`."""
     process = telemetry.popen(
-        "run", "exec", "--no-git", "--event-id", "killed", "--", "sh", "-c", "echo ready; exec sleep 60", stdout=subprocess.PIPE, start_new_session=True
+        "run",
+        "exec",
+        "--no-git",
+        "--event-id",
+        "killed",
+        "--",
+        "sh",
+        "-c",
+        "echo ready; exec sleep 60",
+        stdout=subprocess.PIPE,
+        start_new_session=True,
     )
     assert process.stdout
     process.stdout.readline()
@@ -40,7 +50,11 @@ def append(telemetry: Telemetry, **fields: object) -> None:
         "status": "running",
         "start_time": "2026-01-01T00:00:00.000Z",
     }
-    telemetry.append("run.create", "2026-01-01T00:00:00.000Z", **named | {name: value for name, value in fields.items() if value is not None})
+    telemetry.append(
+        "run.create",
+        "2026-01-01T00:00:00.000Z",
+        **named | {name: value for name, value in fields.items() if value is not None},
+    )
 
 
 def reaped(telemetry: Telemetry, *options: str) -> list[str]:
@@ -61,7 +75,9 @@ def test_a_run_whose_process_is_gone_is_ended(killed: Telemetry) -> None:
 
 
 @pytest.mark.parametrize(("env", "code"), [({}, 75), ({"TELEMETRY_NEVER_FAIL": "1"}, 0)])
-def test_an_end_that_can_be_written_nowhere_is_handed_back(telemetry: Telemetry, env: dict[str, str], code: int) -> None:
+def test_an_end_that_can_be_written_nowhere_is_handed_back(
+    telemetry: Telemetry, env: dict[str, str], code: int
+) -> None:
     telemetry.start()
     append(telemetry)
     telemetry("status")
@@ -70,7 +86,15 @@ def test_an_end_that_can_be_written_nowhere_is_handed_back(telemetry: Telemetry,
         assert ran.out.strip() == ""
         handed_back = [found for line in ran.err.encode().splitlines() if (found := decode(line))]
         assert [(found["op"], found["data"]["run"]) for found in handed_back] == [("run.end", "E")]  # type: ignore[index]
-        unread = telemetry.popen("run", "reap", "--older-than", "1d", stdout=full, stderr=subprocess.PIPE, env=telemetry.env | env)
+        unread = telemetry.popen(
+            "run",
+            "reap",
+            "--older-than",
+            "1d",
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=telemetry.env | env,
+        )
         assert b'"run.end"' in unread.communicate()[1]
         assert unread.returncode == code
     assert telemetry.run("E")["status"] == "running"
@@ -85,7 +109,17 @@ def test_a_dry_run_changes_nothing(killed: Telemetry) -> None:
 
 def test_a_live_one_is_left_alone(telemetry: Telemetry) -> None:
     with telemetry.popen(
-        "run", "exec", "--no-git", "--event-id", "live", "--", "sh", "-c", "echo ready; read line", stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        "run",
+        "exec",
+        "--no-git",
+        "--event-id",
+        "live",
+        "--",
+        "sh",
+        "-c",
+        "echo ready; read line",
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     ) as process:
         assert process.stdout
         process.stdout.readline()
@@ -103,7 +137,11 @@ def test_runs_without_a_process_only_by_age(telemetry: Telemetry) -> None:
     assert telemetry("run", "show", "old").err == ""
     assert reaped(telemetry) == []
     assert reaped(telemetry, "--older-than", "2h") == ["old"]
-    assert [telemetry.run(event)["status"] for event in ("old", "new", "ended")] == ["failure", "running", "success"]
+    assert [telemetry.run(event)["status"] for event in ("old", "new", "ended")] == [
+        "failure",
+        "running",
+        "success",
+    ]
 
 
 @pytest.mark.parametrize("age", ["", "soon", "-1h", "2"])
@@ -137,13 +175,19 @@ def test_another_machines_runs_are_left_alone(telemetry: Telemetry) -> None:
     ],
     ids=["itself", "number-reused", "rebooted", "no-such-process", "number-alone"],
 )
-def test_a_process_is_meant_by_its_number_start_and_boot(identity: dict[str, object], gone: bool, telemetry: Telemetry) -> None:
+def test_a_process_is_meant_by_its_number_start_and_boot(
+    identity: dict[str, object], gone: bool, telemetry: Telemetry
+) -> None:
     """The recorded process is this test's own, one thing about it changed."""
-    from telemetry_cli.discover import processes
+    from telemetry_cli.core import processes
 
     telemetry.start()
     started, boot = processes.identity(os.getpid())
-    append(telemetry, host=os.uname().nodename, **{"pid": os.getpid(), "process_started": started, "boot_id": boot} | identity)
+    append(
+        telemetry,
+        host=os.uname().nodename,
+        **{"pid": os.getpid(), "process_started": started, "boot_id": boot} | identity,
+    )
     assert reaped(telemetry) == (["E"] if gone else [])
 
 
@@ -156,10 +200,19 @@ def test_ended_meanwhile_it_keeps_its_end(killed: Telemetry) -> None:
 def test_many_are_ended(telemetry: Telemetry) -> None:
     telemetry.start("--event-id", "last")
     for number in range(40):
-        data = {"event_id": f"run-{number}", "run_id": "R", "agent_name": "a", "job_type": "j", "status": "running", "start_time": "2026-01-01T00:00:00.000Z"}
+        data = {
+            "event_id": f"run-{number}",
+            "run_id": "R",
+            "agent_name": "a",
+            "job_type": "j",
+            "status": "running",
+            "start_time": "2026-01-01T00:00:00.000Z",
+        }
         telemetry.append("run.create", "2026-01-01T00:00:00.000Z", **data)
     assert len(reaped(telemetry, "--older-than", "1h")) == 40
-    assert json.loads(telemetry("query", "--status", "running", "--json").out)[0]["event_id"] == "last"
+    assert (
+        json.loads(telemetry("query", "--status", "running", "--json").out)[0]["event_id"] == "last"
+    )
 
 
 def test_disabled_it_does_nothing(killed: Telemetry) -> None:
@@ -188,7 +241,13 @@ def test_a_tree_tells_which_of_its_runs_are_gone(killed: Telemetry) -> None:
 def test_a_tree_of_many_that_are_gone_names_some(telemetry: Telemetry) -> None:
     telemetry.start("--event-id", "root")
     for number in range(30):
-        append(telemetry, event_id=f"gone-{number}", parent_run_id="root", host=os.uname().nodename, pid=2**22 + 1)
+        append(
+            telemetry,
+            event_id=f"gone-{number}",
+            parent_run_id="root",
+            host=os.uname().nodename,
+            pid=2**22 + 1,
+        )
     shown = telemetry("run", "tree", "root")
     assert (shown.err.count("says running"), "20 more" in shown.err) == (10, True)
 
@@ -197,7 +256,16 @@ def test_a_table_of_runs_tells_which_are_gone(killed: Telemetry) -> None:
     killed.start("--event-id", "other")
     for options in ((), ("--columns", "event_id,status")):
         lines = killed("query", "--status", "running", "-o", "table", *options).out.splitlines()
-        assert [("running, gone" in line, "running" in line) for line in lines if "killed" in line or "other" in line] == [(False, True), (True, True)]
+        assert [
+            ("running, gone" in line, "running" in line)
+            for line in lines
+            if "killed" in line or "other" in line
+        ] == [(False, True), (True, True)]
     assert {run["status"] for run in killed("query", "-o", "json").json} == {"running"}
     killed("run", "reap")
-    assert "gone" not in killed("query", "--status", "failure", "--columns", "event_id,status", "-o", "table").out
+    assert (
+        "gone"
+        not in killed(
+            "query", "--status", "failure", "--columns", "event_id,status", "-o", "table"
+        ).out
+    )

@@ -11,9 +11,10 @@ import pytest
 from bases import append, assert_sound, create, ids, journal_lines, operation
 from support import Telemetry
 
-from telemetry_cli import blobs, damage
-from telemetry_cli.config import Config
-from telemetry_cli.journal import decode, encode
+from telemetry_cli.core.config import Config
+from telemetry_cli.journal import blobs
+from telemetry_cli.journal.segments import decode, encode
+from telemetry_cli.maintenance import integrity as damage
 
 TOKEN = "ghp_" + "a1B2" * 9
 PASSWORD = "pr3ci0us"
@@ -23,9 +24,26 @@ PASSWORD = "pr3ci0us"
 def stained(telemetry: Telemetry) -> Telemetry:
     """A base of an earlier time: secrets in the journal, the database, a backup, the buffer, a blob and a damaged line."""
     telemetry.start("--event-id", "clean")
-    append(telemetry, create(1, "one", input_summary=f"use {TOKEN} now", metrics={"password": PASSWORD, "n": 1}))
-    append(telemetry, encode(operation("run.end", 2, run="one", status="failure", error_details=f"TOKEN={PASSWORD}\nnext")))
-    append(telemetry, encode(operation("run.event", 3, run="one", event_type="step", payload=[f"https://u:{PASSWORD}@h/x"])))
+    append(
+        telemetry,
+        create(1, "one", input_summary=f"use {TOKEN} now", metrics={"password": PASSWORD, "n": 1}),
+    )
+    append(
+        telemetry,
+        encode(
+            operation(
+                "run.end", 2, run="one", status="failure", error_details=f"TOKEN={PASSWORD}\nnext"
+            )
+        ),
+    )
+    append(
+        telemetry,
+        encode(
+            operation(
+                "run.event", 3, run="one", event_type="step", payload=[f"https://u:{PASSWORD}@h/x"]
+            )
+        ),
+    )
     telemetry("query")
     (telemetry.base / "backups").mkdir(mode=0o700)
     shutil.copy(telemetry.database, telemetry.base / "backups" / "first.sqlite")
@@ -33,19 +51,25 @@ def stained(telemetry: Telemetry) -> Telemetry:
     append(telemetry, b'{"v":1,"damaged":"' + TOKEN.encode() + b'"}\n')
     telemetry("query")
     telemetry.buffer.mkdir(mode=0o700)
-    (telemetry.buffer / f"{6:032x}.ndjson").write_bytes(create(6, "four", product=f"password={PASSWORD}"))
+    (telemetry.buffer / f"{6:032x}.ndjson").write_bytes(
+        create(6, "four", product=f"password={PASSWORD}")
+    )
     return telemetry
 
 
 def hits(telemetry: Telemetry) -> list[str]:
     needles = (TOKEN.encode(), PASSWORD.encode())
     return sorted(
-        str(path.relative_to(telemetry.base)) for path in telemetry.base.rglob("*") if path.is_file() and any(needle in path.read_bytes() for needle in needles)
+        str(path.relative_to(telemetry.base))
+        for path in telemetry.base.rglob("*")
+        if path.is_file() and any(needle in path.read_bytes() for needle in needles)
     )
 
 
 def scanned(telemetry: Telemetry) -> set[tuple[str, str]]:
-    found: list[dict[str, Any]] = telemetry("redact", "--scan", "--json", code=None).json["findings"]
+    found: list[dict[str, Any]] = telemetry("redact", "--scan", "--json", code=None).json[
+        "findings"
+    ]
     return {(one["where"], one["rule"]) for one in found}
 
 
@@ -53,7 +77,10 @@ def rows(path: Path) -> list[Any]:
     """What a database says, besides what was written while it was made."""
     db = sqlite3.connect(path)
     try:
-        return [db.execute(f"SELECT * FROM {table} ORDER BY 1").fetchall() for table in ("agent_runs", "run_events", "run_commits", "op_results")]
+        return [
+            db.execute(f"SELECT * FROM {table} ORDER BY 1").fetchall()
+            for table in ("agent_runs", "run_events", "run_commits", "op_results")
+        ]
     finally:
         db.close()
 
@@ -63,7 +90,9 @@ def test_scan_says_where_and_changes_nothing(stained: Telemetry) -> None:
     ran = stained("redact", "--scan", code=1)
     assert stained.files() == before
     assert (TOKEN in ran.out + ran.err, PASSWORD in ran.out + ran.err) == (False, False)
-    assert scanned(stained) >= {(where, "github") for where in ("journal", "database", "backup")} | {("buffer", "assignment"), ("journal", "named")}
+    assert scanned(stained) >= {
+        (where, "github") for where in ("journal", "database", "backup")
+    } | {("buffer", "assignment"), ("journal", "named")}
 
 
 def test_fix_takes_everything_out(stained: Telemetry) -> None:
@@ -81,7 +110,15 @@ def test_fix_takes_everything_out(stained: Telemetry) -> None:
     assert stained.run("four")["product"] == "password=[redacted]"
     assert_sound(stained)
     assert sorted(path.name for path in stained.base.rglob("*") if path.is_file()) == sorted(
-        [".lock", ".lock", ".lock", "first.sqlite", "telemetry.sqlite", "telemetry.sqlite.lock", *(path.name for path in stained.raw.glob("ops_*"))]
+        [
+            ".lock",
+            ".lock",
+            ".lock",
+            "first.sqlite",
+            "telemetry.sqlite",
+            "telemetry.sqlite.lock",
+            *(path.name for path in stained.raw.glob("ops_*")),
+        ]
     )
     assert stained("redact", "--scan").line == "found: no secrets"
     assert stained("redact", "--fix").line == "taken out: no secrets"
@@ -112,7 +149,9 @@ def test_every_line_of_the_journal_is_whole_but_the_damaged_one(stained: Telemet
     stained("redact", "--fix")
     after = [decode(line) for line in journal_lines(stained)]
     assert [found is None for found in before] == [found is None for found in after][: len(before)]
-    assert [found["op_id"] for found in before if found] == [found["op_id"] for found in after if found][: len([found for found in before if found])]
+    assert [found["op_id"] for found in before if found] == [
+        found["op_id"] for found in after if found
+    ][: len([found for found in before if found])]
 
 
 def test_a_blob_gets_another_digest(stained: Telemetry) -> None:
@@ -120,13 +159,19 @@ def test_a_blob_gets_another_digest(stained: Telemetry) -> None:
     digest = sha256(content).hexdigest()
     (stained.base / "blobs").mkdir(mode=0o700)
     (stained.base / "blobs" / digest).write_bytes(content)
-    append(stained, encode(operation("run.event", 9, run="one", event_type="with-blob", blob=digest)))
+    append(
+        stained, encode(operation("run.event", 9, run="one", event_type="with-blob", blob=digest))
+    )
     stained("query")
     stained("redact", "--fix")
     (kept,) = (stained.base / "blobs").glob("[!.]*")
     assert kept.read_bytes() == b'{"note":"[redacted]"}\nplain\n'
     assert kept.name == sha256(kept.read_bytes()).hexdigest()
-    assert [found["data"]["blob"] for found in map(decode, journal_lines(stained)) if found and "blob" in found["data"]] == [kept.name]  # type: ignore[index,operator]
+    assert [
+        found["data"]["blob"]
+        for found in map(decode, journal_lines(stained))
+        if found and "blob" in found["data"]
+    ] == [kept.name]  # type: ignore[index,operator]
 
 
 def keep_blob(telemetry: Telemetry, content: bytes) -> Path:
@@ -161,16 +206,23 @@ def test_stained_blob_being_recorded_outlives_fix(stained: Telemetry) -> None:
     """Its program does not know the rule yet. An older line names the same content, and gets another blob meanwhile."""
     content = f'{{"note": "{TOKEN}"}}\n'.encode()
     digest = keep_blob(stained, content).name
-    append(stained, encode(operation("run.event", 9, run="one", event_type="with-blob", blob=digest)))
+    append(
+        stained, encode(operation("run.event", 9, run="one", event_type="with-blob", blob=digest))
+    )
     stained("query")
     config = Config(base_dir=str(stained.base))
     with blobs.Lease(config) as lease:
         assert lease.put([content]) == digest
         ran = stained("redact", "--fix", env={"TELEMETRY_LOCK_TIMEOUT": "1"}, code=1)
         assert "another command is keeping blobs" in ran.err
-        append(stained, encode(operation("run.event", 10, run="one", event_type="with-blob", blob=digest)))
+        append(
+            stained,
+            encode(operation("run.event", 10, run="one", event_type="with-blob", blob=digest)),
+        )
     assert digest in blobs.kept(config)
-    assert [found.line is None for found in damage.found(config)] == [False], "the damaged line that was there before, and no lost blob"
+    assert [found.line is None for found in damage.found(config)] == [False], (
+        "the damaged line that was there before, and no lost blob"
+    )
     stained("redact", "--fix")
     assert (hits(stained), scanned(stained), digest in blobs.kept(config)) == ([], set(), False)
 
@@ -187,7 +239,12 @@ def test_a_journal_that_is_another_databases_is_left_alone(stained: Telemetry) -
     header: Any = decode(lines[0])
     assert header
     segment.write_bytes(
-        encode({**{name: value for name, value in header.items() if name != "v"}, "data": {"journal_id": header["data"]["journal_id"], "genesis": "0" * 64}})
+        encode(
+            {
+                **{name: value for name, value in header.items() if name != "v"},
+                "data": {"journal_id": header["data"]["journal_id"], "genesis": "0" * 64},
+            }
+        )
         + b"".join(lines[1:])
     )
     before = stained.files()
@@ -201,7 +258,9 @@ def with_own_rule(telemetry: Telemetry) -> None:
     path.write_text("[redact]\nticket = 'TCK-[0-9]{4,}'\n")
 
 
-def test_names_stay_as_they_stand_and_are_told_of_and_new_ones_obey_own_rules(telemetry: Telemetry) -> None:
+def test_names_stay_as_they_stand_and_are_told_of_and_new_ones_obey_own_rules(
+    telemetry: Telemetry,
+) -> None:
     """References go by them: a rebuild after it must find every run and its end."""
     imported = {
         "agent_name": "a",
@@ -221,27 +280,46 @@ def test_names_stay_as_they_stand_and_are_told_of_and_new_ones_obey_own_rules(te
     ran = telemetry("redact", "--scan", "--json", code=1)
     assert "TCK-1" not in ran.out
     found = ran.json["findings"]
-    assert {(one["where"], one["is_name"]) for one in found} == {(where, is_name) for where in ("journal", "blob", "database") for is_name in (False, True)}
+    assert {(one["where"], one["is_name"]) for one in found} == {
+        (where, is_name) for where in ("journal", "blob", "database") for is_name in (False, True)
+    }
     fixed = telemetry("redact", "--fix", code=1)
-    assert ("ticket in a name" in fixed.out, "TCK-1" in fixed.out + fixed.err, "stays as it is" in fixed.err) == (True, False, True)
+    assert (
+        "ticket in a name" in fixed.out,
+        "TCK-1" in fixed.out + fixed.err,
+        "stays as it is" in fixed.err,
+    ) == (True, False, True)
     left = telemetry("redact", "--scan", "--json", code=1).json["findings"]
-    assert ({one["is_name"] for one in left}, {one["where"] for one in left}) == ({True}, {"journal", "blob", "database"})
+    assert ({one["is_name"] for one in left}, {one["where"] for one in left}) == (
+        {True},
+        {"journal", "blob", "database"},
+    )
     before = telemetry.files()
     assert telemetry("redact", "--fix", "--json", code=1).json == {"fixed": 0, "left": left}
     assert telemetry.files() == before
     telemetry("db", "rebuild")
     # A run_id that nothing refers to is taken out.
     assert telemetry(*asked).out == known.replace("TCK-12342", "[redacted]")
-    assert {json.loads(telemetry("query", "--json", "--columns", "product").out)[n]["product"] for n in (0, 1)} == {"[redacted]"}
+    assert {
+        json.loads(telemetry("query", "--json", "--columns", "product").out)[n]["product"]
+        for n in (0, 1)
+    } == {"[redacted]"}
     for option in ("--event-id", "--run-id"):
-        assert option in telemetry("run", "start", "--agent-name", "a", "--job-type", "j", option, "TCK-67890", code=2).err
+        assert (
+            option
+            in telemetry(
+                "run", "start", "--agent-name", "a", "--job-type", "j", option, "TCK-67890", code=2
+            ).err
+        )
 
 
 def test_a_base_whose_names_alone_hold_secrets_is_not_called_clean(telemetry: Telemetry) -> None:
     telemetry.start("--event-id", "ghx-TCK-482913")
     with_own_rule(telemetry)
     before = telemetry.files()
-    assert telemetry("redact", "--scan", code=1).out.startswith("found journal: ticket in a name: 1 in 1 place\n")
+    assert telemetry("redact", "--scan", code=1).out.startswith(
+        "found journal: ticket in a name: 1 in 1 place\n"
+    )
     ran = telemetry("redact", "--fix", code=1)
     assert ran.out.startswith("taken out: no secrets\nleft journal: ticket in a name")
     assert telemetry.files() == before
@@ -260,13 +338,31 @@ def test_without_a_base_there_is_nothing(telemetry: Telemetry) -> None:
 
 def test_names_of_an_import_that_grow_as_they_are_cleaned_cost_no_run(telemetry: Telemetry) -> None:
     """`[redacted]` is longer than the ticket: one name past its limit, and the import as a whole would break the schema's rule."""
-    long = {"agent_name": "x" * 190 + "TCK-123456", "job_type": "j", "start_time": "2026-01-02T03:04:05Z", "event_id": "long"}
+    long = {
+        "agent_name": "x" * 190 + "TCK-123456",
+        "job_type": "j",
+        "start_time": "2026-01-02T03:04:05Z",
+        "event_id": "long",
+    }
     details = {"error_details": "TCK-123456 " * 5957, "agent_name": "a", "event_id": "details"}
-    telemetry("import", "-", stdin="".join(json.dumps(record) + "\n" for record in (long, long | details, long | {"agent_name": "a", "event_id": "other"})))
+    telemetry(
+        "import",
+        "-",
+        stdin="".join(
+            json.dumps(record) + "\n"
+            for record in (long, long | details, long | {"agent_name": "a", "event_id": "other"})
+        ),
+    )
     (telemetry.home / ".config" / "telemetry").mkdir(parents=True)
-    (telemetry.home / ".config" / "telemetry" / "config.toml").write_text("[redact]\nticket = 'TCK(?P<secret>-[0-9]+)'\n")
+    (telemetry.home / ".config" / "telemetry" / "config.toml").write_text(
+        "[redact]\nticket = 'TCK(?P<secret>-[0-9]+)'\n"
+    )
     telemetry("redact", "--fix")
     assert ids(telemetry) == ["details", "long", "other"]
     assert telemetry.run("long")["agent_name"] == ("x" * 190 + "TCK[redacted]")[:200]
     assert len(telemetry.run("details")["error_details"].encode()) <= 64 * 1024
-    assert [path for path in telemetry.base.rglob("*") if path.is_file() and b"TCK-1" in path.read_bytes()] == []
+    assert [
+        path
+        for path in telemetry.base.rglob("*")
+        if path.is_file() and b"TCK-1" in path.read_bytes()
+    ] == []

@@ -10,14 +10,30 @@ from typing import Any
 
 import platforms
 import pytest
-from bases import READING, TRANSACTION, append, assert_sound, create, flip, held, ids, journal_lines, next_day, operation, segment
+from bases import (
+    READING,
+    TRANSACTION,
+    append,
+    assert_sound,
+    create,
+    flip,
+    held,
+    ids,
+    journal_lines,
+    next_day,
+    operation,
+    segment,
+)
 from support import Telemetry
 from tracing import CHANGES, Traced, needs_strace
 
-from telemetry_cli.journal import decode, encode
+from telemetry_cli.journal.segments import decode, encode
 
 TOKEN = "ghp_" + "a1B2" * 9
-IN_JOURNAL = [create(901, "stained", input_summary=f"use {TOKEN} now"), encode(operation("run.event", 902, run="stained", event_type="step", payload=[TOKEN]))]
+IN_JOURNAL = [
+    create(901, "stained", input_summary=f"use {TOKEN} now"),
+    encode(operation("run.event", 902, run="stained", event_type="step", payload=[TOKEN])),
+]
 
 
 def adopted(telemetry: Telemetry) -> None:
@@ -26,10 +42,21 @@ def adopted(telemetry: Telemetry) -> None:
     db = sqlite3.connect(telemetry.database)
     with db:
         db.execute("ALTER TABLE agent_runs ADD COLUMN note TEXT")
-        db.execute("UPDATE agent_runs SET input_summary = ?, note = ?, items_failed = ? WHERE run_id = 'run-1'", (TOKEN, f"see {TOKEN}", TOKEN))
-        db.execute("UPDATE agent_runs SET product = ? WHERE run_id = 'run-2'", (b"\xff " + TOKEN.encode(),))
-        db.execute("UPDATE agent_runs SET host = CAST(? AS TEXT) WHERE run_id = 'run-2'", (b"\xfe " + TOKEN.encode(),))
-        db.execute("UPDATE run_events SET payload_json = ? WHERE run_id = 'run-3'", (json.dumps({"password": "x", "a": TOKEN}),))
+        db.execute(
+            "UPDATE agent_runs SET input_summary = ?, note = ?, items_failed = ? WHERE run_id = 'run-1'",
+            (TOKEN, f"see {TOKEN}", TOKEN),
+        )
+        db.execute(
+            "UPDATE agent_runs SET product = ? WHERE run_id = 'run-2'", (b"\xff " + TOKEN.encode(),)
+        )
+        db.execute(
+            "UPDATE agent_runs SET host = CAST(? AS TEXT) WHERE run_id = 'run-2'",
+            (b"\xfe " + TOKEN.encode(),),
+        )
+        db.execute(
+            "UPDATE run_events SET payload_json = ? WHERE run_id = 'run-3'",
+            (json.dumps({"password": "x", "a": TOKEN}),),
+        )
         db.execute("UPDATE commits SET message = ? WHERE run_id = 'gone'", (TOKEN,))
     db.close()
     telemetry("run", "update", "run-1", "--website", "changed")
@@ -62,7 +89,12 @@ def damaged(telemetry: Telemetry) -> None:
     """A run's line, and its end's, are damaged once they were applied; one backup has the run, one has not."""
     telemetry.start("--event-id", "clean")
     telemetry("db", "backup")
-    append(telemetry, *IN_JOURNAL, create(903, "fragile"), encode(operation("run.end", 904, run="fragile", status="failure")))
+    append(
+        telemetry,
+        *IN_JOURNAL,
+        create(903, "fragile"),
+        encode(operation("run.end", 904, run="fragile", status="failure")),
+    )
     telemetry("query")
     telemetry("db", "backup")
     telemetry.start("--event-id", "later")
@@ -76,7 +108,9 @@ def damaged(telemetry: Telemetry) -> None:
 def lost_blob(telemetry: Telemetry) -> None:
     """What an import brought is in the database alone."""
     records = telemetry.home / "runs.ndjson"
-    records.write_text('{"event_id":"imported","agent_name":"a","job_type":"j","start_time":"2026-01-02T03:04:05Z"}\n')
+    records.write_text(
+        '{"event_id":"imported","agent_name":"a","job_type":"j","start_time":"2026-01-02T03:04:05Z"}\n'
+    )
     telemetry("import", str(records))
     append(telemetry, *IN_JOURNAL)
     telemetry("query")
@@ -88,20 +122,31 @@ BASES = [adopted, pruned, pruned_without_backup, damaged, lost_blob]
 
 
 def hits(telemetry: Telemetry) -> list[str]:
-    return sorted(str(path.relative_to(telemetry.base)) for path in telemetry.base.rglob("*") if path.is_file() and TOKEN.encode() in path.read_bytes())
+    return sorted(
+        str(path.relative_to(telemetry.base))
+        for path in telemetry.base.rglob("*")
+        if path.is_file() and TOKEN.encode() in path.read_bytes()
+    )
 
 
 def cleaned(value: Any) -> Any:
     """What a value is without secrets. Offsets of damaged lines, and digests, are others."""
     text = json.dumps(value, sort_keys=True, default=lambda raw: raw.decode(errors="replace"))
-    return json.loads(text.replace(TOKEN, "[redacted]").replace('\\"password\\":\\"x\\"', '\\"password\\":\\"[redacted]\\"'))
+    return json.loads(
+        text.replace(TOKEN, "[redacted]").replace(
+            '\\"password\\":\\"x\\"', '\\"password\\":\\"[redacted]\\"'
+        )
+    )
 
 
 def contents(path: Path) -> dict[str, list[Any]]:
     db = sqlite3.connect(path)
     try:
         tables = ("agent_runs", "run_events", "run_commits", "legacy_values", "op_results")
-        return {table: sorted(map(json.dumps, cleaned(db.execute(f"SELECT * FROM {table}").fetchall()))) for table in tables}
+        return {
+            table: sorted(map(json.dumps, cleaned(db.execute(f"SELECT * FROM {table}").fetchall())))
+            for table in tables
+        }
     finally:
         db.close()
 
@@ -111,10 +156,16 @@ def backups(telemetry: Telemetry) -> list[Path]:
 
 
 @pytest.mark.parametrize("make", BASES, ids=lambda make: make.__name__)
-def test_everything_stays_but_the_secrets(make: Callable[[Telemetry], None], telemetry: Telemetry) -> None:
+def test_everything_stays_but_the_secrets(
+    make: Callable[[Telemetry], None], telemetry: Telemetry
+) -> None:
     make(telemetry)
     assert hits(telemetry)
-    before, kept, known = contents(telemetry.database), [contents(path) for path in backups(telemetry)], ids(telemetry)
+    before, kept, known = (
+        contents(telemetry.database),
+        [contents(path) for path in backups(telemetry)],
+        ids(telemetry),
+    )
     telemetry("redact", "--fix")
     assert hits(telemetry) == []
     assert telemetry("redact", "--scan").line == "found: no secrets"
@@ -131,7 +182,9 @@ def test_everything_stays_but_the_secrets(make: Callable[[Telemetry], None], tel
 
 
 @pytest.mark.parametrize("make", [adopted, pruned], ids=lambda make: make.__name__)
-def test_a_lost_database_is_made_again_from_what_was_cleaned(make: Callable[[Telemetry], None], telemetry: Telemetry) -> None:
+def test_a_lost_database_is_made_again_from_what_was_cleaned(
+    make: Callable[[Telemetry], None], telemetry: Telemetry
+) -> None:
     make(telemetry)
     telemetry("redact", "--fix")
     assert "problem" not in telemetry("doctor").out
@@ -157,16 +210,27 @@ def test_an_old_database_is_adopted_first(telemetry: Telemetry) -> None:
     with db:
         db.execute("UPDATE agent_runs SET output_summary = ? WHERE run_id = 'run-1'", (TOKEN,))
     db.close()
-    assert telemetry("redact", "--scan", "--json", code=1).json["findings"][0]["place"] == "agent_runs run-1 output_summary"
+    assert (
+        telemetry("redact", "--scan", "--json", code=1).json["findings"][0]["place"]
+        == "agent_runs run-1 output_summary"
+    )
     telemetry("redact", "--fix")
-    assert (hits(telemetry), len(ids(telemetry)), telemetry.run("run-1")["output_summary"]) == ([], 3, "[redacted]")
+    assert (hits(telemetry), len(ids(telemetry)), telemetry.run("run-1")["output_summary"]) == (
+        [],
+        3,
+        "[redacted]",
+    )
     assert_sound(telemetry)
 
 
 def test_a_backup_without_secrets_still_belongs_to_the_journal(telemetry: Telemetry) -> None:
     """The journal before its place gets shorter."""
     telemetry.start("--event-id", "clean")
-    append(telemetry, IN_JOURNAL[0], encode(operation("run.update", 905, run="stained", input_summary="nothing")))
+    append(
+        telemetry,
+        IN_JOURNAL[0],
+        encode(operation("run.update", 905, run="stained", input_summary="nothing")),
+    )
     telemetry("query")
     backup = Path(telemetry("db", "backup").line)
     assert TOKEN.encode() not in backup.read_bytes()
@@ -194,7 +258,9 @@ LONG = bool(os.environ.get("TELEMETRY_TESTS_LONG"))
 
 
 @pytest.mark.parametrize("what", [TRANSACTION, READING])
-def test_it_waits_for_other_programs_and_leaves_all_as_it_was_when_that_takes_too_long(telemetry: Telemetry, what: str) -> None:
+def test_it_waits_for_other_programs_and_leaves_all_as_it_was_when_that_takes_too_long(
+    telemetry: Telemetry, what: str
+) -> None:
     telemetry.start("--event-id", "clean")
     append(telemetry, *IN_JOURNAL)
     telemetry("db", "backup")
@@ -204,14 +270,18 @@ def test_it_waits_for_other_programs_and_leaves_all_as_it_was_when_that_takes_to
         assert "locked by another process" in refused.err
     # What the other program had begun is rolled back when it goes.
     telemetry("status")
-    assert {path: path.read_bytes() for path in telemetry.base.rglob("*") if path.is_file()} == before
+    assert {
+        path: path.read_bytes() for path in telemetry.base.rglob("*") if path.is_file()
+    } == before
     telemetry("redact", "--fix")
     assert hits(telemetry) == []
 
 
 @needs_strace
 @pytest.mark.parametrize("error", ["ENOSPC", "EIO"])
-def test_a_backup_that_the_disk_does_not_let_it_make_again_is_not_left_behind(telemetry: Telemetry, error: str) -> None:
+def test_a_backup_that_the_disk_does_not_let_it_make_again_is_not_left_behind(
+    telemetry: Telemetry, error: str
+) -> None:
     """Its journal would be another one then, and nobody could make it again, or restore it."""
     telemetry.start("--event-id", "clean")
     append(telemetry, *IN_JOURNAL)
@@ -238,9 +308,13 @@ def test_what_a_killed_rebuild_left_goes_too(telemetry: Telemetry) -> None:
 
 @pytest.mark.heavy
 @needs_strace
-@pytest.mark.parametrize("make", [*BASES, None], ids=lambda make: make.__name__ if make else "plain")
+@pytest.mark.parametrize(
+    "make", [*BASES, None], ids=lambda make: make.__name__ if make else "plain"
+)
 def test_killed_at_any_call_it_loses_nothing_and_can_be_run_again(
-    make: Callable[[Telemetry], None] | None, telemetry: Telemetry, record_property: Callable[[str, object], None]
+    make: Callable[[Telemetry], None] | None,
+    telemetry: Telemetry,
+    record_property: Callable[[str, object], None],
 ) -> None:
     if make:
         make(telemetry)
@@ -253,17 +327,27 @@ def test_killed_at_any_call_it_loses_nothing_and_can_be_run_again(
     shutil.copytree(telemetry.base, beginning)
     points = traced.points(argv, paths=False, calls=CHANGES)
     # What takes the place of something else does so by being renamed: each of those.
-    renames, others = [point for point in points if point[0] == "rename"], [point for point in points if point[0] != "rename"]
+    renames, others = (
+        [point for point in points if point[0] == "rename"],
+        [point for point in points if point[0] != "rename"],
+    )
     killed = 0
     for call, n in [*renames, *others[:: 1 if LONG else max(1, len(others) // 10)]]:
         shutil.rmtree(telemetry.base)
         shutil.copytree(beginning, telemetry.base)
-        killed += traced(argv, "-e", f"inject={call}:signal=SIGKILL:when={n}", paths=False, calls=CHANGES).code != 0
+        killed += (
+            traced(
+                argv, "-e", f"inject={call}:signal=SIGKILL:when={n}", paths=False, calls=CHANGES
+            ).code
+            != 0
+        )
         telemetry("run", "start", "--agent-name", "a", "--job-type", "j", "--event-id", "new")
         telemetry("redact", "--fix")
         assert (hits(telemetry), ids(telemetry)) == ([], sorted([*known, "new"])), (call, n)
         after = contents(telemetry.database)
-        assert [row for table, rows in before.items() for row in rows if row not in after[table]] == [], (call, n)
+        assert [
+            row for table, rows in before.items() for row in rows if row not in after[table]
+        ] == [], (call, n)
         assert [path.name for path in telemetry.base.rglob("*redact*")] == [], (call, n)
         assert_sound(telemetry)
     assert killed > 10

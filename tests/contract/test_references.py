@@ -10,9 +10,36 @@ FIRST, SECOND, THIRD = "aaaa1111-x", "aaaa2222-x", "bbbb3333_x"
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Telemetry:
     """Three runs, the second started last, two of them with the same name. Not to be written to."""
     program = Telemetry(tmp_path_factory.mktemp("runs"))
-    program.start("--event-id", FIRST, "--run-id", "twice", "--agent-name", "alpha", "--start-time", "2026-01-01T00:00:00Z")
-    program.start("--event-id", SECOND, "--run-id", "twice", "--agent-name", "beta", "--start-time", "2026-01-03T00:00:00Z")
-    program.start("--event-id", THIRD, "--run-id", "once%", "--agent-name", "alpha", "--start-time", "2026-01-02T00:00:00Z")
+    program.start(
+        "--event-id",
+        FIRST,
+        "--run-id",
+        "twice",
+        "--agent-name",
+        "alpha",
+        "--start-time",
+        "2026-01-01T00:00:00Z",
+    )
+    program.start(
+        "--event-id",
+        SECOND,
+        "--run-id",
+        "twice",
+        "--agent-name",
+        "beta",
+        "--start-time",
+        "2026-01-03T00:00:00Z",
+    )
+    program.start(
+        "--event-id",
+        THIRD,
+        "--run-id",
+        "once%",
+        "--agent-name",
+        "alpha",
+        "--start-time",
+        "2026-01-02T00:00:00Z",
+    )
     return program
 
 
@@ -40,7 +67,23 @@ def test_a_name_of_several_runs_is_the_newest_with_a_note(runs: Telemetry) -> No
     assert SECOND in shown.err
 
 
-@pytest.mark.parametrize("reference", ["aaa", "bbb", "bbbb4", "BBBB9", "aaaa____", "bbb%", "%%%%", "____", "once", "@last:gamma", "*bbb", "bbbb3333_x\n"])
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "aaa",
+        "bbb",
+        "bbbb4",
+        "BBBB9",
+        "aaaa____",
+        "bbb%",
+        "%%%%",
+        "____",
+        "once",
+        "@last:gamma",
+        "*bbb",
+        "bbbb3333_x\n",
+    ],
+)
 def test_what_no_reference_means(runs: Telemetry, reference: str) -> None:
     refused = runs("run", "show", reference, code=3)
     assert ("Run not found: " in refused.err, refused.out) == (True, "")
@@ -60,12 +103,21 @@ def test_what_no_reference_means(runs: Telemetry, reference: str) -> None:
         ("query", "--parent", "aaaa"),
     ],
 )
-def test_an_ambiguous_prefix_lists_them_and_changes_nothing(runs: Telemetry, argv: tuple[str, ...]) -> None:
+def test_an_ambiguous_prefix_lists_them_and_changes_nothing(
+    runs: Telemetry, argv: tuple[str, ...]
+) -> None:
     before = runs.sql("SELECT * FROM agent_runs")
     refused = runs(*argv, code=4)
-    assert (FIRST in refused.err, SECOND in refused.err, THIRD in refused.err, refused.out) == (True, True, False, "")
+    assert (FIRST in refused.err, SECOND in refused.err, THIRD in refused.err, refused.out) == (
+        True,
+        True,
+        False,
+        "",
+    )
     assert runs.sql("SELECT * FROM agent_runs") == before
-    assert runs.sql("SELECT (SELECT count(*) FROM run_events), (SELECT count(*) FROM run_commits)") == [(0, 0)]
+    assert runs.sql(
+        "SELECT (SELECT count(*) FROM run_events), (SELECT count(*) FROM run_commits)"
+    ) == [(0, 0)]
 
 
 @pytest.mark.parametrize(
@@ -85,14 +137,18 @@ def test_an_ambiguous_prefix_lists_them_and_changes_nothing(runs: Telemetry, arg
     ],
 )
 @pytest.mark.parametrize("value", [None, ""])
-def test_without_the_variable_there_is_no_current_run(runs: Telemetry, argv: tuple[str, ...], value: str | None) -> None:
+def test_without_the_variable_there_is_no_current_run(
+    runs: Telemetry, argv: tuple[str, ...], value: str | None
+) -> None:
     before = runs.files()
     refused = runs(*argv, env={} if value is None else {"TELEMETRY_EVENT_ID": value}, code=2)
     assert ("TELEMETRY_EVENT_ID" in refused.err, refused.out) == (True, "")
     assert runs.files() == before
 
 
-@pytest.mark.parametrize("reference", ["", " ", "@", "@first", "@last:", "@LAST", "@current:x", "@lastly"])
+@pytest.mark.parametrize(
+    "reference", ["", " ", "@", "@first", "@last:", "@LAST", "@current:x", "@lastly"]
+)
 def test_what_is_no_reference(runs: Telemetry, reference: str) -> None:
     before = runs.files()
     for argv in (("run", "show"), ("run", "end")):
@@ -115,7 +171,12 @@ def test_a_run_id_goes_before_a_prefix(telemetry: Telemetry) -> None:
 
 
 @pytest.mark.parametrize(
-    "argv", [("run", "end", "@last"), ("run", "update", "@last", "--status", "success"), ("associate-commit", "@last", "--commit", "0123456", "--no-git")]
+    "argv",
+    [
+        ("run", "end", "@last"),
+        ("run", "update", "@last", "--status", "success"),
+        ("associate-commit", "@last", "--commit", "0123456", "--no-git"),
+    ],
 )
 def test_writes_understand_them_too(telemetry: Telemetry, argv: tuple[str, ...]) -> None:
     telemetry.start("--event-id", "old", "--start-time", "2026-01-01T00:00:00Z")
@@ -134,11 +195,19 @@ def test_last_without_any_run(telemetry: Telemetry) -> None:
     assert "Run not found: @last" in telemetry("run", "show", "@last", code=3).err
 
 
-SHOWN = [("query",), ("status",), ("run", "tree", "parent"), ("run", "show", "parent"), ("commits", "--commit", "abcdef1")]
+SHOWN = [
+    ("query",),
+    ("status",),
+    ("run", "tree", "parent"),
+    ("run", "show", "parent"),
+    ("commits", "--commit", "abcdef1"),
+]
 
 
 @pytest.mark.parametrize("argv", SHOWN, ids=" ".join)
-def test_a_shortened_id_in_a_table_is_a_run_even_where_its_twin_is_not_shown(telemetry: Telemetry, argv: tuple[str, ...]) -> None:
+def test_a_shortened_id_in_a_table_is_a_run_even_where_its_twin_is_not_shown(
+    telemetry: Telemetry, argv: tuple[str, ...]
+) -> None:
     telemetry.start("--event-id", "parent", "--no-git")
     shown, twin = "0123abcd-0000-4000-8000-00000000000a", "0123abcd-0000-4000-8001-000000000000"
     telemetry.start("--event-id", shown, "--parent", "parent", "--agent-name", "shown", "--no-git")
@@ -160,7 +229,12 @@ AHEAD = "2999-01-01T00:00:00.000Z"
 
 def started_ahead(telemetry: Telemetry, event_id: str, agent_name: str = "tester") -> None:
     """Record a run as a machine does whose clock is centuries ahead."""
-    named = {"event_id": event_id, "run_id": f"run-{event_id}", "agent_name": agent_name, "job_type": "job"}
+    named = {
+        "event_id": event_id,
+        "run_id": f"run-{event_id}",
+        "agent_name": agent_name,
+        "job_type": "job",
+    }
     telemetry.append("run.create", AHEAD, **named, status="running", start_time=AHEAD)
 
 
@@ -171,15 +245,34 @@ def test_last_after_a_run_from_the_future_is_the_next_run(telemetry: Telemetry) 
     telemetry.start("--event-id", "today")
     telemetry("run", "event", "tick", "--run", "@last")
     telemetry("associate-commit", "@last", "--commit", "abcdef1", "--no-git")
-    telemetry("run", "start", "--agent-name", "a", "--job-type", "j", "--event-id", "child", "--parent", "@last", "--start-time", "2026-01-01T00:00:00Z")
+    telemetry(
+        "run",
+        "start",
+        "--agent-name",
+        "a",
+        "--job-type",
+        "j",
+        "--event-id",
+        "child",
+        "--parent",
+        "@last",
+        "--start-time",
+        "2026-01-01T00:00:00Z",
+    )
     assert telemetry("query", "--parent", "@last", "-o", "ids").line == "child"
     run = telemetry.run("@last")
-    assert (run["event_id"], [event["event_type"] for event in run["events"]], run["git_commit_hash"]) == ("today", ["tick"], "abcdef1")
+    assert (
+        run["event_id"],
+        [event["event_type"] for event in run["events"]],
+        run["git_commit_hash"],
+    ) == ("today", ["tick"], "abcdef1")
     telemetry("run", "end", "@last")
     assert telemetry.run("today")["status"] == "success"
 
 
-def test_last_is_the_run_from_the_future_while_it_is_the_newest_record(telemetry: Telemetry) -> None:
+def test_last_is_the_run_from_the_future_while_it_is_the_newest_record(
+    telemetry: Telemetry,
+) -> None:
     """The clock was set back while it ran: its end still finds it."""
     telemetry.start("--event-id", "before")
     started_ahead(telemetry, "ahead")

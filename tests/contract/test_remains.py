@@ -13,8 +13,8 @@ from documents import LEAST, write
 from support import PROGRAM, Telemetry
 from tracing import needs_strace
 
-from telemetry_cli import blobs
-from telemetry_cli.config import Config
+from telemetry_cli.core.config import Config
+from telemetry_cli.journal import blobs
 
 SECRET = "TCK-123456"
 
@@ -36,10 +36,26 @@ def add_rule(telemetry: Telemetry) -> None:
     path.write_text("[redact]\nticket = 'TCK-[0-9]{6}'\n")
 
 
-def kill(telemetry: Telemetry, call: str, *argv: str, number: int = 1, env: dict[str, str] | None = None) -> None:
+def kill(
+    telemetry: Telemetry, call: str, *argv: str, number: int = 1, env: dict[str, str] | None = None
+) -> None:
     """Run a command that is killed when it makes a system call for the n-th time."""
-    command = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:signal=SIGKILL:when={number}", str(PROGRAM), *argv]
-    done = subprocess.run(command, env=telemetry.env | (env or {}), cwd=telemetry.cwd, capture_output=True, timeout=60)
+    command = [
+        "strace",
+        "-f",
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-e",
+        f"trace={call}",
+        "-e",
+        f"inject={call}:signal=SIGKILL:when={number}",
+        str(PROGRAM),
+        *argv,
+    ]
+    done = subprocess.run(
+        command, env=telemetry.env | (env or {}), cwd=telemetry.cwd, capture_output=True, timeout=60
+    )
     if b"ptrace" in done.stderr:
         pytest.skip("strace may not trace here")
     assert done.returncode == -9, done.stderr
@@ -47,7 +63,11 @@ def kill(telemetry: Telemetry, call: str, *argv: str, number: int = 1, env: dict
 
 def holders(folder: Path) -> list[str]:
     """The files below a folder that hold the secret."""
-    return sorted(str(path) for path in folder.rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes())
+    return sorted(
+        str(path)
+        for path in folder.rglob("*")
+        if path.is_file() and SECRET.encode() in path.read_bytes()
+    )
 
 
 def _backup(telemetry: Telemetry) -> None:
@@ -66,7 +86,14 @@ def _import(telemetry: Telemetry) -> None:
 
 def _buffered_record(telemetry: Telemetry) -> None:
     with held(FLOCKED, telemetry.raw / ".lock"):
-        kill(telemetry, "rename", *START, "--input-summary", SECRET, env={"TELEMETRY_LOCK_TIMEOUT": "0"})
+        kill(
+            telemetry,
+            "rename",
+            *START,
+            "--input-summary",
+            SECRET,
+            env={"TELEMETRY_LOCK_TIMEOUT": "0"},
+        )
 
 
 def _rebuild(telemetry: Telemetry) -> None:
@@ -94,15 +121,31 @@ def _doctor(telemetry: Telemetry) -> None:
     kill(telemetry, "unlinkat", "doctor")
 
 
-KILLED = [_backup, _backup_elsewhere, _import, _buffered_record, _rebuild, _restore, _redaction, _redaction_in_place, _doctor]
+KILLED = [
+    _backup,
+    _backup_elsewhere,
+    _import,
+    _buffered_record,
+    _rebuild,
+    _restore,
+    _redaction,
+    _redaction_in_place,
+    _doctor,
+]
 
 
 @needs_strace
 @pytest.mark.parametrize("command", KILLED, ids=lambda command: command.__name__.strip("_"))
-def test_what_a_killed_command_leaves_is_known_and_removed(stained: Telemetry, command: Callable[[Telemetry], None]) -> None:
+def test_what_a_killed_command_leaves_is_known_and_removed(
+    stained: Telemetry, command: Callable[[Telemetry], None]
+) -> None:
     before = set(stained.files())
     command(stained)
-    left = {name for name in set(stained.files()) - before - {"backups", "blobs", "buffer"} if not name.endswith(".lock") and "/backup_" not in name}
+    left = {
+        name
+        for name in set(stained.files()) - before - {"backups", "blobs", "buffer"}
+        if not name.endswith(".lock") and "/backup_" not in name
+    }
     roots = {name for name in left if not any(name.startswith(f"{other}/") for other in left)}
     assert roots, "it was killed before it was done"
     assert [path for path in holders(stained.home) if not path.startswith(f"{stained.base}/")] == []
@@ -111,8 +154,14 @@ def test_what_a_killed_command_leaves_is_known_and_removed(stained: Telemetry, c
     add_rule(stained)
     findings = stained("redact", "--scan", "--json", code=None).json["findings"]
     stains = {os.path.relpath(path, stained.base) for path in holders(stained.base)}
-    places = " ".join(str(finding["place"]) for finding in findings if finding["where"] == "remains")
-    assert all(name in places for name in stains if any(name == root or name.startswith(f"{root}/") for root in roots))
+    places = " ".join(
+        str(finding["place"]) for finding in findings if finding["where"] == "remains"
+    )
+    assert all(
+        name in places
+        for name in stains
+        if any(name == root or name.startswith(f"{root}/") for root in roots)
+    )
     stained("redact", "--fix")
     assert holders(stained.home) == []
     assert stained("redact", "--scan", "--json").json["findings"] == []
@@ -130,7 +179,9 @@ def test_what_the_first_command_of_a_base_leaves_is_removed(telemetry: Telemetry
     assert holders(telemetry.base) == []
 
 
-def test_doctor_of_a_full_disk_looks_at_its_copy_elsewhere(stained: Telemetry, tmpfs: Callable[[str], Path]) -> None:
+def test_doctor_of_a_full_disk_looks_at_its_copy_elsewhere(
+    stained: Telemetry, tmpfs: Callable[[str], Path]
+) -> None:
     disk = tmpfs("1m")
     shutil.copytree(stained.base, disk / "base")
     with suppress(OSError), (disk / "filler").open("wb", buffering=0) as filler:

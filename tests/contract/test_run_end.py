@@ -12,9 +12,18 @@ def test_defaults(known: Telemetry) -> None:
     ended = known("run", "end", "known-run", "-o", "json")
     run = known.run("known-run")
     elapsed = datetime.fromisoformat(run["end_time"]) - datetime.fromisoformat(START)
-    assert (run["status"], run["duration_ms"], run["updated_at"]) == ("success", elapsed / timedelta(milliseconds=1), run["end_time"])
+    assert (run["status"], run["duration_ms"], run["updated_at"]) == (
+        "success",
+        elapsed / timedelta(milliseconds=1),
+        run["end_time"],
+    )
     assert sorted(ended.json.pop("fields_updated")) == ["duration_ms", "end_time", "status"]
-    assert {**ended.json, "fields_updated": None} == {"status": "updated", "event_id": "known-run", "run_id": "the known one", "fields_updated": None}
+    assert {**ended.json, "fields_updated": None} == {
+        "status": "updated",
+        "event_id": "known-run",
+        "run_id": "the known one",
+        "fields_updated": None,
+    }
 
 
 def test_prints_one_line(known: Telemetry) -> None:
@@ -58,7 +67,16 @@ def test_an_end_at_the_start_is_accepted(known: Telemetry) -> None:
 
 def test_an_end_before_the_start_is_refused(known: Telemetry) -> None:
     before = known.run("known-run")
-    refused = known("run", "end", "known-run", "--end-time", "2026-03-01T11:59:59Z", "--items-failed", "3", code=2)
+    refused = known(
+        "run",
+        "end",
+        "known-run",
+        "--end-time",
+        "2026-03-01T11:59:59Z",
+        "--items-failed",
+        "3",
+        code=2,
+    )
     assert "--end-time" in refused.err
     assert refused.out == ""
     assert known.run("known-run") == before
@@ -77,12 +95,23 @@ def test_fields(known: Telemetry) -> None:
         "--output-summary", "öut", "--error-summary", "one failed", "--error-details", "line\nline",
     )  # fmt: skip
     run = known.run("known-run")
-    assert [run[f"items_{what}"] for what in ("discovered", "succeeded", "failed", "skipped")] == [4, 3, 1, 0]
-    assert [run[name] for name in ("output_summary", "error_summary", "error_details")] == ["öut", "one failed", "line\nline"]
+    assert [run[f"items_{what}"] for what in ("discovered", "succeeded", "failed", "skipped")] == [
+        4,
+        3,
+        1,
+        0,
+    ]
+    assert [run[name] for name in ("output_summary", "error_summary", "error_details")] == [
+        "öut",
+        "one failed",
+        "line\nline",
+    ]
 
 
 def test_long_error_details_lose_their_middle(known: Telemetry) -> None:
-    known("run", "end", "known-run", "--error-details", "first" + "ä" * 40_000 + "m" * 20_000 + "last")
+    known(
+        "run", "end", "known-run", "--error-details", "first" + "ä" * 40_000 + "m" * 20_000 + "last"
+    )
     kept = known.run("known-run")["error_details"]
     assert 60_000 < len(kept.encode()) <= 65_536
     assert kept.startswith("firstä") and kept.endswith("mlast")
@@ -90,7 +119,9 @@ def test_long_error_details_lose_their_middle(known: Telemetry) -> None:
 
 
 @pytest.mark.parametrize("command", ["end", "update"])
-def test_a_secret_that_the_cut_in_the_middle_goes_through_does_not_show(command: str, known: Telemetry) -> None:
+def test_a_secret_that_the_cut_in_the_middle_goes_through_does_not_show(
+    command: str, known: Telemetry
+) -> None:
     """Wherever the cut falls; what the middle loses, it loses of the clean text."""
     details = "".join(f"{number:05d} ghp_{'a1' * 18}\n" for number in range(1700))
     ending = ("--status", "failure") if command == "end" else ()
@@ -107,27 +138,53 @@ def test_error_details_of_64_kib_are_kept_whole(known: Telemetry) -> None:
 
 
 def test_metrics_merge_key_by_key(telemetry: Telemetry) -> None:
-    telemetry.start("--event-id", "E1", "--metrics", '{"a": {"x": 1}, "b": 1}', "--context", '{"c": 1}')
-    telemetry("run", "end", "E1", "--metrics", '{"a": {"y": 2}}', "-m", "d=4", "--context", '{"e": null}')
+    telemetry.start(
+        "--event-id", "E1", "--metrics", '{"a": {"x": 1}, "b": 1}', "--context", '{"c": 1}'
+    )
+    telemetry(
+        "run", "end", "E1", "--metrics", '{"a": {"y": 2}}', "-m", "d=4", "--context", '{"e": null}'
+    )
     run = telemetry.run("E1")
-    assert (run["metrics_json"], run["context_json"]) == ({"a": {"y": 2}, "b": 1, "d": 4}, {"c": 1, "e": None})
+    assert (run["metrics_json"], run["context_json"]) == (
+        {"a": {"y": 2}, "b": 1, "d": 4},
+        {"c": 1, "e": None},
+    )
 
 
 def test_ending_again_changes_nothing(known: Telemetry) -> None:
     known("run", "end", "known-run", "--status", "partial")
     before = known.run("known-run")
     again = known("run", "end", "known-run", "--status", "failure", "-m", "a=1", "-o", "json")
-    assert again.json == {"status": "unchanged", "event_id": "known-run", "run_id": "the known one", "fields_updated": []}
+    assert again.json == {
+        "status": "unchanged",
+        "event_id": "known-run",
+        "run_id": "the known one",
+        "fields_updated": [],
+    }
     assert "already ended" in again.err
     assert known.run("known-run") == before
 
 
 def test_force_ends_again(known: Telemetry) -> None:
     known("run", "end", "known-run", "--end-time", "2026-03-01T12:00:01Z")
-    forced = known("run", "end", "known-run", "--status", "failure", "--end-time", "2026-03-01T12:00:02Z", "--force", "--json")
+    forced = known(
+        "run",
+        "end",
+        "known-run",
+        "--status",
+        "failure",
+        "--end-time",
+        "2026-03-01T12:00:02Z",
+        "--force",
+        "--json",
+    )
     run = known.run("known-run")
     assert forced.json["status"] == "updated"
-    assert (run["status"], run["end_time"], run["duration_ms"]) == ("failure", "2026-03-01T12:00:02.000Z", 2000)
+    assert (run["status"], run["end_time"], run["duration_ms"]) == (
+        "failure",
+        "2026-03-01T12:00:02.000Z",
+        2000,
+    )
 
 
 def test_unknown_run(known: Telemetry) -> None:
@@ -145,4 +202,7 @@ def test_the_current_run_is_the_default(known: Telemetry) -> None:
 def test_an_ended_run_is_not_the_next_ones_business(telemetry: Telemetry) -> None:
     first, second = telemetry.start(), telemetry.start()
     telemetry("run", "end", first)
-    assert (telemetry.run(first)["status"], telemetry.run(second)["status"]) == ("success", "running")
+    assert (telemetry.run(first)["status"], telemetry.run(second)["status"]) == (
+        "success",
+        "running",
+    )

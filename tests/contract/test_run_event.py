@@ -11,7 +11,9 @@ ADD = ("run", "event", "--run", "known-run")
 
 
 def events(telemetry: Telemetry, *options: str) -> list[dict[str, object]]:
-    found: list[dict[str, object]] = telemetry("run", "events", "known-run", *options, "-o", "json").json
+    found: list[dict[str, object]] = telemetry(
+        "run", "events", "known-run", *options, "-o", "json"
+    ).json
     return found
 
 
@@ -37,7 +39,9 @@ def test_an_event_with_everything(known: Telemetry) -> None:
 def test_an_event_with_nothing(known: Telemetry) -> None:
     known(*ADD, "tick")
     (event,) = events(known)
-    assert [event[name] for name in ("payload_json", "trace_id", "span_id", "parent_span_id")] == [None] * 4
+    assert [event[name] for name in ("payload_json", "trace_id", "span_id", "parent_span_id")] == [
+        None
+    ] * 4
     assert str(event["timestamp"]) >= known.run("known-run")["created_at"]
 
 
@@ -51,7 +55,10 @@ def test_prints_one_line(known: Telemetry) -> None:
     assert (written.out.count("\n"), written.err) == (1, "")
 
 
-@pytest.mark.parametrize("payload", ["[1, 2]", '"text"', "5", "2.5", "true", "false", "{}", "[]", str(2**63 - 1), str(-(2**63))])
+@pytest.mark.parametrize(
+    "payload",
+    ["[1, 2]", '"text"', "5", "2.5", "true", "false", "{}", "[]", str(2**63 - 1), str(-(2**63))],
+)
 def test_a_payload_may_be_any_json(known: Telemetry, payload: str) -> None:
     known(*ADD, "tick", "--payload", payload)
     assert [event["payload_json"] for event in events(known)] == [json.loads(payload)]
@@ -88,7 +95,10 @@ def test_an_event_leaves_the_run_as_it_was(known: Telemetry) -> None:
 
 def test_the_current_run_is_the_default(known: Telemetry) -> None:
     known("run", "event", "tick", env={"TELEMETRY_EVENT_ID": "known-run"})
-    assert [event["event_type"] for event in known("run", "events", "--json", env={"TELEMETRY_EVENT_ID": "known-run"}).json] == ["tick"]
+    assert [
+        event["event_type"]
+        for event in known("run", "events", "--json", env={"TELEMETRY_EVENT_ID": "known-run"}).json
+    ] == ["tick"]
 
 
 def test_an_event_of_an_unknown_run(known: Telemetry) -> None:
@@ -109,7 +119,10 @@ def busy(known: Telemetry) -> Telemetry:
 
 
 def test_events_are_listed_oldest_first(busy: Telemetry) -> None:
-    assert [(event["event_type"], event["timestamp"][14:16]) for event in busy("run", "events", "known-run", "--json").json] == [
+    assert [
+        (event["event_type"], event["timestamp"][14:16])
+        for event in busy("run", "events", "known-run", "--json").json
+    ] == [
         ("a", "01"),
         ("b", "01"),
         ("b", "02"),
@@ -117,7 +130,10 @@ def test_events_are_listed_oldest_first(busy: Telemetry) -> None:
 
 
 def test_events_of_a_type(busy: Telemetry) -> None:
-    assert [event["payload_json"] for event in events(busy, "--type", "b")] == [{"at": 1}, {"at": 2}]
+    assert [event["payload_json"] for event in events(busy, "--type", "b")] == [
+        {"at": 1},
+        {"at": 2},
+    ]
     assert events(busy, "--type", "none") == []
 
 
@@ -127,7 +143,9 @@ def test_formats_agree(busy: Telemetry) -> None:
     rows = list(csv.DictReader(io.StringIO(busy("run", "events", "known-run", "-o", "csv").out)))
     assert [json.loads(line) for line in lines] == expected
     assert [row["timestamp"] for row in rows] == [event["timestamp"] for event in expected]
-    assert [json.loads(row["payload_json"]) for row in rows] == [event["payload_json"] for event in expected]
+    assert [json.loads(row["payload_json"]) for row in rows] == [
+        event["payload_json"] for event in expected
+    ]
 
 
 def test_table(busy: Telemetry) -> None:
@@ -154,6 +172,13 @@ def test_events_of_an_unknown_run(shared: Telemetry, output: str) -> None:
 def test_many_events(known: Telemetry) -> None:
     for number in range(1203):
         # Times that repeat, across the borders of any page.
-        known.append("run.event", "2026-03-01T12:00:00.000Z", event_type="e", run="known-run", payload=number, timestamp=f"2026-03-01T12:00:0{number % 3}.000Z")
+        known.append(
+            "run.event",
+            "2026-03-01T12:00:00.000Z",
+            event_type="e",
+            run="known-run",
+            payload=number,
+            timestamp=f"2026-03-01T12:00:0{number % 3}.000Z",
+        )
     expected = [number for second in range(3) for number in range(1203) if number % 3 == second]
     assert [event["payload_json"] for event in events(known)] == expected

@@ -18,9 +18,23 @@ SHA = "0123456789abcdef0123456789abcdef01234567"
 @pytest.fixture
 def rich(known: Telemetry) -> Telemetry:
     """A run with an event, a commit and a child."""
-    known("run", "update", "known-run", "--git-repo", "git@github.com:acme/tool.git", "-m", "tokens=5")
+    known(
+        "run", "update", "known-run", "--git-repo", "git@github.com:acme/tool.git", "-m", "tokens=5"
+    )
     known("run", "event", "step", "--run", "known-run", "-m", "n=1")
-    known("associate-commit", "known-run", "--commit", SHA, "--no-git", "--source", "ci", "--author", "Ada", "--timestamp", "2026-01-01T00:00:00Z")
+    known(
+        "associate-commit",
+        "known-run",
+        "--commit",
+        SHA,
+        "--no-git",
+        "--source",
+        "ci",
+        "--author",
+        "Ada",
+        "--timestamp",
+        "2026-01-01T00:00:00Z",
+    )
     known.start("--event-id", "child", "--parent", "known-run", "--job-type", "subtask")
     return known
 
@@ -29,26 +43,53 @@ def test_json_has_every_column(rich: Telemetry) -> None:
     run = rich.run("known-run")
     assert [name for name in COLUMNS if name not in run] == []
     assert run["metrics_json"] == {"tokens": 5}
-    commit = {"git_commit_hash": SHA, "git_commit_source": "ci", "git_commit_author": "Ada", "git_commit_timestamp": "2026-01-01T00:00:00.000Z"}
+    commit = {
+        "git_commit_hash": SHA,
+        "git_commit_source": "ci",
+        "git_commit_author": "Ada",
+        "git_commit_timestamp": "2026-01-01T00:00:00.000Z",
+    }
     assert {name: run[name] for name in commit} == commit
-    assert (run["repo_url"], run["commit_url"]) == ("https://github.com/acme/tool", f"https://github.com/acme/tool/commit/{SHA}")
+    assert (run["repo_url"], run["commit_url"]) == (
+        "https://github.com/acme/tool",
+        f"https://github.com/acme/tool/commit/{SHA}",
+    )
 
 
 def test_json_has_events_commits_and_children(rich: Telemetry) -> None:
     run = rich.run("known-run")
-    assert [(event["event_type"], event["payload_json"]) for event in run["events"]] == [("step", {"n": 1})]
-    assert [(commit["commit_hash"], commit["role"]) for commit in run["commits"]] == [(SHA, "produced")]
-    assert [(child["event_id"], child["job_type"], child["status"]) for child in run["children"]] == [("child", "subtask", "running")]
+    assert [(event["event_type"], event["payload_json"]) for event in run["events"]] == [
+        ("step", {"n": 1})
+    ]
+    assert [(commit["commit_hash"], commit["role"]) for commit in run["commits"]] == [
+        (SHA, "produced")
+    ]
+    assert [
+        (child["event_id"], child["job_type"], child["status"]) for child in run["children"]
+    ] == [("child", "subtask", "running")]
 
 
 def test_table_shows_it_all(rich: Telemetry) -> None:
     shown = rich("run", "show", "known-run").out
-    words = ("known-run", "the known one", "2026-03-01T12:00:00.000Z", "running", "git@github.com:acme/tool.git", SHA, "step", "child", "tokens")
+    words = (
+        "known-run",
+        "the known one",
+        "2026-03-01T12:00:00.000Z",
+        "running",
+        "git@github.com:acme/tool.git",
+        SHA,
+        "step",
+        "child",
+        "tokens",
+    )
     assert [word for word in words if word not in shown] == []
 
 
 def test_the_current_run_is_the_default(rich: Telemetry) -> None:
-    assert rich("run", "show", "-o", "json", env={"TELEMETRY_EVENT_ID": "child"}).json["parent_run_id"] == "known-run"
+    assert (
+        rich("run", "show", "-o", "json", env={"TELEMETRY_EVENT_ID": "child"}).json["parent_run_id"]
+        == "known-run"
+    )
 
 
 @pytest.mark.parametrize("output", ["table", "json"])
@@ -57,7 +98,16 @@ def test_unknown_run(shared: Telemetry, output: str) -> None:
     assert ("Run not found: nope" in refused.err, refused.out) == (True, "")
 
 
-@pytest.mark.parametrize("argv", [("run", "show", "x"), ("run", "events", "x"), ("run", "show", "@last"), ("commit-url", "x"), ("commits", "x")])
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("run", "show", "x"),
+        ("run", "events", "x"),
+        ("run", "show", "@last"),
+        ("commit-url", "x"),
+        ("commits", "x"),
+    ],
+)
 def test_reading_an_empty_base_creates_nothing(telemetry: Telemetry, argv: tuple[str, ...]) -> None:
     assert "Run not found" in telemetry(*argv, code=3).err
     assert not telemetry.base.exists()
@@ -92,4 +142,6 @@ def test_the_card_begins_with_what_is_asked_first(rich: Telemetry) -> None:
 def test_text_shows_nothing_internal(telemetry: Telemetry) -> None:
     run = telemetry.start()
     shown = telemetry("run", "show", run).out
-    assert not {"boot_id", "op_id", "schema_version"} & {line.partition(" ")[0] for line in shown.splitlines()}
+    assert not {"boot_id", "op_id", "schema_version"} & {
+        line.partition(" ")[0] for line in shown.splitlines()
+    }

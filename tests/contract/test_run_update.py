@@ -38,7 +38,9 @@ SET_TOO = {"end-time": "duration_ms"}
 
 
 def changes(before: dict[str, object], after: dict[str, object]) -> dict[str, object]:
-    return {name: after[name] for name in after if after[name] != before[name] and name not in DERIVED}
+    return {
+        name: after[name] for name in after if after[name] != before[name] and name not in DERIVED
+    }
 
 
 @pytest.mark.parametrize("option", FIELDS)
@@ -48,29 +50,55 @@ def test_one_field_and_nothing_else(known: Telemetry, option: str) -> None:
     updated = known("run", "update", "known-run", f"--{option}", value, "-o", "json")
     after = known.run("known-run")
     columns = [column, *filter(None, [SET_TOO.get(option)])]
-    assert changes(before, after) == {**{name: after[name] for name in columns}, column: stored, "updated_at": after["updated_at"]}
-    assert updated.json == {"status": "updated", "event_id": "known-run", "run_id": "the known one", "fields_updated": columns}
+    assert changes(before, after) == {
+        **{name: after[name] for name in columns},
+        column: stored,
+        "updated_at": after["updated_at"],
+    }
+    assert updated.json == {
+        "status": "updated",
+        "event_id": "known-run",
+        "run_id": "the known one",
+        "fields_updated": columns,
+    }
     assert str(after["updated_at"]) > str(before["updated_at"])
 
 
 def test_all_fields_at_once(known: Telemetry) -> None:
-    updated = known("run", "update", "known-run", *(word for option, (value, _, _) in FIELDS.items() for word in (f"--{option}", value)), "--json")
+    updated = known(
+        "run",
+        "update",
+        "known-run",
+        *(word for option, (value, _, _) in FIELDS.items() for word in (f"--{option}", value)),
+        "--json",
+    )
     run = known.run("known-run")
-    assert {column: run[column] for _, column, _ in FIELDS.values()} == {column: stored for _, column, stored in FIELDS.values()}
-    assert sorted(updated.json["fields_updated"]) == sorted(column for _, column, _ in FIELDS.values())
+    assert {column: run[column] for _, column, _ in FIELDS.values()} == {
+        column: stored for _, column, stored in FIELDS.values()
+    }
+    assert sorted(updated.json["fields_updated"]) == sorted(
+        column for _, column, _ in FIELDS.values()
+    )
 
 
 def test_the_same_value_again_is_unchanged(known: Telemetry) -> None:
     known("run", "update", "known-run", "--product", "p", "-m", "a=1")
     before = known.run("known-run")
     again = known("run", "update", "known-run", "--product", "p", "-m", "a=1", "-o", "json")
-    assert again.json == {"status": "unchanged", "event_id": "known-run", "run_id": "the known one", "fields_updated": []}
+    assert again.json == {
+        "status": "unchanged",
+        "event_id": "known-run",
+        "run_id": "the known one",
+        "fields_updated": [],
+    }
     assert known.run("known-run") == before
 
 
 def test_only_the_fields_that_changed_are_named(known: Telemetry) -> None:
     known("run", "update", "known-run", "--product", "p")
-    assert known("run", "update", "known-run", "--product", "p", "--platform", "q", "--json").json["fields_updated"] == ["platform"]
+    assert known("run", "update", "known-run", "--product", "p", "--platform", "q", "--json").json[
+        "fields_updated"
+    ] == ["platform"]
 
 
 def test_nothing_to_update(shared: Telemetry) -> None:
@@ -90,12 +118,19 @@ def test_what_cannot_be_updated(shared: Telemetry, option: str) -> None:
 def test_an_empty_text_clears_a_field(known: Telemetry) -> None:
     known("run", "update", "known-run", "--product", "p")
     updated = known("run", "update", "known-run", "--product", "", "--json")
-    assert (updated.json["fields_updated"], known.run("known-run")["product"]) == (["product"], None)
+    assert (updated.json["fields_updated"], known.run("known-run")["product"]) == (
+        ["product"],
+        None,
+    )
 
 
 def test_merges_metrics_and_context(telemetry: Telemetry) -> None:
-    telemetry.start("--event-id", "E1", "--metrics", '{"a": {"x": 1}, "b": 1}', "--context", '{"c": 1}')
-    telemetry("run", "update", "E1", "-m", "b=2", "--metrics", '{"a": {}}', "--context", '{"d": [1]}')
+    telemetry.start(
+        "--event-id", "E1", "--metrics", '{"a": {"x": 1}, "b": 1}', "--context", '{"c": 1}'
+    )
+    telemetry(
+        "run", "update", "E1", "-m", "b=2", "--metrics", '{"a": {}}', "--context", '{"d": [1]}'
+    )
     run = telemetry.run("E1")
     assert (run["metrics_json"], run["context_json"]) == ({"a": {}, "b": 2}, {"c": 1, "d": [1]})
 
@@ -147,7 +182,9 @@ def test_the_current_run_is_the_default(known: Telemetry) -> None:
         (("--start-time", "2026-03-01T07:00:00Z"), 0),
     ],
 )
-def test_update_of_end_time_sets_duration_unless_given(telemetry: Telemetry, options: tuple[str, ...], milliseconds: int) -> None:
+def test_update_of_end_time_sets_duration_unless_given(
+    telemetry: Telemetry, options: tuple[str, ...], milliseconds: int
+) -> None:
     telemetry.start("--event-id", "timed", "--start-time", "2026-03-01T08:00:00Z")
     telemetry("run", "update", "timed", *options)
     assert telemetry.run("timed")["duration_ms"] == milliseconds

@@ -8,7 +8,17 @@ from support import Telemetry
 def searched(telemetry: Telemetry) -> Telemetry:
     telemetry.start("--event-id", "copy", "--input-summary", "Copy the großen files")
     telemetry.start("--event-id", "sync", "--agent-name", "sync-bot", "--product", "Kiosk")
-    telemetry("run", "end", "sync", "--status", "failure", "--error-summary", "Timeout: cannot reach host-7", "--error-details", "at connect()\n日本")
+    telemetry(
+        "run",
+        "end",
+        "sync",
+        "--status",
+        "failure",
+        "--error-summary",
+        "Timeout: cannot reach host-7",
+        "--error-details",
+        "at connect()\n日本",
+    )
     return telemetry
 
 
@@ -34,7 +44,9 @@ def searched(telemetry: Telemetry) -> Telemetry:
         ("'; drop table agent_runs; --", []),
     ],
 )
-def test_every_word_or_its_beginning_is_found(searched: Telemetry, text: str, found: list[str]) -> None:
+def test_every_word_or_its_beginning_is_found(
+    searched: Telemetry, text: str, found: list[str]
+) -> None:
     assert searched("query", "--search", text, "-o", "ids").line.split() == found
 
 
@@ -47,9 +59,24 @@ def test_what_changed_is_found_by_its_new_words_only(searched: Telemetry) -> Non
 
 
 def test_it_goes_with_every_other_filter(searched: Telemetry) -> None:
-    assert searched("query", "--search", "job", "--status", "failure", "--where", "duration_ms >= 0", "-o", "ids").line == "sync"
+    assert (
+        searched(
+            "query",
+            "--search",
+            "job",
+            "--status",
+            "failure",
+            "--where",
+            "duration_ms >= 0",
+            "-o",
+            "ids",
+        ).line
+        == "sync"
+    )
     assert searched("query", "--search", "job", "--count").line == "2"
-    assert searched("query", "--search", "job", "--limit", "0", "--sort", "event_id", "-o", "ids").line.split() == ["sync", "copy"]
+    assert searched(
+        "query", "--search", "job", "--limit", "0", "--sort", "event_id", "-o", "ids"
+    ).line.split() == ["sync", "copy"]
     assert [row["runs"] for row in searched("stats", "--search", "copy", "--json").json] == [1]
 
 

@@ -8,7 +8,7 @@ import time
 import pytest
 from support import Git, Telemetry
 
-from telemetry_cli import _fast
+from telemetry_cli.cli import _fast
 
 DOCUMENTED = {0, 1, 2, 3, 4, 6, 75}
 HOSTILE = (b"\xff", b"\x1b[31m", b"9" * 30, b"")
@@ -26,13 +26,21 @@ WORDS = {"version": b"1", "command": b"true"}
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("path", sorted(_fast.COMMANDS), ids=" ".join)
-def test_no_value_of_any_option_is_a_defect_and_a_refusal_names_the_option(path: tuple[str, ...], telemetry: Telemetry) -> None:
+def test_no_value_of_any_option_is_a_defect_and_a_refusal_names_the_option(
+    path: tuple[str, ...], telemetry: Telemetry
+) -> None:
     telemetry.start("--event-id", "known")
-    telemetry.env |= {"TELEMETRY_EVENT_ID": "known", "TELEMETRY_AGENT_NAME": "a", "TELEMETRY_JOB_TYPE": "j"}
+    telemetry.env |= {
+        "TELEMETRY_EVENT_ID": "known",
+        "TELEMETRY_AGENT_NAME": "a",
+        "TELEMETRY_JOB_TYPE": "j",
+    }
     git = Git(telemetry.cwd, telemetry.home)
     git("init", "--quiet")
     (git.path / "known").write_text("#!/bin/sh\n")
-    (git.path / "contract.json").write_text('{"columns": [{"name": "v", "type": "text"}], "cardinality": "one"}')
+    (git.path / "contract.json").write_text(
+        '{"columns": [{"name": "v", "type": "text"}], "cardinality": "one"}'
+    )
     git("add", "known")
     git.commit()
     _, options, positionals, _, _ = _fast.COMMANDS[path]
@@ -52,10 +60,21 @@ def test_ctrl_c_at_any_moment_shows_no_traceback_of_ours(telemetry: Telemetry) -
     telemetry.start()
     pick = random.Random(7)
     for _ in range(60):
-        process = telemetry.popen("run", "start", "--agent-name", "a", "--job-type", "j", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process = telemetry.popen(
+            "run",
+            "start",
+            "--agent-name",
+            "a",
+            "--job-type",
+            "j",
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
         time.sleep(pick.uniform(0, 0.05))
         process.send_signal(signal.SIGINT)
         _, message = process.communicate()
-        assert b"/telemetry_cli/" not in message.replace(b"/telemetry_cli/__main__.py", b""), message.decode()
+        assert b"/telemetry_cli/" not in message.replace(b"/telemetry_cli/__main__.py", b""), (
+            message.decode()
+        )
         assert process.returncode in (0, -signal.SIGINT, 1, 130)
     assert telemetry("query").code == 0

@@ -32,31 +32,57 @@ def rows(program: Telemetry, statement: str) -> object:
     ("statement", "expected"),
     [
         ("select 1", [{"1": 1}]),
-        ("SELECT event_id FROM agent_runs ORDER BY event_id DESC", [{"event_id": "q2"}, {"event_id": "q1"}]),
-        ("select count(*) as n, max(agent_name) from agent_runs", [{"n": 2, "max(agent_name)": "beta"}]),
+        (
+            "SELECT event_id FROM agent_runs ORDER BY event_id DESC",
+            [{"event_id": "q2"}, {"event_id": "q1"}],
+        ),
+        (
+            "select count(*) as n, max(agent_name) from agent_runs",
+            [{"n": 2, "max(agent_name)": "beta"}],
+        ),
         ("select metrics_json->>'n' as n from agent_runs where event_id = 'q1'", [{"n": 1}]),
         ("select 1 where 0", []),
-        ("values (1, 'a'), (2, 'b')", [{"column1": 1, "column2": "a"}, {"column1": 2, "column2": "b"}]),
-        ("with n (i) as (values (1) union all select i + 1 from n where i < 3) select i from n", [{"i": 1}, {"i": 2}, {"i": 3}]),
+        (
+            "values (1, 'a'), (2, 'b')",
+            [{"column1": 1, "column2": "a"}, {"column1": 2, "column2": "b"}],
+        ),
+        (
+            "with n (i) as (values (1) union all select i + 1 from n where i < 3) select i from n",
+            [{"i": 1}, {"i": 2}, {"i": 3}],
+        ),
         ("select 1 as a, 2 as a, 3 as a", [{"a": 1, "a_2": 2, "a_3": 3}]),
-        ("select null as a, '' as b, 9e999 as c, -9e999 as d, 1/0 as e", [{"a": None, "b": "", "c": None, "d": None, "e": None}]),
+        (
+            "select null as a, '' as b, 9e999 as c, -9e999 as d, 1/0 as e",
+            [{"a": None, "b": "", "c": None, "d": None, "e": None}],
+        ),
         ("select x'00ff' as a, x'' as b", [{"a": "00ff", "b": ""}]),
-        ("select 9223372036854775807 as a, 9223372036854775807 + 1 as b, 0.1 as c", [{"a": 2**63 - 1, "b": float(2**63), "c": 0.1}]),
-        ('select "event_id" as "the id" from "agent_runs" where "event_id" = \'q1\'', [{"the id": "q1"}]),
+        (
+            "select 9223372036854775807 as a, 9223372036854775807 + 1 as b, 0.1 as c",
+            [{"a": 2**63 - 1, "b": float(2**63), "c": 0.1}],
+        ),
+        (
+            'select "event_id" as "the id" from "agent_runs" where "event_id" = \'q1\'',
+            [{"the id": "q1"}],
+        ),
         ("select 'a;b -- c' as x; -- done", [{"x": "a;b -- c"}]),
         ("/* first */ select 1 as x ;", [{"x": 1}]),
         ("select '\"text\"' as x", [{"x": '"text"'}]),
         ("select value from json_each('[1,2]')", [{"value": 1}, {"value": 2}]),
         ("select name from sqlite_schema where name = 'agent_runs'", [{"name": "agent_runs"}]),
         ("select char(0) as x", [{"x": "\0"}]),
-        ("select agent_name, row_number() over (order by id) as n from agent_runs", [{"agent_name": "alpha", "n": 1}, {"agent_name": "beta", "n": 2}]),
+        (
+            "select agent_name, row_number() over (order by id) as n from agent_runs",
+            [{"agent_name": "alpha", "n": 1}, {"agent_name": "beta", "n": 2}],
+        ),
     ],
 )
 def test_answers(two: Telemetry, statement: str, expected: list[dict[str, object]]) -> None:
     assert rows(two, statement) == expected
 
 
-@pytest.mark.parametrize("names", [("a", "a", "a_2"), ("a_2", "a", "a"), ("a", "a_2", "a", "a_2"), ("a", "A", "a")])
+@pytest.mark.parametrize(
+    "names", [("a", "a", "a_2"), ("a_2", "a", "a"), ("a", "a_2", "a", "a_2"), ("a", "A", "a")]
+)
 def test_no_value_hides_another(two: Telemetry, names: tuple[str, ...]) -> None:
     statement = "select " + ", ".join(f"{number} as {name}" for number, name in enumerate(names))
     (row,) = two("sql", statement, "-o", "json").json
@@ -68,10 +94,17 @@ def test_no_value_hides_another(two: Telemetry, names: tuple[str, ...]) -> None:
 
 def test_formats(two: Telemetry) -> None:
     statement = "select event_id, product, null as empty from agent_runs order by event_id"
-    wanted = [{"event_id": "q1", "product": None, "empty": None}, {"event_id": "q2", "product": "=1+1", "empty": None}]
+    wanted = [
+        {"event_id": "q1", "product": None, "empty": None},
+        {"event_id": "q2", "product": "=1+1", "empty": None},
+    ]
     assert two("sql", statement, "--json").json == wanted
     assert list(map(json.loads, two("sql", statement, "-o", "jsonl").out.splitlines())) == wanted
-    assert list(csv.reader(io.StringIO(two("sql", statement, "-o", "csv").out))) == [["event_id", "product", "empty"], ["q1", "", ""], ["q2", "'=1+1", ""]]
+    assert list(csv.reader(io.StringIO(two("sql", statement, "-o", "csv").out))) == [
+        ["event_id", "product", "empty"],
+        ["q1", "", ""],
+        ["q2", "'=1+1", ""],
+    ]
     table = two("sql", statement).out
     assert all(word in table for word in ("event_id", "product", "empty", "q1", "q2", "=1+1"))
     assert two("sql", "select 1 as a where 0", "-o", "csv").out.split() == ["a"]
@@ -81,28 +114,45 @@ def test_formats(two: Telemetry) -> None:
 
 @pytest.mark.parametrize("output", ["table", "csv"])
 def test_headings_are_harmless_too(two: Telemetry, output: str) -> None:
-    out = two("sql", 'select 1 as "\x1b[31mred", char(27) || \'[32m\u202e[/nope]\' as "=1+1"', "-o", output).out
+    out = two(
+        "sql",
+        'select 1 as "\x1b[31mred", char(27) || \'[32m\u202e[/nope]\' as "=1+1"',
+        "-o",
+        output,
+    ).out
     assert all(char.isprintable() or char in "\r\n" for char in out)
-    assert output == "table" or not any(line.startswith("=") or ",=" in line for line in out.splitlines())
+    assert output == "table" or not any(
+        line.startswith("=") or ",=" in line for line in out.splitlines()
+    )
 
 
 @pytest.mark.parametrize("number", [499, 500, 501, 1733])
 def test_many_rows(two: Telemetry, number: int) -> None:
     statement = f"with recursive n (i) as (select 1 union all select i + 1 from n where i < {number}) select i, 'é' || i as t, x'ff' as b, null as z from n"
-    assert rows(two, statement) == [{"i": i, "t": f"é{i}", "b": "ff", "z": None} for i in range(1, number + 1)]
+    assert rows(two, statement) == [
+        {"i": i, "t": f"é{i}", "b": "ff", "z": None} for i in range(1, number + 1)
+    ]
 
 
 def test_a_stalled_reader_delays_no_write(telemetry: Telemetry) -> None:
     for event_id in ("E1", "E2"):
         telemetry.start("--event-id", event_id, "--no-git")
-    statement = (
-        "with recursive n (i) as (select 1 union all select i + 1 from n where i < 20000) select i, printf('%.*c', 200, 'x'), event_id from n, agent_runs"
-    )
+    statement = "with recursive n (i) as (select 1 union all select i + 1 from n where i < 20000) select i, printf('%.*c', 200, 'x'), event_id from n, agent_runs"
     with telemetry.popen("sql", statement, "-o", "jsonl", stdout=subprocess.PIPE) as reader:
         assert reader.stdout
         assert json.loads(reader.stdout.readline())["i"] == 1
         assert reader.poll() is None
-        started = telemetry("run", "start", "--agent-name", "a", "--job-type", "j", "--no-git", "--json", env={"TELEMETRY_LOCK_TIMEOUT": "1"})
+        started = telemetry(
+            "run",
+            "start",
+            "--agent-name",
+            "a",
+            "--job-type",
+            "j",
+            "--no-git",
+            "--json",
+            env={"TELEMETRY_LOCK_TIMEOUT": "1"},
+        )
         assert started.json["status"] == "created"
         assert reader.poll() is None
         assert len(reader.stdout.readlines()) == 39999
@@ -140,7 +190,19 @@ def test_errors_point_at_the_place(two: Telemetry, statement: str, place: str) -
 
 
 @pytest.mark.parametrize(
-    "statement", ["", " ", ";", "/* nothing */", "select", "select 1; select 2", "select 1; delete from agent_runs", "nonsense", "select 'x", "(" * 3000]
+    "statement",
+    [
+        "",
+        " ",
+        ";",
+        "/* nothing */",
+        "select",
+        "select 1; select 2",
+        "select 1; delete from agent_runs",
+        "nonsense",
+        "select 'x",
+        "(" * 3000,
+    ],
 )
 def test_no_statement_or_several(two: Telemetry, statement: str) -> None:
     before = two.files()
@@ -157,13 +219,27 @@ def test_parameters(two: Telemetry, statement: str) -> None:
 
 @pytest.mark.parametrize("timeout", ["50ms", "0.1s", "0.002m"])
 def test_the_time_limit(two: Telemetry, timeout: str) -> None:
-    ran = two("sql", "with recursive n (i) as (select 1 union all select i + 1 from n) select count(*) from n", "--timeout", timeout, code=2)
+    ran = two(
+        "sql",
+        "with recursive n (i) as (select 1 union all select i + 1 from n) select count(*) from n",
+        "--timeout",
+        timeout,
+        code=2,
+    )
     assert "took longer than" in ran.err
     assert ran.out == ""
 
 
 def test_the_time_limit_holds_for_rows_too(two: Telemetry) -> None:
-    ran = two("sql", "with recursive n (i) as (select 1 union all select i + 1 from n) select i from n", "--timeout", "300ms", "-o", "jsonl", code=2)
+    ran = two(
+        "sql",
+        "with recursive n (i) as (select 1 union all select i + 1 from n) select i from n",
+        "--timeout",
+        "300ms",
+        "-o",
+        "jsonl",
+        code=2,
+    )
     assert ran.out == ""
 
 
@@ -182,12 +258,17 @@ def test_the_time_limit_holds_inside_a_function(two: Telemetry, output: str) -> 
 
 def test_large_rows_are_kept_in_a_file(two: Telemetry) -> None:
     statement = "with recursive n (i) as (select 1 union all select i + 1 from n limit 300) select i, printf('%.1000000c', 'x') as wide from n"
-    code, kib = two.measured("sql", statement, "--timeout", "60s", "-o", "jsonl", stdout=subprocess.DEVNULL).ended()
+    code, kib = two.measured(
+        "sql", statement, "--timeout", "60s", "-o", "jsonl", stdout=subprocess.DEVNULL
+    ).ended()
     assert code == 0
     assert kib < 120_000
 
 
-@pytest.mark.parametrize("timeout", ["", "0", "0s", "10", "-1s", "1e3s", "nan", "inf", "10 s", "s", "9d", "10S", "٣s", "\x1b[31m"])
+@pytest.mark.parametrize(
+    "timeout",
+    ["", "0", "0s", "10", "-1s", "1e3s", "nan", "inf", "10 s", "s", "9d", "10S", "٣s", "\x1b[31m"],
+)
 def test_no_timeout(two: Telemetry, timeout: str) -> None:
     ran = two("sql", "select 1", f"--timeout={timeout}", code=2)
     assert "--timeout" in ran.err
@@ -237,7 +318,9 @@ def untouched(two: Telemetry) -> Iterator[Telemetry]:
 def test_forbidden(untouched: Telemetry, statement: str) -> None:
     ran = untouched("sql", statement, code=None)
     # What is not allowed in the state of the connection, or not in SQL at all, may be found first.
-    assert ran.code == 6 or (ran.code == 2 and ("no such" in ran.err or "may not be modified" in ran.err)), ran
+    assert ran.code == 6 or (
+        ran.code == 2 and ("no such" in ran.err or "may not be modified" in ran.err)
+    ), ran
     assert "SQL" in ran.err
     assert ran.out == ""
 
@@ -285,14 +368,28 @@ def test_payloads(untouched: Telemetry, number: int) -> None:
     for index in range(number, len(PAYLOADS), 10):
         payload = PAYLOADS[index]
         chosen = [QUERY_OPTIONS[(index * 3 + step) % len(QUERY_OPTIONS)] for step in range(3)]
-        calls = [("query", f"--where={payload}"), ("sql", "--", payload), ("stats", f"--by={payload}"), ("sql", "select 1", f"--timeout={payload}")]
-        calls += [("query", f"{option}={payload}" if option != "-o" else f"-o{payload}") for option in chosen]
-        calls += [("stats", f"{DATA_OPTIONS[index % len(DATA_OPTIONS)]}={payload}"), ("query", f"{TEXTS[index % len(TEXTS)]}={payload}", "--count")]
+        calls = [
+            ("query", f"--where={payload}"),
+            ("sql", "--", payload),
+            ("stats", f"--by={payload}"),
+            ("sql", "select 1", f"--timeout={payload}"),
+        ]
+        calls += [
+            ("query", f"{option}={payload}" if option != "-o" else f"-o{payload}")
+            for option in chosen
+        ]
+        calls += [
+            ("stats", f"{DATA_OPTIONS[index % len(DATA_OPTIONS)]}={payload}"),
+            ("query", f"{TEXTS[index % len(TEXTS)]}={payload}", "--count"),
+        ]
         for argv in calls:
             ran = untouched(*argv, code=None)
             assert ran.code in DOCUMENTED, (argv, ran)
             assert ran.code == 0 or ran.err, (argv, ran)
-            assert all(char.isprintable() or char == "\n" for char in ran.out + ran.err), (argv, ran)
+            assert all(char.isprintable() or char == "\n" for char in ran.out + ran.err), (
+                argv,
+                ran,
+            )
         assert ran.line == "0" or ran.code == 2
 
 
@@ -310,7 +407,19 @@ def test_payloads_that_are_refused(untouched: Telemetry, option: str) -> None:
         assert option in untouched("query", f"{option}={payload}", code=2).err
 
 
-@pytest.mark.parametrize("value", ["'text'", "char(27) || '[31m' || char(8238) || '[/nope]'", "1.5", "1e999", "null", "x'00ff'", "-3", "''"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "'text'",
+        "char(27) || '[31m' || char(8238) || '[/nope]'",
+        "1.5",
+        "1e999",
+        "null",
+        "x'00ff'",
+        "-3",
+        "''",
+    ],
+)
 def test_a_column_means_nothing_by_its_name(two: Telemetry, value: str) -> None:
     """Tables of runs show some fields in a way of their own; here whoever asks has made up the names."""
     names = (
@@ -322,7 +431,9 @@ def test_a_column_means_nothing_by_its_name(two: Telemetry, value: str) -> None:
 
 
 def test_numbers_are_aligned_by_their_last_digit(two: Telemetry) -> None:
-    lines = two("sql", "select 1 as number, 'a' as word union all select 1000, 'b'").out.splitlines()
+    lines = two(
+        "sql", "select 1 as number, 'a' as word union all select 1000, 'b'"
+    ).out.splitlines()
     assert [line.split()[0] for line in lines[2:]] == ["1", "1000"]
     assert lines[2].startswith("     1")
 
@@ -334,5 +445,10 @@ WIDE = [f"replace(printf('%.1000000c', 'x'), 'x', char({number} + 65))" for numb
 def test_statement_that_takes_too_much_memory_is_refused(two: Telemetry) -> None:
     ran = two("sql", f"SELECT {', '.join(WIDE)}", code=2)
     assert "error: SQL: needs more than 256 MiB of memory" in ran.err
-    ran = two("query", "--where", f"(SELECT {' + '.join(f'length(max({text}))' for text in WIDE)} FROM agent_runs) > 0", code=2)
+    ran = two(
+        "query",
+        "--where",
+        f"(SELECT {' + '.join(f'length(max({text}))' for text in WIDE)} FROM agent_runs) > 0",
+        code=2,
+    )
     assert "error: --where: needs more than 256 MiB of memory" in ran.err

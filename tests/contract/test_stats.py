@@ -45,7 +45,11 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Telemetry:
     program.start("--job-type", "first", "--no-git")
     for number, run in enumerate(RUNS):
         at = f"2999-03-01T00:{number // 60:02}:{number % 60:02}.000Z"
-        program.append("run.create", at, **{name: value for name, value in run.items() if name != "duration_ms"})
+        program.append(
+            "run.create",
+            at,
+            **{name: value for name, value in run.items() if name != "duration_ms"},
+        )
         program.append("run.update", at, run=run["event_id"], duration_ms=run["duration_ms"])
     assert program("query", "--count").line == "401"
     return program
@@ -58,7 +62,10 @@ OURS = ("--where", "job_type <> 'first'")
 def nearest_rank(values: list[int], percent: int) -> int | None:
     """The smallest value that at least so many percent of the values do not exceed."""
     ordered = sorted(values)
-    return next((value for place, value in enumerate(ordered, 1) if place * 100 >= percent * len(ordered)), None)
+    return next(
+        (value for place, value in enumerate(ordered, 1) if place * 100 >= percent * len(ordered)),
+        None,
+    )
 
 
 def figures(group: object, runs: list[Run]) -> Run:
@@ -68,7 +75,11 @@ def figures(group: object, runs: list[Run]) -> Run:
         "group": group,
         "runs": len(runs),
         **{status: sum(run["status"] == status for run in runs) for status in STATUSES},
-        "success_rate": pytest.approx(sum(run["status"] == "success" for run in runs) / len(ended), abs=0.0001) if ended else None,
+        "success_rate": pytest.approx(
+            sum(run["status"] == "success" for run in runs) / len(ended), abs=0.0001
+        )
+        if ended
+        else None,
         "p50_ms": nearest_rank(ended, 50),
         "p95_ms": nearest_rank(ended, 95),
         "max_ms": max(ended, default=None),
@@ -100,7 +111,9 @@ def expected(by: str, runs: list[Run]) -> dict[object, Run]:
 
 
 def test_nearest_rank() -> None:
-    assert [nearest_rank([15, 20, 35, 40, 50], percent) for percent in (5, 30, 40, 50, 95, 100)] == [15, 20, 20, 35, 50, 50]
+    assert [
+        nearest_rank([15, 20, 35, 40, 50], percent) for percent in (5, 30, 40, 50, 95, 100)
+    ] == [15, 20, 20, 35, 50, 50]
     assert nearest_rank([1, 2], 50) == 1
     assert nearest_rank([], 50) is None
 
@@ -142,7 +155,9 @@ def test_filters(many: Telemetry, options: tuple[str, ...], keep: Any, by: str |
     found = many("stats", *options, *where, *(("--by", by) if by else ()), "--json").json
     chosen = [run for run in RUNS if keep(run)]
     assert chosen
-    assert {row["group"]: row for row in found} == (expected(by, chosen) if by else {None: figures(None, chosen)})
+    assert {row["group"]: row for row in found} == (
+        expected(by, chosen) if by else {None: figures(None, chosen)}
+    )
 
 
 @pytest.mark.parametrize("base", ["many", "telemetry"])
@@ -151,7 +166,13 @@ def test_nothing_to_count(request: pytest.FixtureRequest, base: str) -> None:
     nothing = ("stats", "--agent-name", "nobody")
     assert program(*nothing, "--by", "agent_name", "--json").json == []
     whole = program(*nothing, "--json").json
-    assert whole in ([], [figures(None, []) | {name: whole[0][name] if whole else 0 for name in (*STATUSES, *ITEMS)}])
+    assert whole in (
+        [],
+        [
+            figures(None, [])
+            | {name: whole[0][name] if whole else 0 for name in (*STATUSES, *ITEMS)}
+        ],
+    )
     assert all(value in (None, 0) for row in whole for value in row.values())
     assert program(*nothing).out
     assert base == "many" or not program.base.exists()
@@ -176,7 +197,9 @@ def test_every_format_says_the_same(many: Telemetry) -> None:
     assert list(map(json.loads, many(*command, "-o", "jsonl").out.splitlines())) == wanted
     rows = list(csv.DictReader(io.StringIO(many(*command, "-o", "csv").out)))
     assert list(rows[0]) == KEYS
-    assert [{name: "" if value is None else str(value) for name, value in row.items()} for row in wanted] == rows
+    assert [
+        {name: "" if value is None else str(value) for name, value in row.items()} for row in wanted
+    ] == rows
     table = many(*command, "-o", "table").out
     for row in wanted:
         assert str(row["runs"]) in table
@@ -195,7 +218,20 @@ def test_hostile_groups(many: Telemetry) -> None:
 
 
 @pytest.mark.parametrize(
-    "by", ["nope", "", "Agent_Name", "agent_name, status", "agent_name; DROP TABLE agent_runs", "1", "random()", "\x1b[31m", "grp", "rowid", "month"]
+    "by",
+    [
+        "nope",
+        "",
+        "Agent_Name",
+        "agent_name, status",
+        "agent_name; DROP TABLE agent_runs",
+        "1",
+        "random()",
+        "\x1b[31m",
+        "grp",
+        "rowid",
+        "month",
+    ],
 )
 def test_an_unknown_field(many: Telemetry, by: str) -> None:
     before = many.files()
@@ -207,7 +243,17 @@ def test_an_unknown_field(many: Telemetry, by: str) -> None:
     assert many.files() == before
 
 
-@pytest.mark.parametrize("options", [("--status", "nope"), ("--since", "never"), ("--commit", "xyz"), ("--where", "nope > 1"), ("--limit", "3"), ("extra",)])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--status", "nope"),
+        ("--since", "never"),
+        ("--commit", "xyz"),
+        ("--where", "nope > 1"),
+        ("--limit", "3"),
+        ("extra",),
+    ],
+)
 def test_misuse(many: Telemetry, options: tuple[str, ...]) -> None:
     assert many("stats", *options, code=2).out == ""
 
@@ -215,8 +261,20 @@ def test_misuse(many: Telemetry, options: tuple[str, ...]) -> None:
 def test_the_table_draws_runs_over_time_and_shares(telemetry: Telemetry) -> None:
     for agent, hours in (("even", range(24)), ("late", (21, 22, 22, 23, 23, 23, 23, 23))):
         for number, hour in enumerate(hours):
-            telemetry.start("--event-id", f"{agent}{number}", "--agent-name", agent, "--start-time", f"2025-03-01T{hour:02}:00:00Z", "--no-git")
-    lines = {line.split()[0]: line for line in telemetry("stats", "--by", "agent_name").out.splitlines() if line.strip()}
+            telemetry.start(
+                "--event-id",
+                f"{agent}{number}",
+                "--agent-name",
+                agent,
+                "--start-time",
+                f"2025-03-01T{hour:02}:00:00Z",
+                "--no-git",
+            )
+    lines = {
+        line.split()[0]: line
+        for line in telemetry("stats", "--by", "agent_name").out.splitlines()
+        if line.strip()
+    }
     assert f" {'█' * 8} " in lines["even"]
     assert "█" * 24 in lines["even"]
     assert f" {'█' * 2}▋ " in lines["late"]
@@ -231,17 +289,27 @@ def test_one_moment_has_no_trend(telemetry: Telemetry) -> None:
     assert "over time" not in telemetry("stats").out
 
 
-@pytest.mark.parametrize(("step", "unit"), [(3, "days"), (1, "hours"), (1, "minutes"), (1, "seconds"), (40, "milliseconds")])
+@pytest.mark.parametrize(
+    ("step", "unit"),
+    [(3, "days"), (1, "hours"), (1, "minutes"), (1, "seconds"), (40, "milliseconds")],
+)
 def test_a_trend_is_as_fine_as_its_times(telemetry: Telemetry, step: int, unit: str) -> None:
     first = datetime(2025, 3, 1, tzinfo=UTC)
     for number in range(25):
-        telemetry.start("--start-time", (first + timedelta(**{unit: number * step})).isoformat(), "--no-git")
+        telemetry.start(
+            "--start-time", (first + timedelta(**{unit: number * step})).isoformat(), "--no-git"
+        )
     # The last moment belongs to the last part, which so has two.
     assert "▄" * 23 + "█" in telemetry("stats").out
 
 
 def test_without_the_characters_nothing_is_drawn(many: Telemetry) -> None:
-    table = many("stats", "--by", "job_type", env={"PYTHONUTF8": "0", "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0"}).out
+    table = many(
+        "stats",
+        "--by",
+        "job_type",
+        env={"PYTHONUTF8": "0", "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0"},
+    ).out
     assert table.isascii()
     assert "over time" not in table
     assert "\\u" not in table

@@ -7,9 +7,20 @@ import pytest
 from bases import FLOCKED, append, held
 from support import Telemetry
 
-from telemetry_cli.store.migrate import CURRENT_VERSION
+from telemetry_cli.database.migrate import CURRENT_VERSION
 
-HOSTILE = ("\x1b[31mred\x1b[0m", "\x9b31m", "\u202egnp.exe", "[/nope]", "[bold red]x[/]", "tab\tand\rreturn", "🙂‍🙂", "=1+1", "line\nbreak", "x" * 200)
+HOSTILE = (
+    "\x1b[31mred\x1b[0m",
+    "\x9b31m",
+    "\u202egnp.exe",
+    "[/nope]",
+    "[bold red]x[/]",
+    "tab\tand\rreturn",
+    "🙂‍🙂",
+    "=1+1",
+    "line\nbreak",
+    "x" * 200,
+)
 
 Tree = dict[str, Any]
 
@@ -23,7 +34,13 @@ def clean(text: str) -> bool:
 
 
 def test_status(telemetry: Telemetry) -> None:
-    for agent, status in (("alpha", "running"), ("alpha", "success"), ("beta", "running"), ("beta", "failure"), ("beta", "partial")):
+    for agent, status in (
+        ("alpha", "running"),
+        ("alpha", "success"),
+        ("beta", "running"),
+        ("beta", "failure"),
+        ("beta", "partial"),
+    ):
         telemetry.start("--agent-name", agent, "--status", status, "--no-git")
     telemetry.append("run.create", "2020-01-01T00:00:00.000Z", event_id="old", run_id="R", agent_name="O'Brien", job_type="j", status="timeout",
                      start_time="2020-01-01T00:00:00.000Z")  # fmt: skip
@@ -39,7 +56,10 @@ def test_status(telemetry: Telemetry) -> None:
         "synchronous": "EXTRA",
         "schema_version": CURRENT_VERSION,
     }
-    assert telemetry("status", "--json", env={"TELEMETRY_DB_SYNCHRONOUS": "FULL"}).json["synchronous"] == "FULL"
+    assert (
+        telemetry("status", "--json", env={"TELEMETRY_DB_SYNCHRONOUS": "FULL"}).json["synchronous"]
+        == "FULL"
+    )
 
 
 def test_status_where_nothing_was_recorded(telemetry: Telemetry) -> None:
@@ -87,9 +107,26 @@ def test_what_was_rejected_is_counted(telemetry: Telemetry) -> None:
 def test_status_as_a_table(telemetry: Telemetry) -> None:
     telemetry.start("--agent-name", "alpha", "--event-id", "first-one", "--no-git")
     for number in range(11):
-        telemetry.start("--agent-name", "beta", "--event-id", f"later-{number}", "--no-git", "--status", "success")
+        telemetry.start(
+            "--agent-name",
+            "beta",
+            "--event-id",
+            f"later-{number}",
+            "--no-git",
+            "--status",
+            "success",
+        )
     out = telemetry("status").out
-    for expected in ("12 runs", "1 running", "all is well", "beta 11", "alpha 1", "later-10", "later-1", str(telemetry.database)):
+    for expected in (
+        "12 runs",
+        "1 running",
+        "all is well",
+        "beta 11",
+        "alpha 1",
+        "later-10",
+        "later-1",
+        str(telemetry.database),
+    ):
         assert expected in out
     assert "first-one" in out  # what is running is shown however old it is
 
@@ -102,7 +139,9 @@ def test_hostile_agents(telemetry: Telemetry) -> None:
     assert telemetry("status", "--json").json["agents"] == dict.fromkeys(sorted(HOSTILE), 1)
 
 
-@pytest.mark.parametrize("options", [("-o", "csv"), ("-o", "jsonl"), ("-o", "ids"), ("extra",), ("--nope",)])
+@pytest.mark.parametrize(
+    "options", [("-o", "csv"), ("-o", "jsonl"), ("-o", "ids"), ("extra",), ("--nope",)]
+)
 def test_misuse_of_status(telemetry: Telemetry, options: tuple[str, ...]) -> None:
     assert telemetry("status", *options, code=2).out == ""
 
@@ -110,12 +149,26 @@ def test_misuse_of_status(telemetry: Telemetry, options: tuple[str, ...]) -> Non
 # run tree
 
 
-def create(telemetry: Telemetry, event_id: str, second: int, parent: str | None = None, **data: object) -> None:
+def create(
+    telemetry: Telemetry, event_id: str, second: int, parent: str | None = None, **data: object
+) -> None:
     """Add a run that started so many seconds after midnight."""
     at = f"2999-01-01T{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}.000Z"
-    given: dict[str, object] = {"run_id": f"R-{event_id}", "agent_name": "a", "job_type": "j", "status": "success", "start_time": at} | data
-    ending = {name: given.pop(name) for name in ("duration_ms", "end_time", "error_summary") if name in given}
-    telemetry.append("run.create", at, event_id=event_id, **given, **({"parent": parent} if parent else {}))
+    given: dict[str, object] = {
+        "run_id": f"R-{event_id}",
+        "agent_name": "a",
+        "job_type": "j",
+        "status": "success",
+        "start_time": at,
+    } | data
+    ending = {
+        name: given.pop(name)
+        for name in ("duration_ms", "end_time", "error_summary")
+        if name in given
+    }
+    telemetry.append(
+        "run.create", at, event_id=event_id, **given, **({"parent": parent} if parent else {})
+    )
     if ending:
         telemetry.append("run.update", at, run=event_id, **ending)
 
@@ -132,7 +185,16 @@ def family(tmp_path_factory: pytest.TempPathFactory) -> Telemetry:
     program.start("--event-id", "other", "--no-git")
     create(program, "root", 0, duration_ms=1500, end_time="2999-01-01T00:00:01.500Z")
     create(program, "child-late", 30, "root", status="running")
-    create(program, "child-early", 10, "root", status="failure", error_summary="it broke", duration_ms=200, end_time="2999-01-01T00:00:10.200Z")
+    create(
+        program,
+        "child-early",
+        10,
+        "root",
+        status="failure",
+        error_summary="it broke",
+        duration_ms=200,
+        end_time="2999-01-01T00:00:10.200Z",
+    )
     create(program, "child-mid", 20, "R-root")
     create(program, "grand-b", 41, "child-early")
     create(program, "grand-a", 40, "child-early")
@@ -146,10 +208,16 @@ def test_nesting_and_order(family: Telemetry) -> None:
     assert names(tree) == {
         "root": [{"child-early": [{"grand-a": []}, {"grand-b": [{"great": []}]}]}, {"child-mid": []}, {"child-late": [{"grand-c": []}]}],
     }  # fmt: skip
-    assert names(family("run", "tree", "child-early", "--json").json) == {"child-early": [{"grand-a": []}, {"grand-b": [{"great": []}]}]}
+    assert names(family("run", "tree", "child-early", "--json").json) == {
+        "child-early": [{"grand-a": []}, {"grand-b": [{"great": []}]}]
+    }
     assert names(family("run", "tree", "other", "--json").json) == {"other": []}
-    assert names(family("run", "tree", "--json", env={"TELEMETRY_EVENT_ID": "grand-b"}).json) == {"grand-b": [{"great": []}]}
-    assert names(family("run", "tree", "R-child-late", "--json").json) == {"child-late": [{"grand-c": []}]}
+    assert names(family("run", "tree", "--json", env={"TELEMETRY_EVENT_ID": "grand-b"}).json) == {
+        "grand-b": [{"great": []}]
+    }
+    assert names(family("run", "tree", "R-child-late", "--json").json) == {
+        "child-late": [{"grand-c": []}]
+    }
 
 
 def test_fields(family: Telemetry) -> None:
@@ -158,9 +226,22 @@ def test_fields(family: Telemetry) -> None:
     shown = family.run("child-early")
     assert list(root) == list(early)
     assert list(root)[-1] == "children"
-    for name in ("event_id", "run_id", "agent_name", "job_type", "status", "start_time", "end_time", "duration_ms"):
+    for name in (
+        "event_id",
+        "run_id",
+        "agent_name",
+        "job_type",
+        "status",
+        "start_time",
+        "end_time",
+        "duration_ms",
+    ):
         assert early[name] == shown[name]
-    assert (early["status"], early["duration_ms"], early["error_summary"]) == ("failure", 200, "it broke")
+    assert (early["status"], early["duration_ms"], early["error_summary"]) == (
+        "failure",
+        200,
+        "it broke",
+    )
     assert root["children"][2]["end_time"] is None
 
 
@@ -171,11 +252,26 @@ def test_the_tree_as_text(family: Telemetry) -> None:
     ]  # fmt: skip
     indents = [next(place for place, char in enumerate(line) if char.isalpha()) for line in lines]
     assert indents == [indents[0] + depth * 4 for depth in (0, 1, 2, 2, 3, 1, 1, 2)]
-    assert "1.5 s" in lines[0] and "failure" in lines[1] and "200 ms" in lines[1] and "it broke" in lines[1] and "running" in lines[6]
+    assert (
+        "1.5 s" in lines[0]
+        and "failure" in lines[1]
+        and "200 ms" in lines[1]
+        and "it broke" in lines[1]
+        and "running" in lines[6]
+    )
 
 
 @pytest.mark.parametrize(
-    ("argv", "code"), [(("nope",), 3), (("@last:nobody",), 3), ((), 2), (("",), 2), (("@nope",), 2), (("chil",), 4), (("root", "-o", "csv"), 2)]
+    ("argv", "code"),
+    [
+        (("nope",), 3),
+        (("@last:nobody",), 3),
+        ((), 2),
+        (("",), 2),
+        (("@nope",), 2),
+        (("chil",), 4),
+        (("root", "-o", "csv"), 2),
+    ],
 )
 def test_misuse_of_tree(family: Telemetry, argv: tuple[str, ...], code: int) -> None:
     ran = family("run", "tree", *argv, code=code)
@@ -193,7 +289,15 @@ def test_cycles_come_to_an_end(telemetry: Telemetry) -> None:
     parents: list[tuple[str, str]] = []
     telemetry.start("--event-id", "other", "--no-git")
     for number, (event_id, parent) in enumerate(
-        (("a", "c"), ("b", "a"), ("c", "b"), ("self", "self"), ("tail", "loop2"), ("loop1", "loop2"), ("loop2", "loop1"))
+        (
+            ("a", "c"),
+            ("b", "a"),
+            ("c", "b"),
+            ("self", "self"),
+            ("tail", "loop2"),
+            ("loop1", "loop2"),
+            ("loop2", "loop1"),
+        )
     ):
         create(telemetry, event_id, number)
         parents.append((parent, event_id))
@@ -202,7 +306,15 @@ def test_cycles_come_to_an_end(telemetry: Telemetry) -> None:
     with db:
         db.executemany("UPDATE agent_runs SET parent_run_id = ? WHERE event_id = ?", parents)
     db.close()
-    for event_id, size in (("a", 3), ("b", 3), ("c", 3), ("self", 1), ("tail", 1), ("loop1", 3), ("loop2", 3)):
+    for event_id, size in (
+        ("a", 3),
+        ("b", 3),
+        ("c", 3),
+        ("self", 1),
+        ("tail", 1),
+        ("loop1", 3),
+        ("loop2", 3),
+    ):
         out = telemetry("run", "tree", event_id, "-o", "json").out
         assert out.count('"event_id"') == size, event_id
         assert len(telemetry("run", "tree", event_id).out.splitlines()) == size
@@ -249,13 +361,23 @@ def test_a_wide_tree(telemetry: Telemetry) -> None:
     for number in range(700):
         create(telemetry, f"c{number}", number + 1, "root")
     tree = telemetry("run", "tree", "root", "-o", "json").json
-    assert [child["event_id"] for child in tree["children"]] == [f"c{number}" for number in range(700)]
+    assert [child["event_id"] for child in tree["children"]] == [
+        f"c{number}" for number in range(700)
+    ]
 
 
 def test_hostile_names(telemetry: Telemetry) -> None:
     telemetry.start("--event-id", "root", "--no-git", "--agent-name", HOSTILE[0])
     for number, name in enumerate(HOSTILE):
-        create(telemetry, f"h{number}", number, "root", agent_name=name, job_type=name, error_summary=name)
+        create(
+            telemetry,
+            f"h{number}",
+            number,
+            "root",
+            agent_name=name,
+            job_type=name,
+            error_summary=name,
+        )
     for environment in ({}, {"LANG": "C"}, {"COLUMNS": "60"}):
         out = telemetry("run", "tree", "root", env=environment).out
         assert clean(out)

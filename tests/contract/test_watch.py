@@ -25,7 +25,14 @@ class Screen:
         self.terminal, side = pty.openpty()
         fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", 12, 100, 0, 0))
         env = telemetry.env | {"TERM": "xterm"}
-        self.process = subprocess.Popen([str(PROGRAM), *argv], env=env, cwd=telemetry.cwd, stdin=side, stdout=side, stderr=subprocess.PIPE)
+        self.process = subprocess.Popen(
+            [str(PROGRAM), *argv],
+            env=env,
+            cwd=telemetry.cwd,
+            stdin=side,
+            stdout=side,
+            stderr=subprocess.PIPE,
+        )
         os.close(side)
         self.seen = b""
 
@@ -92,7 +99,10 @@ def test_it_ends_cleanly(screen: Screen, number: signal.Signals, code: int) -> N
 def test_it_holds_no_lock_between_frames(telemetry: Telemetry, screen: Screen) -> None:
     screen.until(b"first")
     for number in range(10):
-        assert telemetry.start_ran("--event-id", f"n{number}", env={"TELEMETRY_LOCK_TIMEOUT": "1"}).err == ""
+        assert (
+            telemetry.start_ran("--event-id", f"n{number}", env={"TELEMETRY_LOCK_TIMEOUT": "1"}).err
+            == ""
+        )
     screen.until(b"n9")
 
 
@@ -100,7 +110,10 @@ def test_without_a_terminal_it_is_refused(telemetry: Telemetry) -> None:
     assert "--watch: stdout is no terminal" in telemetry("query", "--watch", "1", code=2).err
 
 
-@pytest.mark.parametrize("words", [("--watch", "0"), ("--watch", "x"), ("--watch", "1", "--json"), ("--watch", "1", "--count")])
+@pytest.mark.parametrize(
+    "words",
+    [("--watch", "0"), ("--watch", "x"), ("--watch", "1", "--json"), ("--watch", "1", "--count")],
+)
 def test_what_cannot_be_watched(telemetry: Telemetry, words: tuple[str, ...]) -> None:
     assert "--watch" in telemetry("query", *words, code=2).err
 
@@ -114,7 +127,9 @@ def test_a_question_that_cannot_be_answered_leaves_the_screen_alone(telemetry: T
     os.close(screen.terminal)
 
 
-def test_the_screen_is_given_back_when_a_function_goes_on_past_the_limit(telemetry: Telemetry) -> None:
+def test_the_screen_is_given_back_when_a_function_goes_on_past_the_limit(
+    telemetry: Telemetry,
+) -> None:
     telemetry.start("--event-id", "calm", "--no-git")
     slow = "item_name is null or instr(printf('%.16000000c', 'a'), printf('%.8000000c', 'a') || 'b') > 0"
     screen = Screen(telemetry, "query", "--watch", "0.1", "--where", slow)
@@ -145,7 +160,14 @@ def test_a_terminal_that_cannot_be_drawn_upon(telemetry: Telemetry) -> None:
     telemetry.start()
     telemetry.env["TERM"] = "dumb"
     terminal, side = pty.openpty()
-    ran = subprocess.run([str(PROGRAM), "query", "--watch", "1"], env=telemetry.env, stdin=side, stdout=side, stderr=subprocess.PIPE, timeout=20)
+    ran = subprocess.run(
+        [str(PROGRAM), "query", "--watch", "1"],
+        env=telemetry.env,
+        stdin=side,
+        stdout=side,
+        stderr=subprocess.PIPE,
+        timeout=20,
+    )
     os.close(side)
     os.close(terminal)
     assert ran.returncode == 2

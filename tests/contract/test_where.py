@@ -7,10 +7,32 @@ from support import Ran, Telemetry
 
 #: event_id → what it is made with; created one second apart, in this order.
 RUNS: dict[str, dict[str, object]] = {
-    "w1": {"agent_name": "alpha", "status": "success", "duration_ms": 6000, "metrics": {"tokens": 150, "model": "m-1", "deep": {"list": [1, 2, 3]}}},
-    "w2": {"agent_name": "alpha", "status": "failure", "duration_ms": 9000, "metrics": {"tokens": 50}, "error_summary": 'it\'s 50% "broken"'},
-    "w3": {"agent_name": "beta", "status": "running", "product": "naïve ☃", "context": {"ok": True, "none": None}},
-    "w4": {"agent_name": "100%", "job_type": "O'Brien", "status": "partial", "duration_ms": 10, "product": "p; DROP TABLE agent_runs"},
+    "w1": {
+        "agent_name": "alpha",
+        "status": "success",
+        "duration_ms": 6000,
+        "metrics": {"tokens": 150, "model": "m-1", "deep": {"list": [1, 2, 3]}},
+    },
+    "w2": {
+        "agent_name": "alpha",
+        "status": "failure",
+        "duration_ms": 9000,
+        "metrics": {"tokens": 50},
+        "error_summary": 'it\'s 50% "broken"',
+    },
+    "w3": {
+        "agent_name": "beta",
+        "status": "running",
+        "product": "naïve ☃",
+        "context": {"ok": True, "none": None},
+    },
+    "w4": {
+        "agent_name": "100%",
+        "job_type": "O'Brien",
+        "status": "partial",
+        "duration_ms": 10,
+        "product": "p; DROP TABLE agent_runs",
+    },
 }
 
 
@@ -18,12 +40,29 @@ RUNS: dict[str, dict[str, object]] = {
 def four(tmp_path_factory: pytest.TempPathFactory) -> Telemetry:
     """The four runs above. Not to be written to."""
     program = Telemetry(tmp_path_factory.mktemp("where"))
-    program("run", "start", "--agent-name", "first", "--job-type", "first", "--event-id", "w0", "--no-git", "--start-time", "2026-01-01T00:00:00Z")
+    program(
+        "run",
+        "start",
+        "--agent-name",
+        "first",
+        "--job-type",
+        "first",
+        "--event-id",
+        "w0",
+        "--no-git",
+        "--start-time",
+        "2026-01-01T00:00:00Z",
+    )
     for number, (event_id, given) in enumerate(RUNS.items()):
         at = f"2999-01-0{number + 1}T00:00:00.000Z"
         ending = {name: given[name] for name in ("duration_ms", "error_summary") if name in given}
         begin = {name: value for name, value in given.items() if name not in ending}
-        program.append("run.create", at, **{"event_id": event_id, "run_id": f"R-{event_id}", "job_type": "job", "start_time": at} | begin)
+        program.append(
+            "run.create",
+            at,
+            **{"event_id": event_id, "run_id": f"R-{event_id}", "job_type": "job", "start_time": at}
+            | begin,
+        )
         if ending:
             program.append("run.update", at, run=event_id, **ending)
     assert program("query", "--count").line == "5"
@@ -46,7 +85,9 @@ def pointed(ran: Ran) -> str:
 def column(ran: Ran) -> int:
     """The column of the first caret in the line above it."""
     lines = ran.err.splitlines()
-    number = next(number for number, line in enumerate(lines) if line.strip() and not line.strip(" ^"))
+    number = next(
+        number for number, line in enumerate(lines) if line.strip() and not line.strip(" ^")
+    )
     indent = len(lines[number - 1]) - len(lines[number - 1].lstrip())
     return len(lines[number]) - len(lines[number].lstrip()) - indent
 
@@ -109,7 +150,9 @@ def test_beside_other_options(four: Telemetry) -> None:
     assert ids(four, "1", "--since", "2999-01-03T00:00:00Z") == ["w4", "w3"]
     assert ids(four, "1 -- all", "--limit", "1") == ["w4"]
     assert four("query", "--where", "duration_ms > 0", "--count", "--limit", "1").line == "3"
-    assert four("query", "--where", "duration_ms > 0", "--columns", "event_id,duration_ms", "-o", "json").json[0] == {"event_id": "w4", "duration_ms": 10}
+    assert four(
+        "query", "--where", "duration_ms > 0", "--columns", "event_id,duration_ms", "-o", "json"
+    ).json[0] == {"event_id": "w4", "duration_ms": 10}
     assert four("stats", "--where", "duration_ms > 5000", "--json").json[0]["runs"] == 2
 
 
@@ -122,7 +165,19 @@ def test_where_nothing_was_recorded(telemetry: Telemetry) -> None:
 # Errors point at the place
 
 
-@pytest.mark.parametrize("quoted", ["nope", '"nope"', "`nope`", "[nope]", "agent_runs.nope", 'agent_runs."nope"', "lower(nope)", '"NOPE"'])
+@pytest.mark.parametrize(
+    "quoted",
+    [
+        "nope",
+        '"nope"',
+        "`nope`",
+        "[nope]",
+        "agent_runs.nope",
+        'agent_runs."nope"',
+        "lower(nope)",
+        '"NOPE"',
+    ],
+)
 @pytest.mark.parametrize("command", ["query", "stats"])
 def test_a_mistyped_column(four: Telemetry, command: str, quoted: str) -> None:
     ran = four(command, "--where", f"duration_ms > 5 and {quoted} = 'nope'", code=2)
@@ -156,7 +211,9 @@ def test_a_mistyped_column(four: Telemetry, command: str, quoted: str) -> None:
     ],
 )
 @pytest.mark.parametrize("command", ["query", "stats"])
-def test_errors_point_at_the_place(four: Telemetry, command: str, where: str, expected: str) -> None:
+def test_errors_point_at_the_place(
+    four: Telemetry, command: str, where: str, expected: str
+) -> None:
     ran = four(command, "--where", where, code=2)
     assert "--where" in ran.err
     assert column(ran) == len(expected)
@@ -172,12 +229,38 @@ def test_a_caret_below_text_that_is_escaped(four: Telemetry) -> None:
     assert pointed(four("query", "--where", "id\t>\t'\x1b' and nope", code=2)) == "nope"
 
 
-@pytest.mark.parametrize("where", ["'x", '"x', "`x", "[x", "1 = 'it''s", "duration_ms >", "(1", "1 and ((2)", "1 /* x", "not", "'x' || 'y"])
+@pytest.mark.parametrize(
+    "where",
+    [
+        "'x",
+        '"x',
+        "`x",
+        "[x",
+        "1 = 'it''s",
+        "duration_ms >",
+        "(1",
+        "1 and ((2)",
+        "1 /* x",
+        "not",
+        "'x' || 'y",
+    ],
+)
 @pytest.mark.parametrize("command", [("query",), ("query", "--count"), ("stats",)], ids=" ".join)
-def test_what_is_not_finished_says_nothing_of_the_statement_around_it(four: Telemetry, command: tuple[str, ...], where: str) -> None:
+def test_what_is_not_finished_says_nothing_of_the_statement_around_it(
+    four: Telemetry, command: tuple[str, ...], where: str
+) -> None:
     ran = four(*command, "--where", where, code=2)
     assert "--where" in ran.err
-    for foreign in ("ORDER", "LIMIT", "WHERE", "SELECT", "running", "group", 'near ")"', "agent_runs"):
+    for foreign in (
+        "ORDER",
+        "LIMIT",
+        "WHERE",
+        "SELECT",
+        "running",
+        "group",
+        'near ")"',
+        "agent_runs",
+    ):
         assert foreign not in ran.err
 
 
@@ -191,7 +274,17 @@ def test_parameters_are_no_part_of_an_expression(four: Telemetry, where: str) ->
     assert "--where" in four("query", "--agent-name", "alpha", "--where", where, code=2).err
 
 
-@pytest.mark.parametrize("where", ["(" * 3000 + "1" + ")" * 3000, " or ".join(["1"] * 5000), "1,2", "abs()", "count(*) > 1", "json_extract('{', '$') = 1"])
+@pytest.mark.parametrize(
+    "where",
+    [
+        "(" * 3000 + "1" + ")" * 3000,
+        " or ".join(["1"] * 5000),
+        "1,2",
+        "abs()",
+        "count(*) > 1",
+        "json_extract('{', '$') = 1",
+    ],
+)
 def test_more_that_is_no_expression(four: Telemetry, where: str) -> None:
     assert "--where" in four("query", "--where", where, code=2).err
 
@@ -216,7 +309,14 @@ def test_forbidden(four: Telemetry, where: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "where", ["readfile('/etc/passwd') is null", "writefile('x', 'y')", "edit('x')", "1) ; DELETE FROM agent_runs; --", "1; ATTACH 'x' AS y"]
+    "where",
+    [
+        "readfile('/etc/passwd') is null",
+        "writefile('x', 'y')",
+        "edit('x')",
+        "1) ; DELETE FROM agent_runs; --",
+        "1; ATTACH 'x' AS y",
+    ],
 )
 def test_not_even_known(four: Telemetry, where: str) -> None:
     before = four.files()
@@ -226,7 +326,9 @@ def test_not_even_known(four: Telemetry, where: str) -> None:
 
 
 def test_the_time_limit(four: Telemetry) -> None:
-    endless = "1 in (with recursive n (i) as (select 2 union all select i + 1 from n) select i from n)"
+    endless = (
+        "1 in (with recursive n (i) as (select 2 union all select i + 1 from n) select i from n)"
+    )
     ran = four("query", "--where", endless, code=2)
     assert "--where: took longer than" in ran.err
     assert ran.out == ""
@@ -235,8 +337,36 @@ def test_the_time_limit(four: Telemetry) -> None:
 # Hostile text
 
 
-@pytest.mark.parametrize("hostile", ["\x1b[31m", "\x9b31m", "\u202e", "[/nope]", "[bold]x", "\x07", "🙂", "é" * 300, "\udcff", "%s %d", "{0}"])
-@pytest.mark.parametrize("form", ["{}", "'{}' = 1", '"{}"', "[{}]", "`{}`", "{} > 1 and", "agent_name = {}", "{}(1)", "/* {} */ nope"])
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "\x1b[31m",
+        "\x9b31m",
+        "\u202e",
+        "[/nope]",
+        "[bold]x",
+        "\x07",
+        "🙂",
+        "é" * 300,
+        "\udcff",
+        "%s %d",
+        "{0}",
+    ],
+)
+@pytest.mark.parametrize(
+    "form",
+    [
+        "{}",
+        "'{}' = 1",
+        '"{}"',
+        "[{}]",
+        "`{}`",
+        "{} > 1 and",
+        "agent_name = {}",
+        "{}(1)",
+        "/* {} */ nope",
+    ],
+)
 def test_hostile_text_is_shown_harmless(four: Telemetry, form: str, hostile: str) -> None:
     ran = four("query", "--where", form.replace("{}", hostile), code=None)
     assert ran.code in (0, 2)
@@ -246,4 +376,7 @@ def test_hostile_text_is_shown_harmless(four: Telemetry, form: str, hostile: str
 
 def test_text_in_double_quotes_is_told_to_stand_in_single_ones(four: Telemetry) -> None:
     ran = four("query", "--where", 'metrics_json->>"tokens" > 3', code=2)
-    assert """metrics_json->>"tokens" > 3\n                 ^^^^^^^^\n  Text stands in single quotes: 'tokens'""" in ran.err
+    assert (
+        """metrics_json->>"tokens" > 3\n                 ^^^^^^^^\n  Text stands in single quotes: 'tokens'"""
+        in ran.err
+    )

@@ -15,7 +15,12 @@ def filled(telemetry: Telemetry) -> Telemetry:
     git("init", "--quiet", "--initial-branch=a-branch-with-a-long-name")
     git("remote", "add", "origin", "https://github.com/acme/tool.git")
     git.commit()
-    telemetry.start("--agent-name", "an-agent-whose-name-is-rather-long-" * 3, "--job-type", "日本語のジョブ" * 4)
+    telemetry.start(
+        "--agent-name",
+        "an-agent-whose-name-is-rather-long-" * 3,
+        "--job-type",
+        "日本語のジョブ" * 4,
+    )
     telemetry("run", "end", "@last", "--status", "failure", "--error-summary", "it broke " * 30)
     telemetry("associate-commit", "@last")
     telemetry.start("--event-id", "short", "--agent-name", "bot", "--parent", "@last")
@@ -36,11 +41,15 @@ def filled(telemetry: Telemetry) -> Telemetry:
     ],
     ids=" ".join,
 )
-def test_no_line_is_wider_than_the_terminal(filled: Telemetry, width: int, argv: tuple[str, ...]) -> None:
+def test_no_line_is_wider_than_the_terminal(
+    filled: Telemetry, width: int, argv: tuple[str, ...]
+) -> None:
     from rich.cells import cell_len
 
     lines = ESCAPES.sub("", drawn(filled, width, *argv)).splitlines()
-    assert [line for line in lines if cell_len(line) > width and str(filled.database) not in line] == []
+    assert [
+        line for line in lines if cell_len(line) > width and str(filled.database) not in line
+    ] == []
 
 
 @pytest.mark.parametrize("width", [60, 80, 120, 200])
@@ -58,8 +67,12 @@ def test_the_commit_is_a_hyperlink_in_a_terminal_and_plain_in_a_pipe(filled: Tel
     assert "\x1b" not in filled("query").out
 
 
-@pytest.mark.parametrize(("env", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
-def test_status_has_a_colour_where_it_may(filled: Telemetry, env: dict[str, str], coloured: bool) -> None:
+@pytest.mark.parametrize(
+    ("env", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)]
+)
+def test_status_has_a_colour_where_it_may(
+    filled: Telemetry, env: dict[str, str], coloured: bool
+) -> None:
     assert ("\x1b[31mfailure" in drawn(filled, 120, "query", env=env)) is coloured
 
 
@@ -73,8 +86,20 @@ def test_an_empty_answer_says_what_to_do_next(telemetry: Telemetry) -> None:
 @pytest.mark.parametrize("width", [60, 80, 120, 200])
 def test_figures_are_never_cut(telemetry: Telemetry, width: int) -> None:
     for number, status in enumerate(("success", "failure", "timeout", "partial", "cancelled")):
-        event_id = telemetry.start("--job-type", "nightly-index-of-everything", "--items-failed", "123456789", "--no-git")
-        telemetry("run", "end", event_id, "--status", status, "--duration-ms", str(number * 7654321), "--items-discovered", "987654321")
+        event_id = telemetry.start(
+            "--job-type", "nightly-index-of-everything", "--items-failed", "123456789", "--no-git"
+        )
+        telemetry(
+            "run",
+            "end",
+            event_id,
+            "--status",
+            status,
+            "--duration-ms",
+            str(number * 7654321),
+            "--items-discovered",
+            "987654321",
+        )
     lines = ESCAPES.sub("", drawn(telemetry, width, "stats", "--by", "job_type")).splitlines()
     assert "…" not in lines[0].replace("job_type", "")
     assert lines[2].count("…") == 0
@@ -85,7 +110,11 @@ def test_a_long_id_of_ones_own_is_cut_to_what_is_enough(telemetry: Telemetry) ->
     long = "nightly-build-of-the-website-2026-11-20-attempt-" + "1" * 30
     telemetry.start("--event-id", long, "--no-git")
     telemetry.start("--event-id", "short", "--no-git")
-    shown = next(word for word in ESCAPES.sub("", drawn(telemetry, 80, "query")).split() if word.startswith("nightly"))
+    shown = next(
+        word
+        for word in ESCAPES.sub("", drawn(telemetry, 80, "query")).split()
+        if word.startswith("nightly")
+    )
     assert shown == long[:20] + "…"
     assert telemetry.run(shown[:-1])["event_id"] == long
 

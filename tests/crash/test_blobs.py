@@ -15,15 +15,20 @@ from hooking import Hooks
 from support import PROGRAM, Telemetry
 from tracing import needs_strace
 
-from telemetry_cli import damage
-from telemetry_cli.config import Config
+from telemetry_cli.core.config import Config
+from telemetry_cli.maintenance import integrity as damage
 
 pytestmark = [pytest.mark.heavy, needs_strace]
 
 ROUNDS = 500 if os.environ.get("TELEMETRY_TESTS_LONG") else 24
 #: At which calls each is killed, in turn with not being killed at all.
 _CALLS = ("rename", "unlink", "write", "fsync", "flock")
-_CLEANERS = (("db", "prune", "--older-than", "2020-01-01T00:00:00Z"), ("redact", "--fix"), ("db", "vacuum"), ("db", "backup"))
+_CLEANERS = (
+    ("db", "prune", "--older-than", "2020-01-01T00:00:00Z"),
+    ("redact", "--fix"),
+    ("db", "vacuum"),
+    ("db", "backup"),
+)
 TOKEN = "TCK-123456"
 
 
@@ -32,9 +37,25 @@ def _started(telemetry: Telemetry, argv: tuple[str, ...], number: int) -> "subpr
     traced: list[str] = []
     if number % 2:
         call, when = _CALLS[number // 2 % len(_CALLS)], 1 + number // 2 // len(_CALLS) % 7
-        traced = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:signal=SIGKILL:when={when}"]
-    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    return subprocess.Popen([*traced, str(PROGRAM), *argv], env=telemetry.env, cwd=telemetry.cwd, **quiet)  # type: ignore[call-overload,no-any-return]
+        traced = [
+            "strace",
+            "-f",
+            "-qq",
+            "-o",
+            "/dev/null",
+            "-e",
+            f"trace={call}",
+            "-e",
+            f"inject={call}:signal=SIGKILL:when={when}",
+        ]
+    quiet = {
+        "stdin": subprocess.DEVNULL,
+        "stdout": subprocess.DEVNULL,
+        "stderr": subprocess.DEVNULL,
+    }
+    return subprocess.Popen(
+        [*traced, str(PROGRAM), *argv], env=telemetry.env, cwd=telemetry.cwd, **quiet
+    )  # type: ignore[call-overload,no-any-return]
 
 
 def test_every_blob_that_a_line_names_is_there(telemetry: Telemetry) -> None:
@@ -46,13 +67,25 @@ def test_every_blob_that_a_line_names_is_there(telemetry: Telemetry) -> None:
     hooks.program("folder/run", "pass\n")
     # The same content each time, so that older segments name the blob too; and one that a rule calls a secret.
     same = write(telemetry.cwd / "same.ndjson", LEAST | {"event_id": "same"})
-    stained = write(telemetry.cwd / "stained.ndjson", LEAST | {"event_id": "stained", "input_summary": TOKEN})
+    stained = write(
+        telemetry.cwd / "stained.ndjson", LEAST | {"event_id": "stained", "input_summary": TOKEN}
+    )
     shutil.copy(same, folder / "data")
     writers = (
         ("import", same),
         ("import", stained),
         ("hooks", "run", "scores", "--run", "first", "--force"),
-        ("hooks", "release", "files", "--script", str(folder), "--contract", str(hooks.contract()), "--source-ref", "tests"),
+        (
+            "hooks",
+            "release",
+            "files",
+            "--script",
+            str(folder),
+            "--contract",
+            str(hooks.contract()),
+            "--source-ref",
+            "tests",
+        ),
     )
     config = Config(base_dir=str(telemetry.base))
     rule = telemetry.home / ".config" / "telemetry" / "config.toml"
@@ -77,4 +110,6 @@ def test_every_blob_that_a_line_names_is_there(telemetry: Telemetry) -> None:
         assert lost == [], (number, writers[number % len(writers)], cleaner)
     telemetry("redact", "--fix", code=None)
     assert_sound(telemetry)
-    assert [row for row in telemetry("doctor", "--json", code=None).json if row["severity"] == "problem"] == []
+    assert [
+        row for row in telemetry("doctor", "--json", code=None).json if row["severity"] == "problem"
+    ] == []

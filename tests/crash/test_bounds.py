@@ -26,7 +26,9 @@ SLOW(fdatasync)
 """
 
 
-def _at_once(telemetry: Telemetry, rounds: int, *argv: str, env: dict[str, str] | None = None) -> list[tuple[Ran, float]]:
+def _at_once(
+    telemetry: Telemetry, rounds: int, *argv: str, env: dict[str, str] | None = None
+) -> list[tuple[Ran, float]]:
     """Call from 32 processes at a time, `rounds` each; every call with the seconds it took."""
 
     def one(_: int) -> list[tuple[Ran, float]]:
@@ -62,7 +64,9 @@ def test_slow_flushes_hold_nobody_up_for_long(telemetry: Telemetry) -> None:
         pytest.skip("gcc is not installed")
     library = telemetry.home / "slow.so"
     (telemetry.home / "slow.c").write_text(SLOW_FLUSHES)
-    subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, telemetry.home / "slow.c", "-ldl"], check=True)
+    subprocess.run(
+        ["gcc", "-shared", "-fPIC", "-o", library, telemetry.home / "slow.c", "-ldl"], check=True
+    )
     telemetry.start()
     allowed = 1 + _longest_start(telemetry, 10)
     calls = _at_once(telemetry, 10, *START, env={"LD_PRELOAD": str(library)})
@@ -73,12 +77,20 @@ def test_slow_flushes_hold_nobody_up_for_long(telemetry: Telemetry) -> None:
 
 def test_a_million_operations_to_drain_do_not_hold_a_write_up(telemetry: Telemetry) -> None:
     run = telemetry.start()
-    body = '{"v":1,"op_id":"%032x","op":"run.event","at":"2026-01-02T03:04:05.678Z","actor":"t@h","data":{"event_type":"e","run":"' + run + '"}'
+    body = (
+        '{"v":1,"op_id":"%032x","op":"run.event","at":"2026-01-02T03:04:05.678Z","actor":"t@h","data":{"event_type":"e","run":"'
+        + run
+        + '"}'
+    )
     with segment(telemetry).open("ab") as file:
         for begin in range(0, 1_000_000, 10_000):
             bodies = [(body % number).encode() for number in range(begin, begin + 10_000)]
             file.writelines(b'%b,"crc":"%08x"}\n' % (line, zlib.crc32(line)) for line in bodies)
-    for argv in (START, ("associate-commit", run, "--commit", "abcdef1", "--no-git"), ("run", "end", run)):
+    for argv in (
+        START,
+        ("associate-commit", run, "--commit", "abcdef1", "--no-git"),
+        ("run", "end", run),
+    ):
         before = time.monotonic()
         ran = telemetry(*argv, env={"TELEMETRY_LOCK_TIMEOUT": "2"})
         assert time.monotonic() - before < 2 + GRACE
@@ -93,7 +105,9 @@ def test_a_hundred_terminations_at_any_moment(telemetry: Telemetry) -> None:
     acknowledged = []
     for number in range(100):
         name = f"signalled-{number}"
-        with telemetry.popen(*START, "--event-id", name, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        with telemetry.popen(
+            *START, "--event-id", name, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as process:
             time.sleep(chance.random() * 0.12)
             process.send_signal(signal.SIGTERM)
             out, err = process.communicate(timeout=60)

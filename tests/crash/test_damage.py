@@ -25,7 +25,9 @@ def _pages(seed: int) -> Callable[[Path], None]:
         chance = random.Random(seed)
         content = bytearray(path.read_bytes())
         for _ in range(chance.randrange(1, 12)):
-            begin = chance.randrange(0, len(content), 4096) + chance.choice((0, 0, chance.randrange(4096)))
+            begin = chance.randrange(0, len(content), 4096) + chance.choice(
+                (0, 0, chance.randrange(4096))
+            )
             size = chance.choice((1, 8, 100, 4096))
             content[begin : begin + size] = chance.randbytes(len(content[begin : begin + size]))
         path.write_bytes(content)
@@ -70,7 +72,15 @@ KINDS: dict[str, Callable[[Path], None]] = {
     **{f"pages-{seed}": _pages(seed) for seed in range(20)},
     **{f"cut-{part}": _cut(part) for part in range(10)},
     **{f"header-{byte}": _header(byte) for byte in (0, 15, 16, 18, 20, 24, 28, 40, 44, 56, 100)},
-    **{name: _is(content) for name, content in {"empty": b"", "zeros": bytes(40_000), "text": b"no database\n" * 900, "one byte": b"S"}.items()},
+    **{
+        name: _is(content)
+        for name, content in {
+            "empty": b"",
+            "zeros": bytes(40_000),
+            "text": b"no database\n" * 900,
+            "one byte": b"S",
+        }.items()
+    },
     "deleted": _gone,
     "no tables": _statement("PRAGMA writable_schema = ON; DELETE FROM sqlite_schema"),
     "no runs": _statement("DROP TABLE agent_runs"),
@@ -80,7 +90,9 @@ KINDS: dict[str, Callable[[Path], None]] = {
 
 
 @pytest.mark.parametrize("part", range(2))
-def test_whatever_befell_the_database_a_rebuild_brings_all_back(telemetry: Telemetry, part: int) -> None:
+def test_whatever_befell_the_database_a_rebuild_brings_all_back(
+    telemetry: Telemetry, part: int
+) -> None:
     assert len(KINDS) >= 50
     names = [telemetry.start("-m", f"n={number}") for number in range(8)]
     for name in names[:4]:
@@ -94,20 +106,32 @@ def test_whatever_befell_the_database_a_rebuild_brings_all_back(telemetry: Telem
         before = telemetry.database.read_bytes() if telemetry.database.exists() else b""
         ran = telemetry(*START)
         if "buffered" in ran.err:
-            assert telemetry.database.read_bytes() == before, f"{kind}: the damaged bytes were not left alone"
+            assert telemetry.database.read_bytes() == before, (
+                f"{kind}: the damaged bytes were not left alone"
+            )
         telemetry("db", "rebuild")
         assert ids(telemetry) == sorted([*names, ran.line]), kind
-        assert telemetry.sql("SELECT count(*) FROM agent_runs WHERE status = 'success'") == [(4,)], kind
+        assert telemetry.sql("SELECT count(*) FROM agent_runs WHERE status = 'success'") == [
+            (4,)
+        ], kind
         assert telemetry("doctor", "-o", "json").json == [], kind
 
 
 # Torn tails and flipped bits of the journal
 
-FILLS = {"nothing": b"", "zeros": b"\0" * 64, "ones": b"\xff" * 64, "a page of zeros": b"\0" * 4096, "garbage": bytes(range(256))}
+FILLS = {
+    "nothing": b"",
+    "zeros": b"\0" * 64,
+    "ones": b"\xff" * 64,
+    "a page of zeros": b"\0" * 4096,
+    "garbage": bytes(range(256)),
+}
 
 
 @pytest.mark.parametrize("fill", FILLS)
-def test_every_cut_of_a_line_with_every_fill(telemetry: Telemetry, fill: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_cut_of_a_line_with_every_fill(
+    telemetry: Telemetry, fill: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What is left of a torn line, and what the file system put behind it, costs no neighbour, and is counted."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(telemetry.home))
     telemetry(*START, "--event-id", "first")
@@ -144,7 +168,9 @@ def test_a_bit_flipped_in_every_line_is_counted_and_shown(telemetry: Telemetry) 
             shutil.rmtree(telemetry.base)
             shutil.copytree(beginning, telemetry.base)
             content = bytearray(segment(telemetry).read_bytes())
-            content[offsets[number] + chance.randrange(len(lines[number]) - 1)] ^= 1 << chance.randrange(8)
+            content[offsets[number] + chance.randrange(len(lines[number]) - 1)] ^= (
+                1 << chance.randrange(8)
+            )
             segment(telemetry).write_bytes(content)
             shown = [row["what"] for row in telemetry("doctor", "-o", "json", code=1).json]
             assert any("a damaged line" in what for what in shown), (number, shown)
@@ -154,4 +180,6 @@ def test_a_bit_flipped_in_every_line_is_counted_and_shown(telemetry: Telemetry) 
             if not number:
                 telemetry("db", "rebuild")
             assert set(ids(telemetry)) == runs - {f"run-{number - 1}"}, number
-            assert telemetry.sql("SELECT count(*) FROM rejected_ops WHERE kind = 'damaged'") == [(1,)]
+            assert telemetry.sql("SELECT count(*) FROM rejected_ops WHERE kind = 'damaged'") == [
+                (1,)
+            ]

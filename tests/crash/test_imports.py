@@ -35,9 +35,29 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("runs")
 
     def record(number: int) -> dict[str, Any]:
-        commits = [{"commit_hash": f"{number:07x}", "associated_at": LEAST["start_time"]}] if number % 10 == 0 else []
-        events = [{"event_type": "step", "timestamp": LEAST["start_time"], "payload_json": {"n": number}}] if number % 5 == 0 else []
-        return {**LEAST, "event_id": f"r{number}", **dict.fromkeys(("created_at", "updated_at"), LEAST["start_time"]), "events": events, "commits": commits}
+        commits = (
+            [{"commit_hash": f"{number:07x}", "associated_at": LEAST["start_time"]}]
+            if number % 10 == 0
+            else []
+        )
+        events = (
+            [
+                {
+                    "event_type": "step",
+                    "timestamp": LEAST["start_time"],
+                    "payload_json": {"n": number},
+                }
+            ]
+            if number % 5 == 0
+            else []
+        )
+        return {
+            **LEAST,
+            "event_id": f"r{number}",
+            **dict.fromkeys(("created_at", "updated_at"), LEAST["start_time"]),
+            "events": events,
+            "commits": commits,
+        }
 
     return write(folder / "runs.ndjson", *map(record, range(RECORDS)))
 
@@ -66,7 +86,11 @@ def check_after(telemetry: Telemetry, runs: str, once: Any, point: object, code:
     assert state in WHOLE, point
     assert code != 0 or state == WHOLE[-1], point
     again = telemetry("import", runs, "--json").json
-    assert (again["created"], again["existing"], again["failed"]) == (RECORDS - state[0], state[0], 0), point
+    assert (again["created"], again["existing"], again["failed"]) == (
+        RECORDS - state[0],
+        state[0],
+        0,
+    ), point
     assert telemetry.sql(COUNTS) == [WHOLE[-1]], point
     assert telemetry("doctor").code == 0, point
     assert_sound(telemetry)
@@ -102,7 +126,13 @@ def test_killed_at_system_calls(runs: str, base: Path, once: Any, telemetry: Tel
     for call, n in points if LONG else random.Random(8).sample(points, CALLS):
         shutil.rmtree(telemetry.base)
         shutil.copytree(base, telemetry.base)
-        ran = traced(("import", runs), "-e", f"inject={call}:signal=SIGKILL:when={n}", paths=False, calls=CHANGES)
+        ran = traced(
+            ("import", runs),
+            "-e",
+            f"inject={call}:signal=SIGKILL:when={n}",
+            paths=False,
+            calls=CHANGES,
+        )
         codes.append(ran.code)
         check_after(telemetry, runs, once, (call, n), ran.code)
     assert codes.count(-signal.SIGKILL) > len(codes) // 3

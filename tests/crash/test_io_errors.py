@@ -19,7 +19,7 @@ from support import Ran, Telemetry
 from tracing import CHANGES, EVERY, Traced, needs_strace
 from upkeep import UPKEEP
 
-from telemetry_cli.journal import decode
+from telemetry_cli.journal.segments import decode
 
 pytestmark = [pytest.mark.heavy, needs_strace]
 LONG = bool(os.environ.get("TELEMETRY_TESTS_LONG"))
@@ -50,28 +50,57 @@ class Write:
 
 
 WHOLE = {
-    "start": Write((*START, "--event-id", "mine"), "SELECT count(*) FROM agent_runs WHERE event_id = 'mine'", (0,), 1),
-    "end": Write(("run", "end", "run-1", "--status", "failed"), "SELECT status FROM agent_runs WHERE event_id = 'run-1'", ("running",), "failure"),
+    "start": Write(
+        (*START, "--event-id", "mine"),
+        "SELECT count(*) FROM agent_runs WHERE event_id = 'mine'",
+        (0,),
+        1,
+    ),
+    "end": Write(
+        ("run", "end", "run-1", "--status", "failed"),
+        "SELECT status FROM agent_runs WHERE event_id = 'run-1'",
+        ("running",),
+        "failure",
+    ),
 }
 SAMPLED = {
-    "event": Write(("run", "event", "step", "--run", "run-1"), "SELECT count(*) FROM run_events", (0,), 1),
-    "update": Write(("run", "update", "run-1", "--product", "p"), "SELECT product FROM agent_runs WHERE event_id = 'run-1'", (None,), "p"),
-    "associate": Write(("associate-commit", "run-1", "--commit", "abcdef1", "--no-git"), "SELECT count(*) FROM run_commits", (0,), 1),
+    "event": Write(
+        ("run", "event", "step", "--run", "run-1"), "SELECT count(*) FROM run_events", (0,), 1
+    ),
+    "update": Write(
+        ("run", "update", "run-1", "--product", "p"),
+        "SELECT product FROM agent_runs WHERE event_id = 'run-1'",
+        (None,),
+        "p",
+    ),
+    "associate": Write(
+        ("associate-commit", "run-1", "--commit", "abcdef1", "--no-git"),
+        "SELECT count(*) FROM run_commits",
+        (0,),
+        1,
+    ),
     "exec": Write(
         ("run", "exec", "--event-id", "mine", "--no-git", "--", "true"),
         "SELECT coalesce((SELECT status FROM agent_runs WHERE event_id = 'mine'), 'absent')",
         ("absent", "running"),
         "success",
     ),
-    "hook": Write(("hooks", "run", "score"), "SELECT count(*) FROM features", (0,), 2, codes=(1, 6)),
+    "hook": Write(
+        ("hooks", "run", "score"), "SELECT count(*) FROM features", (0,), 2, codes=(1, 6)
+    ),
 }
 
 
 def _trials(points: Points) -> list[Trial]:
     if LONG:
         return [(call, n, error, lasts) for call, n in points for error, lasts in WAYS]
-    every = [(call, n, *WAYS[(index * 3) % len(WAYS)]) for index, (call, n) in enumerate(points) if n > 1]
-    return [*every, *((call, n, error, lasts) for call, n in points if n == 1 for error, lasts in WAYS)]
+    every = [
+        (call, n, *WAYS[(index * 3) % len(WAYS)]) for index, (call, n) in enumerate(points) if n > 1
+    ]
+    return [
+        *every,
+        *((call, n, error, lasts) for call, n in points if n == 1 for error, lasts in WAYS),
+    ]
 
 
 def _sample(points: Points, name: str) -> list[Trial]:
@@ -93,7 +122,14 @@ def _begun(telemetry: Telemetry) -> None:
 class _Rig:
     """A command that meets one error after the other, each time over the same beginning."""
 
-    def __init__(self, telemetry: Telemetry, argv: tuple[str, ...], *, paths: bool = True, calls: tuple[str, ...] = EVERY) -> None:
+    def __init__(
+        self,
+        telemetry: Telemetry,
+        argv: tuple[str, ...],
+        *,
+        paths: bool = True,
+        calls: tuple[str, ...] = EVERY,
+    ) -> None:
         self.telemetry, self.argv, self.paths, self.calls = telemetry, argv, paths, calls
         self.traced, self.beginning = Traced(telemetry), telemetry.home / "beginning"
         if not self.beginning.exists():
@@ -111,7 +147,13 @@ class _Rig:
         found = []
         for call, n, error, lasts in trials:
             self._begin()
-            ran = self.traced(self.argv, "-e", f"inject={call}:error={error}:when={n}{lasts}", paths=self.paths, calls=self.calls)
+            ran = self.traced(
+                self.argv,
+                "-e",
+                f"inject={call}:error={error}:when={n}{lasts}",
+                paths=self.paths,
+                calls=self.calls,
+            )
             self.codes[ran.code] += 1
             said = f"a traceback: {ran.err}" if "Traceback" in ran.err else wrong(ran)
             found += [f"{call} {n}{lasts} {error}: {said}"] if said else []
@@ -124,7 +166,9 @@ def _no_config(telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", [*WHOLE, *SAMPLED])
-def test_no_error_of_a_call_loses_a_record(telemetry: Telemetry, name: str, record_property: Callable[[str, object], None]) -> None:
+def test_no_error_of_a_call_loses_a_record(
+    telemetry: Telemetry, name: str, record_property: Callable[[str, object], None]
+) -> None:
     _begun(telemetry)
     write = (WHOLE | SAMPLED)[name]
     if name == "hook":
@@ -145,24 +189,39 @@ def test_no_error_of_a_call_loses_a_record(telemetry: Telemetry, name: str, reco
 
     found = rig(trials, wrong)
     assert not found, "\n".join(found)
-    assert name in SAMPLED or any(handed_back), "no error was ever so bad that the record was handed back"
-    record_property("seen", f"{len(trials)} errors at {len(rig.points)} calls: {sum(handed_back)} handed back, 0 lost")
+    assert name in SAMPLED or any(handed_back), (
+        "no error was ever so bad that the record was handed back"
+    )
+    record_property(
+        "seen",
+        f"{len(trials)} errors at {len(rig.points)} calls: {sum(handed_back)} handed back, 0 lost",
+    )
 
 
 @pytest.mark.parametrize("error", ["EIO", "ENOSPC"])
 @pytest.mark.parametrize("name", ["backup", "restore", "rebuild", "vacuum", "migrate", "redact"])
-def test_upkeep_that_cannot_be_made_durable_changes_nothing(telemetry: Telemetry, name: str, error: str) -> None:
+def test_upkeep_that_cannot_be_made_durable_changes_nothing(
+    telemetry: Telemetry, name: str, error: str
+) -> None:
     work = UPKEEP[name]
     work.prepare(telemetry)
     before = telemetry.database.read_bytes()
-    ran = Traced(telemetry)(work.argv, "-e", f"inject=fsync,fdatasync:error={error}:when=1+", paths=False, calls=("fsync", "fdatasync"))
+    ran = Traced(telemetry)(
+        work.argv,
+        "-e",
+        f"inject=fsync,fdatasync:error={error}:when=1+",
+        paths=False,
+        calls=("fsync", "fdatasync"),
+    )
     assert (ran.code, ran.out) == (75, ""), ran
     assert "telemetry: error:" in ran.err
     assert telemetry.database.read_bytes() == before
 
 
 @pytest.mark.parametrize("name", UPKEEP)
-def test_no_error_of_a_call_harms_what_upkeep_works_on(telemetry: Telemetry, name: str, record_property: Callable[[str, object], None]) -> None:
+def test_no_error_of_a_call_harms_what_upkeep_works_on(
+    telemetry: Telemetry, name: str, record_property: Callable[[str, object], None]
+) -> None:
     """It is done or says that it is not, and nothing is lost or left by halves: at the calls on the base's own files, and at all that change any."""
     work = UPKEEP[name]
     work.prepare(telemetry)
@@ -175,7 +234,9 @@ def test_no_error_of_a_call_harms_what_upkeep_works_on(telemetry: Telemetry, nam
             if ran.code not in (0, 1, 6, 75, 141):
                 return f"exit {ran.code}: {ran.err}"
             done = ran.code == 0 or (work.resumed and telemetry(*work.argv).code == 0)
-            return wrong_backups(telemetry.base, at_least=name == "backup" and done) or wrong_after(telemetry.base, work.facts(done))
+            return wrong_backups(telemetry.base, at_least=name == "backup" and done) or wrong_after(
+                telemetry.base, work.facts(done)
+            )
 
         found = rig(trials, wrong)
         assert not found, "\n".join(found)

@@ -24,7 +24,13 @@ Seen = Callable[[str, object], None]
 
 
 def _killed(
-    telemetry: Telemetry, argv: tuple[str, ...], every: int, offset: int, facts: Callable[[bool], list[Fact]], check: Callable[[], str], record_property: Seen
+    telemetry: Telemetry,
+    argv: tuple[str, ...],
+    every: int,
+    offset: int,
+    facts: Callable[[bool], list[Fact]],
+    check: Callable[[], str],
+    record_property: Seen,
 ) -> list[str]:
     """Kill a command at every few of its calls, each time over the same beginning. Returns what was wrong after the next command."""
     traced, beginning = Traced(telemetry), telemetry.home / "beginning"
@@ -35,7 +41,9 @@ def _killed(
     for call, n in points if LONG else points[offset % every :: every]:
         shutil.rmtree(telemetry.base)
         shutil.copytree(beginning, telemetry.base)
-        ran = traced(argv, "-e", f"inject={call}:signal=SIGKILL:when={n}", paths=False, calls=CHANGES)
+        ran = traced(
+            argv, "-e", f"inject={call}:signal=SIGKILL:when={n}", paths=False, calls=CHANGES
+        )
         codes.add(ran.code)
         wrong = check() or wrong_after(telemetry.base, facts(ran.code == 0))
         if wrong:
@@ -52,7 +60,9 @@ def _no_config(telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_migration_killed_is_old_or_new(telemetry: Telemetry, version: int, record_property: Seen) -> None:
+def test_a_migration_killed_is_old_or_new(
+    telemetry: Telemetry, version: int, record_property: Seen
+) -> None:
     platforms.make(telemetry.database, version)
     counts: list[Fact] = [
         ("SELECT count(*) FROM agent_runs WHERE op_id = 'legacy'", (3,)),
@@ -67,29 +77,67 @@ def test_a_migration_killed_is_old_or_new(telemetry: Telemetry, version: int, re
         shutil.copytree(telemetry.database.parent, copy)
         db = sqlite3.connect(copy / telemetry.database.name)
         try:
-            tables = {name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
-            user_version, runs = db.execute("PRAGMA user_version").fetchone()[0], db.execute("SELECT count(*) FROM agent_runs").fetchone()[0]
+            tables = {
+                name
+                for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+            }
+            user_version, runs = (
+                db.execute("PRAGMA user_version").fetchone()[0],
+                db.execute("SELECT count(*) FROM agent_runs").fetchone()[0],
+            )
         finally:
             db.close()
-        is_old = "commits" in tables and "run_commits" not in tables and user_version == 0 and runs == 3
-        is_new = "commits" not in tables and "run_commits" in tables and user_version > 7 and runs in (3, 4)
+        is_old = (
+            "commits" in tables and "run_commits" not in tables and user_version == 0 and runs == 3
+        )
+        is_new = (
+            "commits" not in tables
+            and "run_commits" in tables
+            and user_version > 7
+            and runs in (3, 4)
+        )
         return "" if is_old or is_new else f"between: {tables}, version {user_version}, {runs} runs"
 
     argv = (*START, "--event-id", "mine")
 
     def facts(acknowledged: bool) -> list[Fact]:
-        return [*counts, ("SELECT count(*) FROM agent_runs WHERE event_id = 'mine'", (1,) if acknowledged else (0, 1))]
+        return [
+            *counts,
+            (
+                "SELECT count(*) FROM agent_runs WHERE event_id = 'mine'",
+                (1,) if acknowledged else (0, 1),
+            ),
+        ]
 
     assert _killed(telemetry, argv, 7, version, facts, between, record_property) == []
 
 
-@pytest.mark.parametrize("command", ["backup", "restore", "rebuild", "vacuum", "drain", "prune", "reap"])
-def test_a_command_killed_loses_nothing(telemetry: Telemetry, command: str, record_property: Seen) -> None:
+@pytest.mark.parametrize(
+    "command", ["backup", "restore", "rebuild", "vacuum", "drain", "prune", "reap"]
+)
+def test_a_command_killed_loses_nothing(
+    telemetry: Telemetry, command: str, record_property: Seen
+) -> None:
     work = UPKEEP[command]
     work.prepare(telemetry)
-    assert _killed(telemetry, work.argv, 3, 0, work.facts, lambda: wrong_backups(telemetry.base), record_property) == []
+    assert (
+        _killed(
+            telemetry,
+            work.argv,
+            3,
+            0,
+            work.facts,
+            lambda: wrong_backups(telemetry.base),
+            record_property,
+        )
+        == []
+    )
     telemetry("db", "backup")
-    left = [path.name for path in (telemetry.base / "backups").iterdir() if path.name.startswith(".partial")]
+    left = [
+        path.name
+        for path in (telemetry.base / "backups").iterdir()
+        if path.name.startswith(".partial")
+    ]
     assert left == [], "what a killed maker left is taken away by the next"
 
 
@@ -105,7 +153,19 @@ def test_backups_under_writers(telemetry: Telemetry) -> None:
         made.append(Path(telemetry("db", "backup").line))
         for writer in writers:
             assert writer.wait(60) == 0
-        writers = [telemetry.popen("run", "start", *NAMED, "--event-id", f"w{writer}-{number}", "--no-git", stdout=-3, stderr=-3) for writer in range(4)]
+        writers = [
+            telemetry.popen(
+                "run",
+                "start",
+                *NAMED,
+                "--event-id",
+                f"w{writer}-{number}",
+                "--no-git",
+                stdout=-3,
+                stderr=-3,
+            )
+            for writer in range(4)
+        ]
         names += [f"w{writer}-{number}" for writer in range(4)]
     for writer in writers:
         assert writer.wait(60) == 0

@@ -47,12 +47,27 @@ def _parent(telemetry: Telemetry) -> None:
 
 def _old_runs(telemetry: Telemetry) -> None:
     for name in ("old-1", "old-2"):
-        telemetry("run", "start", *NAMED, "--event-id", name, "--no-git", "--start-time", "2025-01-01T00:00:00Z", "--status", "success")
+        telemetry(
+            "run",
+            "start",
+            *NAMED,
+            "--event-id",
+            name,
+            "--no-git",
+            "--start-time",
+            "2025-01-01T00:00:00Z",
+            "--status",
+            "success",
+        )
 
 
 def _records(telemetry: Telemetry) -> None:
     _parent(telemetry)
-    (telemetry.cwd / "runs.ndjson").write_text("".join(json.dumps(LEAST | {"event_id": f"imported-{number}"}) + "\n" for number in range(3)))
+    (telemetry.cwd / "runs.ndjson").write_text(
+        "".join(
+            json.dumps(LEAST | {"event_id": f"imported-{number}"}) + "\n" for number in range(3)
+        )
+    )
 
 
 def _hook(telemetry: Telemetry) -> None:
@@ -70,8 +85,22 @@ def _released(telemetry: Telemetry) -> None:
 
 def _convention(telemetry: Telemetry) -> None:
     _released(telemetry)
-    hook = {"name": "score", "script": "hooks/hook.py", "contract": "hooks/contract.json", "source_ref": "tests"}
-    (telemetry.home / "scores.json").write_text(json.dumps({"title": "Scores", "description": "Every run has one.", "job_types": ["job"], "hooks": [hook]}))
+    hook = {
+        "name": "score",
+        "script": "hooks/hook.py",
+        "contract": "hooks/contract.json",
+        "source_ref": "tests",
+    }
+    (telemetry.home / "scores.json").write_text(
+        json.dumps(
+            {
+                "title": "Scores",
+                "description": "Every run has one.",
+                "job_types": ["job"],
+                "hooks": [hook],
+            }
+        )
+    )
 
 
 def _rewritten(telemetry: Telemetry) -> None:
@@ -90,29 +119,123 @@ def _platform(telemetry: Telemetry) -> None:
 
 
 #: What `_hook` has written.
-RELEASE = ("hooks", "release", "score", "--script", "../hooks/hook.py", "--contract", "../hooks/contract.json", "--source-ref", "tests")
+RELEASE = (
+    "hooks",
+    "release",
+    "score",
+    "--script",
+    "../hooks/hook.py",
+    "--contract",
+    "../hooks/contract.json",
+    "--source-ref",
+    "tests",
+)
 #: What a command reads from stdin, where it was prepared.
 SAID = "stdin"
-STARTS: list[Step] = [((*START, "--event-id", name), _runs(name), 0, 1) for name in ("first-run", "second-run")]
+STARTS: list[Step] = [
+    ((*START, "--event-id", name), _runs(name), 0, 1) for name in ("first-run", "second-run")
+]
 #: Of what changes nothing that can be asked.
 SAME = ("SELECT 1", 1, 1)
 KINDS: dict[str, tuple[Callable[[Telemetry], None], list[Step]]] = {
     "first use": (_nothing, STARTS),
     "start": (_parent, STARTS),
-    "end": (_parent, [(("run", "end", name), f"SELECT status FROM agent_runs WHERE event_id = '{name}'", "running", "success") for name in ("run-1", "run-2")]),
-    "update": (_parent, [(("run", "update", "run-1", "--product", "p"), "SELECT product FROM agent_runs WHERE event_id = 'run-1'", None, "p")]),
+    "end": (
+        _parent,
+        [
+            (
+                ("run", "end", name),
+                f"SELECT status FROM agent_runs WHERE event_id = '{name}'",
+                "running",
+                "success",
+            )
+            for name in ("run-1", "run-2")
+        ],
+    ),
+    "update": (
+        _parent,
+        [
+            (
+                ("run", "update", "run-1", "--product", "p"),
+                "SELECT product FROM agent_runs WHERE event_id = 'run-1'",
+                None,
+                "p",
+            )
+        ],
+    ),
     "event": (
         _parent,
-        [(("run", "event", name, "--run", "run-1"), f"SELECT count(*) FROM run_events WHERE event_type = '{name}'", 0, 1) for name in ("a", "b")],
+        [
+            (
+                ("run", "event", name, "--run", "run-1"),
+                f"SELECT count(*) FROM run_events WHERE event_type = '{name}'",
+                0,
+                1,
+            )
+            for name in ("a", "b")
+        ],
     ),
-    "associate": (_parent, [(("associate-commit", "run-1", "--commit", "abcdef1", "--no-git"), "SELECT count(*) FROM run_commits", 0, 1)]),
-    "prune": (_old_runs, [(("db", "prune", "--older-than", "1d"), "SELECT count(*) FROM agent_runs WHERE event_id LIKE 'old-%'", 2, 0)]),
-    "import": (_records, [(("import", "runs.ndjson"), "SELECT count(*) FROM agent_runs WHERE event_id LIKE 'imported-%'", 0, 3)]),
-    "exec": (_parent, [(("run", "exec", "--event-id", "run-3", "--", "true"), f"{_runs('run-3')} AND status = 'success'", 0, 1)]),
+    "associate": (
+        _parent,
+        [
+            (
+                ("associate-commit", "run-1", "--commit", "abcdef1", "--no-git"),
+                "SELECT count(*) FROM run_commits",
+                0,
+                1,
+            )
+        ],
+    ),
+    "prune": (
+        _old_runs,
+        [
+            (
+                ("db", "prune", "--older-than", "1d"),
+                "SELECT count(*) FROM agent_runs WHERE event_id LIKE 'old-%'",
+                2,
+                0,
+            )
+        ],
+    ),
+    "import": (
+        _records,
+        [
+            (
+                ("import", "runs.ndjson"),
+                "SELECT count(*) FROM agent_runs WHERE event_id LIKE 'imported-%'",
+                0,
+                3,
+            )
+        ],
+    ),
+    "exec": (
+        _parent,
+        [
+            (
+                ("run", "exec", "--event-id", "run-3", "--", "true"),
+                f"{_runs('run-3')} AND status = 'success'",
+                0,
+                1,
+            )
+        ],
+    ),
     "release": (_hook, [(RELEASE, "SELECT count(*) FROM hook_releases", 0, 1)]),
     "hook run": (_released, [(("hooks", "run", "score"), "SELECT count(*) FROM features", 0, 2)]),
-    "convention": (_convention, [(("conventions", "deploy", "../scores.json"), "SELECT count(*) FROM conventions", 0, 1)]),
-    "rewrite": (_rewritten, [(("git-hooks", "fire", "post-rewrite", "amend"), "SELECT count(*) FROM run_commits WHERE superseded_by IS NOT NULL", 0, 1)]),
+    "convention": (
+        _convention,
+        [(("conventions", "deploy", "../scores.json"), "SELECT count(*) FROM conventions", 0, 1)],
+    ),
+    "rewrite": (
+        _rewritten,
+        [
+            (
+                ("git-hooks", "fire", "post-rewrite", "amend"),
+                "SELECT count(*) FROM run_commits WHERE superseded_by IS NOT NULL",
+                0,
+                1,
+            )
+        ],
+    ),
     "restore": (UPKEEP["restore"].prepare, [(UPKEEP["restore"].argv, *SAME)]),
     "rebuild": (UPKEEP["rebuild"].prepare, [(UPKEEP["rebuild"].argv, *SAME)]),
     "migration": (_platform, STARTS),
@@ -134,7 +257,13 @@ def _traced(telemetry: Telemetry, steps: list[Step]) -> tuple[power.Disk, list[i
     log, said = telemetry.home / "trace", telemetry.cwd / SAID
     for argv, *_ in steps:
         command = ["strace", *power.OPTIONS, "-o", str(log), str(PROGRAM), *argv]
-        done = subprocess.run(command, env=telemetry.env, cwd=telemetry.cwd, input=said.read_bytes() if said.exists() else b"", capture_output=True)
+        done = subprocess.run(
+            command,
+            env=telemetry.env,
+            cwd=telemetry.cwd,
+            input=said.read_bytes() if said.exists() else b"",
+            capture_output=True,
+        )
         if done.returncode:
             pytest.skip(f"strace may not trace here: {done.stderr.decode()}")
         assert b"buffered" not in done.stderr
@@ -156,7 +285,15 @@ def _write(folder: Path, base: str, files: dict[str, bytes], folders: set[str]) 
     return image
 
 
-def _failures(disk: power.Disk, acknowledged: list[int], steps: list[Step], folder: Path, always: list[Fact], *, flushes: bool) -> Iterator[str]:
+def _failures(
+    disk: power.Disk,
+    acknowledged: list[int],
+    steps: list[Step],
+    folder: Path,
+    always: list[Fact],
+    *,
+    flushes: bool,
+) -> Iterator[str]:
     seen: set[int] = set()
     for number, (cut, files, folders) in enumerate(disk.images(IMAGES, seed=7, flushes=flushes)):
         done = sum(cut >= place for place in acknowledged)
@@ -164,7 +301,10 @@ def _failures(disk: power.Disk, acknowledged: list[int], steps: list[Step], fold
         if image in seen:
             continue
         seen.add(image)
-        facts = [(query, (after,) if step < done else (before, after)) for step, (_, query, before, after) in enumerate(steps)]
+        facts = [
+            (query, (after,) if step < done else (before, after))
+            for step, (_, query, before, after) in enumerate(steps)
+        ]
         wrong = wrong_after(_write(folder, disk.base, files, folders), [*always, *facts])
         if wrong:
             yield f"image {number}, after {cut} of {len(disk.effects)} effects: {wrong}"
@@ -172,13 +312,24 @@ def _failures(disk: power.Disk, acknowledged: list[int], steps: list[Step], fold
 
 def _always(kind: str) -> list[Fact]:
     if kind == "migration":
-        return [("SELECT count(*) FROM agent_runs WHERE op_id = 'legacy'", (3,)), ("SELECT count(*) FROM run_events", (4,))]
-    return [] if kind in ("first use", "prune") else [("SELECT count(*) FROM agent_runs WHERE event_id IN ('run-1', 'run-2')", (2,))]
+        return [
+            ("SELECT count(*) FROM agent_runs WHERE op_id = 'legacy'", (3,)),
+            ("SELECT count(*) FROM run_events", (4,)),
+        ]
+    return (
+        []
+        if kind in ("first use", "prune")
+        else [("SELECT count(*) FROM agent_runs WHERE event_id IN ('run-1', 'run-2')", (2,))]
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_power_cut_loses_nothing_that_was_acknowledged(
-    kind: str, telemetry: Telemetry, memory: Path, monkeypatch: pytest.MonkeyPatch, record_property: Seen
+    kind: str,
+    telemetry: Telemetry,
+    memory: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    record_property: Seen,
 ) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(telemetry.home))
     prepare, steps = KINDS[kind]
@@ -188,7 +339,9 @@ def test_a_power_cut_loses_nothing_that_was_acknowledged(
     record_property("seen", f"{IMAGES} images over {len(disk.effects)} effects, 0 lost")
 
 
-def test_without_the_flushes_it_would(telemetry: Telemetry, memory: Path, monkeypatch: pytest.MonkeyPatch, record_property: Seen) -> None:
+def test_without_the_flushes_it_would(
+    telemetry: Telemetry, memory: Path, monkeypatch: pytest.MonkeyPatch, record_property: Seen
+) -> None:
     """The control: the same images of a disk to which a flush means nothing must show losses, or the rig sees none."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(telemetry.home))
     prepare, steps = KINDS["start"]

@@ -4,37 +4,143 @@ from pathlib import Path
 
 import pytest
 
-from telemetry_cli.discover import environment, providers
+from telemetry_cli.discovery import environment, providers
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 GITHUB = {"CI": "true", "GITHUB_ACTIONS": "true", "GITHUB_SHA": SHA, "GITHUB_JOB": "build"}
 PROVIDERS: dict[str, tuple[dict[str, str], str | None, str | None]] = {
     "github-actions": (GITHUB, SHA, "build"),
     "gitea-actions": ({**GITHUB, "GITEA_ACTIONS": "true"}, SHA, "build"),
-    "forgejo-actions": ({**GITHUB, "GITEA_ACTIONS": "true", "FORGEJO_ACTIONS": "true"}, SHA, "build"),
-    "gitlab-ci": ({"CI": "true", "GITLAB_CI": "true", "CI_COMMIT_SHA": SHA, "CI_JOB_NAME": "build"}, SHA, "build"),
-    "azure-pipelines": ({"TF_BUILD": "True", "BUILD_SOURCEVERSION": SHA, "SYSTEM_JOBNAME": "build", "BUILD_DEFINITIONNAME": "no"}, SHA, "build"),
-    "bitbucket-pipelines": ({"CI": "true", "BITBUCKET_BUILD_NUMBER": "7", "BITBUCKET_COMMIT": SHA, "BITBUCKET_REPO_SLUG": "build"}, SHA, "build"),
-    "circleci": ({"CI": "true", "CIRCLECI": "true", "CIRCLE_SHA1": SHA, "CIRCLE_JOB": "build"}, SHA, "build"),
-    "travis-ci": ({"CI": "true", "TRAVIS": "true", "TRAVIS_COMMIT": SHA, "TRAVIS_JOB_NAME": "build"}, SHA, "build"),
-    "buildkite": ({"CI": "true", "BUILDKITE": "true", "BUILDKITE_COMMIT": SHA, "BUILDKITE_LABEL": "", "BUILDKITE_PIPELINE_SLUG": "build"}, SHA, "build"),
-    "drone": ({"CI": "true", "DRONE": "true", "DRONE_COMMIT_SHA": SHA, "DRONE_STEP_NAME": "build"}, SHA, "build"),
-    "woodpecker": ({"CI": "woodpecker", "CI_COMMIT_SHA": SHA, "CI_STEP_NAME": "build"}, SHA, "build"),
-    "teamcity": ({"TEAMCITY_VERSION": "2025.1", "BUILD_VCS_NUMBER": SHA, "TEAMCITY_BUILDCONF_NAME": "build"}, SHA, "build"),
-    "appveyor": ({"CI": "True", "APPVEYOR": "True", "APPVEYOR_REPO_COMMIT": SHA, "APPVEYOR_JOB_NAME": "build"}, SHA, "build"),
-    "codefresh": ({"CI": "true", "CF_BUILD_ID": "6f", "CF_REVISION": SHA, "CF_STEP_NAME": "build"}, SHA, "build"),
-    "semaphore": ({"CI": "true", "SEMAPHORE": "true", "SEMAPHORE_GIT_SHA": SHA, "SEMAPHORE_JOB_NAME": "build"}, SHA, "build"),
-    "jenkins": ({"JENKINS_URL": "https://ci.example/", "GIT_COMMIT": SHA, "JOB_NAME": "build"}, SHA, "build"),
-    "codebuild": (
-        {"CODEBUILD_BUILD_ID": "shop:b1", "CODEBUILD_RESOLVED_SOURCE_VERSION": SHA, "CODEBUILD_PROJECT_ARN": "arn:aws:codebuild:eu:1:project/build"},
+    "forgejo-actions": (
+        {**GITHUB, "GITEA_ACTIONS": "true", "FORGEJO_ACTIONS": "true"},
         SHA,
         "build",
     ),
-    "cloud-build": ({"BUILDER_OUTPUT": "/builder/outputs", "COMMIT_SHA": SHA, "TRIGGER_NAME": "build"}, SHA, "build"),
-    "bamboo": ({"bamboo_planKey": "SHOP-MAIN", "bamboo_planRepository_revision": SHA, "bamboo_shortJobName": "build"}, SHA, "build"),
-    "gocd": ({"GO_PIPELINE_NAME": "shop", "GO_REVISION": SHA, "GO_JOB_NAME": "build"}, SHA, "build"),
+    "gitlab-ci": (
+        {"CI": "true", "GITLAB_CI": "true", "CI_COMMIT_SHA": SHA, "CI_JOB_NAME": "build"},
+        SHA,
+        "build",
+    ),
+    "azure-pipelines": (
+        {
+            "TF_BUILD": "True",
+            "BUILD_SOURCEVERSION": SHA,
+            "SYSTEM_JOBNAME": "build",
+            "BUILD_DEFINITIONNAME": "no",
+        },
+        SHA,
+        "build",
+    ),
+    "bitbucket-pipelines": (
+        {
+            "CI": "true",
+            "BITBUCKET_BUILD_NUMBER": "7",
+            "BITBUCKET_COMMIT": SHA,
+            "BITBUCKET_REPO_SLUG": "build",
+        },
+        SHA,
+        "build",
+    ),
+    "circleci": (
+        {"CI": "true", "CIRCLECI": "true", "CIRCLE_SHA1": SHA, "CIRCLE_JOB": "build"},
+        SHA,
+        "build",
+    ),
+    "travis-ci": (
+        {"CI": "true", "TRAVIS": "true", "TRAVIS_COMMIT": SHA, "TRAVIS_JOB_NAME": "build"},
+        SHA,
+        "build",
+    ),
+    "buildkite": (
+        {
+            "CI": "true",
+            "BUILDKITE": "true",
+            "BUILDKITE_COMMIT": SHA,
+            "BUILDKITE_LABEL": "",
+            "BUILDKITE_PIPELINE_SLUG": "build",
+        },
+        SHA,
+        "build",
+    ),
+    "drone": (
+        {"CI": "true", "DRONE": "true", "DRONE_COMMIT_SHA": SHA, "DRONE_STEP_NAME": "build"},
+        SHA,
+        "build",
+    ),
+    "woodpecker": (
+        {"CI": "woodpecker", "CI_COMMIT_SHA": SHA, "CI_STEP_NAME": "build"},
+        SHA,
+        "build",
+    ),
+    "teamcity": (
+        {"TEAMCITY_VERSION": "2025.1", "BUILD_VCS_NUMBER": SHA, "TEAMCITY_BUILDCONF_NAME": "build"},
+        SHA,
+        "build",
+    ),
+    "appveyor": (
+        {
+            "CI": "True",
+            "APPVEYOR": "True",
+            "APPVEYOR_REPO_COMMIT": SHA,
+            "APPVEYOR_JOB_NAME": "build",
+        },
+        SHA,
+        "build",
+    ),
+    "codefresh": (
+        {"CI": "true", "CF_BUILD_ID": "6f", "CF_REVISION": SHA, "CF_STEP_NAME": "build"},
+        SHA,
+        "build",
+    ),
+    "semaphore": (
+        {
+            "CI": "true",
+            "SEMAPHORE": "true",
+            "SEMAPHORE_GIT_SHA": SHA,
+            "SEMAPHORE_JOB_NAME": "build",
+        },
+        SHA,
+        "build",
+    ),
+    "jenkins": (
+        {"JENKINS_URL": "https://ci.example/", "GIT_COMMIT": SHA, "JOB_NAME": "build"},
+        SHA,
+        "build",
+    ),
+    "codebuild": (
+        {
+            "CODEBUILD_BUILD_ID": "shop:b1",
+            "CODEBUILD_RESOLVED_SOURCE_VERSION": SHA,
+            "CODEBUILD_PROJECT_ARN": "arn:aws:codebuild:eu:1:project/build",
+        },
+        SHA,
+        "build",
+    ),
+    "cloud-build": (
+        {"BUILDER_OUTPUT": "/builder/outputs", "COMMIT_SHA": SHA, "TRIGGER_NAME": "build"},
+        SHA,
+        "build",
+    ),
+    "bamboo": (
+        {
+            "bamboo_planKey": "SHOP-MAIN",
+            "bamboo_planRepository_revision": SHA,
+            "bamboo_shortJobName": "build",
+        },
+        SHA,
+        "build",
+    ),
+    "gocd": (
+        {"GO_PIPELINE_NAME": "shop", "GO_REVISION": SHA, "GO_JOB_NAME": "build"},
+        SHA,
+        "build",
+    ),
     "argo-workflows": ({"ARGO_NODE_ID": "shop-x7k2-1"}, None, None),
-    "tekton": ({"TEKTON_PIPELINE_RUN": "shop-r1", "TEKTON_COMMIT_SHA": SHA, "TEKTON_TASK": "build"}, SHA, "build"),
+    "tekton": (
+        {"TEKTON_PIPELINE_RUN": "shop-r1", "TEKTON_COMMIT_SHA": SHA, "TEKTON_TASK": "build"},
+        SHA,
+        "build",
+    ),
     "ci": ({"CI": "true"}, None, None),
 }
 AGENTS = {
@@ -99,13 +205,18 @@ def test_no_provider(variables: dict[str, str], monkeypatch: pytest.MonkeyPatch)
         ({"GITHUB_ACTIONS": "true", "CODEBUILD_BUILD_ID": "shop:b1"}, "github-actions"),
     ],
 )
-def test_other_signs_of_a_provider(variables: dict[str, str], name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_signs_of_a_provider(
+    variables: dict[str, str], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     set_all(monkeypatch, variables)
     assert environment.actor() == name
 
 
 def test_a_directory_is_a_sign_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    here, gone = providers.Provider("here", f"UNSET {tmp_path}", "https://"), providers.Provider("gone", f"UNSET {tmp_path / 'gone'}", "https://")
+    here, gone = (
+        providers.Provider("here", f"UNSET {tmp_path}", "https://"),
+        providers.Provider("gone", f"UNSET {tmp_path / 'gone'}", "https://"),
+    )
     monkeypatch.setattr(environment, "PROVIDERS", (gone, here))
     assert environment.provider() is here
 
@@ -150,11 +261,16 @@ def test_agent_in_a_ci_job_is_the_actor(name: str, monkeypatch: pytest.MonkeyPat
         ("--", None, None),
     ],
 )
-def test_agent_that_names_itself(value: str, by_ai_agent: str | None, by_agent: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_agent_that_names_itself(
+    value: str, by_ai_agent: str | None, by_agent: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for variable, name in (("AI_AGENT", by_ai_agent), ("AGENT", by_agent)):
         with monkeypatch.context() as only:
             only.setenv(variable, value)
-            assert (environment.agent(), environment.commit_source()) == (name, "llm" if name else "manual")
+            assert (environment.agent(), environment.commit_source()) == (
+                name,
+                "llm" if name else "manual",
+            )
 
 
 def test_an_agents_own_variable_comes_before_a_common_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,14 +303,18 @@ def test_an_agents_own_variable_comes_before_a_common_one(monkeypatch: pytest.Mo
         ("", False),
     ],
 )
-def test_traceparent_stays_in_the_trace(header: str, kept: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_traceparent_stays_in_the_trace(
+    header: str, kept: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TRACEPARENT", header)
     place = environment.trace()
     version, trace, span, flags = str(place.variables["TRACEPARENT"]).split("-")
     assert (version, len(trace), len(span), flags) == ("00", 32, 16, "01")
     assert (trace in header) is kept
     assert span not in header
-    assert place.context == {"trace_id": trace, "span_id": span} | ({"parent_span_id": "b7ad6b7169203331"} if kept else {})
+    assert place.context == {"trace_id": trace, "span_id": span} | (
+        {"parent_span_id": "b7ad6b7169203331"} if kept else {}
+    )
 
 
 def test_a_trace_that_is_not_sampled_stays_so(monkeypatch: pytest.MonkeyPatch) -> None:

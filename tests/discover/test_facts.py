@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from telemetry_cli.discover import environment, providers
+from telemetry_cli.discovery import environment, providers
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 HEAD = "fedcba9876543210fedcba9876543210fedcba98"
@@ -112,14 +112,18 @@ def sign_of(provider: providers.Provider) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("provider", providers.PROVIDERS, ids=lambda provider: provider.name)
-def test_every_fact_of_every_provider_comes_from_its_variables(provider: providers.Provider, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_every_fact_of_every_provider_comes_from_its_variables(
+    provider: providers.Provider, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     assert set(provider.facts) <= set(providers.FACTS)
     detect, on = sign_of(provider)
     for fact, text in [(fact, text) for fact, texts in provider.facts.items() for text in texts]:
         with monkeypatch.context() as only:
             only.setenv(detect, on)
             value, expected = SHA if fact == "sha" else "v", text
-            for whole, variable, place, shape in re.findall(r"(\{([A-Za-z0-9_]+)(?:/([a-z._]+))?(?::([^}]*))?\})", text):
+            for whole, variable, place, shape in re.findall(
+                r"(\{([A-Za-z0-9_]+)(?:/([a-z._]+))?(?::([^}]*))?\})", text
+            ):
                 said = on if variable == detect else value
                 if place:
                     only.setenv(variable, event(tmp_path, place, said))
@@ -154,24 +158,46 @@ def test_where_it_is_documented_is_said(provider: providers.Provider) -> None:
     ],
 )
 def test_branch_and_pull_request_are_parts_of_a_ref(
-    variables: dict[str, str], branch: str | None, pull_request: str | None, monkeypatch: pytest.MonkeyPatch
+    variables: dict[str, str],
+    branch: str | None,
+    pull_request: str | None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     set_all(monkeypatch, GITHUB | variables)
-    assert (environment.facts().get("branch"), environment.facts().get("pull_request")) == (branch, pull_request)
+    assert (environment.facts().get("branch"), environment.facts().get("pull_request")) == (
+        branch,
+        pull_request,
+    )
 
 
-@pytest.mark.parametrize("bad", ["bu\udcffild", "bu\x1bild", "bu\nild", "bu\x85ild", "bu\u2028ild", "  ", "\u3000"])
-def test_value_that_is_no_line_of_text_is_left_out(bad: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    set_all(monkeypatch, GITHUB | {"GITHUB_JOB": bad, "GITHUB_EVENT_NAME": bad, "GITHUB_HEAD_REF": bad, "GITHUB_SHA": bad})
+@pytest.mark.parametrize(
+    "bad", ["bu\udcffild", "bu\x1bild", "bu\nild", "bu\x85ild", "bu\u2028ild", "  ", "\u3000"]
+)
+def test_value_that_is_no_line_of_text_is_left_out(
+    bad: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_all(
+        monkeypatch,
+        GITHUB
+        | {"GITHUB_JOB": bad, "GITHUB_EVENT_NAME": bad, "GITHUB_HEAD_REF": bad, "GITHUB_SHA": bad},
+    )
     assert {"job", "trigger", "sha"} & set(environment.facts()) == set()
 
 
 #: With a full-width and a no-break space, joined emoji, a non-joiner between Persian letters, and a soft hyphen.
-NAMES = ("\u5358\u4f53\u3000\u30c6", "lint\u00a0check", "\U0001f469\u200d\U0001f4bb lint", "\u0645\u06cc\u200c\u062e", "x\u00ady")
+NAMES = (
+    "\u5358\u4f53\u3000\u30c6",
+    "lint\u00a0check",
+    "\U0001f469\u200d\U0001f4bb lint",
+    "\u0645\u06cc\u200c\u062e",
+    "x\u00ady",
+)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_spaces_and_joiners_of_every_script_are_kept(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_spaces_and_joiners_of_every_script_are_kept(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     set_all(monkeypatch, GITHUB | {"GITHUB_JOB": name, "GITHUB_HEAD_REF": name})
     assert (environment.facts()["job"], environment.facts()["branch"]) == (name, name)
 
@@ -184,16 +210,30 @@ NOTHING = (
 
 @pytest.mark.parametrize("nothing", NOTHING)
 @pytest.mark.parametrize("name", SAID)
-def test_what_stands_for_no_value_is_none(nothing: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_stands_for_no_value_is_none(
+    nothing: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     variables, _ = SAID[name]
-    detect = next(provider for provider in providers.PROVIDERS if provider.name == name).detect[0].partition("=")[0]
+    detect = (
+        next(provider for provider in providers.PROVIDERS if provider.name == name)
+        .detect[0]
+        .partition("=")[0]
+    )
     set_all(monkeypatch, dict.fromkeys(variables, nothing) | {detect: variables[detect]})
     assert set(environment.facts()) <= {"run"}
 
 
-@pytest.mark.parametrize("word", ["HEAD", "main", "12345", "0123abc", "g" * 40, "0" * 40, SHA[:39], f"{SHA}0"])
-@pytest.mark.parametrize("provider", [provider for provider in providers.PROVIDERS if provider.facts.get("sha")], ids=lambda provider: provider.name)
-def test_sha_is_a_whole_one_or_none(provider: providers.Provider, word: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "word", ["HEAD", "main", "12345", "0123abc", "g" * 40, "0" * 40, SHA[:39], f"{SHA}0"]
+)
+@pytest.mark.parametrize(
+    "provider",
+    [provider for provider in providers.PROVIDERS if provider.facts.get("sha")],
+    ids=lambda provider: provider.name,
+)
+def test_sha_is_a_whole_one_or_none(
+    provider: providers.Provider, word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(*sign_of(provider))
     variable = variables_of(provider.facts["sha"][-1])[0]
     monkeypatch.setenv(variable, word)
@@ -225,8 +265,14 @@ def test_sha_is_a_whole_one_or_none(provider: providers.Provider, word: str, mon
         ("<default>", None),
     ],
 )
-@pytest.mark.parametrize("provider", [provider for provider in providers.PROVIDERS if provider.facts.get("branch")], ids=lambda provider: provider.name)
-def test_branch_has_one_form(provider: providers.Provider, said: str, branch: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "provider",
+    [provider for provider in providers.PROVIDERS if provider.facts.get("branch")],
+    ids=lambda provider: provider.name,
+)
+def test_branch_has_one_form(
+    provider: providers.Provider, said: str, branch: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(*sign_of(provider))
     plain = next(text for text in provider.facts["branch"] if ":" not in text and "/" not in text)
     monkeypatch.setenv(variables_of(plain)[0], said)
@@ -270,15 +316,21 @@ PULL_REQUESTS: dict[str, dict[str, str]] = {
 }  # fmt: skip
 
 
-def told(name: str, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> tuple[str | None, ...]:
+def told(
+    name: str, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
+) -> tuple[str | None, ...]:
     """What is said of a pull request by a provider with these variables."""
-    monkeypatch.setenv(*sign_of(next(provider for provider in providers.PROVIDERS if provider.name == name)))
+    monkeypatch.setenv(
+        *sign_of(next(provider for provider in providers.PROVIDERS if provider.name == name))
+    )
     set_all(monkeypatch, variables)
     return tuple(environment.facts().get(fact) for fact in ("sha", "pull_request", "branch"))
 
 
 @pytest.mark.parametrize("name", PULL_REQUESTS)
-def test_pull_request_gives_the_heads_sha_number_and_branch(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pull_request_gives_the_heads_sha_number_and_branch(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert told(name, monkeypatch, PULL_REQUESTS[name]) == (HEAD, "7", "topic")
 
 
@@ -294,7 +346,12 @@ def test_pull_request_gives_the_heads_sha_number_and_branch(name: str, monkeypat
         ("azure-pipelines", {"BUILD_SOURCEVERSION": HEAD, "SYSTEM_PULLREQUEST_SOURCEBRANCH": "$(System.PullRequest.SourceBranch)"}, (HEAD, None, None)),
     ],
 )  # fmt: skip
-def test_other_ways_to_say_so(name: str, variables: dict[str, str], expected: tuple[str | None, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_ways_to_say_so(
+    name: str,
+    variables: dict[str, str],
+    expected: tuple[str | None, ...],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     assert told(name, monkeypatch, variables) == expected
 
 
@@ -302,17 +359,46 @@ def test_other_ways_to_say_so(name: str, variables: dict[str, str], expected: tu
 @pytest.mark.parametrize(
     ("variables", "branch"),
     [
-        ({"GITHUB_EVENT_NAME": "pull_request", "GITHUB_REF": "refs/pull/7/merge", "GITHUB_HEAD_REF": "topic"}, "topic"),
-        ({"GITHUB_EVENT_NAME": "pull_request_target", "GITHUB_REF": "refs/heads/main", "GITHUB_HEAD_REF": "topic"}, "topic"),
-        ({"GITHUB_EVENT_NAME": "pull_request_review", "GITHUB_REF": "refs/pull/7/merge"}, "from-event"),
+        (
+            {
+                "GITHUB_EVENT_NAME": "pull_request",
+                "GITHUB_REF": "refs/pull/7/merge",
+                "GITHUB_HEAD_REF": "topic",
+            },
+            "topic",
+        ),
+        (
+            {
+                "GITHUB_EVENT_NAME": "pull_request_target",
+                "GITHUB_REF": "refs/heads/main",
+                "GITHUB_HEAD_REF": "topic",
+            },
+            "topic",
+        ),
+        (
+            {"GITHUB_EVENT_NAME": "pull_request_review", "GITHUB_REF": "refs/pull/7/merge"},
+            "from-event",
+        ),
     ],
 )
 def test_event_file_tells_the_head_of_a_pull_request(
-    name: str, variables: dict[str, str], branch: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    name: str,
+    variables: dict[str, str],
+    branch: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
-    request = {"number": 7, "head": {"sha": HEAD, "ref": "from-event"}, "base": {"sha": "3" * 40, "ref": "main"}}
+    request = {
+        "number": 7,
+        "head": {"sha": HEAD, "ref": "from-event"},
+        "base": {"sha": "3" * 40, "ref": "main"},
+    }
     path = event(tmp_path, "pull_request", request)
-    assert told(name, monkeypatch, {"GITHUB_SHA": SHA, "GITHUB_EVENT_PATH": path, **variables}) == (HEAD, "7", branch)
+    assert told(name, monkeypatch, {"GITHUB_SHA": SHA, "GITHUB_EVENT_PATH": path, **variables}) == (
+        HEAD,
+        "7",
+        branch,
+    )
 
 
 @pytest.mark.parametrize(
@@ -320,16 +406,28 @@ def test_event_file_tells_the_head_of_a_pull_request(
     [b"", b"{", b"[]", b'{"pull_request": null}', b'{"pull_request": {"head": []}}', b'{"pull_request": {"number": true, "head": {"sha": 5}}}',
      b'{"pull_request":' + b"[" * 100_000, b'{"pull_request": {"head": {"sha": "' + HEAD.encode() + b'"}}}' + b" " * (1 << 20)],
 )  # fmt: skip
-def test_event_file_that_tells_nothing_is_passed_over(content: bytes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_event_file_that_tells_nothing_is_passed_over(
+    content: bytes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     (tmp_path / "event.json").write_bytes(content)
-    variables = {"GITHUB_SHA": SHA, "GITHUB_REF": "refs/heads/main", "GITHUB_EVENT_PATH": str(tmp_path / "event.json")}
+    variables = {
+        "GITHUB_SHA": SHA,
+        "GITHUB_REF": "refs/heads/main",
+        "GITHUB_EVENT_PATH": str(tmp_path / "event.json"),
+    }
     assert told("github-actions", monkeypatch, variables) == (SHA, None, "main")
 
 
-def test_event_file_that_is_a_fifo_or_missing_does_not_hang(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_event_file_that_is_a_fifo_or_missing_does_not_hang(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     os.mkfifo(tmp_path / "fifo")
     for name in ("fifo", "missing"):
-        assert told("github-actions", monkeypatch, {"GITHUB_SHA": SHA, "GITHUB_EVENT_PATH": str(tmp_path / name)}) == (SHA, None, None)
+        assert told(
+            "github-actions",
+            monkeypatch,
+            {"GITHUB_SHA": SHA, "GITHUB_EVENT_PATH": str(tmp_path / name)},
+        ) == (SHA, None, None)
 
 
 @pytest.mark.parametrize(
@@ -337,14 +435,27 @@ def test_event_file_that_is_a_fifo_or_missing_does_not_hang(monkeypatch: pytest.
     [
         ("https://dev.azure.com/a/", "My Shop", "https://dev.azure.com/a/My%20Shop"),
         ("https://dev.azure.com/a%20b/", "My%20Shop", "https://dev.azure.com/a%20b/My%20Shop"),
-        ("https://tfs.example/Default Collection/", "100% Größe", "https://tfs.example/Default%20Collection/100%25%20Gr%C3%B6%C3%9Fe"),
+        (
+            "https://tfs.example/Default Collection/",
+            "100% Größe",
+            "https://tfs.example/Default%20Collection/100%25%20Gr%C3%B6%C3%9Fe",
+        ),
         ("https://dev.azure.com/a/", "a&b@(c)~d'e", "https://dev.azure.com/a/a&b@(c)~d'e"),
     ],
 )
-def test_what_no_address_may_hold_is_encoded_once(collection: str, project: str, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    set_all(monkeypatch, SAID["azure-pipelines"][0] | {"SYSTEM_TEAMFOUNDATIONCOLLECTIONURI": collection, "SYSTEM_TEAMPROJECT": project})
+def test_what_no_address_may_hold_is_encoded_once(
+    collection: str, project: str, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_all(
+        monkeypatch,
+        SAID["azure-pipelines"][0]
+        | {"SYSTEM_TEAMFOUNDATIONCOLLECTIONURI": collection, "SYSTEM_TEAMPROJECT": project},
+    )
     build = f"{address}/_build/results?buildId=88"
-    assert (environment.facts()["run_url"], environment.facts()["job_url"]) == (build, f"{build}&view=logs&j=j1")
+    assert (environment.facts()["run_url"], environment.facts()["job_url"]) == (
+        build,
+        f"{build}&view=logs&j=j1",
+    )
 
 
 @pytest.mark.parametrize(
@@ -353,12 +464,20 @@ def test_what_no_address_may_hold_is_encoded_once(collection: str, project: str,
         ({"CIRCLE_PULL_REQUEST": "https://github.com/acme/shop/pull/12"}, "12"),
         ({"CIRCLE_PULL_REQUEST": "https://bitbucket.org/acme/shop/pull-requests/7"}, "7"),
         ({"CIRCLE_PULL_REQUEST": "12"}, "12"),
-        ({"CIRCLE_PULL_REQUEST": "https://github.com/acme/shop/pull/12", "CIRCLE_PR_NUMBER": "13"}, "13"),
+        (
+            {
+                "CIRCLE_PULL_REQUEST": "https://github.com/acme/shop/pull/12",
+                "CIRCLE_PR_NUMBER": "13",
+            },
+            "13",
+        ),
         ({"CIRCLE_PR_NUMBER": "https://github.com/acme/shop/pull/13"}, "13"),
         ({"CIRCLE_PULL_REQUEST": ""}, None),
     ],
 )
-def test_of_an_address_of_a_pull_request_its_number_is_kept(variables: dict[str, str], number: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_an_address_of_a_pull_request_its_number_is_kept(
+    variables: dict[str, str], number: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     set_all(monkeypatch, {"CIRCLECI": "true"} | variables)
     assert environment.facts().get("pull_request") == number
 
@@ -375,8 +494,20 @@ def test_the_same_step_of_the_same_attempt_has_the_same_id(monkeypatch: pytest.M
     assert environment.derived_event_id("build") == first
 
 
-@pytest.mark.parametrize("variable", ["GITHUB_REPOSITORY", "GITHUB_RUN_ID", "GITHUB_RUN_ATTEMPT", "GITHUB_JOB", "GITHUB_ACTION", "RUNNER_TRACKING_ID"])
-def test_another_run_attempt_job_or_step_has_another_id(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "GITHUB_REPOSITORY",
+        "GITHUB_RUN_ID",
+        "GITHUB_RUN_ATTEMPT",
+        "GITHUB_JOB",
+        "GITHUB_ACTION",
+        "RUNNER_TRACKING_ID",
+    ],
+)
+def test_another_run_attempt_job_or_step_has_another_id(
+    variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     set_all(monkeypatch, GITHUB)
     first = environment.derived_event_id()
     monkeypatch.setenv(variable, "github_other")
@@ -389,13 +520,19 @@ def test_parts_do_not_run_together(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("variables", [{}, {"CI": "true"}, {"GITHUB_ACTIONS": "true"}])
-def test_no_id_where_nobody_says_which_run_this_is(variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_id_where_nobody_says_which_run_this_is(
+    variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     set_all(monkeypatch, variables)
     assert environment.derived_event_id("x") is None
 
 
 #: Those that give their jobs an id, or something that does as well.
-IDENTIFYING = [provider for provider in providers.PROVIDERS if provider.facts and set(provider.identity) <= set(provider.facts)]
+IDENTIFYING = [
+    provider
+    for provider in providers.PROVIDERS
+    if provider.facts and set(provider.identity) <= set(provider.facts)
+]
 
 
 def variables_of(text: str) -> list[str]:
@@ -407,19 +544,27 @@ def naming(provider: providers.Provider, monkeypatch: pytest.MonkeyPatch) -> Non
     detect, on = sign_of(provider)
     monkeypatch.setenv(detect, on)
     for fact in provider.identity:
-        for variable, shape in [found for text in provider.facts[fact] for found in re.findall(r"\{([A-Za-z0-9_]+)(?::([^}]*))?\}", text)]:
+        for variable, shape in [
+            found
+            for text in provider.facts[fact]
+            for found in re.findall(r"\{([A-Za-z0-9_]+)(?::([^}]*))?\}", text)
+        ]:
             if variable != detect:
                 monkeypatch.setenv(variable, shape.replace("*", "v") if shape else "v")
 
 
 @pytest.mark.parametrize("provider", IDENTIFYING, ids=lambda provider: provider.name)
-def test_a_job_that_is_not_known_from_others_gets_no_derived_id(provider: providers.Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_that_is_not_known_from_others_gets_no_derived_id(
+    provider: providers.Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
     naming(provider, monkeypatch)
     assert environment.derived_event_id() is not None
     detect = sign_of(provider)[0]
     for fact in provider.identity:
         with monkeypatch.context() as without:
-            needed = {name for text in provider.facts[fact] for name in variables_of(text)} - {detect}
+            needed = {name for text in provider.facts[fact] for name in variables_of(text)} - {
+                detect
+            }
             if any(set(variables_of(text)) <= {detect} for text in provider.facts[fact]):
                 continue
             for variable in needed:
@@ -440,12 +585,20 @@ def test_any_of_several_variables_will_do(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize("variables", [{}, {"CI": "true"}])
-def test_nothing_is_lacking_where_no_variable_would_help(variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_lacking_where_no_variable_would_help(
+    variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     set_all(monkeypatch, variables)
     assert environment.why_not_derived(told_apart=False) == "no CI provider says which run this is"
 
 
-GOCD = {"GO_PIPELINE_NAME": "p", "GO_PIPELINE_COUNTER": "1", "GO_STAGE_NAME": "s", "GO_STAGE_COUNTER": "1", "GO_JOB_NAME": "j"}
+GOCD = {
+    "GO_PIPELINE_NAME": "p",
+    "GO_PIPELINE_COUNTER": "1",
+    "GO_STAGE_NAME": "s",
+    "GO_STAGE_COUNTER": "1",
+    "GO_JOB_NAME": "j",
+}
 JENKINS = SAID["jenkins"][0] | {"JENKINS_NODE_COOKIE": "6b1f-11"}
 
 
@@ -460,7 +613,9 @@ JENKINS = SAID["jenkins"][0] | {"JENKINS_NODE_COOKIE": "6b1f-11"}
         ({"bamboo_planKey": "P", "bamboo_buildNumber": "1", "bamboo_buildResultKey": "P-J-1"}, "bamboo_buildTimeStamp", ("10:00", "11:00")),
     ],
 )  # fmt: skip
-def test_two_jobs_of_a_matrix_have_two_ids(variables: dict[str, str], variable: str, legs: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_jobs_of_a_matrix_have_two_ids(
+    variables: dict[str, str], variable: str, legs: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     set_all(monkeypatch, variables)
     ids = set()
     for leg in legs:
@@ -479,19 +634,35 @@ def test_two_jobs_of_a_matrix_have_two_ids(variables: dict[str, str], variable: 
         (JENKINS, "JENKINS_NODE_COOKIE", "dontKillMe"),
     ],
 )
-def test_job_that_gave_up_its_id_gets_none_derived(variables: dict[str, str], variable: str, word: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_job_that_gave_up_its_id_gets_none_derived(
+    variables: dict[str, str], variable: str, word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Both variables are set to a word on purpose, so that a process outlives the job: all jobs of a matrix say the same then."""
     set_all(monkeypatch, variables | {variable: word})
     assert environment.derived_event_id() is None
-    assert environment.why_not_derived(told_apart=False).startswith(f"{variable} {'holds no id' if word else 'is not set'}, ")
-    one, two = environment.derived_event_id("1", told_apart=True), environment.derived_event_id("2", told_apart=True)
+    assert environment.why_not_derived(told_apart=False).startswith(
+        f"{variable} {'holds no id' if word else 'is not set'}, "
+    )
+    one, two = (
+        environment.derived_event_id("1", told_apart=True),
+        environment.derived_event_id("2", told_apart=True),
+    )
     assert None not in (one, two)
     assert one != two
 
 
 @pytest.mark.parametrize("name", ["gitea-actions", "forgejo-actions"])
-def test_where_jobs_have_no_id_they_have_to_be_told_apart(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_jobs_have_no_id_they_have_to_be_told_apart(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     set_all(monkeypatch, GITHUB | {name.upper().replace("-", "_"): "true"})
     assert environment.derived_event_id() is None
-    assert environment.why_not_derived(told_apart=False) == f"{name} says nothing that tells the jobs of a matrix apart; give each its own --item-name"
-    assert environment.derived_event_id("1", told_apart=True) == environment.derived_event_id("1", told_apart=True) is not None
+    assert (
+        environment.why_not_derived(told_apart=False)
+        == f"{name} says nothing that tells the jobs of a matrix apart; give each its own --item-name"
+    )
+    assert (
+        environment.derived_event_id("1", told_apart=True)
+        == environment.derived_event_id("1", told_apart=True)
+        is not None
+    )

@@ -10,7 +10,7 @@ import git as gitpython
 import pytest
 from support import Git
 
-from telemetry_cli.discover import git as discovery
+from telemetry_cli.discovery.git import repository as discovery
 
 Make = Callable[..., Git]
 Answers = dict[str, Any]
@@ -182,7 +182,15 @@ def submodule(make: Make) -> Path:
     library, git = make("library"), make()
     library.commit("of the library")
     git.commit("of the whole")
-    git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(library.path), "vendor/library")
+    git(
+        "-c",
+        "protocol.file.allow=always",
+        "submodule",
+        "--quiet",
+        "add",
+        str(library.path),
+        "vendor/library",
+    )
     return git.path / "vendor/library"
 
 
@@ -223,14 +231,22 @@ def shallow(make: Make) -> Path:
     library = make("library")
     library.commit("one")
     library.commit("two")
-    library("clone", "--quiet", "--depth=1", f"file://{library.path}", str(library.path.parent / "clone"))
+    library(
+        "clone",
+        "--quiet",
+        "--depth=1",
+        f"file://{library.path}",
+        str(library.path.parent / "clone"),
+    )
     return library.path.parent / "clone"
 
 
 @pytest.mark.parametrize("name", sorted(LAYOUTS))
 def test_same_answers_as_gitpython(name: str, make_git: Make) -> None:
     path = LAYOUTS[name](make_git)
-    assert ours(path) == gitpythons(path.resolve())  # GitPython does not find a submodule through a symlink; git does
+    assert ours(path) == gitpythons(
+        path.resolve()
+    )  # GitPython does not find a submodule through a symlink; git does
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -244,7 +260,14 @@ def test_sha256_repository(packed: bool, make_git: Make) -> None:
     assert len(sha) == 64
     answers = ours(git.path)
     assert (answers["sha"], answers["branch"]) == (sha, "main")
-    assert answers["author"] == git("cat-file", "commit", "HEAD").splitlines()[1].removeprefix("author ").rpartition(" ")[0].rpartition(" ")[0]
+    assert (
+        answers["author"]
+        == git("cat-file", "commit", "HEAD")
+        .splitlines()[1]
+        .removeprefix("author ")
+        .rpartition(" ")[0]
+        .rpartition(" ")[0]
+    )
     assert answers["timestamp"] == "2026-01-02T01:04:05+00:00"
 
 
@@ -256,7 +279,10 @@ def test_head_that_is_a_symlink(make_git: Make) -> None:
     git("checkout", "--quiet", "-b", "linked")
     git("symbolic-ref", "HEAD", "refs/heads/linked")
     assert (git.path / ".git/HEAD").is_symlink()
-    assert (ours(git.path)["branch"], ours(git.path)["sha"]) == (git("symbolic-ref", "--short", "HEAD"), git("rev-parse", "HEAD"))
+    assert (ours(git.path)["branch"], ours(git.path)["sha"]) == (
+        git("symbolic-ref", "--short", "HEAD"),
+        git("rev-parse", "HEAD"),
+    )
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,14 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from support import Git
 
-from telemetry_cli.discover import git as discovery
+from telemetry_cli.discovery.git import repository as discovery
 
 Make = Callable[..., Git]
 CORE = "[core]\n\trepositoryformatversion = 0\n\tbare = false\n"
-PADDING = "".join(f'[branch "b{number}"]\n\tremote = origin\n\tmerge = refs/heads/b{number}\n' for number in range(3000))
+PADDING = "".join(
+    f'[branch "b{number}"]\n\tremote = origin\n\tmerge = refs/heads/b{number}\n'
+    for number in range(3000)
+)
 
 CONFIGS = {
     "none": "",
@@ -53,7 +56,9 @@ CONFIGS = {
     "no newline at the end": '[remote "origin"]\n\turl = https://h/a',
     "unicode line separators": '[remote "origin"]\n\tfetch = a\u2028url = https://h/no\n\turl = https://h/a\n',
     "huge": PADDING + '[remote "origin"]\n\turl = https://h/a\n',
-    "huge, the second remote at the end": '[remote "one"]\n\turl = https://h/a\n' + PADDING + '[remote "two"]\n\turl = https://h/b\n',
+    "huge, the second remote at the end": '[remote "one"]\n\turl = https://h/a\n'
+    + PADDING
+    + '[remote "two"]\n\turl = https://h/b\n',
     "include": "[include]\n\tpath = ../included\n",
     "include by folder": '[includeIf "gitdir:**/.git"]\n\tpath = ../included\n',
     "include by branch": '[includeIf "onbranch:main"]\n\tpath = ../included\n',
@@ -97,7 +102,9 @@ LINES = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(lines=st.lists(LINES, max_size=8), newline=st.sampled_from(["\n", "\r\n"]))
 @example(lines=['[remote "origin"]', "url=b"], newline="\r\n")
 def test_any_config_that_git_accepts(lines: list[str], newline: str, tmp_path: Path) -> None:
@@ -106,7 +113,12 @@ def test_any_config_that_git_accepts(lines: list[str], newline: str, tmp_path: P
         git.path.mkdir()
         git("init", "--quiet")
     (git.path / ".git/config").write_text(newline.join([CORE, *lines, ""]), newline="")
-    if subprocess.run(["git", "config", "--list"], cwd=git.path, env=git.env, capture_output=True, check=False).returncode == 0:
+    if (
+        subprocess.run(
+            ["git", "config", "--list"], cwd=git.path, env=git.env, capture_output=True, check=False
+        ).returncode
+        == 0
+    ):
         assert remote(git.path) == expected_remote(git)
 
 
@@ -119,7 +131,10 @@ def test_worktree_config(make_git: Make) -> None:
     git("worktree", "add", "--quiet", str(git.path.parent / "linked"))
     linked = Git(git.path.parent / "linked", git.path.parent)
     linked("config", "--worktree", "remote.origin.url", "https://h/of-the-worktree")
-    assert (remote(git.path), remote(linked.path)) == ("https://h/common", "https://h/of-the-worktree")
+    assert (remote(git.path), remote(linked.path)) == (
+        "https://h/common",
+        "https://h/of-the-worktree",
+    )
 
 
 def test_worktree_config_counts_only_with_the_extension(make_git: Make) -> None:

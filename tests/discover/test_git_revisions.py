@@ -10,7 +10,7 @@ import git as gitpython
 import pytest
 from support import Git
 
-from telemetry_cli.discover import git as discovery
+from telemetry_cli.discovery.git import repository as discovery
 
 Make = Callable[..., Git]
 
@@ -49,9 +49,15 @@ def test_revisions_mean_what_gitpython_says(packed: bool, git: Git) -> None:
         git("repack", "-a", "-d", "--quiet")
         git("pack-refs", "--all")
     with gitpython.Repo(git.path) as repo:
-        expected = {form: repo.commit(form).hexsha for form in FORMS if not form.startswith("HEAD^{/")}
+        expected = {
+            form: repo.commit(form).hexsha for form in FORMS if not form.startswith("HEAD^{/")
+        }
     expected["HEAD^{/first}"] = git("rev-parse", "HEAD~2")
-    assert {form: commit and commit.sha for form in FORMS for commit in [discovery.look_up(found(git), form)[0]]} == expected
+    assert {
+        form: commit and commit.sha
+        for form in FORMS
+        for commit in [discovery.look_up(found(git), form)[0]]
+    } == expected
 
 
 @pytest.mark.parametrize("revision", [":/first", ":/second step", "HEAD^{/second step}"])
@@ -71,7 +77,22 @@ def test_abbreviations(digits: int, git: Git) -> None:
         assert discovery.look_up(found(git), form)[1]
 
 
-@pytest.mark.parametrize("revision", ["HEAD^{tree}", "HEAD:file", "HEAD:", "nothing", "", "HEAD~9", "main..topic/one", "^HEAD", "--all", "-h", "a" * 10000])
+@pytest.mark.parametrize(
+    "revision",
+    [
+        "HEAD^{tree}",
+        "HEAD:file",
+        "HEAD:",
+        "nothing",
+        "",
+        "HEAD~9",
+        "main..topic/one",
+        "^HEAD",
+        "--all",
+        "-h",
+        "a" * 10000,
+    ],
+)
 def test_no_commit(revision: str, git: Git) -> None:
     assert discovery.look_up(found(git), revision)[0] is None
 
@@ -113,10 +134,18 @@ def colliding_blobs() -> tuple[bytes, bytes]:
 
 
 def written(
-    git: Git, header: bytes, author: bytes = b"Ada <ada@example.org> 1 +0000", committer: bytes = b"Ada <ada@example.org> 1767315845 +0200"
+    git: Git,
+    header: bytes,
+    author: bytes = b"Ada <ada@example.org> 1 +0000",
+    committer: bytes = b"Ada <ada@example.org> 1767315845 +0200",
 ) -> discovery.Commit:
     """Make a commit object with these lines the HEAD, and read it."""
-    content = b"tree %s\nauthor %s\ncommitter %s\n%s\nmessage\n" % (git("rev-parse", "HEAD^{tree}").encode(), author, committer, header)
+    content = b"tree %s\nauthor %s\ncommitter %s\n%s\nmessage\n" % (
+        git("rev-parse", "HEAD^{tree}").encode(),
+        author,
+        committer,
+        header,
+    )
     file = git.path / "object"
     file.write_bytes(content)
     sha = git("hash-object", "-t", "commit", "-w", "--literally", str(file))
@@ -145,15 +174,32 @@ def test_odd_authors(author: bytes, expected: str, git: Git) -> None:
 
 
 def test_an_author_in_latin_1(git: Git) -> None:
-    assert written(git, b"encoding ISO-8859-1\n", "Zoë <z@b> 1 +0000".encode("latin-1")).author == "Zoë <z@b>"
+    assert (
+        written(git, b"encoding ISO-8859-1\n", "Zoë <z@b> 1 +0000".encode("latin-1")).author
+        == "Zoë <z@b>"
+    )
 
 
 @pytest.mark.parametrize(
     "encoding",
-    [b"nonsense", b"hex", b"idna", b"undefined", b"unicode_escape", b"utf-7", b"utf-16", b"a\0b", b"\xff", b"", b"x" * 5000],
+    [
+        b"nonsense",
+        b"hex",
+        b"idna",
+        b"undefined",
+        b"unicode_escape",
+        b"utf-7",
+        b"utf-16",
+        b"a\0b",
+        b"\xff",
+        b"",
+        b"x" * 5000,
+    ],
 )
 def test_odd_encodings_give_text_that_can_be_stored(encoding: bytes, git: Git) -> None:
-    commit = written(git, b"encoding " + encoding + b"\n", rb"Ada +2AA- \ud800 \x00 <ada@example.org> 1 +0000")
+    commit = written(
+        git, b"encoding " + encoding + b"\n", rb"Ada +2AA- \ud800 \x00 <ada@example.org> 1 +0000"
+    )
     assert commit.timestamp == "2026-01-02T01:04:05+00:00"
     if commit.author is not None:
         commit.author.encode()
@@ -183,7 +229,9 @@ def test_a_signed_commit(git: Git) -> None:
     assert written(git, signature).author == "Ada <ada@example.org>"
 
 
-def test_without_git_the_commit_is_read_where_it_lies_loose(git: Git, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_git_the_commit_is_read_where_it_lies_loose(
+    git: Git, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sha, author = git("rev-parse", "HEAD"), "Ada Lovelace <ada@example.org>"
     (tmp_path / "empty").mkdir()
     monkeypatch.setenv("PATH", str(tmp_path / "empty"))
@@ -194,7 +242,9 @@ def test_without_git_the_commit_is_read_where_it_lies_loose(git: Git, tmp_path: 
     assert not discovery.look_up(found(git), "HEAD~1")[1]
 
 
-def test_without_git_a_packed_commit_is_known_by_its_sha(git: Git, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_git_a_packed_commit_is_known_by_its_sha(
+    git: Git, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sha = git("rev-parse", "HEAD")
     git("gc", "--quiet")
     git("pack-refs", "--all")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from support import Git, Telemetry
 
-from telemetry_cli.discover import git as discovery
+from telemetry_cli.discovery.git import repository as discovery
 
 Make = Callable[..., Git]
 #: One deadline of a second, and half a second for a machine that is busy with other tests.
@@ -55,7 +55,11 @@ def test_bare_only_when_named(make_git: Make, monkeypatch: pytest.MonkeyPatch) -
     repository = discovery.find(str(git.path))
     assert repository
     assert (repository.git_dir, repository.work_tree) == (str(git.path), None)
-    assert (discovery.branch(repository), discovery.remote(repository), discovery.head(repository)) == ("main", "https://h/a", None)
+    assert (
+        discovery.branch(repository),
+        discovery.remote(repository),
+        discovery.head(repository),
+    ) == ("main", "https://h/a", None)
 
 
 def test_bare_commits(make_git: Make) -> None:
@@ -68,7 +72,9 @@ def test_bare_commits(make_git: Make) -> None:
     assert [commit and commit.sha for commit in found] == shas
 
 
-def test_bare_inside_a_work_tree_is_not_found_around_us(make_git: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bare_inside_a_work_tree_is_not_found_around_us(
+    make_git: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     outer = make_git()
     inner = make_git("repository/inner.git", "--bare")
     monkeypatch.chdir(inner.path / "refs")
@@ -80,7 +86,9 @@ def test_bare_inside_a_work_tree_is_not_found_around_us(make_git: Make, monkeypa
 # The environment of a hook
 
 
-def test_another_repository_in_the_environment(make_git: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_repository_in_the_environment(
+    make_git: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As in a hook of a linked worktree, which git runs with GIT_DIR and GIT_INDEX_FILE set."""
     here, other = make_git("here"), make_git("other")
     here("remote", "add", "origin", "https://h/here")
@@ -103,7 +111,9 @@ def test_another_repository_in_the_environment(make_git: Make, monkeypatch: pyte
     assert [commit and commit.sha for commit in found] == shas
 
 
-def test_settings_of_the_environment_do_not_name_a_repository(make_git: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_of_the_environment_do_not_name_a_repository(
+    make_git: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     git = make_git()
     sha = git.commit()
     git("gc", "--quiet")
@@ -172,7 +182,10 @@ def test_foreign_owner_without_git(make_git: Make, monkeypatch: pytest.MonkeyPat
 # Files that are not what they should be
 
 
-@pytest.mark.parametrize("content", ["gitdir: nowhere\n", "gitdir: /nonexistent/.git/worktrees/x\n", "nonsense", "gitdir:", ""])
+@pytest.mark.parametrize(
+    "content",
+    ["gitdir: nowhere\n", "gitdir: /nonexistent/.git/worktrees/x\n", "nonsense", "gitdir:", ""],
+)
 def test_git_file_that_points_nowhere(content: str, make_git: Make) -> None:
     """git refuses such a folder; the repository around it is another one."""
     outer = make_git()
@@ -199,7 +212,9 @@ def test_head_that_is_damaged(content: bytes, make_git: Make) -> None:
     assert git_dir(git.path) is None
 
 
-@pytest.mark.parametrize("name", ["HEAD", "config", "commondir", "packed-refs", "refs/heads/main", "objects"])
+@pytest.mark.parametrize(
+    "name", ["HEAD", "config", "commondir", "packed-refs", "refs/heads/main", "objects"]
+)
 def test_fifo(name: str, make_git: Make, request: pytest.FixtureRequest) -> None:
     """A FIFO blocks whoever opens it for reading."""
     git = make_git()
@@ -235,7 +250,11 @@ def test_endless_file(name: str, make_git: Make, request: pytest.FixtureRequest)
     request.getfixturevalue("quickly")
     repository = discovery.find(str(git.path))
     assert repository
-    assert (discovery.branch(repository), discovery.remote(repository), discovery.head(repository)) == ("main", None, None)
+    assert (
+        discovery.branch(repository),
+        discovery.remote(repository),
+        discovery.head(repository),
+    ) == ("main", None, None)
 
 
 def test_refs_that_go_round(make_git: Make) -> None:
@@ -259,7 +278,10 @@ def test_ref_that_leaves_the_repository(make_git: Make) -> None:
 # A git that hangs
 
 
-@pytest.fixture(params=["exec sleep 60", "exec >&-; exec sleep 60", "sleep 60 & wait"], ids=["sleeps", "closes stdout and sleeps", "leaves a child"])
+@pytest.fixture(
+    params=["exec sleep 60", "exec >&-; exec sleep 60", "sleep 60 & wait"],
+    ids=["sleeps", "closes stdout and sleeps", "leaves a child"],
+)
 def hanging(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A PATH whose first git does not come to an end."""
     (tmp_path / "bin").mkdir()
@@ -277,7 +299,9 @@ def asked_of_git(git: Git) -> None:
     git("pack-refs", "--all")
 
 
-def test_hanging_git_is_left_after_a_second(hanging: str, make_git: Make, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+def test_hanging_git_is_left_after_a_second(
+    hanging: str, make_git: Make, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
     git = make_git()
     asked_of_git(git)
     request.getfixturevalue("quickly")
@@ -295,11 +319,18 @@ def test_hanging_git_is_left_after_a_second(hanging: str, make_git: Make, monkey
         ["associate-commit", "EVENT", "--commit", "0123456789abcdef"],
     ],
 )
-def test_hanging_git_delays_a_command_by_one_deadline(hanging: str, command: list[str], telemetry: Telemetry, make_git: Make) -> None:
+def test_hanging_git_delays_a_command_by_one_deadline(
+    hanging: str, command: list[str], telemetry: Telemetry, make_git: Make
+) -> None:
     git = make_git()
     asked_of_git(git)
     event = telemetry.start("--no-git")
-    program = telemetry.popen(*(event if word == "EVENT" else word for word in command), cwd=git.path, env={"PATH": hanging}, stdout=subprocess.DEVNULL)
+    program = telemetry.popen(
+        *(event if word == "EVENT" else word for word in command),
+        cwd=git.path,
+        env={"PATH": hanging},
+        stdout=subprocess.DEVNULL,
+    )
     try:
         assert program.wait(SECONDS + 0.5) == 0
     finally:

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from support import Git, Telemetry
 
-from telemetry_cli.discover import git_process, history
-from telemetry_cli.discover.git import Repository
+from telemetry_cli.discovery.git import log as history
+from telemetry_cli.discovery.git import process as git_process
+from telemetry_cli.discovery.git.repository import Repository
 
 Make = Callable[..., Git]
 MISSING = "00000000000000000000000000000000deadbeef"
@@ -68,7 +69,11 @@ def signature(trap: Trap) -> None:
 
 @trap("diff")
 def clean_filter(trap: Trap) -> None:
-    trap.config(("filter.evil.clean", str(trap.program)), ("filter.evil.process", str(trap.program)), ("filter.evil.smudge", str(trap.program)))
+    trap.config(
+        ("filter.evil.clean", str(trap.program)),
+        ("filter.evil.process", str(trap.program)),
+        ("filter.evil.smudge", str(trap.program)),
+    )
     (trap.git.path / ".gitattributes").write_text("* filter=evil\n")
     trap.dirty()
 
@@ -111,7 +116,11 @@ def textconv(trap: Trap) -> None:
 def partial_clone(trap: Trap, url: str, *pairs: tuple[str, str]) -> None:
     """Objects that are missing would be fetched."""
     trap.config(
-        ("core.repositoryFormatVersion", "1"), ("extensions.partialClone", "origin"), ("remote.origin.promisor", "true"), ("remote.origin.url", url), *pairs
+        ("core.repositoryFormatVersion", "1"),
+        ("extensions.partialClone", "origin"),
+        ("remote.origin.promisor", "true"),
+        ("remote.origin.url", url),
+        *pairs,
     )
 
 
@@ -122,19 +131,34 @@ def partial_clone_over_ssh(trap: Trap) -> None:
 
 @trap("cat-file", "-t", MISSING)
 def partial_clone_through_a_helper(trap: Trap) -> None:
-    partial_clone(trap, f"ext::{trap.program}", ("protocol.ext.allow", "always"), ("protocol.allow", "always"))
+    partial_clone(
+        trap, f"ext::{trap.program}", ("protocol.ext.allow", "always"), ("protocol.allow", "always")
+    )
 
 
 @trap("cat-file", "-t", MISSING)
 def partial_clone_of_a_folder(trap: Trap) -> None:
-    partial_clone(trap, str(trap.git.path), ("remote.origin.uploadpack", str(trap.program)), ("protocol.file.allow", "always"))
+    partial_clone(
+        trap,
+        str(trap.git.path),
+        ("remote.origin.uploadpack", str(trap.program)),
+        ("protocol.file.allow", "always"),
+    )
 
 
 @trap("commit", "--allow-empty", "-m", "x")
 def hooks(trap: Trap) -> None:
     folder = trap.git.path / ".git/traps"
     folder.mkdir()
-    for name in ("pre-commit", "post-commit", "reference-transaction", "post-index-change", "post-checkout", "fsmonitor-watchman", "post-rewrite"):
+    for name in (
+        "pre-commit",
+        "post-commit",
+        "reference-transaction",
+        "post-index-change",
+        "post-checkout",
+        "fsmonitor-watchman",
+        "post-rewrite",
+    ):
         (folder / name).symlink_to(trap.program)
     trap.config(("core.hooksPath", str(folder)))
 
@@ -145,7 +169,9 @@ def embedded_bare_repository(trap: Trap) -> None:
     (trap.cwd / "refs").mkdir(parents=True)
     (trap.cwd / "objects").mkdir()
     (trap.cwd / "HEAD").write_text("ref: refs/heads/embedded\n")
-    (trap.cwd / "config").write_text(f'[core]\n\trepositoryformatversion = 0\n\tbare = false\n\tworktree = .\n\tfsmonitor = "{trap.program}"\n')
+    (trap.cwd / "config").write_text(
+        f'[core]\n\trepositoryformatversion = 0\n\tbare = false\n\tworktree = .\n\tfsmonitor = "{trap.program}"\n'
+    )
 
 
 @trap("rev-list", "--alternate-refs", "HEAD")
@@ -172,9 +198,22 @@ def laid(request: pytest.FixtureRequest, make_git: Make, tmp_path: Path) -> Trap
     return trap
 
 
-@pytest.mark.parametrize(("laid", "spring"), [(name, spring) for name, (_, spring) in TRAPS.items()], indirect=["laid"], ids=list(TRAPS))
+@pytest.mark.parametrize(
+    ("laid", "spring"),
+    [(name, spring) for name, (_, spring) in TRAPS.items()],
+    indirect=["laid"],
+    ids=list(TRAPS),
+)
 def test_trap_is_live(laid: Trap, spring: list[str]) -> None:
-    subprocess.run(["git", *spring], cwd=laid.cwd, env=laid.git.env, capture_output=True, input=b"", timeout=60, check=False)
+    subprocess.run(
+        ["git", *spring],
+        cwd=laid.cwd,
+        env=laid.git.env,
+        capture_output=True,
+        input=b"",
+        timeout=60,
+        check=False,
+    )
     assert laid.marker.exists()
 
 
@@ -196,7 +235,18 @@ ASKING = {
     "print": ["git-hooks", "install", "--print"],
     "doctor": ["doctor", "--commit", "HEAD"],
     "release": ["hooks", "release", "hook", "--script", "hook.sh", "--contract", "contract.json"],
-    "dirty release": ["hooks", "release", "hook", "--script", "hook.sh", "--contract", "contract.json", "--source-ref", "x", "--allow-dirty"],
+    "dirty release": [
+        "hooks",
+        "release",
+        "hook",
+        "--script",
+        "hook.sh",
+        "--contract",
+        "contract.json",
+        "--source-ref",
+        "x",
+        "--allow-dirty",
+    ],
     "deploy": ["conventions", "deploy", "convention.toml", "--dry-run"],
     "post-commit": ["git-hooks", "fire", "post-commit"],
     "post-rewrite": ["git-hooks", "fire", "post-rewrite", "amend"],
@@ -210,39 +260,87 @@ def write_hook(folder: Path) -> None:
     (folder / "hook.sh").write_text("#!/bin/sh\n")
     (folder / "contract.json").write_text('{"columns": [{"name": "v", "type": "integer"}]}')
     hook = '[[hooks]]\nname = "hook"\nscript = "hook.sh"\ncontract = "contract.json"\n'
-    (folder / "convention.toml").write_text(f'title = "All"\ndescription = "d"\njob_types = ["j"]\n{hook}')
+    (folder / "convention.toml").write_text(
+        f'title = "All"\ndescription = "d"\njob_types = ["j"]\n{hook}'
+    )
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["loose", "packed"])
 @pytest.mark.parametrize("laid", TRAPS, indirect=True)
 def test_nothing_is_executed(laid: Trap, packed: bool, telemetry: Telemetry) -> None:
     if packed:
-        laid.git("repack", "-a", "-d", "--quiet", env={"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "core.alternateRefsCommand", "GIT_CONFIG_VALUE_0": "true"})
+        laid.git(
+            "repack",
+            "-a",
+            "-d",
+            "--quiet",
+            env={
+                "GIT_CONFIG_COUNT": "1",
+                "GIT_CONFIG_KEY_0": "core.alternateRefsCommand",
+                "GIT_CONFIG_VALUE_0": "true",
+            },
+        )
         laid.marker.unlink(missing_ok=True)
     event = telemetry.start("--no-git")
     for name, command in COMMANDS.items():
         telemetry(*(event if word == "EVENT" else word for word in command), cwd=laid.cwd)
         assert not laid.marker.exists(), name
     hashes = [row[0] for row in telemetry.sql("SELECT commit_hash FROM run_commits ORDER BY id")]
-    assert hashes == [laid.git("rev-parse", "HEAD"), laid.git("rev-parse", "HEAD~1"), MISSING, MISSING[-9:]]
+    assert hashes == [
+        laid.git("rev-parse", "HEAD"),
+        laid.git("rev-parse", "HEAD~1"),
+        MISSING,
+        MISSING[-9:],
+    ]
     write_hook(laid.cwd)
     for name, command in ASKING.items():
         telemetry(*command, cwd=laid.cwd, code=None)
         assert not laid.marker.exists(), name
 
 
-@pytest.mark.parametrize("laid", ["textconv", "external_diff", "clean_filter", "signature"], indirect=True)
+@pytest.mark.parametrize(
+    "laid", ["textconv", "external_diff", "clean_filter", "signature"], indirect=True
+)
 def test_nothing_is_executed_to_compare_commits(laid: Trap, telemetry: Telemetry) -> None:
     """relink and the lines of a log look at differences; the traps are sprung by those that are committed."""
-    laid.git("add", "--all", env={"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "filter.evil.clean", "GIT_CONFIG_VALUE_0": "cat"}, check=False)
+    laid.git(
+        "add",
+        "--all",
+        env={
+            "GIT_CONFIG_COUNT": "1",
+            "GIT_CONFIG_KEY_0": "filter.evil.clean",
+            "GIT_CONFIG_VALUE_0": "cat",
+        },
+        check=False,
+    )
     laid.git("-c", "filter.evil.process=", "commit", "--quiet", "--all", "-m", "lost", check=False)
-    laid.git("-c", "filter.evil.process=", "-c", "filter.evil.clean=cat", "commit", "--quiet", "--allow-empty", "-m", "lost")
+    laid.git(
+        "-c",
+        "filter.evil.process=",
+        "-c",
+        "filter.evil.clean=cat",
+        "commit",
+        "--quiet",
+        "--allow-empty",
+        "-m",
+        "lost",
+    )
     event = telemetry.start("--no-git")
     for revision in ("HEAD", "HEAD~1"):
         telemetry("associate-commit", event, "--commit", revision, cwd=laid.cwd)
     laid.git("reset", "--soft", "HEAD~2")
     # Git may ask the filter whether the file has changed, if that is as young as the index.
-    laid.git("-c", "filter.evil.process=", "-c", "filter.evil.clean=cat", "commit", "--quiet", "--allow-empty", "-m", "again")
+    laid.git(
+        "-c",
+        "filter.evil.process=",
+        "-c",
+        "filter.evil.clean=cat",
+        "commit",
+        "--quiet",
+        "--allow-empty",
+        "-m",
+        "again",
+    )
     laid.marker.unlink(missing_ok=True)
     rows = telemetry("commits", "relink", "--json", cwd=laid.cwd).json
     assert rows
@@ -265,7 +363,11 @@ def test_include_of_a_fifo_does_not_hang(make_git: Make, telemetry: Telemetry) -
     os.mkfifo(git.path / ".git/fifo")
     with (git.path / ".git/config").open("a") as config:
         config.write("[include]\n\tpath = fifo\n")
-    for command in (["run", "start", "--agent-name", "a", "--job-type", "j"], ["associate-commit", "@last"], ["associate-commit", "@last", "--commit", sha]):
+    for command in (
+        ["run", "start", "--agent-name", "a", "--job-type", "j"],
+        ["associate-commit", "@last"],
+        ["associate-commit", "@last", "--commit", sha],
+    ):
         started = time.monotonic()
         telemetry(*command, cwd=git.path)
         assert time.monotonic() - started < 2
@@ -277,14 +379,19 @@ WAITING: dict[str, tuple[str, list[str]]] = {
     "config": (".git/config", ["log"]),
     "references": (".git/packed-refs", ["query", "--commit", "HEAD~1..HEAD"]),
     "mailmap": (".mailmap", ["blame", "file"]),
-    "index": (".git/index", ["hooks", "release", "hook", "--script", "hook.sh", "--contract", "contract.json"]),
+    "index": (
+        ".git/index",
+        ["hooks", "release", "hook", "--script", "hook.sh", "--contract", "contract.json"],
+    ),
     "attributes": (".gitattributes", ["conventions", "deploy", "convention.toml"]),
     "grafts": (".git/info/grafts", ["commits", "relink"]),
 }
 
 
 @pytest.mark.parametrize("name", WAITING)
-def test_fifo_where_git_reads_a_file_is_given_up(make_git: Make, telemetry: Telemetry, name: str) -> None:
+def test_fifo_where_git_reads_a_file_is_given_up(
+    make_git: Make, telemetry: Telemetry, name: str
+) -> None:
     path, command = WAITING[name]
     git = make_git()
     (git.path / "file").write_text("content\n")
@@ -298,8 +405,19 @@ def test_fifo_where_git_reads_a_file_is_given_up(make_git: Make, telemetry: Tele
     assert "telemetry: error: " in telemetry(*command, cwd=git.path, code=2).err
 
 
-@pytest.mark.parametrize("setting", ["core.attributesFile", "core.excludesFile", "mailmap.file", "diff.orderFile", "blame.ignoreRevsFile"])
-def test_fifo_that_a_setting_names_is_not_read(make_git: Make, telemetry: Telemetry, setting: str) -> None:
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "core.attributesFile",
+        "core.excludesFile",
+        "mailmap.file",
+        "diff.orderFile",
+        "blame.ignoreRevsFile",
+    ],
+)
+def test_fifo_that_a_setting_names_is_not_read(
+    make_git: Make, telemetry: Telemetry, setting: str
+) -> None:
     git = make_git()
     write_hook(git.path)
     git("add", ".")
@@ -310,7 +428,16 @@ def test_fifo_that_a_setting_names_is_not_read(make_git: Make, telemetry: Teleme
     assert len(telemetry("log", "-o", "csv", cwd=git.path).out.splitlines()) == 2
     telemetry("log", cwd=git.path)
     telemetry("blame", "hook.sh", cwd=git.path)
-    telemetry("hooks", "release", "hook", "--script", "hook.sh", "--contract", "contract.json", cwd=git.path)
+    telemetry(
+        "hooks",
+        "release",
+        "hook",
+        "--script",
+        "hook.sh",
+        "--contract",
+        "contract.json",
+        cwd=git.path,
+    )
 
 
 def put_git(folder: Path, monkeypatch: pytest.MonkeyPatch, body: str) -> Repository:
@@ -325,7 +452,9 @@ def put_git(folder: Path, monkeypatch: pytest.MonkeyPatch, body: str) -> Reposit
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 def test_git_that_sleeps_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    repository = put_git(tmp_path, monkeypatch, f"echo $$ >{tmp_path}/pid\necho some\nexec sleep 3600")
+    repository = put_git(
+        tmp_path, monkeypatch, f"echo $$ >{tmp_path}/pid\necho some\nexec sleep 3600"
+    )
     assert repository.ask("log") is None
     with pytest.raises(history.Unanswered):
         list(history.stream(repository, "log"))
@@ -333,7 +462,9 @@ def test_git_that_sleeps_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_git_that_computes_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    repository = put_git(tmp_path, monkeypatch, "i=0; while [ $i -lt 200000 ]; do i=$((i + 1)); done; echo done")
+    repository = put_git(
+        tmp_path, monkeypatch, "i=0; while [ $i -lt 200000 ]; do i=$((i + 1)); done; echo done"
+    )
     assert repository.ask("log") == b"done\n"
     assert list(history.stream(repository, "log")) == [b"done\n"]
 
@@ -341,5 +472,10 @@ def test_git_that_computes_is_waited_for(tmp_path: Path, monkeypatch: pytest.Mon
 def test_git_is_started_in_one_place() -> None:
     package = Path(git_process.__file__).parent.parent
     texts = {path: path.read_text() for path in package.rglob("*.py")}
-    starts = [path.name for path, text in texts.items() if '"git"' in text and any(word in text for word in ("spawn", "subprocess", "os.exec", "Popen"))]
+    starts = [
+        path.name
+        for path, text in texts.items()
+        if '"git"' in text
+        and any(word in text for word in ("spawn", "subprocess", "os.exec", "Popen"))
+    ]
     assert starts == ["git_process.py"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from telemetry_cli.discover import processes
+from telemetry_cli.core import processes
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="by /proc")
 
@@ -70,7 +70,13 @@ def test_without_an_identity_the_number_alone_counts() -> None:
 @linux
 def test_the_parent_of_a_process_with_an_odd_name(tmp_path: object) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", "open('/proc/self/comm', 'w').write('a) S 1 (b'); print(flush=True); input()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [
+            sys.executable,
+            "-c",
+            "open('/proc/self/comm', 'w').write('a) S 1 (b'); print(flush=True); input()",
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     ) as process:
         assert process.stdout
         process.stdout.readline()

@@ -11,7 +11,9 @@ Make = Callable[..., Git]
 FIELDS = ("git_repo", "git_branch", "git_run_tag", "git_dir")
 
 
-def started(telemetry: Telemetry, cwd: Path, *options: str, env: dict[str, str] | None = None) -> tuple[object, ...]:
+def started(
+    telemetry: Telemetry, cwd: Path, *options: str, env: dict[str, str] | None = None
+) -> tuple[object, ...]:
     run = telemetry.run(telemetry.start(*options, cwd=cwd, env=env))
     return tuple(run[name] for name in FIELDS)
 
@@ -27,7 +29,12 @@ def git(make_git: Make) -> Git:
 
 def test_all_four(telemetry: Telemetry, git: Git) -> None:
     (git.path / "below").mkdir()
-    expected = ("https://github.com/acme/tool.git", "feature/x", "tool/feature/x", str(git.path / ".git"))
+    expected = (
+        "https://github.com/acme/tool.git",
+        "feature/x",
+        "tool/feature/x",
+        str(git.path / ".git"),
+    )
     assert started(telemetry, git.path) == expected
     assert started(telemetry, git.path / "below") == expected
 
@@ -38,9 +45,26 @@ def test_no_git(telemetry: Telemetry, git: Git) -> None:
 
 
 def test_options_win(telemetry: Telemetry, git: Git) -> None:
-    options = ("--git-repo", "https://bob:secret@gitlab.com/a/b.git", "--git-branch", "mine", "--git-run-tag", "b/mine")
-    assert started(telemetry, git.path, *options) == ("https://gitlab.com/a/b.git", "mine", "b/mine", str(git.path / ".git"))
-    assert started(telemetry, git.path, "--no-git", *options) == ("https://gitlab.com/a/b.git", "mine", "b/mine", None)
+    options = (
+        "--git-repo",
+        "https://bob:secret@gitlab.com/a/b.git",
+        "--git-branch",
+        "mine",
+        "--git-run-tag",
+        "b/mine",
+    )
+    assert started(telemetry, git.path, *options) == (
+        "https://gitlab.com/a/b.git",
+        "mine",
+        "b/mine",
+        str(git.path / ".git"),
+    )
+    assert started(telemetry, git.path, "--no-git", *options) == (
+        "https://gitlab.com/a/b.git",
+        "mine",
+        "b/mine",
+        None,
+    )
 
 
 def test_several_remotes_without_origin(telemetry: Telemetry, git: Git) -> None:
@@ -56,16 +80,28 @@ def test_detached_and_unborn(telemetry: Telemetry, git: Git, make_git: Make) -> 
     assert started(telemetry, make_git("empty").path)[:3] == (None, "main", "empty/main")
 
 
-def test_linked_worktree_within_a_hook_of_another(telemetry: Telemetry, git: Git, make_git: Make) -> None:
+def test_linked_worktree_within_a_hook_of_another(
+    telemetry: Telemetry, git: Git, make_git: Make
+) -> None:
     """git_dir is the worktree's own; what the hook's git exports is about the other repository."""
     git("worktree", "add", "--quiet", "-b", "side", str(git.path.parent / "linked"))
     other = make_git("other")
-    environment = {"GIT_DIR": str(other.path / ".git"), "GIT_INDEX_FILE": str(other.path / ".git/index")}
+    environment = {
+        "GIT_DIR": str(other.path / ".git"),
+        "GIT_INDEX_FILE": str(other.path / ".git/index"),
+    }
     seen = started(telemetry, git.path.parent / "linked", env=environment)
-    assert seen == ("https://github.com/acme/tool.git", "side", "tool/side", str(git.path / ".git/worktrees/linked"))
+    assert seen == (
+        "https://github.com/acme/tool.git",
+        "side",
+        "tool/side",
+        str(git.path / ".git/worktrees/linked"),
+    )
 
 
-@pytest.mark.parametrize("name", ["main-\u00fcml\u00e4ut", "a\u3000b", "\ue0b0-powerline", "x\u00adsoft"])
+@pytest.mark.parametrize(
+    "name", ["main-\u00fcml\u00e4ut", "a\u3000b", "\ue0b0-powerline", "x\u00adsoft"]
+)
 def test_any_branch_that_is_text_is_recorded(name: str, telemetry: Telemetry, git: Git) -> None:
     git("checkout", "--quiet", "-b", name)
     assert started(telemetry, git.path)[1:3] == (name, f"tool/{name}")
@@ -77,7 +113,9 @@ def test_a_branch_that_is_no_text_is_null(telemetry: Telemetry, git: Git) -> Non
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="giving files to somebody else needs root")
-def test_somebody_elses_repository_is_null_and_the_run_recorded(telemetry: Telemetry, git: Git) -> None:
+def test_somebody_elses_repository_is_null_and_the_run_recorded(
+    telemetry: Telemetry, git: Git
+) -> None:
     os.chown(git.path / ".git", 12345, 12345)
     assert started(telemetry, git.path) == (None,) * 4
     (telemetry.home / ".gitconfig").write_text(f"[safe]\n\tdirectory = {git.path}\n")
@@ -85,10 +123,24 @@ def test_somebody_elses_repository_is_null_and_the_run_recorded(telemetry: Telem
 
 
 def test_without_git_and_without_a_folder(telemetry: Telemetry, git: Git) -> None:
-    assert started(telemetry, git.path, env={"PATH": os.devnull})[:2] == ("https://github.com/acme/tool.git", "feature/x")
+    assert started(telemetry, git.path, env={"PATH": os.devnull})[:2] == (
+        "https://github.com/acme/tool.git",
+        "feature/x",
+    )
     gone = git.path / "gone"
     gone.mkdir()
-    program = telemetry.popen("run", "start", "--agent-name", "a", "--job-type", "j", "--event-id", "from-nowhere", cwd=gone, preexec_fn=gone.rmdir)
+    program = telemetry.popen(
+        "run",
+        "start",
+        "--agent-name",
+        "a",
+        "--job-type",
+        "j",
+        "--event-id",
+        "from-nowhere",
+        cwd=gone,
+        preexec_fn=gone.rmdir,
+    )
     assert program.wait(60) == 0
     run = telemetry.run("from-nowhere")
     assert [run[name] for name in FIELDS] == [None] * 4

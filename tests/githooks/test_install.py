@@ -16,9 +16,9 @@ import pytest
 from repositories import Bare, Repository
 from support import PROGRAM, Git, Telemetry
 
-from telemetry_cli.errors import Conflict
-from telemetry_cli.githooks import install as installing
-from telemetry_cli.githooks import places
+from telemetry_cli.core.errors import Conflict
+from telemetry_cli.git_hooks import install as installing
+from telemetry_cli.git_hooks import managers as places
 
 HOOKS = ("post-commit", "post-rewrite", "post-merge", "post-applypatch")
 #: A hook that notes its arguments and stdin, and ends with 7.
@@ -42,16 +42,24 @@ def noted(repo: Repository) -> list[str]:
 def snapshot(path: Path) -> dict[str, tuple[int, bytes | str]]:
     """Every name in a folder with its mode and content."""
     return {
-        name: (stat.S_IMODE(os.lstat(path / name).st_mode), os.readlink(path / name) if (path / name).is_symlink() else (path / name).read_bytes())
+        name: (
+            stat.S_IMODE(os.lstat(path / name).st_mode),
+            os.readlink(path / name) if (path / name).is_symlink() else (path / name).read_bytes(),
+        )
         for name in os.listdir(path)
     }
 
 
 def statuses(telemetry: Telemetry, repo: Repository, *options: str) -> dict[str, dict[str, Any]]:
-    return {row["hook"]: row for row in telemetry("git-hooks", "status", "--json", *options, cwd=repo.path).json}
+    return {
+        row["hook"]: row
+        for row in telemetry("git-hooks", "status", "--json", *options, cwd=repo.path).json
+    }
 
 
-def test_twice_changes_nothing_and_uninstall_leaves_nothing(bare_repository: Bare, telemetry: Telemetry) -> None:
+def test_twice_changes_nothing_and_uninstall_leaves_nothing(
+    bare_repository: Bare, telemetry: Telemetry
+) -> None:
     repo = bare_repository()
     before = snapshot(folder(repo))
     done = telemetry("git-hooks", "install", "--json", cwd=repo.path).json
@@ -60,20 +68,31 @@ def test_twice_changes_nothing_and_uninstall_leaves_nothing(bare_repository: Bar
     assert {name: installed[name][0] for name in HOOKS} == dict.fromkeys(HOOKS, 0o755)
     again = telemetry("git-hooks", "install", "--json", cwd=repo.path).json
     assert (again["status"], snapshot(folder(repo))) == ("unchanged", installed)
-    assert telemetry("git-hooks", "uninstall", "--json", cwd=repo.path).json["status"] == "uninstalled"
+    assert (
+        telemetry("git-hooks", "uninstall", "--json", cwd=repo.path).json["status"] == "uninstalled"
+    )
     assert snapshot(folder(repo)) == before
-    assert telemetry("git-hooks", "uninstall", "--json", cwd=repo.path).json["status"] == "unchanged"
+    assert (
+        telemetry("git-hooks", "uninstall", "--json", cwd=repo.path).json["status"] == "unchanged"
+    )
 
 
 def test_only_some(bare_repository: Bare, telemetry: Telemetry) -> None:
     repo = bare_repository()
     telemetry("git-hooks", "install", "--hooks", "post-commit", "--repo", str(repo.path))
-    assert {name for name in os.listdir(folder(repo)) if not name.endswith(".sample")} == {"post-commit"}
-    assert "'pre-commit' is not one of" in telemetry("git-hooks", "install", "--hooks", "pre-commit", cwd=repo.path, code=2).err
+    assert {name for name in os.listdir(folder(repo)) if not name.endswith(".sample")} == {
+        "post-commit"
+    }
+    assert (
+        "'pre-commit' is not one of"
+        in telemetry("git-hooks", "install", "--hooks", "pre-commit", cwd=repo.path, code=2).err
+    )
 
 
 @pytest.mark.parametrize("mode", [0o755, 0o700, 0o644])
-def test_an_earlier_hook_runs_first_and_comes_back(mode: int, bare_repository: Bare, telemetry: Telemetry) -> None:
+def test_an_earlier_hook_runs_first_and_comes_back(
+    mode: int, bare_repository: Bare, telemetry: Telemetry
+) -> None:
     repo = bare_repository()
     for hook in HOOKS:
         repo.hook(hook, NOTING, mode=mode)
@@ -93,7 +112,9 @@ def test_an_earlier_hook_runs_first_and_comes_back(mode: int, bare_repository: B
     assert not kept(repo).exists()
 
 
-def test_an_earlier_hook_may_be_a_large_program(bare_repository: Bare, telemetry: Telemetry) -> None:
+def test_an_earlier_hook_may_be_a_large_program(
+    bare_repository: Bare, telemetry: Telemetry
+) -> None:
     repo = bare_repository()
     program = f"#!/bin/sh\ntouch {repo.path}/ran\nexit 0\n" + "#" * (3 << 20)
     hook = repo.hook("post-commit", program)
@@ -112,24 +133,47 @@ def test_its_exit_code_is_ours(bare_repository: Bare, telemetry: Telemetry) -> N
     for removed in (False, True):
         env = repo.env | ({"PATH": "/usr/bin:/bin"} if removed else {})
         if removed:
-            text = (folder(repo) / "post-rewrite").read_text().replace(str(PROGRAM), "/nowhere/telemetry")
+            text = (
+                (folder(repo) / "post-rewrite")
+                .read_text()
+                .replace(str(PROGRAM), "/nowhere/telemetry")
+            )
             (folder(repo) / "post-rewrite").write_text(text)
-        done = subprocess.run([folder(repo) / "post-rewrite", "amend"], cwd=repo.path, env=env, input="a\n\nb", capture_output=True, text=True)
+        done = subprocess.run(
+            [folder(repo) / "post-rewrite", "amend"],
+            cwd=repo.path,
+            env=env,
+            input="a\n\nb",
+            capture_output=True,
+            text=True,
+        )
         assert (done.returncode, done.stdout, done.stderr) == (7, "", "")
         assert noted(repo)[-4:] == ["post-rewrite amend", "a", "", "b"]
         (repo.path / ".git" / "noted").unlink()
 
 
 @pytest.mark.parametrize("script", ["#!/bin/sh\nexit 3\n", "#!/bin/sh\nexec <&-\nexit 3\n"])
-def test_one_that_does_not_listen_hinders_nothing(script: str, bare_repository: Bare, telemetry: Telemetry) -> None:
+def test_one_that_does_not_listen_hinders_nothing(
+    script: str, bare_repository: Bare, telemetry: Telemetry
+) -> None:
     repo = bare_repository()
     repo.hook("post-rewrite", script)
     telemetry("git-hooks", "install", cwd=repo.path)
     telemetry.start("--event-id", "run", cwd=repo.path)
     old = repo.change()
     telemetry("run", "end", "run")
-    pairs = "".join(f"{number:040x} {number + 1:040x}\n" for number in range(20_000)) + f"{old} {'b' * 40}\n"
-    done = subprocess.run([folder(repo) / "post-rewrite", "rebase"], cwd=repo.path, env=repo.env, input=pairs, capture_output=True, text=True)
+    pairs = (
+        "".join(f"{number:040x} {number + 1:040x}\n" for number in range(20_000))
+        + f"{old} {'b' * 40}\n"
+    )
+    done = subprocess.run(
+        [folder(repo) / "post-rewrite", "rebase"],
+        cwd=repo.path,
+        env=repo.env,
+        input=pairs,
+        capture_output=True,
+        text=True,
+    )
     assert (done.returncode, done.stdout, done.stderr) == (3, "", "")
     assert telemetry("query", "--commit", "b" * 40, "-o", "ids").line == "run"
 
@@ -148,12 +192,21 @@ def test_an_earlier_hook_that_is_a_link(bare_repository: Bare, telemetry: Teleme
     assert (repo.path / "scripts/shared").read_text() == NOTING
 
 
-def test_a_hook_that_calls_us_already_is_left_alone(bare_repository: Bare, telemetry: Telemetry) -> None:
+def test_a_hook_that_calls_us_already_is_left_alone(
+    bare_repository: Bare, telemetry: Telemetry
+) -> None:
     repo = bare_repository()
-    snippet = telemetry("git-hooks", "install", "--print", "--hooks", "post-commit", cwd=repo.path).out
+    snippet = telemetry(
+        "git-hooks", "install", "--print", "--hooks", "post-commit", cwd=repo.path
+    ).out
     path = repo.hook("post-commit", f"#!/bin/sh\n{snippet}")
     done = telemetry("git-hooks", "install", "--json", cwd=repo.path).json
-    assert [row["status"] for row in done["hooks"]] == ["unchanged", "installed", "installed", "installed"]
+    assert [row["status"] for row in done["hooks"]] == [
+        "unchanged",
+        "installed",
+        "installed",
+        "installed",
+    ]
     assert path.read_text() == f"#!/bin/sh\n{snippet}"
     telemetry.start("--event-id", "run", cwd=repo.path)
     repo.change()
@@ -162,15 +215,28 @@ def test_a_hook_that_calls_us_already_is_left_alone(bare_repository: Bare, telem
 
 
 @pytest.mark.parametrize("shell", ["sh", "bash"])
-def test_the_printed_lines_leave_stdin_to_what_comes_after(shell: str, bare_repository: Bare, telemetry: Telemetry) -> None:
+def test_the_printed_lines_leave_stdin_to_what_comes_after(
+    shell: str, bare_repository: Bare, telemetry: Telemetry
+) -> None:
     repo = bare_repository()
-    lines = telemetry("git-hooks", "install", "--print", "--hooks", "post-rewrite", cwd=repo.path).out
-    path = repo.hook("post-rewrite", f"#!/usr/bin/env {shell}\nset -e\n{lines}{NOTING.partition(chr(10))[2]}")
+    lines = telemetry(
+        "git-hooks", "install", "--print", "--hooks", "post-rewrite", cwd=repo.path
+    ).out
+    path = repo.hook(
+        "post-rewrite", f"#!/usr/bin/env {shell}\nset -e\n{lines}{NOTING.partition(chr(10))[2]}"
+    )
     telemetry.start("--event-id", "run", cwd=repo.path)
     old = repo.change()
     telemetry("associate-commit", "run", "--commit", old, cwd=repo.path)
     more = "".join(f"{number:040x} {number + 1:040x}\n" for number in range(2_000))
-    done = subprocess.run([path, "rebase"], cwd=repo.path, env=repo.env, input=f"{old} {'b' * 40}\n{more}", capture_output=True, text=True)
+    done = subprocess.run(
+        [path, "rebase"],
+        cwd=repo.path,
+        env=repo.env,
+        input=f"{old} {'b' * 40}\n{more}",
+        capture_output=True,
+        text=True,
+    )
     assert (done.returncode, done.stdout, done.stderr) == (7, "", "")
     assert noted(repo) == ["post-rewrite rebase", f"{old} {'b' * 40}", *more.splitlines()]
     assert telemetry("query", "--commit", "b" * 40, "-o", "ids").line == "run"
@@ -195,8 +261,12 @@ def test_an_edited_hook_is_nobodys_to_overwrite(repo: Repository, telemetry: Tel
     assert "echo mine" not in path.read_text()
 
 
-@pytest.mark.parametrize("where", [".git/hooks.before-telemetry/post-commit", ".git/hooks/post-commit.before-telemetry"])
-def test_two_earlier_hooks_are_one_too_many(where: str, repo: Repository, telemetry: Telemetry) -> None:
+@pytest.mark.parametrize(
+    "where", [".git/hooks.before-telemetry/post-commit", ".git/hooks/post-commit.before-telemetry"]
+)
+def test_two_earlier_hooks_are_one_too_many(
+    where: str, repo: Repository, telemetry: Telemetry
+) -> None:
     repo.hook("post-commit", "#!/bin/sh\n")
     repo.hook(where, "#!/bin/sh\necho older\n", ".")
     before = snapshot(folder(repo))
@@ -207,11 +277,15 @@ def test_two_earlier_hooks_are_one_too_many(where: str, repo: Repository, teleme
 
 def install_here(repo: Repository) -> None:
     """Install one hook in this process."""
-    installing.install(places.place(str(repo.path)), ("post-commit",), str(PROGRAM), (), force=False, seconds=5)
+    installing.install(
+        places.place(str(repo.path)), ("post-commit",), str(PROGRAM), (), force=False, seconds=5
+    )
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EMLINK])
-def test_where_an_earlier_hook_cannot_be_kept_nothing_changes(number: int, bare_repository: Bare, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_an_earlier_hook_cannot_be_kept_nothing_changes(
+    number: int, bare_repository: Bare, monkeypatch: pytest.MonkeyPatch
+) -> None:
     repo = bare_repository()
     repo.hook("post-commit", NOTING)
     before = snapshot(folder(repo))
@@ -229,7 +303,9 @@ def failing(number: int) -> Callable[..., None]:
 
 
 @pytest.mark.parametrize("number", [errno.EXDEV, errno.EPERM, errno.ENOTSUP])
-def test_without_hard_links_an_earlier_hook_is_kept_by_renaming(number: int, bare_repository: Bare, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_hard_links_an_earlier_hook_is_kept_by_renaming(
+    number: int, bare_repository: Bare, monkeypatch: pytest.MonkeyPatch
+) -> None:
     repo = bare_repository()
     path = repo.hook("post-commit", NOTING)
     monkeypatch.setattr(os, "link", failing(number))
@@ -239,7 +315,9 @@ def test_without_hard_links_an_earlier_hook_is_kept_by_renaming(number: int, bar
 
 
 @pytest.mark.parametrize("links", [True, False])
-def test_one_that_came_meanwhile_is_never_written_over(links: bool, bare_repository: Bare, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_came_meanwhile_is_never_written_over(
+    links: bool, bare_repository: Bare, monkeypatch: pytest.MonkeyPatch
+) -> None:
     repo = bare_repository()
     repo.hook("post-commit", NOTING)
     link = os.link if links else failing(errno.EPERM)
@@ -260,8 +338,15 @@ def test_installed_by_many_at_once(bare_repository: Bare, telemetry: Telemetry) 
     for hook in HOOKS:
         repo.hook(hook, NOTING)
     before = snapshot(folder(repo))
-    processes = [telemetry.popen("git-hooks", "install", cwd=repo.path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for _ in range(8)]
-    assert [(process.communicate()[1], process.returncode) for process in processes] == [(b"", 0)] * 8
+    processes = [
+        telemetry.popen(
+            "git-hooks", "install", cwd=repo.path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+        for _ in range(8)
+    ]
+    assert [(process.communicate()[1], process.returncode) for process in processes] == [
+        (b"", 0)
+    ] * 8
     assert all((kept(repo) / hook).read_text() == NOTING for hook in HOOKS)
     telemetry("git-hooks", "uninstall", cwd=repo.path)
     assert snapshot(folder(repo)) == before
@@ -269,7 +354,9 @@ def test_installed_by_many_at_once(bare_repository: Bare, telemetry: Telemetry) 
 
 
 @pytest.mark.parametrize("how", ["linked", "copied", "renamed"])
-def test_an_interrupted_install_is_finished_by_the_next(how: str, bare_repository: Bare, telemetry: Telemetry) -> None:
+def test_an_interrupted_install_is_finished_by_the_next(
+    how: str, bare_repository: Bare, telemetry: Telemetry
+) -> None:
     repo = bare_repository()
     path = repo.hook("post-commit", NOTING)
     before = snapshot(folder(repo))
@@ -290,7 +377,9 @@ def test_an_interrupted_install_is_finished_by_the_next(how: str, bare_repositor
     assert not kept(repo).exists()
 
 
-def test_a_hook_of_ours_is_never_run_as_the_earlier_one(bare_repository: Bare, telemetry: Telemetry) -> None:
+def test_a_hook_of_ours_is_never_run_as_the_earlier_one(
+    bare_repository: Bare, telemetry: Telemetry
+) -> None:
     repo = bare_repository()
     repo.hook("post-commit", NOTING)
     telemetry("git-hooks", "install", cwd=repo.path)
@@ -305,7 +394,11 @@ def test_a_hook_of_ours_is_never_run_as_the_earlier_one(bare_repository: Bare, t
 
 #: Dispatchers: by a link to a program beside it, by a script beside it as husky 4 has it, by a path from its own directory.
 DISPATCHERS = {
-    "link": {"dispatch": 'echo "$(basename "$0")" >>"$(git rev-parse --git-common-dir)/noted"\n', "post-commit": "dispatch", "post-rewrite": "dispatch"},
+    "link": {
+        "dispatch": 'echo "$(basename "$0")" >>"$(git rev-parse --git-common-dir)/noted"\n',
+        "post-commit": "dispatch",
+        "post-rewrite": "dispatch",
+    },
     "husky 4": {
         "husky.sh": 'hookName=$(basename "$0")\necho "$hookName" >>"$(git rev-parse --git-common-dir)/noted"\n',
         "post-commit": '. "$(dirname "$0")/husky.sh"\n',
@@ -320,7 +413,9 @@ DISPATCHERS = {
 
 @pytest.mark.parametrize("kind", DISPATCHERS)
 @pytest.mark.parametrize("where", [".git/hooks", "tools/git hooks"])
-def test_a_hook_that_goes_by_its_name_is_called_by_it(kind: str, where: str, bare_repository: Bare, telemetry: Telemetry) -> None:
+def test_a_hook_that_goes_by_its_name_is_called_by_it(
+    kind: str, where: str, bare_repository: Bare, telemetry: Telemetry
+) -> None:
     repo = bare_repository()
     repo("config", "core.hooksPath", where)
     for name, text in DISPATCHERS[kind].items():
@@ -333,14 +428,19 @@ def test_a_hook_that_goes_by_its_name_is_called_by_it(kind: str, where: str, bar
     telemetry.start("--event-id", "run", cwd=repo.path)
     repo.change()
     repo("commit", "--quiet", "--amend", "-m", "better")
-    assert (noted(repo), repo.runs_of("HEAD")) == (["post-commit", "post-commit", "post-rewrite"], ["run"])
+    assert (noted(repo), repo.runs_of("HEAD")) == (
+        ["post-commit", "post-commit", "post-rewrite"],
+        ["run"],
+    )
     telemetry("git-hooks", "uninstall", cwd=repo.path)
     assert snapshot(repo.path / where) == before
     assert not (repo.path / f"{where}.before-telemetry").exists()
 
 
 @pytest.mark.parametrize("what", ["a file", "a link"])
-def test_earlier_hooks_are_kept_in_a_directory_alone(what: str, bare_repository: Bare, telemetry: Telemetry, tmp_path: Path) -> None:
+def test_earlier_hooks_are_kept_in_a_directory_alone(
+    what: str, bare_repository: Bare, telemetry: Telemetry, tmp_path: Path
+) -> None:
     repo = bare_repository()
     path = repo.hook("post-commit", NOTING)
     (tmp_path / "elsewhere").mkdir()
@@ -359,7 +459,9 @@ git lfs HOOK "$@"
 """
 
 
-def test_git_lfs_still_takes_its_hooks_for_its_own(bare_repository: Bare, telemetry: Telemetry, tmp_path: Path) -> None:
+def test_git_lfs_still_takes_its_hooks_for_its_own(
+    bare_repository: Bare, telemetry: Telemetry, tmp_path: Path
+) -> None:
     """Its `install` and `update` compare the first 1,024 bytes, stripped, with their own text, and fail at anything else."""
     repo = bare_repository()
     (tmp_path / "bin").mkdir()
@@ -375,12 +477,16 @@ def test_git_lfs_still_takes_its_hooks_for_its_own(bare_repository: Bare, teleme
     assert telemetry("git-hooks", "install", "--json", cwd=repo.path).json["status"] == "unchanged"
     assert snapshot(folder(repo)) == installed
     for hook in ("post-commit", "post-merge"):
-        assert (folder(repo) / hook).read_bytes()[:1024].strip() == LFS.replace("HOOK", hook).strip().encode()
+        assert (folder(repo) / hook).read_bytes()[:1024].strip() == LFS.replace(
+            "HOOK", hook
+        ).strip().encode()
     telemetry.start("--event-id", "run", cwd=repo.path)
     repo.change()
     assert (repo.runs_of("HEAD"), (tmp_path / "ran").read_text()) == (["run"], "post-commit\n")
     assert statuses(telemetry, repo)["post-commit"]["fires"] is True
-    assert subprocess.run([folder(repo) / "post-commit"], cwd=repo.path, env=repo.env).returncode == 5
+    assert (
+        subprocess.run([folder(repo) / "post-commit"], cwd=repo.path, env=repo.env).returncode == 5
+    )
     with (folder(repo) / "post-merge").open("a") as file:
         file.write("echo mine\n")
     assert "edited by hand" in telemetry("git-hooks", "uninstall", cwd=repo.path, code=4).err
@@ -390,10 +496,16 @@ def test_git_lfs_still_takes_its_hooks_for_its_own(bare_repository: Bare, teleme
     assert not kept(repo).exists()
 
 
-def test_hooks_that_are_links_to_each_other_are_installed_one_by_one(bare_repository: Bare, telemetry: Telemetry) -> None:
+def test_hooks_that_are_links_to_each_other_are_installed_one_by_one(
+    bare_repository: Bare, telemetry: Telemetry
+) -> None:
     repo = bare_repository()
-    repo.hook("post-commit", 'echo "$(basename "$0")" >>"$(git rev-parse --git-common-dir)/noted"\n')
-    (folder(repo) / "post-commit").write_text("#!/bin/sh\n" + (folder(repo) / "post-commit").read_text())
+    repo.hook(
+        "post-commit", 'echo "$(basename "$0")" >>"$(git rev-parse --git-common-dir)/noted"\n'
+    )
+    (folder(repo) / "post-commit").write_text(
+        "#!/bin/sh\n" + (folder(repo) / "post-commit").read_text()
+    )
     (folder(repo) / "post-rewrite").symlink_to("post-commit")
     before = snapshot(folder(repo))
     for hook in ("post-rewrite", "post-commit"):
@@ -407,7 +519,9 @@ def test_hooks_that_are_links_to_each_other_are_installed_one_by_one(bare_reposi
     assert not kept(repo).exists()
 
 
-def test_what_an_earlier_hook_leaves_beside_itself_stays(bare_repository: Bare, telemetry: Telemetry) -> None:
+def test_what_an_earlier_hook_leaves_beside_itself_stays(
+    bare_repository: Bare, telemetry: Telemetry
+) -> None:
     repo = bare_repository()
     repo.hook("post-commit", '#!/bin/sh\ntouch "$(dirname "$0")/seen"\n')
     telemetry("git-hooks", "install", cwd=repo.path)
@@ -416,7 +530,9 @@ def test_what_an_earlier_hook_leaves_beside_itself_stays(bare_repository: Bare, 
     assert os.listdir(kept(repo)) == ["seen"]
 
 
-def test_hooks_at_the_top_of_the_work_tree_cannot_be_kept(bare_repository: Bare, telemetry: Telemetry) -> None:
+def test_hooks_at_the_top_of_the_work_tree_cannot_be_kept(
+    bare_repository: Bare, telemetry: Telemetry
+) -> None:
     repo = bare_repository()
     repo("config", "core.hooksPath", ".")
     path = repo.hook("post-commit", NOTING, ".")
@@ -430,11 +546,17 @@ def test_hooks_at_the_top_of_the_work_tree_cannot_be_kept(bare_repository: Bare,
 def first_release(repo: Repository, hook: str, earlier: str | None = None) -> None:
     """Install a hook as the first releases did: the earlier one beside it, as `NAME.before-telemetry`."""
     path = repo.path / ".git/hooks" / hook
-    chain = f'here=${{0%/*}}\nearlier=$here/{hook}.before-telemetry\ncode=0\n[ ! -x "$earlier" ] || "$earlier" "$@" || code=$?\n' if earlier else "code=0\n"
+    chain = (
+        f'here=${{0%/*}}\nearlier=$here/{hook}.before-telemetry\ncode=0\n[ ! -x "$earlier" ] || "$earlier" "$@" || code=$?\n'
+        if earlier
+        else "code=0\n"
+    )
     body = f'{chain}"{PROGRAM}" git-hooks fire {hook} "$@" >/dev/null 2>&1 || :\nexit "$code"\n'
     if earlier:
         repo.hook(f"{hook}.before-telemetry", earlier)
-    path.write_text(f"#!/bin/sh\n# telemetry git hook {hashlib.sha256(body.encode()).hexdigest()[:16]}\n{body}")
+    path.write_text(
+        f"#!/bin/sh\n# telemetry git hook {hashlib.sha256(body.encode()).hexdigest()[:16]}\n{body}"
+    )
     path.chmod(0o755)
 
 
@@ -446,28 +568,45 @@ def installed_before(bare_repository: Bare) -> Repository:
     return repo
 
 
-def test_an_installation_of_the_first_releases_is_upgraded(installed_before: Repository, telemetry: Telemetry) -> None:
+def test_an_installation_of_the_first_releases_is_upgraded(
+    installed_before: Repository, telemetry: Telemetry
+) -> None:
     repo = installed_before
     telemetry.start("--event-id", "run", cwd=repo.path)
     repo.change(env={"GIT_COMMITTER_DATE": "", "GIT_AUTHOR_DATE": ""})
     found = statuses(telemetry, repo)["post-commit"]
-    assert (found["installed"], found["fires"], found["earlier"]) == (True, True, str(folder(repo) / "post-commit.before-telemetry"))
+    assert (found["installed"], found["fires"], found["earlier"]) == (
+        True,
+        True,
+        str(folder(repo) / "post-commit.before-telemetry"),
+    )
     done = telemetry("git-hooks", "install", "--json", cwd=repo.path).json["hooks"]
     assert [row["status"] for row in done] == ["updated", "updated", "updated", "installed"]
-    assert done[0]["earlier"] == statuses(telemetry, repo)["post-commit"]["earlier"] == str(kept(repo) / "post-commit")
+    assert (
+        done[0]["earlier"]
+        == statuses(telemetry, repo)["post-commit"]["earlier"]
+        == str(kept(repo) / "post-commit")
+    )
     assert not (folder(repo) / "post-commit.before-telemetry").exists()
     repo.change()
-    assert (noted(repo), repo.runs_of("HEAD")) == (["post-commit.before-telemetry ", "post-commit "], ["run"])
+    assert (noted(repo), repo.runs_of("HEAD")) == (
+        ["post-commit.before-telemetry ", "post-commit "],
+        ["run"],
+    )
     assert telemetry("git-hooks", "install", "--json", cwd=repo.path).json["status"] == "unchanged"
 
 
 @pytest.mark.parametrize("upgraded", [False, True])
-def test_uninstall_restores_what_any_release_kept(upgraded: bool, installed_before: Repository, telemetry: Telemetry) -> None:
+def test_uninstall_restores_what_any_release_kept(
+    upgraded: bool, installed_before: Repository, telemetry: Telemetry
+) -> None:
     repo = installed_before
     if upgraded:
         telemetry("git-hooks", "install", cwd=repo.path)
     telemetry("git-hooks", "uninstall", cwd=repo.path)
-    assert {name for name in os.listdir(folder(repo)) if not name.endswith(".sample")} == {"post-commit"}
+    assert {name for name in os.listdir(folder(repo)) if not name.endswith(".sample")} == {
+        "post-commit"
+    }
     assert (folder(repo) / "post-commit").read_text() == NOTING
     assert not kept(repo).exists()
 
@@ -475,7 +614,11 @@ def test_uninstall_restores_what_any_release_kept(upgraded: bool, installed_befo
 @pytest.mark.parametrize("call", ["link", "rename", "unlink"])
 @pytest.mark.parametrize("then", ["install", "uninstall"])
 def test_an_upgrade_that_is_interrupted_loses_no_hook(
-    call: str, then: str, installed_before: Repository, telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch
+    call: str,
+    then: str,
+    installed_before: Repository,
+    telemetry: Telemetry,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     repo = installed_before
     with monkeypatch.context() as patch:
@@ -489,20 +632,39 @@ def test_an_upgrade_that_is_interrupted_loses_no_hook(
     assert noted(repo)[1:] == ["post-commit "]
     telemetry("git-hooks", "uninstall", cwd=repo.path)
     assert (folder(repo) / "post-commit").read_text() == NOTING
-    assert (kept(repo).exists(), (folder(repo) / "post-commit.before-telemetry").exists()) == (False, False)
+    assert (kept(repo).exists(), (folder(repo) / "post-commit.before-telemetry").exists()) == (
+        False,
+        False,
+    )
 
 
-def test_global_options_are_kept(bare_repository: Bare, telemetry: Telemetry, tmp_path: Path) -> None:
+def test_global_options_are_kept(
+    bare_repository: Bare, telemetry: Telemetry, tmp_path: Path
+) -> None:
     repo = bare_repository()
     base = tmp_path / "another base's place"
     telemetry("--base-dir", str(base), "git-hooks", "install", cwd=repo.path)
-    telemetry("--base-dir", str(base), "run", "start", "--agent-name", "a", "--job-type", "j", "--event-id", "there", cwd=repo.path)
+    telemetry(
+        "--base-dir",
+        str(base),
+        "run",
+        "start",
+        "--agent-name",
+        "a",
+        "--job-type",
+        "j",
+        "--event-id",
+        "there",
+        cwd=repo.path,
+    )
     sha = repo.change()
     assert telemetry("--base-dir", str(base), "query", "--commit", sha, "-o", "ids").line == "there"
     assert not telemetry.base.exists()
 
 
-def test_a_linked_work_tree_shares_the_hooks(bare_repository: Bare, telemetry: Telemetry, tmp_path: Path) -> None:
+def test_a_linked_work_tree_shares_the_hooks(
+    bare_repository: Bare, telemetry: Telemetry, tmp_path: Path
+) -> None:
     repo = bare_repository()
     repo.change()
     repo("worktree", "add", "--quiet", str(tmp_path / "side"))
@@ -516,7 +678,9 @@ def test_a_linked_work_tree_shares_the_hooks(bare_repository: Bare, telemetry: T
 
 
 @pytest.mark.parametrize("where", [".githooks", "tools/git hooks"])
-def test_hooks_path_inside_the_repository(where: str, bare_repository: Bare, telemetry: Telemetry) -> None:
+def test_hooks_path_inside_the_repository(
+    where: str, bare_repository: Bare, telemetry: Telemetry
+) -> None:
     repo = bare_repository()
     repo("config", "core.hooksPath", where)
     telemetry("git-hooks", "install", cwd=repo.path)
@@ -526,7 +690,9 @@ def test_hooks_path_inside_the_repository(where: str, bare_repository: Bare, tel
     assert repo.runs_of("HEAD") == ["run"]
 
 
-def test_hooks_path_outside_the_repository(bare_repository: Bare, telemetry: Telemetry, tmp_path: Path) -> None:
+def test_hooks_path_outside_the_repository(
+    bare_repository: Bare, telemetry: Telemetry, tmp_path: Path
+) -> None:
     repo = bare_repository()
     outside = tmp_path / "shared hooks"
     outside.mkdir()
@@ -535,9 +701,15 @@ def test_hooks_path_outside_the_repository(bare_repository: Bare, telemetry: Tel
     assert "core.hooksPath" in ran.err
     assert "git-hooks fire post-commit" in ran.out
     assert list(outside.iterdir()) == []
-    assert telemetry("git-hooks", "install", "--json", cwd=repo.path, code=4).json["status"] == "refused"
+    assert (
+        telemetry("git-hooks", "install", "--json", cwd=repo.path, code=4).json["status"]
+        == "refused"
+    )
     # Following the advice works, and is seen to.
-    (outside / "post-commit").write_text("#!/bin/sh\n" + telemetry("git-hooks", "install", "--print", "--hooks", "post-commit", cwd=repo.path).out)
+    (outside / "post-commit").write_text(
+        "#!/bin/sh\n"
+        + telemetry("git-hooks", "install", "--print", "--hooks", "post-commit", cwd=repo.path).out
+    )
     (outside / "post-commit").chmod(0o755)
     telemetry.start("--event-id", "run", cwd=repo.path)
     repo.change()
@@ -557,23 +729,36 @@ def test_a_link_that_leads_out(bare_repository: Bare, telemetry: Telemetry, tmp_
 
 
 @pytest.mark.parametrize("where", ["", "/dev/null"])
-def test_where_hooks_are_turned_off(where: str, bare_repository: Bare, telemetry: Telemetry) -> None:
+def test_where_hooks_are_turned_off(
+    where: str, bare_repository: Bare, telemetry: Telemetry
+) -> None:
     repo = bare_repository()
     repo("config", "core.hooksPath", where)
     before = os.listdir(repo.path)
     for options in ((), ("--force",)):
-        assert f"core.hooksPath is {where!r}" in telemetry("git-hooks", "install", *options, cwd=repo.path, code=4).err
+        assert (
+            f"core.hooksPath is {where!r}"
+            in telemetry("git-hooks", "install", *options, cwd=repo.path, code=4).err
+        )
     assert os.listdir(repo.path) == before
-    assert [(row["installed"], row["fires"]) for row in statuses(telemetry, repo).values()] == [(False, False)] * 4
-    assert telemetry("git-hooks", "uninstall", "--json", cwd=repo.path).json["status"] == "unchanged"
+    assert [(row["installed"], row["fires"]) for row in statuses(telemetry, repo).values()] == [
+        (False, False)
+    ] * 4
+    assert (
+        telemetry("git-hooks", "uninstall", "--json", cwd=repo.path).json["status"] == "unchanged"
+    )
 
 
 @pytest.mark.parametrize("command", ["install", "uninstall", "status"])
-def test_where_there_is_no_repository(command: str, telemetry: Telemetry, make_git: Callable[..., Git]) -> None:
+def test_where_there_is_no_repository(
+    command: str, telemetry: Telemetry, make_git: Callable[..., Git]
+) -> None:
     assert "no git repository" in telemetry("git-hooks", command, code=2).err
     assert "is no folder" in telemetry("git-hooks", command, "--repo", "nowhere", code=2).err
     bare = make_git("bare", "--bare")
-    assert "bare repository" in telemetry("git-hooks", command, "--repo", str(bare.path), code=2).err
+    assert (
+        "bare repository" in telemetry("git-hooks", command, "--repo", str(bare.path), code=2).err
+    )
 
 
 # A work tree that lies elsewhere
@@ -588,10 +773,18 @@ def dotfiles(telemetry: Telemetry) -> Repository:
     return repo
 
 
-@pytest.mark.parametrize("named", ["by its directory", "by the environment", "by its config", "by relative paths"])
-def test_a_bare_repository_with_a_work_tree_elsewhere(named: str, dotfiles: Repository, telemetry: Telemetry) -> None:
+@pytest.mark.parametrize(
+    "named", ["by its directory", "by the environment", "by its config", "by relative paths"]
+)
+def test_a_bare_repository_with_a_work_tree_elsewhere(
+    named: str, dotfiles: Repository, telemetry: Telemetry
+) -> None:
     git_dir = telemetry.home / ".dotfiles"
-    elsewhere = {name: dotfiles.env[name] for name in ("GIT_DIR", "GIT_WORK_TREE")} if named == "by the environment" else {}
+    elsewhere = (
+        {name: dotfiles.env[name] for name in ("GIT_DIR", "GIT_WORK_TREE")}
+        if named == "by the environment"
+        else {}
+    )
     options = [] if elsewhere else ["--repo", str(git_dir)]
     if named == "by its directory":
         dotfiles.change(".profile")
@@ -607,20 +800,37 @@ def test_a_bare_repository_with_a_work_tree_elsewhere(named: str, dotfiles: Repo
     earlier.chmod(0o755)
     for _ in range(2):
         telemetry("git-hooks", "install", *options, env=elsewhere, cwd=telemetry.home)
-    assert {name for name in os.listdir(git_dir / "hooks") if not name.endswith(".sample")} == set(HOOKS)
+    assert {name for name in os.listdir(git_dir / "hooks") if not name.endswith(".sample")} == set(
+        HOOKS
+    )
     telemetry.start("--event-id", "run", cwd=telemetry.home)
     dotfiles.change(".profile", env={"TELEMETRY_EVENT_ID": "run"})
-    assert (dotfiles.runs_of("HEAD"), (telemetry.home / "ran").read_text()) == (["run"], "post-commit\n")
-    rows = {row["hook"]: row for row in telemetry("git-hooks", "status", "--json", *options, env=elsewhere, cwd=telemetry.home).json}
+    assert (dotfiles.runs_of("HEAD"), (telemetry.home / "ran").read_text()) == (
+        ["run"],
+        "post-commit\n",
+    )
+    rows = {
+        row["hook"]: row
+        for row in telemetry(
+            "git-hooks", "status", "--json", *options, env=elsewhere, cwd=telemetry.home
+        ).json
+    }
     assert (rows["post-commit"]["fires"], rows["post-commit"]["path"]) == (True, str(earlier))
     telemetry("git-hooks", "uninstall", *options, env=elsewhere, cwd=telemetry.home)
     assert "git-hooks fire" not in earlier.read_text()
 
 
-def test_hooks_that_a_whole_home_shares_are_outside_of_dot_files(dotfiles: Repository, telemetry: Telemetry) -> None:
+def test_hooks_that_a_whole_home_shares_are_outside_of_dot_files(
+    dotfiles: Repository, telemetry: Telemetry
+) -> None:
     dotfiles.change(".profile")
     dotfiles("config", "core.hooksPath", str(telemetry.home / ".githooks"))
-    assert "core.hooksPath leads out" in telemetry("git-hooks", "install", "--repo", str(telemetry.home / ".dotfiles"), code=4).err
+    assert (
+        "core.hooksPath leads out"
+        in telemetry(
+            "git-hooks", "install", "--repo", str(telemetry.home / ".dotfiles"), code=4
+        ).err
+    )
 
 
 # Status
@@ -630,7 +840,10 @@ def test_status_proves_that_a_hook_fires(bare_repository: Bare, telemetry: Telem
     repo = bare_repository()
     assert {row["fires"] for row in statuses(telemetry, repo).values()} == {False}
     telemetry("git-hooks", "install", cwd=repo.path)
-    assert [(row["installed"], row["fires"], row["last_fired"]) for row in statuses(telemetry, repo).values()] == [(True, None, None)] * 4
+    assert [
+        (row["installed"], row["fires"], row["last_fired"])
+        for row in statuses(telemetry, repo).values()
+    ] == [(True, None, None)] * 4
     now = {"GIT_COMMITTER_DATE": "", "GIT_AUTHOR_DATE": ""}
     repo.change(env=now)
     found = statuses(telemetry, repo)
@@ -643,10 +856,14 @@ def test_a_hook_that_was_taken_away_fires_no_more(repo: Repository, telemetry: T
     repo.change()
     assert statuses(telemetry, repo)["post-commit"]["fires"] is True
     telemetry("git-hooks", "uninstall", cwd=repo.path)
-    assert [(row["installed"], row["fires"]) for row in statuses(telemetry, repo).values()] == [(False, False)] * 4
+    assert [(row["installed"], row["fires"]) for row in statuses(telemetry, repo).values()] == [
+        (False, False)
+    ] * 4
 
 
-def test_a_rebase_that_rewrites_nothing_calls_no_hook(repo: Repository, telemetry: Telemetry) -> None:
+def test_a_rebase_that_rewrites_nothing_calls_no_hook(
+    repo: Repository, telemetry: Telemetry
+) -> None:
     now = {"GIT_COMMITTER_DATE": "", "GIT_AUTHOR_DATE": ""}
     path = folder(repo) / "post-rewrite"
     os.utime(path, (path.stat().st_mtime - 60,) * 2)
@@ -662,7 +879,13 @@ def test_a_rebase_that_rewrites_nothing_calls_no_hook(repo: Repository, telemetr
     (repo.path / "aside").rename(path)
     assert statuses(telemetry, repo)["post-rewrite"]["fires"] is False
     # At another second, or it would make the same commit again.
-    repo("rebase", "--quiet", "--force-rebase", "HEAD~1", env=now | {"GIT_COMMITTER_DATE": f"{int(time.time()) + 1} +0000"})
+    repo(
+        "rebase",
+        "--quiet",
+        "--force-rebase",
+        "HEAD~1",
+        env=now | {"GIT_COMMITTER_DATE": f"{int(time.time()) + 1} +0000"},
+    )
     assert statuses(telemetry, repo)["post-rewrite"]["fires"] is True
 
 
@@ -690,7 +913,9 @@ def test_an_old_mark_is_no_proof(bare_repository: Bare, telemetry: Telemetry) ->
     assert (found["installed"], found["fires"]) == (True, None)
 
 
-def test_a_hook_that_cannot_be_run_does_not_fire_whatever_mark_it_left(repo: Repository, telemetry: Telemetry) -> None:
+def test_a_hook_that_cannot_be_run_does_not_fire_whatever_mark_it_left(
+    repo: Repository, telemetry: Telemetry
+) -> None:
     repo.change()
     (folder(repo) / "post-commit").chmod(0o644)
     found = statuses(telemetry, repo)["post-commit"]
@@ -698,16 +923,22 @@ def test_a_hook_that_cannot_be_run_does_not_fire_whatever_mark_it_left(repo: Rep
     assert "not executable" in found["finding"]
 
 
-def test_a_manager_that_has_not_put_its_hooks_there_fires_none(bare_repository: Bare, telemetry: Telemetry) -> None:
+def test_a_manager_that_has_not_put_its_hooks_there_fires_none(
+    bare_repository: Bare, telemetry: Telemetry
+) -> None:
     repo = bare_repository()
-    (repo.path / "lefthook.yml").write_text(telemetry("git-hooks", "install", "--print", cwd=repo.path).out + "# lefthook\n")
+    (repo.path / "lefthook.yml").write_text(
+        telemetry("git-hooks", "install", "--print", cwd=repo.path).out + "# lefthook\n"
+    )
     found = statuses(telemetry, repo)["post-commit"]
     assert (found["through"], found["fires"]) == ("lefthook", False)
     assert "lefthook install" in found["finding"]
 
 
 @pytest.mark.parametrize("trouble", ["not executable", "gone", "elsewhere"])
-def test_status_proves_that_a_hook_does_not_fire(trouble: str, repo: Repository, telemetry: Telemetry) -> None:
+def test_status_proves_that_a_hook_does_not_fire(
+    trouble: str, repo: Repository, telemetry: Telemetry
+) -> None:
     path = folder(repo) / "post-commit"
     if trouble == "not executable":
         path.chmod(0o644)
@@ -722,7 +953,9 @@ def test_status_proves_that_a_hook_does_not_fire(trouble: str, repo: Repository,
     assert found["installed"] is (trouble != "elsewhere")
 
 
-def test_the_mark_stays_small_and_follows_no_link(repo: Repository, telemetry: Telemetry, tmp_path: Path) -> None:
+def test_the_mark_stays_small_and_follows_no_link(
+    repo: Repository, telemetry: Telemetry, tmp_path: Path
+) -> None:
     repo.change()
     marks = repo.path / ".git/telemetry"
     (marks / "fired").write_text("2026-01-01T00:00:00.000Z\tpost-commit\tabc\tno-run\n" * 30_000)

@@ -28,8 +28,14 @@ def get(tmp_path_factory: pytest.TempPathFactory) -> Get:
                 tried[name] = f"{command[0]} is not installed"
             else:
                 words = [word.replace("FOLDER", str(folder)) for word in command]
-                done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=180, check=False)
-                tried[name] = f"{name} cannot be installed: {done.stderr.strip()[-300:]}" if done.returncode else ""
+                done = subprocess.run(
+                    words, cwd=folder, capture_output=True, text=True, timeout=180, check=False
+                )
+                tried[name] = (
+                    f"{name} cannot be installed: {done.stderr.strip()[-300:]}"
+                    if done.returncode
+                    else ""
+                )
         if tried[name]:
             pytest.skip(tried[name])
         return folder
@@ -39,12 +45,32 @@ def get(tmp_path_factory: pytest.TempPathFactory) -> Get:
 
 def npm(get: Get, package: str) -> Path:
     """The folder with a package's programs."""
-    return get(package.partition("@")[0], "npm", "install", "--no-audit", "--no-fund", "--prefix", "FOLDER", package) / "node_modules"
+    return (
+        get(
+            package.partition("@")[0],
+            "npm",
+            "install",
+            "--no-audit",
+            "--no-fund",
+            "--prefix",
+            "FOLDER",
+            package,
+        )
+        / "node_modules"
+    )
 
 
 def pip(get: Get, package: str) -> Path:
     """The folder with a package's programs."""
-    return get(package, "sh", "-c", f"'{sys.executable}' -m venv 'FOLDER' && 'FOLDER/bin/python' -m pip install --quiet {package}") / "bin"
+    return (
+        get(
+            package,
+            "sh",
+            "-c",
+            f"'{sys.executable}' -m venv 'FOLDER' && 'FOLDER/bin/python' -m pip install --quiet {package}",
+        )
+        / "bin"
+    )
 
 
 def with_path(repo: Repository, folder: Path) -> None:
@@ -52,7 +78,15 @@ def with_path(repo: Repository, folder: Path) -> None:
 
 
 def tool(repo: Repository, *command: str) -> str:
-    done = subprocess.run(command, cwd=repo.path, env=repo.env, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        command,
+        cwd=repo.path,
+        env=repo.env,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -75,7 +109,12 @@ def records(repo: Repository, telemetry: Telemetry, *, applies: bool = True) -> 
     repo("am", "--quiet", patch)
     assert repo.runs_of("HEAD") == (["run"] if applies else [])
     rows = telemetry("git-hooks", "status", "--json", cwd=repo.path).json
-    fires = {"post-commit": True, "post-rewrite": True, "post-merge": True, "post-applypatch": applies}
+    fires = {
+        "post-commit": True,
+        "post-rewrite": True,
+        "post-merge": True,
+        "post-applypatch": applies,
+    }
     assert {row["hook"]: row["fires"] for row in rows} == fires
 
 
@@ -96,7 +135,9 @@ def test_husky(begun: Repository, telemetry: Telemetry, get: Get) -> None:
     own.chmod(0o644)
     generated = {path.name: path.read_bytes() for path in (begun.path / ".husky/_").iterdir()}
     telemetry("git-hooks", "install", cwd=begun.path)
-    assert {path.name: path.read_bytes() for path in (begun.path / ".husky/_").iterdir()} == generated
+    assert {
+        path.name: path.read_bytes() for path in (begun.path / ".husky/_").iterdir()
+    } == generated
     records(begun, telemetry)
     assert "husky ran post-commit" in (begun.path / "husky.log").read_text()
     telemetry("git-hooks", "uninstall", cwd=begun.path)
@@ -132,10 +173,17 @@ def test_pre_commit(begun: Repository, telemetry: Telemetry, get: Get) -> None:
     tool(begun, *ran.out.splitlines()[-1].removeprefix("# and then: ").split())
     assert telemetry("git-hooks", "install", "--json", cwd=begun.path).json["status"] == "unchanged"
     records(begun, telemetry, applies=False)
-    assert "cannot call" in telemetry("git-hooks", "install", "--hooks", "post-applypatch", cwd=begun.path, code=4).err
+    assert (
+        "cannot call"
+        in telemetry(
+            "git-hooks", "install", "--hooks", "post-applypatch", cwd=begun.path, code=4
+        ).err
+    )
 
 
-def test_pre_commit_over_ours_and_ours_over_pre_commit(begun: Repository, telemetry: Telemetry, get: Get) -> None:
+def test_pre_commit_over_ours_and_ours_over_pre_commit(
+    begun: Repository, telemetry: Telemetry, get: Get
+) -> None:
     """pre-commit keeps ours as `.legacy` and runs it; taken away again, ours is back."""
     with_path(begun, pip(get, "pre-commit"))
     telemetry("git-hooks", "install", cwd=begun.path)
@@ -161,8 +209,14 @@ def test_force_beside_a_manager(begun: Repository, telemetry: Telemetry) -> None
 
 
 @pytest.mark.parametrize(
-    ("manager", "name", "text"), [("lefthook", "pre-push", "call_lefthook run"), ("pre-commit", "pre-commit", "# File generated by pre-commit: x")]
+    ("manager", "name", "text"),
+    [
+        ("lefthook", "pre-push", "call_lefthook run"),
+        ("pre-commit", "pre-commit", "# File generated by pre-commit: x"),
+    ],
 )
-def test_a_manager_is_known_by_its_hooks(manager: str, name: str, text: str, begun: Repository, telemetry: Telemetry) -> None:
+def test_a_manager_is_known_by_its_hooks(
+    manager: str, name: str, text: str, begun: Repository, telemetry: Telemetry
+) -> None:
     begun.hook(name, f"#!/bin/sh\n{text} || :\nexit 0\n")
     assert manager in telemetry("git-hooks", "install", cwd=begun.path, code=4).err

@@ -11,8 +11,7 @@ import pytest
 from repositories import Bare, Repository
 from support import Telemetry
 
-from telemetry_cli import clock
-from telemetry_cli.discover import processes
+from telemetry_cli.core import clock, processes
 
 
 def config(telemetry: Telemetry, text: str) -> None:
@@ -28,11 +27,24 @@ def own_process() -> dict[str, object]:
 
 
 def open_run(repo: Repository, event_id: str, start_time: str) -> dict[str, object]:
-    named = {"event_id": event_id, "run_id": event_id, "agent_name": "a", "job_type": "j", "status": "running"}
-    return {**named, "start_time": start_time, "host": os.uname().nodename, "git_dir": str(repo.path / ".git")}
+    named = {
+        "event_id": event_id,
+        "run_id": event_id,
+        "agent_name": "a",
+        "job_type": "j",
+        "status": "running",
+    }
+    return {
+        **named,
+        "start_time": start_time,
+        "host": os.uname().nodename,
+        "git_dir": str(repo.path / ".git"),
+    }
 
 
-def started(telemetry: Telemetry, repo: Repository, event_id: str, start_time: str, **process: object) -> None:
+def started(
+    telemetry: Telemetry, repo: Repository, event_id: str, start_time: str, **process: object
+) -> None:
     """A running run of this repository, with a process on record, as `run exec` leaves it."""
     telemetry.append("run.create", start_time, **open_run(repo, event_id, start_time), **process)
 
@@ -43,11 +55,19 @@ def test_the_environment_names_the_run(repo: Repository, telemetry: Telemetry) -
     sha = repo.change(env={"TELEMETRY_EVENT_ID": "named"})
     assert repo.runs_of("HEAD") == ["named"]
     run = telemetry.run("named")
-    assert (run["git_commit_hash"], run["git_commit_source"], run["git_commit_author"]) == (sha, "manual", "Ada Lovelace <ada@example.org>")
-    assert datetime.fromisoformat(run["git_commit_timestamp"]) == datetime.fromisoformat(repo("log", "-1", "--format=%cI"))
+    assert (run["git_commit_hash"], run["git_commit_source"], run["git_commit_author"]) == (
+        sha,
+        "manual",
+        "Ada Lovelace <ada@example.org>",
+    )
+    assert datetime.fromisoformat(run["git_commit_timestamp"]) == datetime.fromisoformat(
+        repo("log", "-1", "--format=%cI")
+    )
 
 
-def test_the_newest_open_run_of_this_repository(repo: Repository, telemetry: Telemetry, bare_repository: Bare) -> None:
+def test_the_newest_open_run_of_this_repository(
+    repo: Repository, telemetry: Telemetry, bare_repository: Bare
+) -> None:
     other = bare_repository("other")
     telemetry.start("--event-id", "older", cwd=repo.path)
     telemetry.start("--event-id", "newer", cwd=repo.path)
@@ -58,8 +78,12 @@ def test_the_newest_open_run_of_this_repository(repo: Repository, telemetry: Tel
     assert repo.runs_of("HEAD") == ["newer"]
 
 
-@pytest.mark.parametrize(("env", "source"), [({"CI": "true"}, "ci"), ({"CLAUDECODE": "1"}, "llm"), ({}, "manual")])
-def test_the_source(env: dict[str, str], source: str, repo: Repository, telemetry: Telemetry) -> None:
+@pytest.mark.parametrize(
+    ("env", "source"), [({"CI": "true"}, "ci"), ({"CLAUDECODE": "1"}, "llm"), ({}, "manual")]
+)
+def test_the_source(
+    env: dict[str, str], source: str, repo: Repository, telemetry: Telemetry
+) -> None:
     telemetry.start("--event-id", "open", cwd=repo.path)
     repo.change(env=env)
     assert telemetry.run("open")["git_commit_source"] == source
@@ -75,7 +99,9 @@ def test_a_run_without_a_process_counts_for_a_day(repo: Repository, telemetry: T
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_a_run_whose_process_lives_counts_however_old(repo: Repository, telemetry: Telemetry) -> None:
+def test_a_run_whose_process_lives_counts_however_old(
+    repo: Repository, telemetry: Telemetry
+) -> None:
     telemetry.start("--event-id", "first", "--no-git")
     started(telemetry, repo, "alive", "2026-01-01T00:00:00.000Z", **own_process())
     telemetry("db", "drain")
@@ -85,10 +111,16 @@ def test_a_run_whose_process_lives_counts_however_old(repo: Repository, telemetr
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("gone", ["pid", "start", "boot"])
-def test_a_run_whose_process_is_gone_does_not(gone: str, repo: Repository, telemetry: Telemetry) -> None:
+def test_a_run_whose_process_is_gone_does_not(
+    gone: str, repo: Repository, telemetry: Telemetry
+) -> None:
     ended = subprocess.Popen(["true"])
     ended.wait()
-    changes: dict[str, dict[str, object]] = {"pid": {"pid": ended.pid}, "start": {"process_started": "1"}, "boot": {"boot_id": "another"}}
+    changes: dict[str, dict[str, object]] = {
+        "pid": {"pid": ended.pid},
+        "start": {"process_started": "1"},
+        "boot": {"boot_id": "another"},
+    }
     process = own_process() | changes[gone]
     telemetry.start("--event-id", "first", "--no-git")
     started(telemetry, repo, "gone", "2027-01-01T00:00:00.000Z", **process)
@@ -113,7 +145,13 @@ def test_always_makes_a_short_run(repo: Repository, telemetry: Telemetry) -> Non
     config(telemetry, '[git_hooks]\nrecord = "always"\n')
     sha = repo.change()
     (run,) = telemetry("query", "--commit", sha, "--json").json
-    assert (run["agent_name"], run["job_type"], run["status"], run["git_branch"], run["git_dir"]) == (
+    assert (
+        run["agent_name"],
+        run["job_type"],
+        run["status"],
+        run["git_branch"],
+        run["git_dir"],
+    ) == (
         "git",
         "commit",
         "success",
@@ -129,7 +167,9 @@ def test_always_makes_a_short_run(repo: Repository, telemetry: Telemetry) -> Non
 
 
 @pytest.mark.parametrize("hooks", ["all", "post-commit alone"])
-def test_always_makes_one_run_of_a_commit_and_its_amends(hooks: str, repo: Repository, telemetry: Telemetry) -> None:
+def test_always_makes_one_run_of_a_commit_and_its_amends(
+    hooks: str, repo: Repository, telemetry: Telemetry
+) -> None:
     if hooks != "all":
         (repo.path / ".git/hooks/post-rewrite").unlink()
     unknown = repo.change()
@@ -156,7 +196,9 @@ def test_config_show_tells_of_it(telemetry: Telemetry) -> None:
     assert "a table is needed" in telemetry("status", code=2).err
 
 
-def test_a_repository_apart_from_its_work_tree(repo: Repository, telemetry: Telemetry, tmp_path: Path, bare_repository: Bare) -> None:
+def test_a_repository_apart_from_its_work_tree(
+    repo: Repository, telemetry: Telemetry, tmp_path: Path, bare_repository: Bare
+) -> None:
     """As people keep their dot files: `git --git-dir … --work-tree …`; the work tree may even lie in another repository."""
     around = bare_repository("around")
     (around.path / "home").mkdir()
@@ -202,7 +244,9 @@ def test_merges(repo: Repository, telemetry: Telemetry) -> None:
 
 
 @pytest.mark.parametrize("told_by", ["mark", "age", "environment"])
-def test_a_squash_after_a_merge_where_no_arguments_are_handed_on(told_by: str, repo: Repository, telemetry: Telemetry) -> None:
+def test_a_squash_after_a_merge_where_no_arguments_are_handed_on(
+    told_by: str, repo: Repository, telemetry: Telemetry
+) -> None:
     """As under pre-commit."""
     repo.hook("post-merge", "#!/bin/sh\ntelemetry git-hooks fire post-merge\n")
     repo.change()
@@ -215,7 +259,13 @@ def test_a_squash_after_a_merge_where_no_arguments_are_handed_on(told_by: str, r
     telemetry.start("--event-id", "idle", cwd=repo.path)
     if told_by == "age":
         os.utime(repo.path / ".git/logs/HEAD", (time.time() - 60,) * 2)
-    repo("merge", "--quiet", "--squash", "other", env={"PRE_COMMIT_IS_SQUASH_MERGE": "1"} if told_by == "environment" else None)
+    repo(
+        "merge",
+        "--quiet",
+        "--squash",
+        "other",
+        env={"PRE_COMMIT_IS_SQUASH_MERGE": "1"} if told_by == "environment" else None,
+    )
     assert telemetry("commits", "idle", "--json").json == []
 
 
@@ -259,7 +309,9 @@ def test_a_buffered_start_is_found(repo: Repository, telemetry: Telemetry) -> No
     assert repo.runs_of("HEAD") == ["waiting"]
 
 
-def test_a_repository_in_a_folder_that_is_not_utf_8(bare_repository: Bare, telemetry: Telemetry) -> None:
+def test_a_repository_in_a_folder_that_is_not_utf_8(
+    bare_repository: Bare, telemetry: Telemetry
+) -> None:
     repo = bare_repository(os.fsdecode(b"n\xff"))
     telemetry("git-hooks", "install", cwd=repo.path)
     telemetry.start("--event-id", "run", cwd=repo.path)

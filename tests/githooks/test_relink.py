@@ -13,7 +13,13 @@ def start(repo: Repository, telemetry: Telemetry, name: str) -> None:
     telemetry.start("--event-id", name, cwd=repo.path)
 
 
-def commit_as(repo: Repository, telemetry: Telemetry, name: str, file: str | None = None, text: str | None = None) -> str:
+def commit_as(
+    repo: Repository,
+    telemetry: Telemetry,
+    name: str,
+    file: str | None = None,
+    text: str | None = None,
+) -> str:
     """A commit of a run of its own."""
     start(repo, telemetry, name)
     sha: str = repo.change(file or name, text)
@@ -45,7 +51,9 @@ def server(repo: Repository, tmp_path: Path) -> Repository:
 
 
 @pytest.mark.parametrize("ahead", [False, True], ids=["same tree", "main has moved on"])
-def test_a_squash_on_a_server(ahead: bool, repo: Repository, telemetry: Telemetry, topic: list[str], tmp_path: Path) -> None:
+def test_a_squash_on_a_server(
+    ahead: bool, repo: Repository, telemetry: Telemetry, topic: list[str], tmp_path: Path
+) -> None:
     clone = server(repo, tmp_path)
     if ahead:
         clone.change("ahead")
@@ -59,7 +67,12 @@ def test_a_squash_on_a_server(ahead: bool, repo: Repository, telemetry: Telemetr
     rows = relinked(repo, telemetry)
     assert rows == dry
     (row,) = rows
-    assert (row["commit_hash"], row["status"], row["by"], set(row["replaces"])) == (squashed, "linked", "patch", set(topic))
+    assert (row["commit_hash"], row["status"], row["by"], set(row["replaces"])) == (
+        squashed,
+        "linked",
+        "patch",
+        set(topic),
+    )
     assert repo.runs_of("HEAD") == ["a", "b", "c"]
     assert [repo.runs_of(sha) for sha in topic] == [["a"], ["b"], ["c"]]
     assert {telemetry.run(name)["git_commit_hash"] for name in "abc"} == {squashed}
@@ -68,7 +81,9 @@ def test_a_squash_on_a_server(ahead: bool, repo: Repository, telemetry: Telemetr
 
 
 @pytest.mark.parametrize("stacked", [False, True], ids=["beside", "stacked"])
-def test_a_squash_that_others_stand_upon(stacked: bool, repo: Repository, telemetry: Telemetry, topic: list[str]) -> None:
+def test_a_squash_that_others_stand_upon(
+    stacked: bool, repo: Repository, telemetry: Telemetry, topic: list[str]
+) -> None:
     """A branch that goes on from the squash, and is not merged yet, says nothing against it."""
     if stacked:
         repo("checkout", "--quiet", "-b", "next", "topic")
@@ -84,12 +99,16 @@ def test_a_squash_that_others_stand_upon(stacked: bool, repo: Repository, teleme
         commit_as(repo, telemetry, "next")
     repo("checkout", "--quiet", "main")
     rows = relinked(repo, telemetry)
-    assert [(row["commit_hash"], set(row["replaces"])) for row in rows if row["status"] == "linked"] == [(squashed, set(topic))]
+    assert [
+        (row["commit_hash"], set(row["replaces"])) for row in rows if row["status"] == "linked"
+    ] == [(squashed, set(topic))]
     assert repo.runs_of(squashed) == ["a", "b", "c"]
     assert repo.runs_of("next") == ["next"]
 
 
-def test_what_a_lost_commit_is_built_upon_did_not_take_its_place(repo: Repository, telemetry: Telemetry) -> None:
+def test_what_a_lost_commit_is_built_upon_did_not_take_its_place(
+    repo: Repository, telemetry: Telemetry
+) -> None:
     """The same change, taken back, and made again on a branch: that one came later."""
     repo.change("file", "1\n")
     repo.change("file", "2\n")
@@ -100,18 +119,24 @@ def test_what_a_lost_commit_is_built_upon_did_not_take_its_place(repo: Repositor
     commit_as(repo, telemetry, "else")
     repo("checkout", "--quiet", "main")
     repo("branch", "--quiet", "-D", "topic")
-    assert {(row["commit_hash"], row["status"]) for row in relinked(repo, telemetry)} >= {(old, "unlinked")}
+    assert {(row["commit_hash"], row["status"]) for row in relinked(repo, telemetry)} >= {
+        (old, "unlinked")
+    }
     assert all(row["status"] == "unlinked" for row in relinked(repo, telemetry))
 
 
-def test_a_rebase_elsewhere_keeps_each_patch(repo: Repository, telemetry: Telemetry, topic: list[str], tmp_path: Path) -> None:
+def test_a_rebase_elsewhere_keeps_each_patch(
+    repo: Repository, telemetry: Telemetry, topic: list[str], tmp_path: Path
+) -> None:
     clone = server(repo, tmp_path)
     clone.change("ahead")
     clone("checkout", "--quiet", "topic")
     clone("rebase", "--quiet", "main")
     repo("fetch", "--quiet", str(clone.path), "topic:rebased")
     repo("checkout", "--quiet", "rebased")
-    assert [(row["status"], row["by"], row["replaces"]) for row in relinked(repo, telemetry)] == [("linked", "patch", [sha]) for sha in topic]
+    assert [(row["status"], row["by"], row["replaces"]) for row in relinked(repo, telemetry)] == [
+        ("linked", "patch", [sha]) for sha in topic
+    ]
     assert [repo.runs_of(f"HEAD~{number}") for number in (2, 1, 0)] == [["a"], ["b"], ["c"]]
 
 
@@ -138,7 +163,9 @@ def test_by_tree_where_the_patch_is_another(repo: Repository, telemetry: Telemet
     assert repo.runs_of("HEAD") == ["run"]
 
 
-def test_ambiguous_ones_stay_unlinked_and_are_listed(repo: Repository, telemetry: Telemetry) -> None:
+def test_ambiguous_ones_stay_unlinked_and_are_listed(
+    repo: Repository, telemetry: Telemetry
+) -> None:
     repo.change("base")
     for name in ("one", "two"):
         repo("checkout", "--quiet", "-b", name, "main")
@@ -153,7 +180,9 @@ def test_ambiguous_ones_stay_unlinked_and_are_listed(repo: Repository, telemetry
     assert "ambiguous" in telemetry("commits", "relink", cwd=repo.path).out
 
 
-def test_several_that_would_take_one_place_stay_unlinked(repo: Repository, telemetry: Telemetry) -> None:
+def test_several_that_would_take_one_place_stay_unlinked(
+    repo: Repository, telemetry: Telemetry
+) -> None:
     repo.change("base")
     repo("checkout", "--quiet", "-b", "topic")
     commit_as(repo, telemetry, "run", "file", "text\n")
@@ -161,8 +190,13 @@ def test_several_that_would_take_one_place_stay_unlinked(repo: Repository, telem
     repo.change("file", "text\n")
     repo("revert", "--no-edit", "HEAD")
     repo.change("file", "text\n")
-    rows = [row for row in relinked(repo, telemetry) if row["reason"] and "ambiguous" in row["reason"]]
-    assert {row["commit_hash"] for row in rows} == {repo("rev-parse", "HEAD"), repo("rev-parse", "HEAD~2")}
+    rows = [
+        row for row in relinked(repo, telemetry) if row["reason"] and "ambiguous" in row["reason"]
+    ]
+    assert {row["commit_hash"] for row in rows} == {
+        repo("rev-parse", "HEAD"),
+        repo("rev-parse", "HEAD~2"),
+    }
     assert repo.runs_of("HEAD") == []
 
 
@@ -179,9 +213,15 @@ def test_the_same_run_behind_both_is_not_ambiguous(repo: Repository, telemetry: 
     assert repo.runs_of("HEAD") == ["run"]
 
 
-def test_a_range_and_what_lies_outside_it(repo: Repository, telemetry: Telemetry, topic: list[str]) -> None:
+def test_a_range_and_what_lies_outside_it(
+    repo: Repository, telemetry: Telemetry, topic: list[str]
+) -> None:
     repo("cherry-pick", *topic)
-    assert [row["commit_hash"] for row in relinked(repo, telemetry, "HEAD~1..HEAD") if row["status"] == "linked"] == [repo("rev-parse", "HEAD")]
+    assert [
+        row["commit_hash"]
+        for row in relinked(repo, telemetry, "HEAD~1..HEAD")
+        if row["status"] == "linked"
+    ] == [repo("rev-parse", "HEAD")]
     assert [bool(repo.runs_of(f"HEAD~{number}")) for number in (2, 1, 0)] == [False, False, True]
 
 
@@ -216,7 +256,9 @@ def superseded(telemetry: Telemetry, sha: str) -> list[str | None]:
 
 @pytest.mark.parametrize("how", ["merge", "reset"])
 @pytest.mark.parametrize("kept", [True, False], ids=["branch kept", "branch deleted"])
-def test_a_squash_in_a_run_of_its_own(how: str, kept: bool, repo: Repository, telemetry: Telemetry, topic: list[str]) -> None:
+def test_a_squash_in_a_run_of_its_own(
+    how: str, kept: bool, repo: Repository, telemetry: Telemetry, topic: list[str]
+) -> None:
     repo("branch", "kept", "topic")
     start(repo, telemetry, "integrating")
     if how == "merge":
@@ -230,10 +272,16 @@ def test_a_squash_in_a_run_of_its_own(how: str, kept: bool, repo: Repository, te
     if not kept:
         repo("branch", "--quiet", "-D", "kept", *(["topic"] if how == "merge" else []))
     (row,) = relinked(repo, telemetry)
-    assert (row["commit_hash"], row["status"], set(row["replaces"])) == (squashed, "linked", set(topic))
+    assert (row["commit_hash"], row["status"], set(row["replaces"])) == (
+        squashed,
+        "linked",
+        set(topic),
+    )
     assert repo.runs_of("HEAD") == ["a", "b", "c", "integrating"]
     assert [superseded(telemetry, sha) for sha in topic] == [[None if kept else squashed]] * 3
-    assert [telemetry.run(name)["git_commit_hash"] for name in "abc"] == (topic if kept else [squashed] * 3)
+    assert [telemetry.run(name)["git_commit_hash"] for name in "abc"] == (
+        topic if kept else [squashed] * 3
+    )
     assert relinked(repo, telemetry) == []
     if kept:
         # Once the branches are gone, the squash took their place.
@@ -250,11 +298,15 @@ def test_made_again_in_the_same_run(repo: Repository, telemetry: Telemetry) -> N
     old = repo.change("a")
     repo("reset", "--quiet", "--soft", "HEAD~1")
     repo("commit", "--quiet", "-m", "again")
-    assert [(row["status"], row["replaces"]) for row in relinked(repo, telemetry)] == [("linked", [old])]
+    assert [(row["status"], row["replaces"]) for row in relinked(repo, telemetry)] == [
+        ("linked", [old])
+    ]
     assert superseded(telemetry, old) == [repo("rev-parse", "HEAD")]
 
 
-def test_a_run_that_began_at_the_squash_does_not_hide_it(repo: Repository, telemetry: Telemetry, topic: list[str]) -> None:
+def test_a_run_that_began_at_the_squash_does_not_hide_it(
+    repo: Repository, telemetry: Telemetry, topic: list[str]
+) -> None:
     repo("merge", "--quiet", "--squash", "topic")
     repo("-c", "core.hooksPath=/dev/null", "commit", "--quiet", "-m", "squashed")
     start(repo, telemetry, "later")
@@ -263,7 +315,9 @@ def test_a_run_that_began_at_the_squash_does_not_hide_it(repo: Repository, telem
 
 
 @pytest.mark.parametrize("by", ["branch", "remote branch", "tag", "work tree"])
-def test_nothing_is_said_of_what_is_still_reached(by: str, repo: Repository, telemetry: Telemetry, topic: list[str], tmp_path: Path) -> None:
+def test_nothing_is_said_of_what_is_still_reached(
+    by: str, repo: Repository, telemetry: Telemetry, topic: list[str], tmp_path: Path
+) -> None:
     if by == "remote branch":
         repo("update-ref", "refs/remotes/origin/topic", "topic")
     elif by == "tag":
@@ -277,10 +331,14 @@ def test_nothing_is_said_of_what_is_still_reached(by: str, repo: Repository, tel
 
 
 @pytest.mark.parametrize("ref", ["refs/stash", "refs/original/refs/heads/topic", "refs/keep/1"])
-def test_what_only_other_refs_keep_has_left_the_history(ref: str, repo: Repository, telemetry: Telemetry, topic: list[str]) -> None:
+def test_what_only_other_refs_keep_has_left_the_history(
+    ref: str, repo: Repository, telemetry: Telemetry, topic: list[str]
+) -> None:
     repo("update-ref", ref, "topic")
     repo("branch", "--quiet", "-D", "topic")
-    assert {(row["commit_hash"], row["status"]) for row in relinked(repo, telemetry)} == {(sha, "unlinked") for sha in topic}
+    assert {(row["commit_hash"], row["status"]) for row in relinked(repo, telemetry)} == {
+        (sha, "unlinked") for sha in topic
+    }
 
 
 def test_a_backport_says_nothing_of_its_original(repo: Repository, telemetry: Telemetry) -> None:
@@ -299,7 +357,10 @@ def test_a_backport_says_nothing_of_its_original(repo: Repository, telemetry: Te
     repo("checkout", "--quiet", "release")
     assert [row["commit_hash"] for row in relinked(repo, telemetry)] == [backport]
     assert (repo.runs_of(original), repo.runs_of(backport)) == (["fixing"], ["fixing", "porting"])
-    assert (superseded(telemetry, original), telemetry.run("fixing")["git_commit_hash"]) == ([None], original)
+    assert (superseded(telemetry, original), telemetry.run("fixing")["git_commit_hash"]) == (
+        [None],
+        original,
+    )
     repo("checkout", "--quiet", "main")
     assert relinked(repo, telemetry) == []
 
@@ -314,7 +375,9 @@ def test_living_branches_alike_are_no_doubt(repo: Repository, telemetry: Telemet
     assert relinked(repo, telemetry) == []
 
 
-def test_a_rebuilt_database_has_the_same_links(repo: Repository, telemetry: Telemetry, topic: list[str]) -> None:
+def test_a_rebuilt_database_has_the_same_links(
+    repo: Repository, telemetry: Telemetry, topic: list[str]
+) -> None:
     repo("merge", "--quiet", "--squash", "topic")
     repo("commit", "--quiet", "-m", "squashed")
     relinked(repo, telemetry)
@@ -336,12 +399,18 @@ def filtered(repo: Repository, *, keep: bool = False) -> dict[str, str]:
     """What `git filter-repo` does: new commits, a map of old and new ones, the old objects gone at once. Returns the map."""
     became: dict[str, str] = {}
     for sha in repo("rev-list", "--reverse", "HEAD").split():
-        parents = [word for parent in repo("log", "-1", "--format=%P", sha).split() for word in ("-p", became[parent])]
+        parents = [
+            word
+            for parent in repo("log", "-1", "--format=%P", sha).split()
+            for word in ("-p", became[parent])
+        ]
         became[sha] = repo("commit-tree", f"{sha}^{{tree}}", *parents, "-m", "filtered")
     folder = repo.path / ".git/filter-repo"
     folder.mkdir()
     lines = [f"{old} {new}" for old, new in became.items()]
-    (folder / "commit-map").write_text("\n".join(["old".ljust(40) + " new", *lines, f"{'1' * 40} {'0' * 40}"]) + "\n")
+    (folder / "commit-map").write_text(
+        "\n".join(["old".ljust(40) + " new", *lines, f"{'1' * 40} {'0' * 40}"]) + "\n"
+    )
     if not keep:
         repo("update-ref", "HEAD", next(reversed(became.values())))
         repo("branch", "--quiet", "-D", "topic", check=False)
@@ -357,7 +426,11 @@ def test_the_map_of_filter_repo(repo: Repository, telemetry: Telemetry) -> None:
     (only,) = relinked(repo, telemetry, "HEAD~1..HEAD", "--dry-run")[:1]
     assert (only["status"], only["by"], only["replaces"]) == ("linked", "map", [olds[1]])
     rows = relinked(repo, telemetry)
-    assert [(row["commit_hash"], row["by"], row["replaces"]) for row in rows if row["status"] == "linked"] == [(became[sha], "map", [sha]) for sha in olds]
+    assert [
+        (row["commit_hash"], row["by"], row["replaces"])
+        for row in rows
+        if row["status"] == "linked"
+    ] == [(became[sha], "map", [sha]) for sha in olds]
     assert [row["commit_hash"] for row in rows if row["status"] == "unlinked"] == ["1" * 40]
     assert [repo.runs_of(sha) for sha in became.values()] == [[], ["a"], ["b"]]
     assert [superseded(telemetry, sha) for sha in olds] == [[became[sha]] for sha in olds]
@@ -370,12 +443,18 @@ def test_a_map_of_a_branch_beside_the_old_one(repo: Repository, telemetry: Telem
     new = filtered(repo, keep=True)[old]
     repo("branch", "filtered", new)
     assert [(row["commit_hash"], row["by"]) for row in relinked(repo, telemetry)] == [(new, "map")]
-    assert (repo.runs_of(old), repo.runs_of(new), superseded(telemetry, old)) == (["run"], ["run"], [None])
+    assert (repo.runs_of(old), repo.runs_of(new), superseded(telemetry, old)) == (
+        ["run"],
+        ["run"],
+        [None],
+    )
     assert relinked(repo, telemetry) == []
 
 
 @pytest.mark.parametrize("trouble", ["pipe", "folder", "noise", "nowhere"])
-def test_a_map_that_cannot_be_read_links_nothing(trouble: str, repo: Repository, telemetry: Telemetry) -> None:
+def test_a_map_that_cannot_be_read_links_nothing(
+    trouble: str, repo: Repository, telemetry: Telemetry
+) -> None:
     old = commit_as(repo, telemetry, "run")
     folder = repo.path / ".git/filter-repo"
     folder.mkdir()
@@ -385,21 +464,29 @@ def test_a_map_that_cannot_be_read_links_nothing(trouble: str, repo: Repository,
         (folder / "commit-map").mkdir()
     else:
         other = old if trouble == "noise" else "2" * 40
-        (folder / "commit-map").write_bytes(b"\xff" * 100_000 + f"\n{old}\n{old} {old} {old}\n{old} x\n{old} {other}\n".encode())
+        (folder / "commit-map").write_bytes(
+            b"\xff" * 100_000 + f"\n{old}\n{old} {old} {old}\n{old} x\n{old} {other}\n".encode()
+        )
     assert relinked(repo, telemetry) == []
 
 
-def test_collected_commits_are_told(repo: Repository, telemetry: Telemetry, topic: list[str], tmp_path: Path) -> None:
+def test_collected_commits_are_told(
+    repo: Repository, telemetry: Telemetry, topic: list[str], tmp_path: Path
+) -> None:
     repo("clone", "--quiet", str(repo.path), str(tmp_path / "other"))
     repo("merge", "--quiet", "--squash", "topic")
     repo("-c", "core.hooksPath=/dev/null", "commit", "--quiet", "-m", "squashed")
     repo("branch", "--quiet", "-D", "topic")
     collect(repo)
     rows = relinked(repo, telemetry)
-    assert {(row["commit_hash"], row["status"], "gone" in row["reason"]) for row in rows} == {(sha, "unlinked", True) for sha in topic}
+    assert {(row["commit_hash"], row["status"], "gone" in row["reason"]) for row in rows} == {
+        (sha, "unlinked", True) for sha in topic
+    }
 
 
-def test_commits_of_another_clone_are_counted(repo: Repository, telemetry: Telemetry, tmp_path: Path) -> None:
+def test_commits_of_another_clone_are_counted(
+    repo: Repository, telemetry: Telemetry, tmp_path: Path
+) -> None:
     repo.change("base")
     repo("clone", "--quiet", str(repo.path), str(tmp_path / "other"))
     other = Repository(tmp_path / "other", telemetry)
@@ -417,7 +504,12 @@ def test_bad_input(repo: Repository, telemetry: Telemetry, tmp_path: Path) -> No
     for range_ in ("HEAD", "a...b", "nope..HEAD", "..-x", ""):
         assert "A..B" in telemetry("commits", "relink", range_, cwd=repo.path, code=2).err
     assert "no git repository" in telemetry("commits", "relink", cwd=tmp_path, code=2).err
-    assert telemetry("commits", "relink", "--help").out.split()[:4] == ["Usage:", "telemetry", "commits", "relink"]
+    assert telemetry("commits", "relink", "--help").out.split()[:4] == [
+        "Usage:",
+        "telemetry",
+        "commits",
+        "relink",
+    ]
 
 
 def test_commits_the_command_still_takes_a_run(repo: Repository, telemetry: Telemetry) -> None:

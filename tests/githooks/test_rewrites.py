@@ -19,7 +19,17 @@ def commit_of(telemetry: Telemetry, run: str) -> str:
 
 def rebase(repo: Repository, *argv: str, todo: str, check: bool = True) -> None:
     """An interactive rebase with its list of steps edited by a sed script."""
-    repo("-c", f"sequence.editor=sed -i {todo}", "-c", "core.editor=true", "rebase", "--quiet", "-i", *argv, check=check)
+    repo(
+        "-c",
+        f"sequence.editor=sed -i {todo}",
+        "-c",
+        "core.editor=true",
+        "rebase",
+        "--quiet",
+        "-i",
+        *argv,
+        check=check,
+    )
 
 
 def test_amend(repo: Repository, telemetry: Telemetry) -> None:
@@ -32,24 +42,35 @@ def test_amend(repo: Repository, telemetry: Telemetry) -> None:
     # The run that is open now made the amended commit; what it stands for keeps its own.
     assert (repo.runs_of(old), repo.runs_of("HEAD")) == (["one"], ["one", "two"])
     assert (commit_of(telemetry, "one"), commit_of(telemetry, "two")) == (new, new)
-    rows = {(row["event_id"], row["commit_hash"]): row["superseded_by"] for row in telemetry("commits", "--commit", old[:10], "--json").json}
+    rows = {
+        (row["event_id"], row["commit_hash"]): row["superseded_by"]
+        for row in telemetry("commits", "--commit", old[:10], "--json").json
+    }
     assert rows == {("one", old): new}
     table = telemetry("commits", "one").out
     assert new[:10] in table.splitlines()[-2]
 
 
-def test_amend_of_a_commit_that_was_named_by_a_part_of_its_sha(repo: Repository, telemetry: Telemetry) -> None:
+def test_amend_of_a_commit_that_was_named_by_a_part_of_its_sha(
+    repo: Repository, telemetry: Telemetry
+) -> None:
     old = repo.change()
     telemetry.start("--event-id", "one", "--no-git")
     telemetry("associate-commit", "one", "--commit", old[:8], "--no-git")
     telemetry("run", "end", "one")
     repo("commit", "--quiet", "--amend", "-m", "better")
     new = repo("rev-parse", "HEAD")
-    assert (repo.runs_of(old), repo.runs_of("HEAD"), commit_of(telemetry, "one")) == (["one"], ["one"], new)
+    assert (repo.runs_of(old), repo.runs_of("HEAD"), commit_of(telemetry, "one")) == (
+        ["one"],
+        ["one"],
+        new,
+    )
 
 
 @pytest.mark.parametrize("onto", ["HEAD~3", "other"], ids=["in place", "onto another"])
-def test_a_rebase_that_amends_each_commit(onto: str, repo: Repository, telemetry: Telemetry) -> None:
+def test_a_rebase_that_amends_each_commit(
+    onto: str, repo: Repository, telemetry: Telemetry
+) -> None:
     """git names what the commits became before they were amended, and the amends one by one."""
     repo.change("base")
     repo("branch", "other")
@@ -59,14 +80,23 @@ def test_a_rebase_that_amends_each_commit(onto: str, repo: Repository, telemetry
     repo("checkout", "--quiet", "other")
     repo.change("ahead")
     repo("checkout", "--quiet", "main")
-    repo("rebase", "--quiet", "--force-rebase", "-x", "git commit --quiet --amend --no-edit --reset-author -m better", onto)
+    repo(
+        "rebase",
+        "--quiet",
+        "--force-rebase",
+        "-x",
+        "git commit --quiet --amend --no-edit --reset-author -m better",
+        onto,
+    )
     for sha in (*olds, "HEAD", "HEAD~1", "HEAD~2"):
         assert repo.runs_of(sha) == ["run"], sha
     assert commit_of(telemetry, "run") == repo("rev-parse", "HEAD")
 
 
 @pytest.mark.parametrize("ending", ["--abort", "--continue"])
-def test_what_is_amended_in_a_rebase_stays_only_if_the_rebase_does(ending: str, repo: Repository, telemetry: Telemetry) -> None:
+def test_what_is_amended_in_a_rebase_stays_only_if_the_rebase_does(
+    ending: str, repo: Repository, telemetry: Telemetry
+) -> None:
     repo.change("base")
     start(repo, telemetry, "one")
     olds = [repo.change("a")]
@@ -80,7 +110,9 @@ def test_what_is_amended_in_a_rebase_stays_only_if_the_rebase_does(ending: str, 
     if ending == "--abort":
         assert repo("rev-parse", "HEAD") == olds[2]
         assert (commit_of(telemetry, "one"), commit_of(telemetry, "two")) == (olds[0], olds[2])
-        assert [row["superseded_by"] for row in telemetry("commits", "one", "--json").json] == [None]
+        assert [row["superseded_by"] for row in telemetry("commits", "one", "--json").json] == [
+            None
+        ]
     else:
         assert (repo.runs_of("HEAD~1"), repo.runs_of("HEAD")) == (["one", "two"], ["two"])
         assert [repo.runs_of(sha) for sha in olds] == [["one"], ["two"], ["two"]]
@@ -88,7 +120,9 @@ def test_what_is_amended_in_a_rebase_stays_only_if_the_rebase_does(ending: str, 
     assert not list(repo.path.glob(".git/**/telemetry-amended"))
 
 
-def test_amend_of_a_commit_without_a_run_records_nothing(repo: Repository, telemetry: Telemetry) -> None:
+def test_amend_of_a_commit_without_a_run_records_nothing(
+    repo: Repository, telemetry: Telemetry
+) -> None:
     repo.change()
     telemetry.start("--no-git")
     before = telemetry.files()
@@ -111,8 +145,16 @@ def test_rebase_with_drop_squash_and_fixup(repo: Repository, telemetry: Telemetr
     rebase(repo, "main", todo="-e '2s/pick/squash/' -e '3s/pick/drop/' -e '5s/pick/fixup/'")
     squashed, fixed = repo("rev-parse", "HEAD~1"), repo("rev-parse", "HEAD")
     assert (repo.runs_of(squashed), repo.runs_of(fixed)) == (["a", "b"], ["d", "e"])
-    assert {name: repo.runs_of(old) for name, old in olds.items()} == {name: [name] for name in olds}
-    assert [commit_of(telemetry, name) for name in "abcde"] == [squashed, squashed, olds["c"], fixed, fixed]
+    assert {name: repo.runs_of(old) for name, old in olds.items()} == {
+        name: [name] for name in olds
+    }
+    assert [commit_of(telemetry, name) for name in "abcde"] == [
+        squashed,
+        squashed,
+        olds["c"],
+        fixed,
+        fixed,
+    ]
     # The replayed commits are not the open run's.
     assert telemetry("commits", "rebasing", "--json").json == []
 
@@ -152,7 +194,9 @@ def test_an_aborted_rebase_changes_nothing(repo: Repository, telemetry: Telemetr
     assert not any(row["superseded_by"] for row in before)
 
 
-def test_a_conflict_that_is_resolved_and_committed_by_hand(repo: Repository, telemetry: Telemetry) -> None:
+def test_a_conflict_that_is_resolved_and_committed_by_hand(
+    repo: Repository, telemetry: Telemetry
+) -> None:
     repo.change("file", "base\n")
     repo("checkout", "--quiet", "-b", "topic")
     start(repo, telemetry, "run")
@@ -169,7 +213,9 @@ def test_a_conflict_that_is_resolved_and_committed_by_hand(repo: Repository, tel
     repo("-c", "core.editor=true", "rebase", "--continue")
     # Who made it is known as well as whose place it took.
     assert (repo.runs_of(old), repo.runs_of("HEAD")) == (["run"], ["resolving", "run"])
-    assert [row["commit_hash"] for row in telemetry("commits", "resolving", "--json").json] == [repo("rev-parse", "HEAD")]
+    assert [row["commit_hash"] for row in telemetry("commits", "resolving", "--json").json] == [
+        repo("rev-parse", "HEAD")
+    ]
 
 
 def test_back_to_an_old_commit_and_on_from_there(repo: Repository, telemetry: Telemetry) -> None:
@@ -184,9 +230,21 @@ def test_back_to_an_old_commit_and_on_from_there(repo: Repository, telemetry: Te
     assert [repo.runs_of(sha) for sha in (first, second, third)] == [["run"]] * 3
 
 
-def fire(telemetry: Telemetry, repo: Repository, *arguments: str, stdin: str = "", env: dict[str, str] | None = None) -> None:
+def fire(
+    telemetry: Telemetry,
+    repo: Repository,
+    *arguments: str,
+    stdin: str = "",
+    env: dict[str, str] | None = None,
+) -> None:
     done = subprocess.run(
-        [PROGRAM, "git-hooks", "fire", *arguments], cwd=repo.path, env=repo.env | (env or {}), input=stdin, capture_output=True, text=True, timeout=60
+        [PROGRAM, "git-hooks", "fire", *arguments],
+        cwd=repo.path,
+        env=repo.env | (env or {}),
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
@@ -199,20 +257,35 @@ def test_said_twice_and_too_late_it_changes_nothing(repo: Repository, telemetry:
     for message in ("second", "third"):
         repo("commit", "--quiet", "--amend", "-m", message)
         shas.append(repo("rev-parse", "HEAD"))
-    before = telemetry.sql("SELECT event_id, commit_hash, superseded_by FROM run_commits ORDER BY id")
+    before = telemetry.sql(
+        "SELECT event_id, commit_hash, superseded_by FROM run_commits ORDER BY id"
+    )
     assert before == [("run", shas[0], shas[1]), ("run", shas[1], shas[2]), ("run", shas[2], None)]
     fire(telemetry, repo, "post-rewrite", "amend", stdin=f"{shas[0]} {shas[1]}\n")
-    fire(telemetry, repo, "post-rewrite", "rebase", stdin=f"{shas[1]} {shas[2]} more words\n{shas[2]} {shas[2]}\nnonsense\n\n")
-    assert telemetry.sql("SELECT event_id, commit_hash, superseded_by FROM run_commits ORDER BY id") == before
+    fire(
+        telemetry,
+        repo,
+        "post-rewrite",
+        "rebase",
+        stdin=f"{shas[1]} {shas[2]} more words\n{shas[2]} {shas[2]}\nnonsense\n\n",
+    )
+    assert (
+        telemetry.sql("SELECT event_id, commit_hash, superseded_by FROM run_commits ORDER BY id")
+        == before
+    )
     # There and back again: the first one is the current one.
     fire(telemetry, repo, "post-rewrite", "amend", stdin=f"{shas[2]} {first}\n")
     assert telemetry.run("run")["git_commit_hash"] == first
-    assert telemetry.sql("SELECT commit_hash FROM run_commits WHERE superseded_by IS NULL") == [(first,)]
+    assert telemetry.sql("SELECT commit_hash FROM run_commits WHERE superseded_by IS NULL") == [
+        (first,)
+    ]
 
 
 def test_pairs_that_nobody_hands_on_are_found(repo: Repository, telemetry: Telemetry) -> None:
     """As under pre-commit, which closes the stdin of what it runs."""
-    (repo.path / ".git/hooks/post-rewrite").write_text("#!/bin/sh\ntelemetry git-hooks fire post-rewrite </dev/null\n")
+    (repo.path / ".git/hooks/post-rewrite").write_text(
+        "#!/bin/sh\ntelemetry git-hooks fire post-rewrite </dev/null\n"
+    )
     repo.change("base")
     start(repo, telemetry, "run")
     old = repo.change("a")
@@ -228,7 +301,15 @@ def test_pairs_that_nobody_hands_on_are_found(repo: Repository, telemetry: Telem
 def test_a_writer_that_never_ends_is_not_waited_for(repo: Repository, telemetry: Telemetry) -> None:
     start(repo, telemetry, "run")
     old, other, cut = repo.change(), repo.change(), repo.change()
-    begun = [subprocess.Popen([PROGRAM, "git-hooks", "fire", "post-rewrite", "amend"], cwd=repo.path, env=repo.env, stdin=subprocess.PIPE) for _ in range(2)]
+    begun = [
+        subprocess.Popen(
+            [PROGRAM, "git-hooks", "fire", "post-rewrite", "amend"],
+            cwd=repo.path,
+            env=repo.env,
+            stdin=subprocess.PIPE,
+        )
+        for _ in range(2)
+    ]
     assert begun[0].stdin
     assert begun[1].stdin
     with begun[0].stdin as told, begun[1].stdin:
@@ -250,8 +331,18 @@ def test_only_what_may_have_a_run_is_written_down(repo: Repository, telemetry: T
     telemetry("run", "end", "run")
     # The second one carries on what the first one carried; of the others nothing is known.
     pairs = [("1" * 40, "2" * 40), (old, "a" * 40), ("a" * 40, "b" * 40), ("3" * 40, "4" * 40)]
-    fire(telemetry, repo, "post-rewrite", "rebase", stdin="".join(f"{old} {new}\n" for old, new in pairs))
-    (line,) = [line for line in max(telemetry.raw.glob("ops_*.ndjson")).read_text().splitlines() if "commit.rewrite" in line]
+    fire(
+        telemetry,
+        repo,
+        "post-rewrite",
+        "rebase",
+        stdin="".join(f"{old} {new}\n" for old, new in pairs),
+    )
+    (line,) = [
+        line
+        for line in max(telemetry.raw.glob("ops_*.ndjson")).read_text().splitlines()
+        if "commit.rewrite" in line
+    ]
     assert json.loads(line)["data"]["pairs"] == [[old, "a" * 40], ["a" * 40, "b" * 40]]
     assert repo_runs(telemetry, "b" * 40) == "run"
 
@@ -278,5 +369,11 @@ def test_a_rebuilt_database_is_the_same(repo: Repository, telemetry: Telemetry) 
 
 def test_nothing_is_heard_from_a_closed_stdin(repo: Repository, telemetry: Telemetry) -> None:
     repo.change()
-    done = subprocess.run(["sh", "-c", f"exec {PROGRAM} git-hooks fire post-rewrite amend <&-"], cwd=repo.path, env=repo.env, capture_output=True, timeout=60)
+    done = subprocess.run(
+        ["sh", "-c", f"exec {PROGRAM} git-hooks fire post-rewrite amend <&-"],
+        cwd=repo.path,
+        env=repo.env,
+        capture_output=True,
+        timeout=60,
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")

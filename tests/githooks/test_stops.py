@@ -31,7 +31,17 @@ def patch_of(repo: Repository, revision: str, where: Path) -> str:
 
 def edited(repo: Repository, todo: str, *argv: str, check: bool = True) -> None:
     """An interactive rebase with its list of steps edited by a sed script."""
-    repo("-c", f"sequence.editor=sed -i {todo}", "-c", "core.editor=true", "rebase", "--quiet", "-i", *argv, check=check)
+    repo(
+        "-c",
+        f"sequence.editor=sed -i {todo}",
+        "-c",
+        "core.editor=true",
+        "rebase",
+        "--quiet",
+        "-i",
+        *argv,
+        check=check,
+    )
 
 
 def resolve(repo: Repository) -> None:
@@ -42,7 +52,9 @@ def resolve(repo: Repository) -> None:
 # A person's commits
 
 
-def test_both_halves_of_a_commit_that_is_split(open_run: str, repo: Repository, telemetry: Telemetry) -> None:
+def test_both_halves_of_a_commit_that_is_split(
+    open_run: str, repo: Repository, telemetry: Telemetry
+) -> None:
     (repo.path / "a").write_text("a")
     old = repo.change("b")
     repo.change("later")
@@ -70,7 +82,10 @@ def stopped(request: pytest.FixtureRequest, open_run: str, repo: Repository, tmp
     command, state = STOPS[request.param]
     if request.param == "revert":
         repo.change("file", "topic again\n")
-    repo(*(patch_of(repo, "main", tmp_path) if word == "PATCH" else word for word in command), check=False)
+    repo(
+        *(patch_of(repo, "main", tmp_path) if word == "PATCH" else word for word in command),
+        check=False,
+    )
     assert (repo.path / ".git" / state).exists()
     name: str = request.param
     return name
@@ -93,14 +108,18 @@ def test_a_conflict_that_is_resolved_and_continued(stopped: str, repo: Repositor
 
 @pytest.mark.parametrize("stopped", ["rebase", "rebase --apply", "am"], indirect=True)
 @pytest.mark.parametrize("detached", [False, True])
-def test_work_goes_on_beside_one_that_is_forgotten(stopped: str, detached: bool, repo: Repository, telemetry: Telemetry) -> None:
+def test_work_goes_on_beside_one_that_is_forgotten(
+    stopped: str, detached: bool, repo: Repository, telemetry: Telemetry
+) -> None:
     repo("checkout", "--quiet", "--force", "main~1" if detached else "main")
     olds = [repo.change(f"work {number}") for number in range(2)]
     telemetry("run", "end", "open")
     repo("commit", "--quiet", "--amend", "-m", "better")
     # No end of that rebase will ever tell of the amend: it is carried on at once.
     assert [repo.runs_of(sha) for sha in (*olds, "HEAD")] == [["open"]] * 3
-    assert telemetry("commits", "--commit", olds[1], "--json").json[0]["superseded_by"] == repo("rev-parse", "HEAD")
+    assert telemetry("commits", "--commit", olds[1], "--json").json[0]["superseded_by"] == repo(
+        "rev-parse", "HEAD"
+    )
     telemetry.start("--event-id", "merging", cwd=repo.path)
     repo("checkout", "--quiet", "-b", "side", "HEAD~1")
     repo.change("side")
@@ -109,7 +128,9 @@ def test_work_goes_on_beside_one_that_is_forgotten(stopped: str, detached: bool,
     assert repo.runs_of("HEAD") == ["merging"]
 
 
-def test_a_commit_in_another_work_tree(stopped: str, repo: Repository, telemetry: Telemetry, tmp_path: Path) -> None:
+def test_a_commit_in_another_work_tree(
+    stopped: str, repo: Repository, telemetry: Telemetry, tmp_path: Path
+) -> None:
     repo("worktree", "add", "--quiet", "-b", "side", str(tmp_path / "side"), "main")
     side = Repository(tmp_path / "side", telemetry)
     telemetry.start("--event-id", "side", cwd=side.path)
@@ -125,8 +146,17 @@ def test_a_commit_while_bisecting(open_run: str, repo: Repository) -> None:
     assert repo.runs_of("HEAD") == [open_run]
 
 
-@pytest.mark.parametrize("command", ["commit --quiet --allow-empty -m made", "cherry-pick --allow-empty other", "merge --quiet --no-ff --no-edit other"])
-def test_commits_that_a_step_of_a_rebase_makes(command: str, repo: Repository, open_run: str, telemetry: Telemetry) -> None:
+@pytest.mark.parametrize(
+    "command",
+    [
+        "commit --quiet --allow-empty -m made",
+        "cherry-pick --allow-empty other",
+        "merge --quiet --no-ff --no-edit other",
+    ],
+)
+def test_commits_that_a_step_of_a_rebase_makes(
+    command: str, repo: Repository, open_run: str, telemetry: Telemetry
+) -> None:
     repo("checkout", "--quiet", "-b", "other")
     repo.change("other")
     repo("checkout", "--quiet", "main")
@@ -138,7 +168,9 @@ def test_commits_that_a_step_of_a_rebase_makes(command: str, repo: Repository, o
     assert repo.runs_of("HEAD~1") == [open_run]
 
 
-def test_always_carries_no_amend_on_before_the_rebase_ends(repo: Repository, telemetry: Telemetry) -> None:
+def test_always_carries_no_amend_on_before_the_rebase_ends(
+    repo: Repository, telemetry: Telemetry
+) -> None:
     config = telemetry.home / ".config" / "telemetry" / "config.toml"
     config.parent.mkdir(parents=True, exist_ok=True)
     repo.change("base")
@@ -148,7 +180,10 @@ def test_always_carries_no_amend_on_before_the_rebase_ends(repo: Repository, tel
     config.write_text('[git_hooks]\nrecord = "always"\n')
     edited(repo, "1s/pick/edit/", "HEAD~2")
     repo("commit", "--quiet", "--amend", "-m", "looked at")
-    assert [row["superseded_by"] for row in telemetry("commits", "run", "--json").json] == [None, None]
+    assert [row["superseded_by"] for row in telemetry("commits", "run", "--json").json] == [
+        None,
+        None,
+    ]
     repo("rebase", "--abort")
     assert [repo.runs_of(sha) for sha in olds] == [["run"], ["run"]]
 
@@ -165,7 +200,11 @@ def calls(repo: Repository, tmp_path: Path, shell: str) -> Path:
     program.chmod(0o755)
     for path in (repo.path / ".git/hooks").glob("post-*"):
         if not path.name.endswith(".sample"):
-            path.write_text(path.read_text().replace(str(PROGRAM), str(program)).replace("#!/bin/sh", f"#!/usr/bin/env -S {shell}"))
+            path.write_text(
+                path.read_text()
+                .replace(str(PROGRAM), str(program))
+                .replace("#!/bin/sh", f"#!/usr/bin/env -S {shell}")
+            )
     return notes
 
 
@@ -192,13 +231,23 @@ REPLAYS: dict[str, list[str]] = {
     "apply backend": ["rebase", "--apply", "main"],
     "merges": ["rebase", "--rebase-merges", "main"],
     "pull": ["pull", "--quiet", "--rebase", ".", "main"],
-    "steps": ["-c", "sequence.editor=sed -i -e 1s/pick/reword/ -e 2s/pick/squash/ -e 3s/pick/fixup/", "-c", "core.editor=true", "rebase", "-i", "main"],
+    "steps": [
+        "-c",
+        "sequence.editor=sed -i -e 1s/pick/reword/ -e 2s/pick/squash/ -e 3s/pick/fixup/",
+        "-c",
+        "core.editor=true",
+        "rebase",
+        "-i",
+        "main",
+    ],
 }
 
 
 @pytest.mark.parametrize("how", REPLAYS)
 @pytest.mark.parametrize("shell", ["sh", "bash -e"])
-def test_replays_start_no_program_and_a_persons_commit_does(how: str, shell: str, topic: Repository, tmp_path: Path) -> None:
+def test_replays_start_no_program_and_a_persons_commit_does(
+    how: str, shell: str, topic: Repository, tmp_path: Path
+) -> None:
     notes = calls(topic, tmp_path, shell)
     before = topic("rev-parse", "HEAD")
     assert topic.ran(*REPLAYS[how]).returncode == 0
@@ -210,15 +259,21 @@ def test_replays_start_no_program_and_a_persons_commit_does(how: str, shell: str
     assert notes.read_text().split() == [*called, "post-commit"]
 
 
-@pytest.mark.parametrize("message", ["commit: fix rebase (pick): x", "rebase (pick): x", "a\tb (pick): x"])
-def test_a_message_that_reads_like_a_replay_is_none(message: str, topic: Repository, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "message", ["commit: fix rebase (pick): x", "rebase (pick): x", "a\tb (pick): x"]
+)
+def test_a_message_that_reads_like_a_replay_is_none(
+    message: str, topic: Repository, tmp_path: Path
+) -> None:
     notes = calls(topic, tmp_path, "sh")
     (topic.path / ".git/rebase-merge").mkdir()
     topic.change("by hand", message=message)
     assert notes.read_text().split() == ["post-commit"]
 
 
-def test_an_earlier_hook_runs_for_replays_too(topic: Repository, telemetry: Telemetry, tmp_path: Path) -> None:
+def test_an_earlier_hook_runs_for_replays_too(
+    topic: Repository, telemetry: Telemetry, tmp_path: Path
+) -> None:
     telemetry("git-hooks", "uninstall", cwd=topic.path)
     topic.hook("post-commit", f"#!/bin/sh\necho >>{tmp_path}/ran\nexit 3\n")
     telemetry("git-hooks", "install", cwd=topic.path)
@@ -228,7 +283,9 @@ def test_an_earlier_hook_runs_for_replays_too(topic: Repository, telemetry: Tele
 
 @pytest.mark.parametrize("options", [["main"], ["--apply", "main"], ["--rebase-merges", "main"]])
 @pytest.mark.parametrize("called", ["by the hook", "by a manager"])
-def test_a_rebase_is_no_work_of_the_run_that_is_open(options: list[str], called: str, topic: Repository, telemetry: Telemetry) -> None:
+def test_a_rebase_is_no_work_of_the_run_that_is_open(
+    options: list[str], called: str, topic: Repository, telemetry: Telemetry
+) -> None:
     if called == "by a manager":
         for hook in ("post-commit", "post-applypatch"):
             topic.hook(hook, f"#!/bin/sh\ntelemetry git-hooks fire {hook}\n")
@@ -251,7 +308,9 @@ def test_an_octopus_that_a_rebase_makes_again(topic: Repository, telemetry: Tele
     assert topic.runs_of("HEAD") == ["merging"]
 
 
-def test_where_no_reflog_is_kept_a_branch_tells(open_run: str, repo: Repository, telemetry: Telemetry) -> None:
+def test_where_no_reflog_is_kept_a_branch_tells(
+    open_run: str, repo: Repository, telemetry: Telemetry
+) -> None:
     repo("config", "core.logAllRefUpdates", "false")
     subprocess.run(["rm", "-r", str(repo.path / ".git/logs")], check=True)
     conflict(repo)
@@ -265,7 +324,9 @@ def test_where_no_reflog_is_kept_a_branch_tells(open_run: str, repo: Repository,
     assert repo.runs_of("HEAD") == ["rebasing"]
 
 
-def test_doctor_says_of_a_replayed_commit_what_made_it(topic: Repository, telemetry: Telemetry) -> None:
+def test_doctor_says_of_a_replayed_commit_what_made_it(
+    topic: Repository, telemetry: Telemetry
+) -> None:
     topic("rebase", "--quiet", "main")
     found = telemetry("doctor", "--commit", "HEAD~1", "--json", cwd=topic.path, code=1).json
     assert found["reason"] == "rewritten"
@@ -274,7 +335,9 @@ def test_doctor_says_of_a_replayed_commit_what_made_it(topic: Repository, teleme
 # Patches
 
 
-def test_a_series_that_git_am_applies(open_run: str, repo: Repository, telemetry: Telemetry, tmp_path: Path) -> None:
+def test_a_series_that_git_am_applies(
+    open_run: str, repo: Repository, telemetry: Telemetry, tmp_path: Path
+) -> None:
     repo("checkout", "--quiet", "-b", "patches")
     for name in "ab":
         repo.change(name)
@@ -284,11 +347,16 @@ def test_a_series_that_git_am_applies(open_run: str, repo: Repository, telemetry
     repo("checkout", "--quiet", "main")
     repo("am", "--quiet", *sorted(map(str, (tmp_path / "out").iterdir())))
     assert [repo.runs_of(revision) for revision in ("HEAD", "HEAD~1")] == [["applying"]] * 2
-    rows = {row["hook"]: row["fires"] for row in telemetry("git-hooks", "status", "--json", cwd=repo.path).json}
+    rows = {
+        row["hook"]: row["fires"]
+        for row in telemetry("git-hooks", "status", "--json", cwd=repo.path).json
+    }
     assert rows["post-applypatch"] is True
 
 
-def test_a_patch_where_the_hook_is_missing_is_noticed(bare_repository: Bare, telemetry: Telemetry, tmp_path: Path) -> None:
+def test_a_patch_where_the_hook_is_missing_is_noticed(
+    bare_repository: Bare, telemetry: Telemetry, tmp_path: Path
+) -> None:
     repo = bare_repository()
     repo.change("base")
     repo("checkout", "--quiet", "-b", "patches")
@@ -297,5 +365,8 @@ def test_a_patch_where_the_hook_is_missing_is_noticed(bare_repository: Bare, tel
     repo("checkout", "--quiet", "main")
     telemetry("git-hooks", "install", "--hooks", "post-commit", cwd=repo.path)
     repo("am", "--quiet", patch, env={"GIT_COMMITTER_DATE": "", "GIT_AUTHOR_DATE": ""})
-    rows = {row["hook"]: (row["installed"], row["fires"]) for row in telemetry("git-hooks", "status", "--json", cwd=repo.path).json}
+    rows = {
+        row["hook"]: (row["installed"], row["fires"])
+        for row in telemetry("git-hooks", "status", "--json", cwd=repo.path).json
+    }
     assert rows["post-applypatch"] == (False, False)

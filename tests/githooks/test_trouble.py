@@ -18,7 +18,9 @@ from support import PROGRAM, Telemetry
 TROUBLES: dict[str, Callable[[Telemetry, Repository, ExitStack], None]] = {}
 
 
-def trouble(lay: Callable[[Telemetry, Repository, ExitStack], None]) -> Callable[[Telemetry, Repository, ExitStack], None]:
+def trouble(
+    lay: Callable[[Telemetry, Repository, ExitStack], None],
+) -> Callable[[Telemetry, Repository, ExitStack], None]:
     TROUBLES[lay.__name__] = lay
     return lay
 
@@ -45,7 +47,11 @@ def journal_lock_held(telemetry: Telemetry, repo: Repository, undone: ExitStack)
 
 @trouble
 def everything_locked(telemetry: Telemetry, repo: Repository, undone: ExitStack) -> None:
-    for what, path in ((EXCLUSIVE, telemetry.database), (FLOCKED, Path(f"{telemetry.database}.lock")), (FLOCKED, telemetry.raw / ".lock")):
+    for what, path in (
+        (EXCLUSIVE, telemetry.database),
+        (FLOCKED, Path(f"{telemetry.database}.lock")),
+        (FLOCKED, telemetry.raw / ".lock"),
+    ):
         undone.enter_context(held(what, path))
 
 
@@ -81,12 +87,19 @@ def commit(repo: Repository) -> tuple[int, str, str, float]:
     repo("add", "file")
     begun = time.monotonic()
     done = repo.ran("commit", "-m", "the same")
-    return done.returncode, re.sub(r" [0-9a-f]{7,}\]", " SHA]", done.stdout), done.stderr, time.monotonic() - begun
+    return (
+        done.returncode,
+        re.sub(r" [0-9a-f]{7,}\]", " SHA]", done.stdout),
+        done.stderr,
+        time.monotonic() - begun,
+    )
 
 
 @pytest.mark.parametrize("name", TROUBLES)
 @pytest.mark.parametrize("named", [True, False], ids=["named", "open"])
-def test_a_commit_is_the_same_and_its_run_is_found_in_the_end(name: str, named: bool, repo: Repository, telemetry: Telemetry) -> None:
+def test_a_commit_is_the_same_and_its_run_is_found_in_the_end(
+    name: str, named: bool, repo: Repository, telemetry: Telemetry
+) -> None:
     repo.change()
     telemetry.start("--event-id", "run", cwd=repo.path)
     if named:
@@ -100,12 +113,19 @@ def test_a_commit_is_the_same_and_its_run_is_found_in_the_end(name: str, named: 
         done = commit(repo)
     assert done[:3] == without[:3]
     assert done[3] < without[3] + 2
-    assert (repo("rev-parse", "HEAD~1"), repo("for-each-ref", "--format=%(refname)")) == (before, "refs/heads/main")
+    assert (repo("rev-parse", "HEAD~1"), repo("for-each-ref", "--format=%(refname)")) == (
+        before,
+        "refs/heads/main",
+    )
     assert repo.runs_of("HEAD") == ["run"]
 
 
-@pytest.mark.skipif(os.geteuid() == 0 and sys.platform != "linux", reason="root may write everything")
-def test_a_base_that_may_not_be_written(repo: Repository, telemetry: Telemetry, tmpfs: Callable[[str], Path]) -> None:
+@pytest.mark.skipif(
+    os.geteuid() == 0 and sys.platform != "linux", reason="root may write everything"
+)
+def test_a_base_that_may_not_be_written(
+    repo: Repository, telemetry: Telemetry, tmpfs: Callable[[str], Path]
+) -> None:
     base = tmpfs("2m")
     repo.env["TELEMETRY_BASE_DIR"] = telemetry.env["TELEMETRY_BASE_DIR"] = str(base)
     repo.change()
@@ -118,15 +138,23 @@ def test_a_base_that_may_not_be_written(repo: Repository, telemetry: Telemetry, 
     assert repo.runs_of("HEAD") == ["run"]
 
 
-@pytest.mark.parametrize("left", ["nothing", "a program without its Python", "a program that fails", "a folder"])
-def test_the_program_is_removed(left: str, repo: Repository, telemetry: Telemetry, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "left", ["nothing", "a program without its Python", "a program that fails", "a folder"]
+)
+def test_the_program_is_removed(
+    left: str, repo: Repository, telemetry: Telemetry, tmp_path: Path
+) -> None:
     repo.change()
     without = commit(repo)
     program = tmp_path / "telemetry"
     if left == "a folder":
         program.mkdir()
     elif left != "nothing":
-        program.write_text("#!/nowhere/python\n" if "Python" in left else "#!/bin/sh\necho out; echo err >&2; exit 9\n")
+        program.write_text(
+            "#!/nowhere/python\n"
+            if "Python" in left
+            else "#!/bin/sh\necho out; echo err >&2; exit 9\n"
+        )
         program.chmod(0o755)
     for path in (repo.path / ".git/hooks").glob("post-*"):
         if not path.name.endswith(".sample"):
@@ -167,8 +195,14 @@ ENVIRONMENTS: list[dict[str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("argv", "env"), [*((argv, {}) for argv in ARGVS), *((["post-commit"], env) for env in ENVIRONMENTS)], ids=str)
-def test_fire_never_says_or_fails_anything(argv: list[str], env: dict[str, str], repo: Repository, telemetry: Telemetry) -> None:
+@pytest.mark.parametrize(
+    ("argv", "env"),
+    [*((argv, {}) for argv in ARGVS), *((["post-commit"], env) for env in ENVIRONMENTS)],
+    ids=str,
+)
+def test_fire_never_says_or_fails_anything(
+    argv: list[str], env: dict[str, str], repo: Repository, telemetry: Telemetry
+) -> None:
     repo.change()
     if "XDG_CONFIG_HOME" in env:
         config = telemetry.home / "broken" / "telemetry" / "config.toml"
@@ -177,11 +211,15 @@ def test_fire_never_says_or_fails_anything(argv: list[str], env: dict[str, str],
         env = {"XDG_CONFIG_HOME": str(telemetry.home / "broken")}
     for cwd in (repo.path, telemetry.home):
         words: list[Path | str | bytes] = [PROGRAM, "git-hooks", "fire", *map(os.fsencode, argv)]
-        done = subprocess.run(words, cwd=cwd, env=repo.env | env, input=b"x y\n", capture_output=True, timeout=60)
+        done = subprocess.run(
+            words, cwd=cwd, env=repo.env | env, input=b"x y\n", capture_output=True, timeout=60
+        )
         assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
-def test_fire_in_a_folder_that_is_gone_and_with_closed_streams(telemetry: Telemetry, tmp_path: Path) -> None:
+def test_fire_in_a_folder_that_is_gone_and_with_closed_streams(
+    telemetry: Telemetry, tmp_path: Path
+) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()
     script = f"cd {gone} && rmdir {gone} && exec {PROGRAM} git-hooks fire post-commit <&- >&- 2>&-"
@@ -206,7 +244,13 @@ def test_a_git_that_hangs(repo: Repository, telemetry: Telemetry, tmp_path: Path
     (tmp_path / "bin/git").chmod(0o755)
     begun = time.monotonic()
     env = repo.env | {"PATH": f"{tmp_path}/bin:{repo.env['PATH']}"}
-    done = subprocess.run([PROGRAM, "git-hooks", "fire", "post-commit"], cwd=repo.path, env=env, capture_output=True, timeout=60)
+    done = subprocess.run(
+        [PROGRAM, "git-hooks", "fire", "post-commit"],
+        cwd=repo.path,
+        env=env,
+        capture_output=True,
+        timeout=60,
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     assert time.monotonic() - begun < 3
     assert repo.runs_of("HEAD") == ["run"]
@@ -215,7 +259,9 @@ def test_a_git_that_hangs(repo: Repository, telemetry: Telemetry, tmp_path: Path
 def test_a_journal_that_nobody_drained(repo: Repository, telemetry: Telemetry) -> None:
     telemetry.start("--event-id", "run", cwd=repo.path)
     segment = max(telemetry.raw.glob("*.ndjson"))
-    line = next(line for line in segment.read_bytes().splitlines(keepends=True) if b"run.create" in line)
+    line = next(
+        line for line in segment.read_bytes().splitlines(keepends=True) if b"run.create" in line
+    )
     with segment.open("ab") as file:
         file.writelines([line] * 200_000)
     begun = time.monotonic()
@@ -232,9 +278,18 @@ def test_32_commits_at_once(telemetry: Telemetry, bare_repository: Bare) -> None
         telemetry.start("--event-id", f"run{number}", cwd=repo.path)
     script = 'for n in 1 2 3 4; do git commit --quiet --allow-empty -m "$0 $n" || exit 1; done'
     running = [
-        subprocess.Popen(["sh", "-c", script, repo.path.name], cwd=repo.path, env=repo.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for repo in repos
+        subprocess.Popen(
+            ["sh", "-c", script, repo.path.name],
+            cwd=repo.path,
+            env=repo.env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        for repo in repos
     ]
     assert [(process.communicate()[0], process.returncode) for process in running] == [(b"", 0)] * 8
     for number, repo in enumerate(repos):
-        assert all(repo.runs_of(sha) == [f"run{number}"] for sha in repo("rev-list", "HEAD").split())
+        assert all(
+            repo.runs_of(sha) == [f"run{number}"] for sha in repo("rev-list", "HEAD").split()
+        )
     assert ids(telemetry) == sorted(f"run{number}" for number in range(8))

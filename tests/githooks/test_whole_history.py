@@ -32,7 +32,9 @@ class Book:
         self.runs.setdefault(new, set()).update(*(self.runs[old] for old in olds))
 
     def check(self) -> None:
-        ledger = self.telemetry("sql", "SELECT DISTINCT commit_hash, event_id FROM run_commits", "--json").json
+        ledger = self.telemetry(
+            "sql", "SELECT DISTINCT commit_hash, event_id FROM run_commits", "--json"
+        ).json
         found: dict[str, set[str]] = {}
         for row in ledger:
             found.setdefault(row["commit_hash"], set()).add(row["event_id"])
@@ -59,7 +61,10 @@ def big_rebase(book: Book, tmp_path: Path) -> None:
     repo("checkout", "--quiet", "main")
     repo("reset", "--quiet", "--hard", "HEAD~1")
     repo("checkout", "--quiet", "topic")
-    steps = ["drop" if number % 7 == 6 else "squash" if number % 5 == 4 else "pick" for number in range(50)]
+    steps = [
+        "drop" if number % 7 == 6 else "squash" if number % 5 == 4 else "pick"
+        for number in range(50)
+    ]
     editor = tmp_path / "edit"
     editor.write_text(
         f"#!{sys.executable}\nimport sys\nsteps = {steps!r}\nlines = [line for line in open(sys.argv[1]) if line.startswith('pick ')]\n"
@@ -67,7 +72,16 @@ def big_rebase(book: Book, tmp_path: Path) -> None:
         "open(sys.argv[1], 'w').writelines(step + line[4:] for step, line in zip(steps, lines))\n"
     )
     editor.chmod(0o755)
-    repo("-c", f"sequence.editor={editor}", "-c", "core.editor=true", "rebase", "--quiet", "-i", "main")
+    repo(
+        "-c",
+        f"sequence.editor={editor}",
+        "-c",
+        "core.editor=true",
+        "rebase",
+        "--quiet",
+        "-i",
+        "main",
+    )
     groups: list[list[str]] = []
     for step, old in zip(steps, olds, strict=True):
         if step == "pick":
@@ -87,7 +101,10 @@ def two_work_trees_at_once(book: Book, tmp_path: Path) -> None:
         trees.append(type(book.repo)(tmp_path / name, book.telemetry))
         book.telemetry.start("--event-id", name, cwd=tmp_path / name)
     script = 'for n in $(seq 10); do git commit --quiet --allow-empty -m "$0 $n" || exit 1; done'
-    processes = [subprocess.Popen(["sh", "-c", script, tree.path.name], cwd=tree.path, env=tree.env) for tree in trees]
+    processes = [
+        subprocess.Popen(["sh", "-c", script, tree.path.name], cwd=tree.path, env=tree.env)
+        for tree in trees
+    ]
     assert [process.wait() for process in processes] == [0, 0]
     for tree in trees:
         book.telemetry("run", "end", tree.path.name)
@@ -127,7 +144,9 @@ def ambiguous(book: Book) -> None:
     assert "ambiguous" in row["reason"]
 
 
-def test_every_commit_of_every_run_is_found(repo: Repository, telemetry: Telemetry, tmp_path: Path) -> None:
+def test_every_commit_of_every_run_is_found(
+    repo: Repository, telemetry: Telemetry, tmp_path: Path
+) -> None:
     book = Book(repo, telemetry)
     repo.change("base")
     for number in range(3):
@@ -149,6 +168,12 @@ def test_every_commit_of_every_run_is_found(repo: Repository, telemetry: Telemet
     book.check()
     assert telemetry("status", "--json").json["rejected"] == 0
     listed = telemetry("log", "--json", "main", cwd=repo.path).json
-    assert {row["commit_hash"]: {run["event_id"] for run in row["runs"]} for row in listed if row["runs"]} == {
-        row["commit_hash"]: book.runs[row["commit_hash"]] for row in listed if row["commit_hash"] in book.runs
+    assert {
+        row["commit_hash"]: {run["event_id"] for run in row["runs"]}
+        for row in listed
+        if row["runs"]
+    } == {
+        row["commit_hash"]: book.runs[row["commit_hash"]]
+        for row in listed
+        if row["commit_hash"] in book.runs
     }

@@ -18,7 +18,9 @@ from hooking import SCORE, Hooks
         ([], ["JSON object"]),
     ],
 )  # fmt: skip
-def test_contracts_that_are_refused(hooks: Hooks, contract: object, said: list[str]) -> None:  # requirement 11
+def test_contracts_that_are_refused(
+    hooks: Hooks, contract: object, said: list[str]
+) -> None:  # requirement 11
     ran = hooks.release("score", contract=contract, code=2)
     assert [words for words in said if words not in ran.err] == [], ran.err
     assert not hooks.telemetry.base.exists()
@@ -28,14 +30,21 @@ def test_a_contract_is_toml_or_json(hooks: Hooks) -> None:
     argv = hooks.argv("score", SCORE % 1)
     place = argv.index("--contract") + 1
     for name, text in (
-        ("c.toml", 'cardinality = "one"\n[[columns]]\nname = "score"\ntype = "real"\nrequired = true\n'),
+        (
+            "c.toml",
+            'cardinality = "one"\n[[columns]]\nname = "score"\ntype = "real"\nrequired = true\n',
+        ),
         ("c", '{"columns": [{"type": "real", "name": "score", "required": true}]}'),
         ("other", 'columns = [{ name = "score", type = "real", required = true }]'),
     ):
         argv[place] = str(hooks.folder / name)
         (hooks.folder / name).write_text(text)
         assert hooks.telemetry(*argv).json["version"] == 1
-    for name, text in (("c.toml", "columns = ["), ("c.json", "{"), ("c.json", '{"columns": 1, "columns": 2}')):
+    for name, text in (
+        ("c.toml", "columns = ["),
+        ("c.json", "{"),
+        ("c.json", '{"columns": 1, "columns": 2}'),
+    ):
         argv[place] = str(hooks.folder / name)
         (hooks.folder / name).write_text(text)
         hooks.telemetry(*argv, code=2)

@@ -11,11 +11,11 @@ import pytest
 from hooking import SCORE, Hooks, lives, pid_in
 from support import PROGRAM
 
-from telemetry_cli.blobs import Lease
-from telemetry_cli.config import Config
-from telemetry_cli.errors import Conflict
+from telemetry_cli.core.config import Config
+from telemetry_cli.core.errors import Conflict
 from telemetry_cli.hooks.releases import Draft
-from telemetry_cli.redact import Redactor
+from telemetry_cli.journal.blobs import Lease
+from telemetry_cli.redaction.redactor import Redactor
 
 RECORDS = '{"id": "a"}\n{"id": "b"}\n'
 #: Puts other content in the place of every file that it finds below the directory for temporary files.
@@ -55,14 +55,24 @@ def test_hook_of_any_name_runs(hooks: Hooks, name: str) -> None:
     assert hooks.run(name, "--input", "-", stdin=RECORDS)["status"] == "passed"
 
 
-def test_hook_that_replaces_files_changes_no_row_and_no_other_hook(hooks: Hooks, folder: Path) -> None:
+def test_hook_that_replaces_files_changes_no_row_and_no_other_hook(
+    hooks: Hooks, folder: Path
+) -> None:
     hooks.release("forge", SCORE % 1 + "sys.stdout.flush()" + FORGE)
     hooks.release("score", SCORE % 2)
     first, second = hooks.run("forge", "score", "--input", "-", stdin=RECORDS)
     assert [(run["status"], run["rows"]) for run in (first, second)] == [("passed", 2)] * 2
-    assert {(row["subject_id"], row["values"]["score"]) for row in hooks.rows("forge")} == {("a", 1), ("b", 1)}
-    assert {(row["subject_id"], row["values"]["score"]) for row in hooks.rows("score")} == {("a", 2), ("b", 2)}
-    assert set(hooks.telemetry.sql("SELECT input_digest FROM hook_runs")) == {(sha256(RECORDS.encode()).hexdigest(),)}
+    assert {(row["subject_id"], row["values"]["score"]) for row in hooks.rows("forge")} == {
+        ("a", 1),
+        ("b", 1),
+    }
+    assert {(row["subject_id"], row["values"]["score"]) for row in hooks.rows("score")} == {
+        ("a", 2),
+        ("b", 2),
+    }
+    assert set(hooks.telemetry.sql("SELECT input_digest FROM hook_runs")) == {
+        (sha256(RECORDS.encode()).hexdigest(),)
+    }
     assert list(folder.iterdir()) == []
 
 
@@ -70,7 +80,9 @@ def test_hook_that_replaces_files_changes_no_row_and_no_other_hook(hooks: Hooks,
 def test_input_that_a_hook_changed_is_given_to_no_other(hooks: Hooks, folder: Path) -> None:
     hooks.release("forge", FORGE_OPEN)
     hooks.release("score", SCORE % 2)
-    ran = hooks.telemetry("hooks", "run", "forge", "score", "--input", "-", "-o", "json", stdin=RECORDS, code=6)
+    ran = hooks.telemetry(
+        "hooks", "run", "forge", "score", "--input", "-", "-o", "json", stdin=RECORDS, code=6
+    )
     assert "were changed" in ran.err
     assert [run["status"] for run in hooks.runs("score")] == ["aborted"]
     assert hooks.telemetry.sql("SELECT * FROM features") == []
@@ -84,7 +96,9 @@ def test_rows_that_a_hook_changed_are_not_stored(hooks: Hooks, folder: Path) -> 
     # The last of them are read when there is room for more in the pipe.
     hooks.release("forge", body + FORGE_OPEN)
     records = "".join(f'{{"id": "{number}"}}\n' for number in range(20_000))
-    ran = hooks.telemetry("hooks", "run", "forge", "--input", "-", "-o", "json", stdin=records, code=6)
+    ran = hooks.telemetry(
+        "hooks", "run", "forge", "--input", "-", "-o", "json", stdin=records, code=6
+    )
     assert "were changed" in ran.err
     assert [run["status"] for run in hooks.runs("forge")] == ["aborted"]
     assert hooks.telemetry.sql("SELECT * FROM features") == []
@@ -104,7 +118,9 @@ if not os.path.exists({str(tmp_path / "before")!r}):
 
 @linux
 @pytest.mark.parametrize("signal", ["KILL", "STOP"])
-def test_hook_that_ends_its_guardian_leaves_no_process(hooks: Hooks, tmp_path: Path, signal: str) -> None:
+def test_hook_that_ends_its_guardian_leaves_no_process(
+    hooks: Hooks, tmp_path: Path, signal: str
+) -> None:
     daemon = f"""
 import signal
 def stay(name):
@@ -131,7 +147,13 @@ def test_children_of_the_calling_process_are_left_alone(hooks: Hooks, tmp_path: 
     hooks.release("evil", "import signal\nos.kill(os.getppid(), signal.SIGKILL)\ntime.sleep(60)")
     words = f"sleep 60 </dev/null >/dev/null 2>&1 & echo $! >{tmp_path}/beside; exec '{PROGRAM}' hooks run evil --input - --retries 0"
     done = subprocess.run(
-        ["sh", "-c", words], env=hooks.telemetry.env, cwd=hooks.telemetry.cwd, input=b'{"id": "a"}\n', capture_output=True, timeout=60, check=False
+        ["sh", "-c", words],
+        env=hooks.telemetry.env,
+        cwd=hooks.telemetry.cwd,
+        input=b'{"id": "a"}\n',
+        capture_output=True,
+        timeout=60,
+        check=False,
     )
     child = pid_in(tmp_path / "beside")
     try:
@@ -149,16 +171,35 @@ def test_children_of_the_calling_process_are_left_alone(hooks: Hooks, tmp_path: 
     [
         ("64k", [f"{number:0200}" for number in range(500)], SCORE % 1, []),
         ("128k", ["a"], SCORE % 1 + "#" * 200_000, ["aborted"]),
-        ("256k", [str(number) for number in range(500)], SCORE % "1, 'note': 'x' * 1000", ["aborted"]),
+        (
+            "256k",
+            [str(number) for number in range(500)],
+            SCORE % "1, 'note': 'x' * 1000",
+            ["aborted"],
+        ),
     ],
     ids=["for the input", "for the program", "for the rows"],
 )
 def test_full_directory_for_temporary_files_exits_75(
-    hooks: Hooks, tmpfs: Callable[[str], Path], size: str, records: list[str], body: str, recorded: list[str]
+    hooks: Hooks,
+    tmpfs: Callable[[str], Path],
+    size: str,
+    records: list[str],
+    body: str,
+    recorded: list[str],
 ) -> None:
     hooks.release("score", body)
     lines = "".join(f'{{"id": "{id_}"}}\n' for id_ in records)
-    ran = hooks.telemetry("hooks", "run", "score", "--input", "-", stdin=lines, env={"TMPDIR": str(tmpfs(size))}, code=75)
+    ran = hooks.telemetry(
+        "hooks",
+        "run",
+        "score",
+        "--input",
+        "-",
+        stdin=lines,
+        env={"TMPDIR": str(tmpfs(size))},
+        code=75,
+    )
     assert "No space left" in ran.err and "TMPDIR" in ran.err
     assert [run["status"] for run in hooks.runs()] == recorded
 

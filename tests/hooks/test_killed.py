@@ -10,9 +10,9 @@ import pytest
 from bases import assert_sound
 from hooking import SCORE, Hooks, ended_by, lives, pid_in, wait_for
 
-from telemetry_cli.config import Config
+from telemetry_cli.core.config import Config
 from telemetry_cli.hooks.reap import close_gone_hook_runs, gone_hook_runs
-from telemetry_cli.reader import open_for_reading
+from telemetry_cli.journal.reader import open_for_reading
 
 #: Starts a child in its own process group, one that leaves it, and waits.
 FAMILY = """
@@ -37,24 +37,45 @@ def begun(hooks: Hooks, tmp_path: Path) -> "tuple[subprocess.Popen[bytes], list[
     records.write_text('{"id": "a"}\n')
     (tmp_path / "tmp").mkdir()
     env = {"TMPDIR": str(tmp_path / "tmp")}
-    process = hooks.telemetry.popen("hooks", "run", "long", "--input", str(records), "--run-key", "k", "-o", "json", env=env, stdout=subprocess.PIPE)
+    process = hooks.telemetry.popen(
+        "hooks",
+        "run",
+        "long",
+        "--input",
+        str(records),
+        "--run-key",
+        "k",
+        "-o",
+        "json",
+        env=env,
+        stdout=subprocess.PIPE,
+    )
     return process, [pid_in(tmp_path / name) for name in ("child", "daemon", "hook")]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=str)
-def test_interrupted_the_hook_dies_with_all_its_processes_and_is_aborted(hooks: Hooks, tmp_path: Path, number: signal.Signals) -> None:  # requirement 27
+def test_interrupted_the_hook_dies_with_all_its_processes_and_is_aborted(
+    hooks: Hooks, tmp_path: Path, number: signal.Signals
+) -> None:  # requirement 27
     process, family = begun(hooks, tmp_path)
     with process:
         assert ended_by(process, number) == 128 + number
     assert [pid for pid in family if lives(pid)] == []
     (run,) = hooks.runs()
-    assert (run["status"], run["failure_kind"], run["rows"], run["attempts"]) == ("aborted", None, 0, 1)
+    assert (run["status"], run["failure_kind"], run["rows"], run["attempts"]) == (
+        "aborted",
+        None,
+        0,
+        1,
+    )
     assert run["finished_at"] and run["duration_ms"] >= 0
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=str)
-def test_ended_before_the_hook_begins_its_folder_goes(hooks: Hooks, tmp_path: Path, number: signal.Signals) -> None:
+def test_ended_before_the_hook_begins_its_folder_goes(
+    hooks: Hooks, tmp_path: Path, number: signal.Signals
+) -> None:
     hooks.release("score", SCORE % 1)
     folders = tmp_path / "tmp"
     folders.mkdir()
@@ -62,19 +83,32 @@ def test_ended_before_the_hook_begins_its_folder_goes(hooks: Hooks, tmp_path: Pa
     others.mkdir()
     env = {"TMPDIR": str(folders)}
     # It waits for its input, which never ends.
-    with hooks.telemetry.popen("hooks", "run", "score", "--input", "-", env=env, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+    with hooks.telemetry.popen(
+        "hooks",
+        "run",
+        "score",
+        "--input",
+        "-",
+        env=env,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+    ) as process:
         wait_for(lambda: list(folders.glob("*/owner")))
         code = ended_by(process, number)
     if number == signal.SIGKILL:
         assert code == -number and list(folders.glob("*/owner")) != []
-        assert hooks.run("score", "--input", "-", stdin='{"id": "a"}', env=env)["status"] == "passed"
+        assert (
+            hooks.run("score", "--input", "-", stdin='{"id": "a"}', env=env)["status"] == "passed"
+        )
     else:
         assert code == 128 + number
     assert list(folders.iterdir()) == [others]
     assert len(hooks.runs()) == (number == signal.SIGKILL)
 
 
-def test_killed_the_hook_dies_with_it_and_is_found(hooks: Hooks, tmp_path: Path) -> None:  # requirement 27
+def test_killed_the_hook_dies_with_it_and_is_found(
+    hooks: Hooks, tmp_path: Path
+) -> None:  # requirement 27
     process, family = begun(hooks, tmp_path)
     with process:
         assert ended_by(process, signal.SIGKILL) == -signal.SIGKILL
@@ -86,13 +120,20 @@ def test_killed_the_hook_dies_with_it_and_is_found(hooks: Hooks, tmp_path: Path)
     config = Config(base_dir=str(hooks.telemetry.base))
     db = open_for_reading(config).db
     assert db
-    assert [run["id"] for run in gone_hook_runs(config, db)] == [run["id"] for run in close_gone_hook_runs(config, db)] == [listed.json[0]["id"]]
+    assert (
+        [run["id"] for run in gone_hook_runs(config, db)]
+        == [run["id"] for run in close_gone_hook_runs(config, db)]
+        == [listed.json[0]["id"]]
+    )
     assert gone_hook_runs(config, db) == close_gone_hook_runs(config, db) == []
     db.close()
     assert [(run["status"], run["rows"]) for run in hooks.runs()] == [("aborted", 0)]
     # Its key may be used again.
     hooks.release("long", SCORE % 1)
-    assert hooks.run("long", "--input", str(tmp_path / "records"), "--run-key", "k")["status"] == "passed"
+    assert (
+        hooks.run("long", "--input", str(tmp_path / "records"), "--run-key", "k")["status"]
+        == "passed"
+    )
 
 
 def test_the_next_run_closes_what_a_kill_left(hooks: Hooks, tmp_path: Path) -> None:
@@ -100,7 +141,9 @@ def test_the_next_run_closes_what_a_kill_left(hooks: Hooks, tmp_path: Path) -> N
     with process:
         ended_by(process, signal.SIGKILL)
     hooks.release("long", SCORE % 1)
-    ran = hooks.telemetry("hooks", "run", "long", "--input", str(tmp_path / "records"), "--run-key", "k", "-o", "json")
+    ran = hooks.telemetry(
+        "hooks", "run", "long", "--input", str(tmp_path / "records"), "--run-key", "k", "-o", "json"
+    )
     assert "was killed; it is aborted now" in ran.err
     assert [run["status"] for run in hooks.runs()] == ["passed", "aborted"]
 
@@ -128,7 +171,9 @@ def test_the_guardian_killed_the_hook_dies_too(hooks: Hooks, tmp_path: Path) -> 
 
 
 @pytest.mark.heavy
-def test_killed_at_any_moment_there_are_rows_and_their_run_or_neither(hooks: Hooks, tmp_path: Path) -> None:  # requirement 22
+def test_killed_at_any_moment_there_are_rows_and_their_run_or_neither(
+    hooks: Hooks, tmp_path: Path
+) -> None:  # requirement 22
     body = "for number in range(3000):\n    print(json.dumps({'id': f's{number}', 'score': 1}))\n"
     hooks.release("score", body)
     records = tmp_path / "records"

@@ -21,7 +21,9 @@ def test_a_million_rows(hooks: Hooks) -> None:
         file.writelines(f'{{"id": "subject-{number:08}"}}\n' for number in range(ROWS))
     hooks.release("large", BODY, "--timeout", "10m")
     env = {"TELEMETRY_LOCK_TIMEOUT": "2"}
-    large = hooks.telemetry.measured("hooks", "run", "large", "--input", str(records), stdout=subprocess.DEVNULL, env=env)
+    large = hooks.telemetry.measured(
+        "hooks", "run", "large", "--input", str(records), stdout=subprocess.DEVNULL, env=env
+    )
     longest, writes = 0.0, 0
     while large.process.poll() is None:
         begun = time.monotonic()

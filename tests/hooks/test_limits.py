@@ -10,9 +10,16 @@ from hooking import MANY, SCORE, Hooks, lives, pid_in, wait_for
 TAKE = "hold = []\nfor number in range({}):\n    hold.append(bytearray(b'x') * (1 << 20))\n    time.sleep(0.002)\ntime.sleep(0.1)\n"
 
 
-def test_memory_is_doubled_and_the_count_is_the_real_one_on_success(hooks: Hooks) -> None:  # requirement 20
+def test_memory_is_doubled_and_the_count_is_the_real_one_on_success(
+    hooks: Hooks,
+) -> None:  # requirement 20
     run = hooks.tried(TAKE.format(100) + SCORE % 1, limits=("--memory", "48m"))
-    assert (run["status"], run["attempts"], run["oom_retries"], run["oom_evidence"] in ("watched", "counted")) == ("passed", 3, 2, True)
+    assert (
+        run["status"],
+        run["attempts"],
+        run["oom_retries"],
+        run["oom_evidence"] in ("watched", "counted"),
+    ) == ("passed", 3, 2, True)
     assert hooks.show("tried")["limits"]["memory"] == 48 << 20
     assert hooks.runs("tried")[0]["oom_retries"] == 2
 
@@ -22,10 +29,20 @@ def test_the_count_is_the_real_one_on_rejection(hooks: Hooks) -> None:  # requir
     assert (run["status"], run["attempts"], run["oom_retries"]) == ("rejected", 2, 1)
 
 
-@pytest.mark.parametrize(("options", "attempts", "retries"), [(("--retries", "1"), 2, 1), (("--max-memory", "96m"), 2, 1), (("--retries", "0"), 1, 0)])
-def test_the_count_is_the_real_one_on_exhaustion(hooks: Hooks, options: tuple[str, ...], attempts: int, retries: int) -> None:  # requirement 20
+@pytest.mark.parametrize(
+    ("options", "attempts", "retries"),
+    [(("--retries", "1"), 2, 1), (("--max-memory", "96m"), 2, 1), (("--retries", "0"), 1, 0)],
+)
+def test_the_count_is_the_real_one_on_exhaustion(
+    hooks: Hooks, options: tuple[str, ...], attempts: int, retries: int
+) -> None:  # requirement 20
     run = hooks.tried(TAKE.format(250), *options, limits=("--memory", "48m"), code=5)
-    assert (run["status"], run["failure_kind"], run["attempts"], run["oom_retries"]) == ("errored", "oom", attempts, retries)
+    assert (run["status"], run["failure_kind"], run["attempts"], run["oom_retries"]) == (
+        "errored",
+        "oom",
+        attempts,
+        retries,
+    )
 
 
 def test_memory_of_the_whole_tree_counts(hooks: Hooks) -> None:
@@ -42,7 +59,12 @@ def test_more_than_the_backstop_at_once_fails(hooks: Hooks) -> None:
 
 def test_timeouts_are_retried_within_the_count(hooks: Hooks) -> None:  # requirement 20
     run = hooks.tried("time.sleep(60)", "--retries", "2", limits=("--timeout", "300ms"), code=5)
-    assert (run["status"], run["failure_kind"], run["attempts"], run["oom_retries"]) == ("errored", "timeout", 3, 0)
+    assert (run["status"], run["failure_kind"], run["attempts"], run["oom_retries"]) == (
+        "errored",
+        "timeout",
+        3,
+        0,
+    )
     assert 900 <= run["duration_ms"] < 20_000
 
 
@@ -57,26 +79,54 @@ def test_timeouts_are_retried_within_the_count(hooks: Hooks) -> None:  # require
         ("os.kill(os.getpid(), 11)", "errored", "crash", -11, 5),
     ],
 )
-def test_what_is_said_of_an_end(hooks: Hooks, body: str, status: str, kind: str | None, exit_code: int, code: int) -> None:
+def test_what_is_said_of_an_end(
+    hooks: Hooks, body: str, status: str, kind: str | None, exit_code: int, code: int
+) -> None:
     run = hooks.tried(body, code=code)  # a bare SIGKILL is `killed`; none of these is retried
-    assert (run["status"], run["failure_kind"], run["exit_code"], run["attempts"]) == (status, kind, exit_code, 1)
+    assert (run["status"], run["failure_kind"], run["exit_code"], run["attempts"]) == (
+        status,
+        kind,
+        exit_code,
+        1,
+    )
 
 
-def test_a_plain_failure_with_little_memory_is_no_want_of_it(hooks: Hooks) -> None:  # requirement 20
+def test_a_plain_failure_with_little_memory_is_no_want_of_it(
+    hooks: Hooks,
+) -> None:  # requirement 20
     path = hooks.folder / "small.sh"
     path.write_text("#!/bin/sh\nexit 1\n")
     path.chmod(0o755)
-    release = ["hooks", "release", "small", "--script", str(path), "--contract", str(hooks.contract()), "--source-ref", "x", "--memory"]
+    release = [
+        "hooks",
+        "release",
+        "small",
+        "--script",
+        str(path),
+        "--contract",
+        str(hooks.contract()),
+        "--source-ref",
+        "x",
+        "--memory",
+    ]
     for size in ("1m", "15m"):
         assert "16m" in hooks.telemetry(*release, size, code=2).err
     hooks.telemetry(*release, "16m")
     run = hooks.run("small", "--input", "-", stdin='{"id": "a"}', code=1)
-    assert (run["status"], run["failure_kind"], run["attempts"], run["oom_evidence"]) == ("failed", None, 1, None)
+    assert (run["status"], run["failure_kind"], run["attempts"], run["oom_evidence"]) == (
+        "failed",
+        None,
+        1,
+        None,
+    )
 
 
 def test_a_limit_below_the_release_s_own_is_refused(hooks: Hooks) -> None:
     hooks.release("score", SCORE % 1)
-    assert "--max-memory" in hooks.telemetry("hooks", "run", "score", "--max-memory", "256m", code=2).err
+    assert (
+        "--max-memory"
+        in hooks.telemetry("hooks", "run", "score", "--max-memory", "256m", code=2).err
+    )
     assert hooks.runs() == []
 
 
@@ -87,7 +137,15 @@ def peak(hooks: Hooks, *argv: str, stdin: bytes = b'{"id": "a"}\n') -> tuple[int
     """(exit code, peak resident KiB of telemetry itself)."""
     records = hooks.folder / "records"
     records.write_bytes(stdin)
-    return hooks.telemetry.measured("hooks", "run", *argv, "--input", str(records), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).ended()
+    return hooks.telemetry.measured(
+        "hooks",
+        "run",
+        *argv,
+        "--input",
+        str(records),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ).ended()
 
 
 @pytest.mark.parametrize(
@@ -95,7 +153,10 @@ def peak(hooks: Hooks, *argv: str, stdin: bytes = b'{"id": "a"}\n') -> tuple[int
     [
         ("for _ in range(100): sys.stdout.write('x' * (1 << 20))", "rejected"),  # one line
         ("for _ in range(100): sys.stderr.write('x' * (1 << 20))", "passed"),
-        ("for _ in range(100): sys.stdout.buffer.write((b'\\xff' * 1023 + b'\\n') * 1024)", "rejected"),
+        (
+            "for _ in range(100): sys.stdout.buffer.write((b'\\xff' * 1023 + b'\\n') * 1024)",
+            "rejected",
+        ),
     ],
 )
 def test_a_hundred_megabytes_of_output(hooks: Hooks, body: str, status: str) -> None:
@@ -108,7 +169,10 @@ def test_a_hundred_megabytes_of_output(hooks: Hooks, body: str, status: str) -> 
 
 def test_a_hook_that_reads_nothing(hooks: Hooks) -> None:
     subjects = "".join(f'{{"id": "s{number}", "text": "{"x" * 1000}"}}\n' for number in range(2000))
-    run = hooks.tried("sys.stdin.close()\nos.close(0)\nprint(json.dumps({'id': 's1', 'score': 1}))", stdin=subjects)
+    run = hooks.tried(
+        "sys.stdin.close()\nos.close(0)\nprint(json.dumps({'id': 's1', 'score': 1}))",
+        stdin=subjects,
+    )
     assert (run["status"], run["subjects"], run["rows"]) == ("passed", 2000, 1)
 
 
@@ -138,7 +202,17 @@ def test_what_cannot_be_executed_fails(hooks: Hooks) -> None:
     path = hooks.folder / "odd"
     path.write_text("#!/no/such/interpreter\n")
     path.chmod(0o755)
-    hooks.telemetry("hooks", "release", "odd", "--script", str(path), "--contract", str(hooks.contract(MANY)), "--source-ref", "x")
+    hooks.telemetry(
+        "hooks",
+        "release",
+        "odd",
+        "--script",
+        str(path),
+        "--contract",
+        str(hooks.contract(MANY)),
+        "--source-ref",
+        "x",
+    )
     run = hooks.run("odd", "--input", "-", stdin='{"id": "a"}', code=1)
     assert (run["status"], run["exit_code"]) == ("failed", 126)
     assert "cannot be executed" in hooks.log(run["id"])
@@ -148,5 +222,15 @@ def test_a_script_without_a_first_line_is_for_the_shell(hooks: Hooks) -> None:
     path = hooks.folder / "plain"
     path.write_text('echo \'{"id": "a", "score": 1}\'\n')
     path.chmod(0o755)
-    hooks.telemetry("hooks", "release", "plain", "--script", str(path), "--contract", str(hooks.contract()), "--source-ref", "x")
+    hooks.telemetry(
+        "hooks",
+        "release",
+        "plain",
+        "--script",
+        str(path),
+        "--contract",
+        str(hooks.contract()),
+        "--source-ref",
+        "x",
+    )
     assert hooks.run("plain", "--input", "-", stdin='{"id": "a"}')["rows"] == 1

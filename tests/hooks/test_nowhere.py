@@ -4,7 +4,7 @@ import pytest
 from bases import read_only
 from hooking import SCORE, Hooks
 
-from telemetry_cli.journal import decode
+from telemetry_cli.journal.segments import decode
 
 
 def test_a_record_that_can_be_written_nowhere_stands_in_a_line_of_its_own(three: Hooks) -> None:
@@ -32,4 +32,10 @@ def test_a_folder_of_blobs_that_is_a_link_is_refused(three: Hooks, never_fail: s
     blobs = three.telemetry.base / "blobs"
     blobs.rename(three.telemetry.home / "aside")
     blobs.symlink_to(three.telemetry.home / "aside")
-    three.telemetry("hooks", "run", "score", code=0 if never_fail == "1" else 6, env={"TELEMETRY_NEVER_FAIL": never_fail})
+    three.telemetry(
+        "hooks",
+        "run",
+        "score",
+        code=0 if never_fail == "1" else 6,
+        env={"TELEMETRY_NEVER_FAIL": never_fail},
+    )

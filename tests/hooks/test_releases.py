@@ -12,11 +12,32 @@ from support import Git
 Make = Callable[..., Git]
 
 
-@pytest.mark.parametrize("name", ["", "Score", "1score", "_score", "sc-ore", "sc ore", "x" * 41, "scoré", "runs", "records", "datasets", "score@1"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "Score",
+        "1score",
+        "_score",
+        "sc-ore",
+        "sc ore",
+        "x" * 41,
+        "scoré",
+        "runs",
+        "records",
+        "datasets",
+        "score@1",
+    ],
+)
 def test_names_that_are_refused(hooks: Hooks, name: str) -> None:  # requirement 1
     hooks.telemetry.start()
     before = hooks.telemetry.files()
-    ran = hooks.telemetry(*hooks.argv("placeholder", SCORE % 1)[:2], name, *hooks.argv("placeholder", SCORE % 1)[3:], code=2)
+    ran = hooks.telemetry(
+        *hooks.argv("placeholder", SCORE % 1)[:2],
+        name,
+        *hooks.argv("placeholder", SCORE % 1)[3:],
+        code=2,
+    )
     assert "NAME" in ran.err
     assert hooks.telemetry.files() == before
 
@@ -26,7 +47,9 @@ def test_names_that_are_accepted(hooks: Hooks, name: str) -> None:
     assert hooks.release(name)["version"] == 1
 
 
-def test_another_contract_is_a_conflict_and_the_same_one_is_fine(hooks: Hooks) -> None:  # requirement 2
+def test_another_contract_is_a_conflict_and_the_same_one_is_fine(
+    hooks: Hooks,
+) -> None:  # requirement 2
     hooks.release("score", SCORE % 1)
     before = hooks.tables()
     ran = hooks.release("score", SCORE % 2, contract=OTHER, code=4)
@@ -34,36 +57,58 @@ def test_another_contract_is_a_conflict_and_the_same_one_is_fine(hooks: Hooks) -
     assert hooks.tables() == before
     turned = {"columns": ONE["columns"][::-1]}
     assert hooks.release("score", SCORE % 2, contract=turned)["version"] == 2
-    without = [word for word in hooks.argv("score", SCORE % 3) if word != "--contract" and not word.endswith("contract.json")]
+    without = [
+        word
+        for word in hooks.argv("score", SCORE % 3)
+        if word != "--contract" and not word.endswith("contract.json")
+    ]
     assert hooks.telemetry(*without).json["version"] == 3
 
 
 def test_a_new_hook_needs_a_contract(hooks: Hooks) -> None:
-    argv = [word for word in hooks.argv("score", SCORE % 3) if word != "--contract" and not word.endswith("contract.json")]
+    argv = [
+        word
+        for word in hooks.argv("score", SCORE % 3)
+        if word != "--contract" and not word.endswith("contract.json")
+    ]
     assert "--contract" in hooks.telemetry(*argv, code=2).err
     assert hooks.telemetry("hooks", "list", "-o", "json").json == []
 
 
-def test_sixteen_distinct_releases_at_once_are_numbered_without_gaps(hooks: Hooks) -> None:  # requirement 3
+def test_sixteen_distinct_releases_at_once_are_numbered_without_gaps(
+    hooks: Hooks,
+) -> None:  # requirement 3
     hooks.release("score", SCORE % 0)
-    ran = in_parallel(hooks.telemetry, [hooks.argv("score", SCORE % number) for number in range(1, 17)])
+    ran = in_parallel(
+        hooks.telemetry, [hooks.argv("score", SCORE % number) for number in range(1, 17)]
+    )
     assert [one.code for one in ran] == [0] * 16
     assert sorted(one.json["version"] for one in ran) == list(range(2, 18))
-    assert [row["version"] for row in hooks.telemetry("hooks", "history", "score", "-o", "json").json] == list(range(1, 18))
+    assert [
+        row["version"] for row in hooks.telemetry("hooks", "history", "score", "-o", "json").json
+    ] == list(range(1, 18))
 
 
 def test_sixteen_first_releases_at_once_make_one_hook(hooks: Hooks) -> None:  # requirement 7
-    ran = in_parallel(hooks.telemetry, [hooks.argv("score", SCORE % number) for number in range(16)])
+    ran = in_parallel(
+        hooks.telemetry, [hooks.argv("score", SCORE % number) for number in range(16)]
+    )
     assert [one.code for one in ran] == [0] * 16
     assert sorted(one.json["version"] for one in ran) == list(range(1, 17))
     assert [row["name"] for row in hooks.telemetry("hooks", "list", "-o", "json").json] == ["score"]
 
 
-def test_of_sixteen_first_releases_with_differing_contracts_the_losers_conflict(hooks: Hooks) -> None:  # requirement 7
+def test_of_sixteen_first_releases_with_differing_contracts_the_losers_conflict(
+    hooks: Hooks,
+) -> None:  # requirement 7
     argvs = []
     for number in range(16):
         argv = hooks.argv("score", SCORE % number)
-        argv[argv.index("--contract") + 1] = str(hooks.contract({"columns": [{"name": f"c{number % 2}", "type": "real"}]}, f"contract-{number}.json"))
+        argv[argv.index("--contract") + 1] = str(
+            hooks.contract(
+                {"columns": [{"name": f"c{number % 2}", "type": "real"}]}, f"contract-{number}.json"
+            )
+        )
         argvs.append(argv)
     ran = in_parallel(hooks.telemetry, argvs)
     assert {one.code for one in ran} == {0, 4}
@@ -72,7 +117,9 @@ def test_of_sixteen_first_releases_with_differing_contracts_the_losers_conflict(
     assert len(hooks.telemetry("hooks", "history", "score", "-o", "json").json) == 8
 
 
-def test_of_sixteen_identical_releases_exactly_one_is_created(hooks: Hooks) -> None:  # requirement 6
+def test_of_sixteen_identical_releases_exactly_one_is_created(
+    hooks: Hooks,
+) -> None:  # requirement 6
     ran = in_parallel(hooks.telemetry, [hooks.argv("score", SCORE % 1)] * 16)
     assert [one.code for one in ran] == [0] * 16
     assert sorted(one.json["created"] for one in ran) == [False] * 15 + [True]
@@ -81,7 +128,14 @@ def test_of_sixteen_identical_releases_exactly_one_is_created(hooks: Hooks) -> N
 
 def test_the_same_digest_again_returns_the_existing_version(hooks: Hooks) -> None:  # requirement 5
     first = hooks.release("score", SCORE % 1)
-    assert first == {"hook": "score", "version": 1, "digest": first["digest"], "created": True, "live": 1, "source_ref": "tests"}
+    assert first == {
+        "hook": "score",
+        "version": 1,
+        "digest": first["digest"],
+        "created": True,
+        "live": 1,
+        "source_ref": "tests",
+    }
     assert hooks.release("score", SCORE % 1) == first | {"created": False}
     hooks.release("score", SCORE % 2)
     ran = hooks.telemetry(*hooks.argv("score", SCORE % 1, "--message", "again"))
@@ -90,15 +144,51 @@ def test_the_same_digest_again_returns_the_existing_version(hooks: Hooks) -> Non
     assert len(hooks.tables()["hook_releases"]) == 2
 
 
-def test_another_config_argument_or_limit_is_another_release(hooks: Hooks) -> None:  # requirement 12
-    options: list[tuple[str, ...]] = [(), ("--config", '{"k": 1}'), ("--memory", "513m"), ("--timeout", "301s"), ("--", "x"), ("--", "x", "y")]
-    assert [hooks.release("score", SCORE % 1, *given)["version"] for given in options] == [1, 2, 3, 4, 5, 6]
-    assert [hooks.release("score", SCORE % 1, *given)["created"] for given in options] == [False] * 6
+def test_another_config_argument_or_limit_is_another_release(
+    hooks: Hooks,
+) -> None:  # requirement 12
+    options: list[tuple[str, ...]] = [
+        (),
+        ("--config", '{"k": 1}'),
+        ("--memory", "513m"),
+        ("--timeout", "301s"),
+        ("--", "x"),
+        ("--", "x", "y"),
+    ]
+    assert [hooks.release("score", SCORE % 1, *given)["version"] for given in options] == [
+        1,
+        2,
+        3,
+        4,
+        5,
+        6,
+    ]
+    assert [hooks.release("score", SCORE % 1, *given)["created"] for given in options] == [
+        False
+    ] * 6
     # What says the same in another way is the same.
     assert hooks.release("score", SCORE % 1, "--config", '{ "k":1 }')["version"] == 2
-    assert hooks.release("score", SCORE % 1, "--memory", "512m", "--timeout", "5m", "--config", "{}", "--message", "other")["version"] == 1
+    assert (
+        hooks.release(
+            "score",
+            SCORE % 1,
+            "--memory",
+            "512m",
+            "--timeout",
+            "5m",
+            "--config",
+            "{}",
+            "--message",
+            "other",
+        )["version"]
+        == 1
+    )
     shown = hooks.show("score@5")
-    assert (shown["argv"], shown["config"], shown["limits"]) == (["x"], {}, {"memory": 512 << 20, "timeout_ms": 300_000})
+    assert (shown["argv"], shown["config"], shown["limits"]) == (
+        ["x"],
+        {},
+        {"memory": 512 << 20, "timeout_ms": 300_000},
+    )
 
 
 def test_the_execute_bit_is_part_of_the_artifact(hooks: Hooks) -> None:
@@ -113,15 +203,32 @@ def test_the_execute_bit_is_part_of_the_artifact(hooks: Hooks) -> None:
 def test_a_folder_is_released_with_all_its_files(three: Hooks, tmp_path: Path) -> None:
     folder = tmp_path / "tool"
     (folder / "lib").mkdir(parents=True)
-    (folder / "run").write_text("""#!/bin/sh\nprintf '{"id": "a", "score": %s}' "$(cat "$(dirname "$0")/lib/score")"\n""")
+    (folder / "run").write_text(
+        """#!/bin/sh\nprintf '{"id": "a", "score": %s}' "$(cat "$(dirname "$0")/lib/score")"\n"""
+    )
     (folder / "lib" / "score").write_text("7")
-    argv = ["hooks", "release", "tool", "--script", str(folder), "--contract", str(three.contract()), "--source-ref", "x", "-o", "json"]
+    argv = [
+        "hooks",
+        "release",
+        "tool",
+        "--script",
+        str(folder),
+        "--contract",
+        str(three.contract()),
+        "--source-ref",
+        "x",
+        "-o",
+        "json",
+    ]
     assert "executable" in three.telemetry(*argv, code=2).err
     (folder / "run").chmod(0o755)
     assert three.telemetry(*argv).json["version"] == 1
     (folder / "lib" / "score").write_text("8")
     assert three.telemetry(*argv).json["version"] == 2
-    assert three.run("tool", "--at-version", "1", "--input", "-", stdin='{"id": "a"}\n')["status"] == "passed"
+    assert (
+        three.run("tool", "--at-version", "1", "--input", "-", stdin='{"id": "a"}\n')["status"]
+        == "passed"
+    )
     assert [row["values"]["score"] for row in three.rows("tool")] == [7]
     three.telemetry("hooks", "show", "tool@1", "--artifact", str(tmp_path / "out"))
     assert (tmp_path / "out" / "lib" / "score").read_text() == "7"
@@ -137,7 +244,12 @@ def test_the_artifact_can_be_written_out_again(hooks: Hooks, tmp_path: Path) -> 
     script.write_bytes(b"gone")
     hooks.telemetry("hooks", "show", "score@1", "--artifact", str(tmp_path / "again.py"))
     assert (tmp_path / "again.py").read_bytes() == content
-    assert "exists" in hooks.telemetry("hooks", "show", "score@1", "--artifact", str(tmp_path / "again.py"), code=4).err
+    assert (
+        "exists"
+        in hooks.telemetry(
+            "hooks", "show", "score@1", "--artifact", str(tmp_path / "again.py"), code=4
+        ).err
+    )
 
 
 RELEASE = "hook, {}, {}, kind, artifact, argv, config, limits, source_ref, dirty, message, actor, released_at, op_id"
@@ -163,7 +275,9 @@ TOUCHING_WHAT_HAS_HAPPENED = [
 
 
 @pytest.mark.parametrize("foreign_keys", ["OFF", "ON"])
-def test_the_database_itself_refuses_to_touch_a_release_or_what_has_happened(three: Hooks, foreign_keys: str) -> None:  # requirement 4
+def test_the_database_itself_refuses_to_touch_a_release_or_what_has_happened(
+    three: Hooks, foreign_keys: str
+) -> None:  # requirement 4
     three.release("score", "")
     three.run("score")
     three.release("score", SCORE % 2)
@@ -185,24 +299,36 @@ def test_the_database_itself_refuses_to_touch_a_release_or_what_has_happened(thr
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--config", '{"db": {"password": "correct-horse"}}'), "'--config.db.password' looks like a secret"),
-        (("--config", '{"urls": ["x", "https://me:hunter2x@host/p"]}'), "'--config.urls.2' looks like a secret"),
+        (
+            ("--config", '{"db": {"password": "correct-horse"}}'),
+            "'--config.db.password' looks like a secret",
+        ),
+        (
+            ("--config", '{"urls": ["x", "https://me:hunter2x@host/p"]}'),
+            "'--config.urls.2' looks like a secret",
+        ),
         (("--message", "with ghp_" + "a1B2" * 9), "'--message' looks like a secret"),
         (("--", "--token", "correct-horse"), "'--args.2' looks like a secret"),
         (("--config", '{"k": "its hunter2hunter2"}'), "'--config.k' looks like a secret"),
     ],
 )
-def test_a_release_that_holds_what_looks_like_a_secret_is_refused_whole(hooks: Hooks, options: tuple[str, ...], said: str) -> None:
+def test_a_release_that_holds_what_looks_like_a_secret_is_refused_whole(
+    hooks: Hooks, options: tuple[str, ...], said: str
+) -> None:
     env = {"DEPLOY_PASSWORD": "hunter2hunter2"}
     ran = hooks.telemetry(*hooks.argv("score", SCORE % 1, *options), code=2, env=env)
     assert said in ran.err and "environment" in ran.err and "horse" not in ran.err
-    assert not hooks.telemetry.base.exists() or not any(path.is_file() for path in hooks.telemetry.base.rglob("*"))
+    assert not hooks.telemetry.base.exists() or not any(
+        path.is_file() for path in hooks.telemetry.base.rglob("*")
+    )
 
 
 def test_what_is_refused_stores_nothing(hooks: Hooks) -> None:  # requirement 2
     script = ("--script", str(hooks.program("new.py", SCORE % 7)), "--source-ref", "x")
     assert "--contract" in hooks.telemetry("hooks", "release", "score", *script, code=2).err
-    assert not hooks.telemetry.base.exists() or not any(path.is_file() for path in hooks.telemetry.base.rglob("*"))
+    assert not hooks.telemetry.base.exists() or not any(
+        path.is_file() for path in hooks.telemetry.base.rglob("*")
+    )
     hooks.release("score", SCORE % 1)
     before = hooks.telemetry.files()
     other = str(hooks.contract(OTHER, "other.json"))
@@ -231,25 +357,52 @@ def test_no_verb_edits_a_release(hooks: Hooks) -> None:  # requirement 4
 def test_source_ref_is_the_commit_and_the_path(hooks: Hooks, make_git: Make) -> None:
     git = make_git()
     script = hooks.program("score.py", SCORE % 1).rename(git.path / "score.py")
-    argv = ["hooks", "release", "score", "--script", str(script), "--contract", str(hooks.contract()), "-o", "json"]
+    argv = [
+        "hooks",
+        "release",
+        "score",
+        "--script",
+        str(script),
+        "--contract",
+        str(hooks.contract()),
+        "-o",
+        "json",
+    ]
     assert "--source-ref" in hooks.telemetry(*argv, code=2).err  # no commit yet
     git("add", ".")
     sha = git.commit()
     assert hooks.telemetry(*argv).json["source_ref"] == f"git+file://{git.path}@{sha}#score.py"
     git("remote", "add", "origin", "https://user:secret@example.org/o/r.git")
     (git.path / "sub").mkdir()
-    script.rename(git.path / "sub" / "other.py").write_text(script.read_text() if script.exists() else "#!/bin/sh\n")
+    script.rename(git.path / "sub" / "other.py").write_text(
+        script.read_text() if script.exists() else "#!/bin/sh\n"
+    )
     git("add", ".")
     sha = git.commit()
     argv[4] = str(git.path / "sub" / "other.py")
-    assert hooks.telemetry(*argv).json["source_ref"] == f"git+https://example.org/o/r.git@{sha}#sub/other.py"
+    assert (
+        hooks.telemetry(*argv).json["source_ref"]
+        == f"git+https://example.org/o/r.git@{sha}#sub/other.py"
+    )
 
 
-def test_a_dirty_tree_is_refused_unless_it_is_allowed_and_recorded(hooks: Hooks, make_git: Make) -> None:
+def test_a_dirty_tree_is_refused_unless_it_is_allowed_and_recorded(
+    hooks: Hooks, make_git: Make
+) -> None:
     git = make_git()
     script = hooks.program("score.py", SCORE % 1).rename(git.path / "score.py")
     git.commit()
-    argv = ["hooks", "release", "score", "--script", str(script), "--contract", str(hooks.contract()), "-o", "json"]
+    argv = [
+        "hooks",
+        "release",
+        "score",
+        "--script",
+        str(script),
+        "--contract",
+        str(hooks.contract()),
+        "-o",
+        "json",
+    ]
     assert "dirty (score.py)" in hooks.telemetry(*argv, code=2).err  # HEAD does not have it
     git("add", ".")
     git.commit()
@@ -261,12 +414,16 @@ def test_a_dirty_tree_is_refused_unless_it_is_allowed_and_recorded(hooks: Hooks,
     assert hooks.telemetry(*argv, "--allow-dirty").json["version"] == 2
     assert hooks.show("score")["dirty"] is True
     script.write_text(script.read_text() + "# once more\n")
-    assert hooks.telemetry(*argv, "--allow-dirty", "--source-ref", "wiki/score").json["version"] == 3
+    assert (
+        hooks.telemetry(*argv, "--allow-dirty", "--source-ref", "wiki/score").json["version"] == 3
+    )
     assert hooks.show("score")["dirty"] is True
 
 
 def test_outside_git_the_source_must_be_told(hooks: Hooks) -> None:
-    argv = [word for word in hooks.argv("score", SCORE % 1) if word not in ("--source-ref", "tests")]
+    argv = [
+        word for word in hooks.argv("score", SCORE % 1) if word not in ("--source-ref", "tests")
+    ]
     assert "--source-ref" in hooks.telemetry(*argv, code=2).err
     assert hooks.telemetry(*argv, "--source-ref", "wiki/42").json["source_ref"] == "wiki/42"
 

@@ -21,21 +21,39 @@ def slow(hooks: Hooks) -> tuple[str, Path, Path]:
 
 
 def test_a_run_is_recorded_complete(three: Hooks) -> None:  # requirement 17
-    release = three.release("score", "print('careful', file=sys.stderr)\ntime.sleep(0.2)\n" + SCORE % 1)
+    release = three.release(
+        "score", "print('careful', file=sys.stderr)\ntime.sleep(0.2)\n" + SCORE % 1
+    )
     run = three.run("score")
     assert run | {"id": "", "started_at": "", "finished_at": "", "duration_ms": 0, "input_digest": "", "actor": "", "host": ""} == {
         "id": "", "hook": "score", "version": 1, "status": "passed", "failure_kind": None, "exit_code": 0, "started_at": "", "finished_at": "",
         "duration_ms": 0, "attempts": 1, "oom_retries": 0, "oom_evidence": None, "run_key": None, "forced": False, "convention": None, "input_digest": "",
         "subjects": 3, "rows": 3, "mismatch_count": 0, "has_logs": True, "actor": "", "host": "", "mismatches": [], "existing": False,
     }  # fmt: skip
-    assert 200 <= run["duration_ms"] < 10_000 and run["started_at"] < run["finished_at"] and len(run["input_digest"]) == 64
+    assert (
+        200 <= run["duration_ms"] < 10_000
+        and run["started_at"] < run["finished_at"]
+        and len(run["input_digest"]) == 64
+    )
     (stored,) = three.runs("score")
-    assert stored == {name: value for name, value in run.items() if name not in ("mismatches", "existing")}
+    assert stored == {
+        name: value for name, value in run.items() if name not in ("mismatches", "existing")
+    }
     # requirement 18
     for row in three.rows("score", "--explain"):
-        assert (row["hook_run"], row["version"], row["digest"], row["source_ref"], row["config"]) == (run["id"], 1, release["digest"], "tests", {})
+        assert (
+            row["hook_run"],
+            row["version"],
+            row["digest"],
+            row["source_ref"],
+            row["config"],
+        ) == (run["id"], 1, release["digest"], "tests", {})
         traced = three.telemetry("provenance", str(row["row_id"]), "-o", "json").json
-        assert traced["run"]["id"] == run["id"] and traced["release"]["digest"] == release["digest"] and traced["release"]["config"] == {}
+        assert (
+            traced["run"]["id"] == run["id"]
+            and traced["release"]["digest"] == release["digest"]
+            and traced["release"]["config"] == {}
+        )
         assert traced["release"]["source_ref"] == "tests" and traced["values"] == row["values"]
 
 
@@ -50,7 +68,10 @@ def test_every_read_path_leads_to_the_release(three: Hooks) -> None:  # requirem
     assert run in out and digest in out and '{"k":1}' in out
     card, data = three.telemetry("run", "show", "run-1").out, three.telemetry.run("run-1")
     assert "features" in card and "score" in card
-    assert [(row["hook"], row["hook_run"], row["digest"], row["version"], row["values"]["score"]) for row in data["features"]] == [("score", run, digest, 1, 1)]
+    assert [
+        (row["hook"], row["hook_run"], row["digest"], row["version"], row["values"]["score"])
+        for row in data["features"]
+    ] == [("score", run, digest, 1, 1)]
 
 
 def test_the_filters_of_query_choose_the_runs(three: Hooks) -> None:
@@ -63,9 +84,15 @@ def test_the_filters_of_query_choose_the_runs(three: Hooks) -> None:
         ((), ["other", "run-1", "run-2", "run-3"]),
     ):
         run = three.run("score", *options)
-        assert sorted(row["subject_id"] for row in three.rows("score") if row["hook_run"] == run["id"]) == expected
+        assert (
+            sorted(row["subject_id"] for row in three.rows("score") if row["hook_run"] == run["id"])
+            == expected
+        )
     three.telemetry("hooks", "run", "score", "--run", "nobody", code=3)
-    assert "--run" in three.telemetry("hooks", "run", "score", "--run", "run-1", "--job-type", "x", code=2).err
+    assert (
+        "--run"
+        in three.telemetry("hooks", "run", "score", "--run", "run-1", "--job-type", "x", code=2).err
+    )
 
 
 def test_a_hook_is_given_runs_as_query_prints_them(three: Hooks) -> None:
@@ -93,7 +120,9 @@ def test_records_of_a_file_are_subjects_too(hooks: Hooks, tmp_path: Path) -> Non
         *((f'{{"id": "a"}}\n{{"id": "{id_}"}}', ["line 2", "id"]) for id_ in ("\\ud800", "a\\u001b[1m", "a\\nb", " \\u00a0", "\\u0085", "\\u2028x")),
     ],
 )  # fmt: skip
-def test_records_that_are_none_are_listed_and_nothing_is_run(hooks: Hooks, records: str | bytes, said: list[str]) -> None:
+def test_records_that_are_none_are_listed_and_nothing_is_run(
+    hooks: Hooks, records: str | bytes, said: list[str]
+) -> None:
     hooks.release("score", SCORE % 1)
     ran = hooks.telemetry("hooks", "run", "score", "--input", "-", stdin=records, code=2)
     assert all(words in ran.err for words in said)
@@ -102,9 +131,27 @@ def test_records_that_are_none_are_listed_and_nothing_is_run(hooks: Hooks, recor
 
 def test_ids_that_look_like_secrets_are_refused_by_their_lines(hooks: Hooks) -> None:
     hooks.release("score", SCORE % 1)
-    records = '{"id": "a"}\n{"id": "ghp_' + "a1B2" * 9 + '"}\n{"id": "ghp_' + "c3D4" * 9 + '"}\n{"id": "hunter2hunter2"}\n'
-    ran = hooks.telemetry("hooks", "run", "score", "--input", "-", stdin=records, code=2, env={"DEPLOY_PASSWORD": "hunter2hunter2"})
-    assert all(f"line {number}: its id looks like a secret" in ran.err for number in (2, 3, 4)) and "ghp_" not in ran.err
+    records = (
+        '{"id": "a"}\n{"id": "ghp_'
+        + "a1B2" * 9
+        + '"}\n{"id": "ghp_'
+        + "c3D4" * 9
+        + '"}\n{"id": "hunter2hunter2"}\n'
+    )
+    ran = hooks.telemetry(
+        "hooks",
+        "run",
+        "score",
+        "--input",
+        "-",
+        stdin=records,
+        code=2,
+        env={"DEPLOY_PASSWORD": "hunter2hunter2"},
+    )
+    assert (
+        all(f"line {number}: its id looks like a secret" in ran.err for number in (2, 3, 4))
+        and "ghp_" not in ran.err
+    )
     assert hooks.runs() == []
 
 
@@ -118,9 +165,15 @@ def test_the_stored_copy_is_executed_never_the_path(hooks: Hooks) -> None:
 def test_arguments_config_and_memory_arrive(hooks: Hooks) -> None:
     told = "[sys.argv[1:], json.loads(os.environ['TELEMETRY_HOOK_CONFIG']), os.environ['TELEMETRY_HOOK_MEMORY']]"
     body = f"print(json.dumps({{'id': 'a', 'score': 1, 'more': {told}}}))"
-    run = hooks.tried(body, limits=("--config", '{"k": [1, null]}', "--memory", "64m", "--", "-x", "y z"))
+    run = hooks.tried(
+        body, limits=("--config", '{"k": [1, null]}', "--memory", "64m", "--", "-x", "y z")
+    )
     assert run["status"] == "passed"
-    assert hooks.rows("tried")[0]["values"]["more"] == [["-x", "y z"], {"k": [1, None]}, str(64 << 20)]
+    assert hooks.rows("tried")[0]["values"]["more"] == [
+        ["-x", "y z"],
+        {"k": [1, None]},
+        str(64 << 20),
+    ]
 
 
 def test_without_a_live_release_nothing_is_executed(three: Hooks) -> None:  # requirement 16
@@ -138,7 +191,9 @@ def test_live_is_resolved_once_at_the_start(three: Hooks) -> None:  # requiremen
     body, begun, go = slow(three)
     three.release("score", body)
     three.release("other", SCORE % 1)
-    with three.telemetry.popen("hooks", "run", "score", "other", "-o", "json", stdout=subprocess.PIPE) as process:
+    with three.telemetry.popen(
+        "hooks", "run", "score", "other", "-o", "json", stdout=subprocess.PIPE
+    ) as process:
         wait_for(begun.exists)
         three.release("score", SCORE % 2)
         three.release("other", SCORE % 2)
@@ -147,14 +202,22 @@ def test_live_is_resolved_once_at_the_start(three: Hooks) -> None:  # requiremen
         go.touch()
         out, _ = process.communicate(timeout=60)
     assert process.returncode == 0
-    assert [(run["hook"], run["version"], run["status"]) for run in three.runs()] == [("other", 1, "passed"), ("score", 1, "passed")]
+    assert [(run["hook"], run["version"], run["status"]) for run in three.runs()] == [
+        ("other", 1, "passed"),
+        ("score", 1, "passed"),
+    ]
     assert b'"version": 1' in out
     assert {row["values"]["score"] for row in three.rows("score")} == {1}
 
 
 def test_hooks_are_independent_and_run_one_after_another(three: Hooks) -> None:  # requirement 19
     three.release("first", "time.sleep(1)\n" + SCORE % 1)
-    three.release("second", "time.sleep(1)\nhold = []\nwhile True:\n    hold.append(bytearray(1 << 20))\n", "--memory", "48m")
+    three.release(
+        "second",
+        "time.sleep(1)\nhold = []\nwhile True:\n    hold.append(bytearray(1 << 20))\n",
+        "--memory",
+        "48m",
+    )
     three.release("third", "time.sleep(1)\n" + SCORE % 3)
     runs = three.run("first", "second", "third", "--retries", "0", code=5)
     assert [(run["hook"], run["status"], run["failure_kind"]) for run in runs] == [
@@ -174,21 +237,29 @@ def test_a_hook_holds_no_lock_and_may_call_telemetry_itself(three: Hooks) -> Non
     with three.telemetry.popen("hooks", "run", "score", stdout=subprocess.DEVNULL) as process:
         wait_for(begun.exists)
         started = time.monotonic()
-        ran = three.telemetry.start_ran("--no-git", "-o", "json", env={"TELEMETRY_LOCK_TIMEOUT": "1"})
+        ran = three.telemetry.start_ran(
+            "--no-git", "-o", "json", env={"TELEMETRY_LOCK_TIMEOUT": "1"}
+        )
         assert ran.json["status"] == "created"
         assert time.monotonic() - started < 5
         go.touch()
         assert process.wait(60) == 0
-    assert [event["event_type"] for event in three.telemetry.run("run-1")["events"]] == ["from-hook"]
+    assert [event["event_type"] for event in three.telemetry.run("run-1")["events"]] == [
+        "from-hook"
+    ]
 
 
-def test_a_hook_reaches_the_records_that_telemetry_was_called_with(three: Hooks, tmp_path: Path) -> None:
+def test_a_hook_reaches_the_records_that_telemetry_was_called_with(
+    three: Hooks, tmp_path: Path
+) -> None:
     body = f"import subprocess\nsubprocess.run([{str(PROGRAM)!r}, 'db', 'path'], stdin=subprocess.DEVNULL, stdout=2)\n"
     argv = three.argv("score", body + SCORE % 1)
     other = ["--base-dir", str(tmp_path / "other")]
     three.telemetry(*other, *argv)
     run = three.telemetry(*other, "hooks", "run", "score", "-o", "json").json["hook_runs"][0]["id"]
-    assert three.telemetry(*other, "hooks", "logs", run).line == str(tmp_path / "other" / "db" / "telemetry.sqlite")
+    assert three.telemetry(*other, "hooks", "logs", run).line == str(
+        tmp_path / "other" / "db" / "telemetry.sqlite"
+    )
 
 
 def test_what_cannot_start_is_found_before_anything_runs(three: Hooks) -> None:  # requirement 19
@@ -199,14 +270,25 @@ def test_what_cannot_start_is_found_before_anything_runs(three: Hooks) -> None: 
     assert ran.code not in (0, 1) and three.runs() == []
 
 
-def test_a_hook_that_cannot_begin_does_not_lose_its_siblings(three: Hooks) -> None:  # requirement 19
+def test_a_hook_that_cannot_begin_does_not_lose_its_siblings(
+    three: Hooks,
+) -> None:  # requirement 19
     # While the first runs, another process takes the key of the second for other input.
     argv = [PROGRAM, "hooks", "run", "second", "--run", "run-1", "--run-key", "k"]
-    three.release("first", f"import subprocess\nsubprocess.run({list(map(str, argv))!r}, check=True, stdout=2)\n" + SCORE % 1)
+    three.release(
+        "first",
+        f"import subprocess\nsubprocess.run({list(map(str, argv))!r}, check=True, stdout=2)\n"
+        + SCORE % 1,
+    )
     three.release("second", SCORE % 2)
     three.release("third", SCORE % 3)
-    ran = three.telemetry("hooks", "run", "first", "second", "third", "--run-key", "k", "-o", "json", code=4)
-    assert [(run["hook"], run["status"]) for run in ran.json["hook_runs"]] == [("first", "passed"), ("third", "passed")]
+    ran = three.telemetry(
+        "hooks", "run", "first", "second", "third", "--run-key", "k", "-o", "json", code=4
+    )
+    assert [(run["hook"], run["status"]) for run in ran.json["hook_runs"]] == [
+        ("first", "passed"),
+        ("third", "passed"),
+    ]
     assert "second: --run-key" in ran.err
 
 
@@ -214,7 +296,9 @@ def test_a_buffered_run_says_who_and_what(three: Hooks) -> None:
     body, begun, go = slow(three)
     three.release("score", body)
     env = {"TELEMETRY_LOCK_TIMEOUT": "0.5"}
-    with three.telemetry.popen("hooks", "run", "score", "-o", "json", env=env, stdout=subprocess.PIPE) as process:
+    with three.telemetry.popen(
+        "hooks", "run", "score", "-o", "json", env=env, stdout=subprocess.PIPE
+    ) as process:
         wait_for(begun.exists)
         db = sqlite3.connect(three.telemetry.database, isolation_level=None)
         db.execute("BEGIN EXCLUSIVE")
@@ -263,13 +347,18 @@ def test_the_same_run_key_is_the_same_run(three: Hooks) -> None:  # requirement 
     assert len(three.runs()) == 2
 
 
-def test_a_key_of_a_run_that_was_skipped_stands_for_what_stood_for_it(three: Hooks) -> None:  # requirement 21
+def test_a_key_of_a_run_that_was_skipped_stands_for_what_stood_for_it(
+    three: Hooks,
+) -> None:  # requirement 21
     three.release("score", SCORE % 1)
     first = three.run("score")["id"]
     assert three.run("score", "--run-key", "k")["status"] == "skipped"
     before = three.tables()
     for options in (("--force",), ("--run", "run-1")):
-        assert "k stands for" in three.telemetry("hooks", "run", "score", "--run-key", "k", *options, code=4).err
+        assert (
+            "k stands for"
+            in three.telemetry("hooks", "run", "score", "--run-key", "k", *options, code=4).err
+        )
     again = three.run("score", "--run-key", "k")
     assert (again["id"], again["existing"], again["status"]) == (first, True, "passed")
     assert three.tables() == before
@@ -279,19 +368,29 @@ def test_a_key_of_a_run_that_was_skipped_stands_for_what_stood_for_it(three: Hoo
 
 def test_sixteen_runs_at_once_with_one_key_are_one(three: Hooks) -> None:  # requirement 21
     three.release("score", "time.sleep(0.5)\n" + SCORE % 1)
-    ran = in_parallel(three.telemetry, [["hooks", "run", "score", "--run-key", "k", "-o", "json"]] * 16)
+    ran = in_parallel(
+        three.telemetry, [["hooks", "run", "score", "--run-key", "k", "-o", "json"]] * 16
+    )
     assert [one.code for one in ran] == [0] * 16
     assert sorted(one.json["hook_runs"][0]["existing"] for one in ran) == [False] + [True] * 15
     assert len(three.runs()) == 1
 
 
 @pytest.mark.parametrize("body", ["sys.exit(1)", "os.kill(os.getpid(), 9)"])
-def test_a_key_whose_run_came_to_nothing_may_be_run_again(hooks: Hooks, body: str) -> None:  # requirement 21
+def test_a_key_whose_run_came_to_nothing_may_be_run_again(
+    hooks: Hooks, body: str
+) -> None:  # requirement 21
     hooks.release("score", body)
     hooks.run("score", "--run-key", "k", "--input", "-", stdin='{"id": "a"}', code=None)
     hooks.release("score", SCORE % 1)
-    assert hooks.run("score", "--run-key", "k", "--input", "-", stdin='{"id": "a"}')["status"] == "passed"
-    assert hooks.run("score", "--run-key", "k", "--input", "-", stdin='{"id": "a"}')["existing"] is True
+    assert (
+        hooks.run("score", "--run-key", "k", "--input", "-", stdin='{"id": "a"}')["status"]
+        == "passed"
+    )
+    assert (
+        hooks.run("score", "--run-key", "k", "--input", "-", stdin='{"id": "a"}')["existing"]
+        is True
+    )
 
 
 def test_a_rejected_run_keeps_its_key(hooks: Hooks) -> None:
@@ -304,13 +403,18 @@ def test_a_rejected_run_keeps_its_key(hooks: Hooks) -> None:
 # Supersession
 
 
-def test_newer_rows_supersede_older_ones_of_the_subjects_that_were_given(three: Hooks) -> None:  # requirement 25
+def test_newer_rows_supersede_older_ones_of_the_subjects_that_were_given(
+    three: Hooks,
+) -> None:  # requirement 25
     three.release("score", SCORE % 1)
     three.run("score")
     body = "for line in sys.stdin:\n    id = json.loads(line)['id']\n    id != 'run-2' and print(json.dumps({'id': id, 'score': 2}))\n"
     three.release("score", body)
     second = three.run("score", "--where", "event_id <> 'run-3'")["id"]
-    assert {row["subject_id"]: row["values"]["score"] for row in three.rows("score")} == {"run-1": 2, "run-3": 1}
+    assert {row["subject_id"]: row["values"]["score"] for row in three.rows("score")} == {
+        "run-1": 2,
+        "run-3": 1,
+    }
     history = three.rows("score", "--history")
     assert sorted((row["subject_id"], row["values"]["score"], row["superseded_by"]) for row in history) == [
         ("run-1", 1, second), ("run-1", 2, None), ("run-2", 1, second), ("run-3", 1, None)
@@ -322,7 +426,9 @@ def test_newer_rows_supersede_older_ones_of_the_subjects_that_were_given(three: 
     assert [row["values"]["score"] for row in three.telemetry.run("run-1")["features"]] == [2]
 
 
-def test_a_run_that_finishes_late_does_not_supersede_one_begun_later(three: Hooks) -> None:  # requirement 25
+def test_a_run_that_finishes_late_does_not_supersede_one_begun_later(
+    three: Hooks,
+) -> None:  # requirement 25
     begun, go = three.folder / "begun", three.folder / "go"
     three.release("score", SLOW.format(str(begun), str(go)) + SCORE % 1)
     late = three.telemetry.popen("hooks", "run", "score")
@@ -334,7 +440,10 @@ def test_a_run_that_finishes_late_does_not_supersede_one_begun_later(three: Hook
     third = three.run("score", "--run", "run-2")["id"]
     go.touch()
     assert late.wait(20) == 0
-    assert {row["subject_id"]: row["values"]["score"] for row in three.rows("score")} == {"run-1": 2, "run-3": 1}
+    assert {row["subject_id"]: row["values"]["score"] for row in three.rows("score")} == {
+        "run-1": 2,
+        "run-3": 1,
+    }
     history = three.rows("score", "--history")
     assert sorted((row["subject_id"], row["values"]["score"], row["superseded_by"] or "") for row in history) == [
         ("run-1", 1, second), ("run-1", 2, ""), ("run-2", 1, third), ("run-3", 1, "")
@@ -344,7 +453,9 @@ def test_a_run_that_finishes_late_does_not_supersede_one_begun_later(three: Hook
 
 
 @pytest.mark.parametrize("newer", [SCORE % 2, ""], ids=["rows", "silence"])
-def test_a_run_overtaken_by_another_release_stands_for_none(three: Hooks, newer: str) -> None:  # requirement 25
+def test_a_run_overtaken_by_another_release_stands_for_none(
+    three: Hooks, newer: str
+) -> None:  # requirement 25
     three.release("score", SCORE % 1)
     first = three.run("score")["id"]
     three.release("score", newer)
@@ -352,11 +463,17 @@ def test_a_run_overtaken_by_another_release_stands_for_none(three: Hooks, newer:
     three.telemetry("hooks", "rollback", "score")
     again = three.run("score")
     assert (again["status"], again["existing"]) == ("passed", False) and again["id"] != first
-    assert {row["subject_id"]: row["values"]["score"] for row in three.rows("score")} == {"run-1": 1, "run-2": 1, "run-3": 1}
+    assert {row["subject_id"]: row["values"]["score"] for row in three.rows("score")} == {
+        "run-1": 1,
+        "run-2": 1,
+        "run-3": 1,
+    }
     assert three.run("score")["status"] == "skipped"
 
 
-def test_pruned_runs_take_their_rows_along_and_records_of_the_same_id_keep_theirs(hooks: Hooks) -> None:
+def test_pruned_runs_take_their_rows_along_and_records_of_the_same_id_keep_theirs(
+    hooks: Hooks,
+) -> None:
     hooks.telemetry.start("--event-id", "old", "--start-time", "2020-01-01T00:00:00Z", "--no-git")
     hooks.telemetry("run", "end", "old")
     hooks.release("score", SCORE % 1)
@@ -394,8 +511,16 @@ def test_an_expression_over_values(hooks: Hooks) -> None:
         ("note = 'it''s' and count is null", {"s0", "s1", "s2", "s3"}),
         ("hook = 'tried' and score > 100", set()),
     ):
-        assert {row["subject_id"] for row in hooks.rows("tried", "--where", expression)} == expected, expression
-    for expression, code in (("nonsense > 1", 2), ("score >", 2), ("", 2), ("score > 1; delete from features", 2), ("random() > 0", 6)):
+        assert {
+            row["subject_id"] for row in hooks.rows("tried", "--where", expression)
+        } == expected, expression
+    for expression, code in (
+        ("nonsense > 1", 2),
+        ("score >", 2),
+        ("", 2),
+        ("score > 1; delete from features", 2),
+        ("random() > 0", 6),
+    ):
         hooks.telemetry("features", "query", "tried", "--where", expression, code=code)
     hooks.telemetry("features", "query", "nobody", code=3)
     hooks.telemetry("provenance", "999", code=3)
@@ -421,7 +546,12 @@ def test_a_base_without_anything(hooks: Hooks) -> None:
 def test_disabled_records_nothing_and_runs_nothing(three: Hooks) -> None:
     three.release("score", SCORE % 1)
     before = three.telemetry.files()
-    for argv in (three.argv("score", SCORE % 2), ["hooks", "run", "score"], ["hooks", "rollback", "score"], ["conventions", "deploy", "x.toml"]):
+    for argv in (
+        three.argv("score", SCORE % 2),
+        ["hooks", "run", "score"],
+        ["hooks", "rollback", "score"],
+        ["conventions", "deploy", "x.toml"],
+    ):
         ran = three.telemetry(*argv, env={"TELEMETRY_DISABLED": "1"})
         assert (ran.out, ran.err) == ("", "")
     assert three.telemetry.files() == before
@@ -429,6 +559,16 @@ def test_disabled_records_nothing_and_runs_nothing(three: Hooks) -> None:
 
 def test_never_fail_means_a_hook_that_failed_too(hooks: Hooks) -> None:
     hooks.release("score", "sys.exit(3)")
-    ran = hooks.telemetry("hooks", "run", "score", "--input", "-", "-o", "json", stdin='{"id": "a"}', env={"TELEMETRY_NEVER_FAIL": "1"})
+    ran = hooks.telemetry(
+        "hooks",
+        "run",
+        "score",
+        "--input",
+        "-",
+        "-o",
+        "json",
+        stdin='{"id": "a"}',
+        env={"TELEMETRY_NEVER_FAIL": "1"},
+    )
     assert ran.json["hook_runs"][0]["status"] == "failed" and "score@1: failed" in ran.err
     hooks.telemetry("hooks", "run", "nobody", env={"TELEMETRY_NEVER_FAIL": "1"})

@@ -10,7 +10,13 @@ from hooking import ONE, SCORE, Hooks
 def on_a_terminal(hooks: Hooks, *argv: str) -> tuple[int, str, str]:
     """(exit code, stdout, what stderr showed) of a call whose stderr is a terminal."""
     ours, theirs = pty.openpty()
-    with hooks.telemetry.popen(*argv, stdout=subprocess.PIPE, stderr=theirs, stdin=subprocess.DEVNULL, env={"TERM": "xterm"}) as process:
+    with hooks.telemetry.popen(
+        *argv,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        stdin=subprocess.DEVNULL,
+        env={"TERM": "xterm"},
+    ) as process:
         os.close(theirs)
         shown = b""
         try:
@@ -50,7 +56,10 @@ def test_tables(three: Hooks) -> None:
 
 
 def offered(hooks: Hooks, *words: str) -> list[str]:
-    return [line.partition("\t")[0] for line in hooks.telemetry("_complete", "fish", "--", *words).out.splitlines()]
+    return [
+        line.partition("\t")[0]
+        for line in hooks.telemetry("_complete", "fish", "--", *words).out.splitlines()
+    ]
 
 
 def test_completion_offers_hooks_and_conventions(hooks: Hooks) -> None:
@@ -77,7 +86,15 @@ def test_a_hook_s_rows_in_csv_are_harmless_in_a_spreadsheet(hooks: Hooks) -> Non
 
 
 def test_columns_that_are_called_like_fields_of_runs(hooks: Hooks) -> None:
-    names = ["status", "duration_ms", "success_rate", "ended_at", "p50_ms", "git_commit_hash", "end_time"]
+    names = [
+        "status",
+        "duration_ms",
+        "success_rate",
+        "ended_at",
+        "p50_ms",
+        "git_commit_hash",
+        "end_time",
+    ]
     contract = {"columns": [{"name": name, "type": "text"} for name in names]}
     row = {"id": "a"} | dict.fromkeys(names, "\x1b[31mred")
     hooks.tried(f"print(json.dumps({row!r}))", contract=contract)

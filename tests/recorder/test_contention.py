@@ -9,7 +9,7 @@ import pytest
 from bases import NAMED, START, assert_sound, ids, started, waiting
 from support import Ran, Telemetry
 
-from telemetry_cli.store.migrate import CURRENT_VERSION
+from telemetry_cli.database.migrate import CURRENT_VERSION
 
 PROCESSES = 32
 pytestmark = pytest.mark.heavy
@@ -49,12 +49,18 @@ def test_one_event_id_from_many_processes_is_one_run(telemetry: Telemetry) -> No
     # On a busy machine some are buffered for a moment; the one that was first may be among them.
     assert became["created"] + (became["buffered"] > 0) >= 1
     assert became["created"] <= 1
-    assert sum(became.values()) == became["created"] + became["duplicate"] + became["buffered"] == PROCESSES * rounds
+    assert (
+        sum(became.values())
+        == became["created"] + became["duplicate"] + became["buffered"]
+        == PROCESSES * rounds
+    )
     assert telemetry.sql("SELECT event_id FROM agent_runs") == [("the-same",)]
 
 
 @pytest.mark.parametrize("attempt", range(2))
-def test_first_users_of_an_empty_base_do_not_get_in_each_others_way(telemetry: Telemetry, attempt: int) -> None:
+def test_first_users_of_an_empty_base_do_not_get_in_each_others_way(
+    telemetry: Telemetry, attempt: int
+) -> None:
     calls = _each(telemetry, 1)
     assert [ran for ran, _ in calls if ran.code or "buffered" in ran.err] == []
     assert ids(telemetry) == sorted(started(ran) for ran, _ in calls)
@@ -73,7 +79,12 @@ def test_readers_and_writers_of_every_kind_at_once(telemetry: Telemetry) -> None
         ("run", "show", run, "-o", "json"),
     ]
     with ThreadPoolExecutor(PROCESSES) as pool:
-        calls = list(pool.map(lambda argv: telemetry(*argv, env={"TELEMETRY_LOCK_TIMEOUT": "30"}, code=None), commands * 12))
+        calls = list(
+            pool.map(
+                lambda argv: telemetry(*argv, env={"TELEMETRY_LOCK_TIMEOUT": "30"}, code=None),
+                commands * 12,
+            )
+        )
     assert [ran for ran in calls if ran.code] == []
     assert telemetry.sql("SELECT count(*) FROM agent_runs") == [(13,)]
     assert telemetry.sql("SELECT count(*) FROM run_events") == [(12,)]
@@ -84,5 +95,14 @@ def test_readers_and_writers_of_every_kind_at_once(telemetry: Telemetry) -> None
 def test_a_run_that_many_processes_end_ends_once(telemetry: Telemetry) -> None:
     run = telemetry("run", "start", *NAMED).line
     with ThreadPoolExecutor(PROCESSES) as pool:
-        calls = list(pool.map(lambda _: telemetry("run", "end", run, "-o", "json", env={"TELEMETRY_LOCK_TIMEOUT": "30"}), range(PROCESSES)))
-    assert sorted(ran.json["status"] for ran in calls) == ["unchanged"] * (PROCESSES - 1) + ["updated"]
+        calls = list(
+            pool.map(
+                lambda _: telemetry(
+                    "run", "end", run, "-o", "json", env={"TELEMETRY_LOCK_TIMEOUT": "30"}
+                ),
+                range(PROCESSES),
+            )
+        )
+    assert sorted(ran.json["status"] for ran in calls) == ["unchanged"] * (PROCESSES - 1) + [
+        "updated"
+    ]

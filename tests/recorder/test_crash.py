@@ -30,10 +30,17 @@ def _prepare_buffered(telemetry: Telemetry) -> None:
     (telemetry.buffer / f"{2:032x}.ndjson").write_bytes(create(2, "left-behind"))
 
 
-STARTS = {"first-use": _prepare_nothing, "later": _prepare_run, "backlog": _prepare_unapplied, "buffer": _prepare_buffered}
+STARTS = {
+    "first-use": _prepare_nothing,
+    "later": _prepare_run,
+    "backlog": _prepare_unapplied,
+    "buffer": _prepare_buffered,
+}
 
 
-def _at_every_point(traced: Traced, prepare: object, argv: tuple[str, ...]) -> list[tuple[tuple[str, int], Ran]]:
+def _at_every_point(
+    traced: Traced, prepare: object, argv: tuple[str, ...]
+) -> list[tuple[tuple[str, int], Ran]]:
     """Kill the command at every point, each time over the same beginning; the next command follows at once."""
     telemetry, beginning = traced.telemetry, traced.telemetry.home / "beginning"
     prepare(telemetry)  # type: ignore[operator]
@@ -66,7 +73,9 @@ def _check_after(telemetry: Telemetry, point: tuple[str, int], ran: Ran) -> None
 @pytest.mark.heavy
 @needs_strace
 @pytest.mark.parametrize("beginning", STARTS)
-def test_a_start_killed_at_any_call_leaves_all_or_nothing(telemetry: Telemetry, beginning: str) -> None:
+def test_a_start_killed_at_any_call_leaves_all_or_nothing(
+    telemetry: Telemetry, beginning: str
+) -> None:
     outcomes = _at_every_point(Traced(telemetry), STARTS[beginning], START_IT)
     codes = {ran.code for _, ran in outcomes}
     assert -9 in codes, "no injection ever killed anything"
@@ -78,15 +87,33 @@ def test_a_start_killed_at_any_call_leaves_all_or_nothing(telemetry: Telemetry, 
 @pytest.mark.parametrize(
     ("argv", "effect"),
     [
-        (("run", "end", "parent-run", "--status", "failure"), ("SELECT status FROM agent_runs WHERE event_id = 'parent-run'", [("running",)], [("failure",)])),
-        (("run", "update", "parent-run", "--product", "p"), ("SELECT product FROM agent_runs WHERE event_id = 'parent-run'", [(None,)], [("p",)])),
-        (("run", "event", "step", "--run", "parent-run"), ("SELECT event_type FROM run_events", [], [("step",)])),
-        (("associate-commit", "parent-run", "--commit", "abcdef1", "--no-git"), ("SELECT commit_hash FROM run_commits", [], [("abcdef1",)])),
+        (
+            ("run", "end", "parent-run", "--status", "failure"),
+            (
+                "SELECT status FROM agent_runs WHERE event_id = 'parent-run'",
+                [("running",)],
+                [("failure",)],
+            ),
+        ),
+        (
+            ("run", "update", "parent-run", "--product", "p"),
+            ("SELECT product FROM agent_runs WHERE event_id = 'parent-run'", [(None,)], [("p",)]),
+        ),
+        (
+            ("run", "event", "step", "--run", "parent-run"),
+            ("SELECT event_type FROM run_events", [], [("step",)]),
+        ),
+        (
+            ("associate-commit", "parent-run", "--commit", "abcdef1", "--no-git"),
+            ("SELECT commit_hash FROM run_commits", [], [("abcdef1",)]),
+        ),
     ],
     ids=["end", "update", "event", "associate"],
 )
 def test_other_writes_killed_at_any_call_happen_once_or_not_at_all(
-    telemetry: Telemetry, argv: tuple[str, ...], effect: tuple[str, list[tuple[str]], list[tuple[str]]]
+    telemetry: Telemetry,
+    argv: tuple[str, ...],
+    effect: tuple[str, list[tuple[str]], list[tuple[str]]],
 ) -> None:
     traced, beginning = Traced(telemetry), telemetry.home / "beginning"
     query, before, after = effect
@@ -131,14 +158,18 @@ def test_an_import_killed_at_any_call_and_run_again_is_whole(telemetry: Telemetr
     assert seen == whole
 
 
-def test_a_line_whose_writer_died_before_the_drain_is_applied_by_the_next_write(telemetry: Telemetry) -> None:
+def test_a_line_whose_writer_died_before_the_drain_is_applied_by_the_next_write(
+    telemetry: Telemetry,
+) -> None:
     telemetry.start()
     append(telemetry, create(1, "left-behind"))
     telemetry.start()
     assert telemetry.sql("SELECT count(*) FROM agent_runs WHERE event_id = 'left-behind'") == [(1,)]
 
 
-def test_a_line_whose_writer_died_before_the_drain_is_seen_by_the_next_read(telemetry: Telemetry) -> None:
+def test_a_line_whose_writer_died_before_the_drain_is_seen_by_the_next_read(
+    telemetry: Telemetry,
+) -> None:
     telemetry.start()
     append(telemetry, create(1, "left-behind"))
     assert telemetry.run("left-behind")["run_id"] == "run-left-behind"
@@ -150,7 +181,9 @@ def test_a_line_that_came_to_the_journal_twice_counts_once(telemetry: Telemetry)
     telemetry("run", "end", "left-behind")
     append(telemetry, create(1, "left-behind"))
     telemetry.start()
-    assert telemetry.sql("SELECT status FROM agent_runs WHERE event_id = 'left-behind'") == [("success",)]
+    assert telemetry.sql("SELECT status FROM agent_runs WHERE event_id = 'left-behind'") == [
+        ("success",)
+    ]
     assert telemetry.sql("SELECT count(*) FROM rejected_ops") == [(0,)]
 
 
@@ -158,7 +191,11 @@ def test_a_killed_first_writer_leaves_no_obstacle(telemetry: Telemetry) -> None:
     """Folders, an empty lock file, an empty segment and an empty database: the most that can be there before the first byte."""
     for folder in (telemetry.base, telemetry.raw, telemetry.database.parent):
         folder.mkdir(mode=0o700)
-    for file in (telemetry.raw / ".lock", telemetry.raw / f"ops_{todays()[0]}.ndjson", telemetry.database):
+    for file in (
+        telemetry.raw / ".lock",
+        telemetry.raw / f"ops_{todays()[0]}.ndjson",
+        telemetry.database,
+    ):
         file.touch(0o600)
     first = telemetry.start()
     assert ids(telemetry) == [first]
@@ -177,12 +214,16 @@ def test_a_torn_header_of_a_new_segment_is_written_again(telemetry: Telemetry, c
 def _synced_before_the_first_byte(traced: Traced, folder: Path) -> bool:
     assert traced(START_IT, "-y", paths=False).code == 0
     calls = traced.log.read_text().splitlines()
-    first_write = next(place for place, call in enumerate(calls) if " write(" in call and "/ops_" in call)
+    first_write = next(
+        place for place, call in enumerate(calls) if " write(" in call and "/ops_" in call
+    )
     return any(" fsync(" in call and f"<{folder}>" in call for call in calls[:first_write])
 
 
 @needs_strace
-def test_a_segment_found_empty_is_synced_into_its_folder_before_the_first_byte(telemetry: Telemetry) -> None:
+def test_a_segment_found_empty_is_synced_into_its_folder_before_the_first_byte(
+    telemetry: Telemetry,
+) -> None:
     """Whoever made it may have died before its own sync: then the name is not durable, whatever is flushed into the file."""
     telemetry.start()
     (telemetry.raw / "ops_29990101.ndjson").touch(0o600)
@@ -190,6 +231,8 @@ def test_a_segment_found_empty_is_synced_into_its_folder_before_the_first_byte(t
 
 
 @needs_strace
-def test_a_folder_found_empty_is_synced_into_the_one_above_before_the_first_byte(telemetry: Telemetry) -> None:
+def test_a_folder_found_empty_is_synced_into_the_one_above_before_the_first_byte(
+    telemetry: Telemetry,
+) -> None:
     telemetry.raw.mkdir(parents=True, mode=0o700)
     assert _synced_before_the_first_byte(Traced(telemetry), telemetry.base)

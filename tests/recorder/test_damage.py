@@ -9,7 +9,7 @@ from bases import START, append, create, flip, ids, journal_lines, segment, wait
 from hooking import SCORE, Hooks
 from support import Telemetry
 
-from telemetry_cli.journal import encode
+from telemetry_cli.journal.segments import encode
 
 LONG = create(7, "torn")
 
@@ -23,9 +23,22 @@ def _damaged(telemetry: Telemetry) -> list[tuple[str, int]]:
 
 
 @pytest.mark.parametrize(
-    "tail", [b"\n", b"\n\n\n", b"garbage\n", b"{}\n", b'{"v":1,"op_id":"01\n', b"\0" * 40 + b"\n", b"x" * 63 + b"\n", b"y" * 5000 + b"\n", LONG[:-9] + b"\n"]
+    "tail",
+    [
+        b"\n",
+        b"\n\n\n",
+        b"garbage\n",
+        b"{}\n",
+        b'{"v":1,"op_id":"01\n',
+        b"\0" * 40 + b"\n",
+        b"x" * 63 + b"\n",
+        b"y" * 5000 + b"\n",
+        LONG[:-9] + b"\n",
+    ],
 )
-def test_a_cursor_that_rests_behind_a_damaged_line_is_believed(telemetry: Telemetry, tail: bytes) -> None:
+def test_a_cursor_that_rests_behind_a_damaged_line_is_believed(
+    telemetry: Telemetry, tail: bytes
+) -> None:
     """A read drains up to the damage; the next write must go on from there, whatever the last line looks like."""
     first = telemetry.start()
     append(telemetry, tail)
@@ -58,7 +71,10 @@ def test_a_torn_tail_of_an_older_segment_does_not_stop_the_newer(telemetry: Tele
 
 def test_a_large_torn_line_costs_nobody_else(telemetry: Telemetry) -> None:
     first = telemetry.start()
-    append(telemetry, encode({"op_id": "0" * 32, "op": "run.create", "data": {"x": "y" * 3_000_000}})[:2_500_000])
+    append(
+        telemetry,
+        encode({"op_id": "0" * 32, "op": "run.create", "data": {"x": "y" * 3_000_000}})[:2_500_000],
+    )
     second = telemetry.start()
     assert ids(telemetry) == sorted([first, second])
 
@@ -100,7 +116,9 @@ def test_a_flipped_bit_in_a_newline_leaves_the_neighbours(telemetry: Telemetry, 
 
 
 @pytest.mark.parametrize("offset", [0, 30, 150, 170])
-def test_a_flipped_bit_in_the_header_does_not_stop_the_drain(telemetry: Telemetry, offset: int) -> None:
+def test_a_flipped_bit_in_the_header_does_not_stop_the_drain(
+    telemetry: Telemetry, offset: int
+) -> None:
     """journal_id stands in the database too: what was written before and after is not lost with one bit."""
     first = telemetry.start()
     flip(segment(telemetry), offset, 0)
@@ -117,13 +135,19 @@ def test_a_damaged_only_header_never_makes_a_second_journal(telemetry: Telemetry
     old.rename(telemetry.raw / "ops_20200101.ndjson")
     telemetry.sql("SELECT 1")
     telemetry(*START)
-    headers = [line for line in journal_lines(telemetry) if b'"op":"journal.header"' in line and line != header]
+    headers = [
+        line
+        for line in journal_lines(telemetry)
+        if b'"op":"journal.header"' in line and line != header
+    ]
     assert [line for line in headers if b'"genesis":null' in line][1:] == []
 
 
 @pytest.mark.parametrize("has_backup", [True, False])
 @pytest.mark.parametrize("offset", [0, 30, 150, 170, -1])
-def test_a_base_whose_header_is_damaged_is_made_again(telemetry: Telemetry, offset: int, has_backup: bool) -> None:
+def test_a_base_whose_header_is_damaged_is_made_again(
+    telemetry: Telemetry, offset: int, has_backup: bool
+) -> None:
     """Whether there is a backup or not, from the journal alone and by restoring; and it goes on."""
     runs = [telemetry(*START).line]
     backup = telemetry("db", "backup").line if has_backup else ""
@@ -152,7 +176,9 @@ def test_every_flip_of_an_applied_line_is_noticed_by_a_rebuild_only(telemetry: T
 
 
 @pytest.mark.parametrize("back", [1, 2, 4, 12, 40, 200])
-def test_a_flipped_bit_in_the_last_applied_line_stops_nobody(telemetry: Telemetry, back: int) -> None:
+def test_a_flipped_bit_in_the_last_applied_line_stops_nobody(
+    telemetry: Telemetry, back: int
+) -> None:
     """In its newline, its CRC, its payload: the journal_id tells that the database still is this journal's."""
     first, second = telemetry.start(), telemetry.start()
     flip(segment(telemetry), segment(telemetry).stat().st_size - back, 0)
@@ -164,7 +190,9 @@ def test_a_flipped_bit_in_the_last_applied_line_stops_nobody(telemetry: Telemetr
 # Another journal
 
 
-def test_a_database_of_another_journal_is_left_alone(telemetry: Telemetry, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_database_of_another_journal_is_left_alone(
+    telemetry: Telemetry, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     other = Telemetry(tmp_path_factory.mktemp("other"))
     other.start()
     telemetry.start()
@@ -229,7 +257,9 @@ def test_midnight_opens_a_new_segment_of_the_same_journal(telemetry: Telemetry) 
 # The buffer
 
 
-def test_what_a_killed_writer_left_unfinished_in_the_buffer_is_no_record(telemetry: Telemetry) -> None:
+def test_what_a_killed_writer_left_unfinished_in_the_buffer_is_no_record(
+    telemetry: Telemetry,
+) -> None:
     telemetry.start()
     telemetry.buffer.mkdir(mode=0o700)
     (telemetry.buffer / f"{1:032x}.ndjson.tmp").write_bytes(LONG[:50])
@@ -254,10 +284,18 @@ def test_a_damaged_buffered_line_costs_nobody_else(telemetry: Telemetry, content
 
 @pytest.mark.parametrize(
     "line",
-    [{}, {"op": "run.create"}, {"op_id": "1", "op": "run.create"}, {"op_id": [], "op": "run.end", "data": {}}, {"op_id": "1", "op": "run.end", "data": None}],
+    [
+        {},
+        {"op": "run.create"},
+        {"op_id": "1", "op": "run.create"},
+        {"op_id": [], "op": "run.end", "data": {}},
+        {"op_id": "1", "op": "run.end", "data": None},
+    ],
     ids=str,
 )
-def test_a_whole_line_that_is_no_whole_operation_costs_nobody_else(telemetry: Telemetry, line: dict[str, object]) -> None:
+def test_a_whole_line_that_is_no_whole_operation_costs_nobody_else(
+    telemetry: Telemetry, line: dict[str, object]
+) -> None:
     first = telemetry.start()
     append(telemetry, encode(line), create(2, "beside"))
     second = telemetry(*START).line
@@ -288,8 +326,13 @@ def registered(tmp_path_factory: pytest.TempPathFactory) -> Telemetry:
 def put(telemetry: Telemetry, table: str, column: str, text: str) -> None:
     """Write a value past every rule of the schema, as damage does."""
     db = sqlite3.connect(telemetry.database, isolation_level=None)
-    triggers = db.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ?", (table,)).fetchall()
-    db.executescript("PRAGMA ignore_check_constraints = ON;" + "".join(f"DROP TRIGGER {name};" for name, _ in triggers))
+    triggers = db.execute(
+        "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ?", (table,)
+    ).fetchall()
+    db.executescript(
+        "PRAGMA ignore_check_constraints = ON;"
+        + "".join(f"DROP TRIGGER {name};" for name, _ in triggers)
+    )
     db.execute(f'UPDATE {table} SET "{column}" = ?', (text,))
     db.executescript("".join(f"{sql};" for _, sql in triggers))
     db.close()
@@ -314,8 +357,14 @@ READ = [
 ]
 
 
-@pytest.mark.parametrize(("table", "column", "argv"), READ, ids=lambda value: " ".join(value) if isinstance(value, tuple) else value)
-def test_stored_text_that_is_not_json_is_damage(registered: Telemetry, table: str, column: str, argv: tuple[str, ...], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("table", "column", "argv"),
+    READ,
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else value,
+)
+def test_stored_text_that_is_not_json_is_damage(
+    registered: Telemetry, table: str, column: str, argv: tuple[str, ...], tmp_path: Path
+) -> None:
     telemetry = Telemetry(tmp_path)
     shutil.copytree(registered.base, telemetry.base)
     put(telemetry, table, column, '{"cut off')
@@ -328,10 +377,15 @@ def test_stored_text_that_is_not_json_is_damage(registered: Telemetry, table: st
 
 @pytest.mark.parametrize(
     ("column", "text", "argv"),
-    [("metrics_json", '{"cut off', ("run", "update", "run-1", "-m", "cost=2")), ("start_time", "2026-13-45T99:99:99.999Z", ("run", "end", "run-1"))],
+    [
+        ("metrics_json", '{"cut off', ("run", "update", "run-1", "-m", "cost=2")),
+        ("start_time", "2026-13-45T99:99:99.999Z", ("run", "end", "run-1")),
+    ],
     ids=["JSON", "time"],
 )
-def test_a_record_that_needs_a_damaged_value_waits(registered: Telemetry, column: str, text: str, argv: tuple[str, ...], tmp_path: Path) -> None:
+def test_a_record_that_needs_a_damaged_value_waits(
+    registered: Telemetry, column: str, text: str, argv: tuple[str, ...], tmp_path: Path
+) -> None:
     telemetry = Telemetry(tmp_path)
     shutil.copytree(registered.base, telemetry.base)
     put(telemetry, "agent_runs", column, text)
@@ -340,11 +394,27 @@ def test_a_record_that_needs_a_damaged_value_waits(registered: Telemetry, column
     assert telemetry.sql("SELECT count(*) FROM rejected_ops") == [(0,)]
     telemetry("db", "rebuild")
     run = telemetry.run("run-1")
-    assert run["metrics_json"] == {"tokens": 5, "cost": 2} if argv[1] == "update" else run["status"] == "success"
+    assert (
+        run["metrics_json"] == {"tokens": 5, "cost": 2}
+        if argv[1] == "update"
+        else run["status"] == "success"
+    )
 
 
-@pytest.mark.parametrize("argv", [("query",), ("query", "--absolute"), ("run", "show", "run-1"), ("run", "tree", "run-1"), ("status",)], ids=" ".join)
-def test_a_damaged_time_is_shown_as_it_stands(registered: Telemetry, argv: tuple[str, ...], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("query",),
+        ("query", "--absolute"),
+        ("run", "show", "run-1"),
+        ("run", "tree", "run-1"),
+        ("status",),
+    ],
+    ids=" ".join,
+)
+def test_a_damaged_time_is_shown_as_it_stands(
+    registered: Telemetry, argv: tuple[str, ...], tmp_path: Path
+) -> None:
     telemetry = Telemetry(tmp_path)
     shutil.copytree(registered.base, telemetry.base)
     put(telemetry, "agent_runs", "start_time", "2026-13-45T99:99:99.999Z")

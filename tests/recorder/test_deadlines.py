@@ -11,10 +11,11 @@ from bases import START, append, create, held, ids
 from documents import LEAST
 from support import Telemetry
 
-from telemetry_cli import blobs, buffer, journal
-from telemetry_cli.config import Config
-from telemetry_cli.journal import encode
-from telemetry_cli.locks import is_free
+from telemetry_cli.core.config import Config
+from telemetry_cli.core.locks import is_free
+from telemetry_cli.journal import blobs, buffer
+from telemetry_cli.journal import segments as journal
+from telemetry_cli.journal.segments import encode
 from telemetry_cli.transfer.records import FIRST_LINE
 
 AT_ONCE = {"TELEMETRY_LOCK_TIMEOUT": "0"}
@@ -27,7 +28,10 @@ def test_read_of_large_backlog_says_what_is_pending(telemetry: Telemetry) -> Non
     append(telemetry, *(create(number, f"n{number:05}") for number in range(MANY)))
     ran = telemetry("query", "--count", env=AT_ONCE)
     pending = int(ran.err.split("telemetry: ")[1].split()[0])
-    assert "records wait to be applied: there was no time to apply more (0 s); to apply all of them: telemetry db drain" in ran.err
+    assert (
+        "records wait to be applied: there was no time to apply more (0 s); to apply all of them: telemetry db drain"
+        in ran.err
+    )
     assert 0 < pending <= MANY
     assert int(ran.line) == 1 + MANY - pending
     telemetry("db", "drain", env=AT_ONCE)
@@ -45,17 +49,33 @@ def pending_import(telemetry: Telemetry, count: int) -> None:
     first, line = list(blobs.lines(config, digest))
     assert first == FIRST_LINE
     with blobs.Lease(config) as lease:
-        large = lease.put([first, *(line.replace(b'"model"', b'"m%06d"' % number) for number in range(count))])
-    (named,) = [operation for operation in map(journal.decode, path_lines(telemetry)) if operation and operation["op"] == "runs.import"]
+        large = lease.put(
+            [first, *(line.replace(b'"model"', b'"m%06d"' % number) for number in range(count))]
+        )
+    (named,) = [
+        operation
+        for operation in map(journal.decode, path_lines(telemetry))
+        if operation and operation["op"] == "runs.import"
+    ]
     assert isinstance(named["data"], dict)
-    append(telemetry, create(1, "small"), encode({**named, "op_id": "f" * 32, "data": named["data"] | {"blob": large}}))
+    append(
+        telemetry,
+        create(1, "small"),
+        encode({**named, "op_id": "f" * 32, "data": named["data"] | {"blob": large}}),
+    )
 
 
 def path_lines(telemetry: Telemetry) -> list[bytes]:
-    return [line for path in telemetry.raw.glob("ops_*") for line in path.read_bytes().splitlines(keepends=True)]
+    return [
+        line
+        for path in telemetry.raw.glob("ops_*")
+        for line in path.read_bytes().splitlines(keepends=True)
+    ]
 
 
-def test_read_gives_up_a_large_operation_and_keeps_what_stands_before_it(telemetry: Telemetry) -> None:
+def test_read_gives_up_a_large_operation_and_keeps_what_stands_before_it(
+    telemetry: Telemetry,
+) -> None:
     telemetry.start()
     pending_import(telemetry, MANY)
     ran = telemetry("query", "--count", env=AT_ONCE)
@@ -66,12 +86,16 @@ def test_read_gives_up_a_large_operation_and_keeps_what_stands_before_it(telemet
     assert telemetry("query", "--count", env=AT_ONCE).line == str(3 + MANY)
 
 
-def test_full_buffer_is_listed_once_and_no_file_in_it_read(telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_buffer_is_listed_once_and_no_file_in_it_read(
+    telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """By a write that has no time: however many files there are, it keeps its record behind them."""
     config = Config(base_dir=str(telemetry.base))
     os.makedirs(config.buffer_dir, 0o700)
     for number in range(300):
-        Path(config.buffer_dir, f"{number:032x}.ndjson").write_bytes(create(number, f"n{number:03}"))
+        Path(config.buffer_dir, f"{number:032x}.ndjson").write_bytes(
+            create(number, f"n{number:03}")
+        )
     looked_at: list[str] = []
 
     def watch(module: object, name: str) -> None:
@@ -86,8 +110,13 @@ def test_full_buffer_is_listed_once_and_no_file_in_it_read(telemetry: Telemetry,
     watch(buffer, "line_names")
     watch(buffer, "_has_content")
     watch(buffer, "read")
-    place, why = journal.append(config, "f" * 32, create(999, "mine"), "2026-01-02T03:04:05.678Z", time.monotonic() - 1)
-    assert (place, why) == (None, f"300 records in {config.buffer_dir} have to go to the journal first")
+    place, why = journal.append(
+        config, "f" * 32, create(999, "mine"), "2026-01-02T03:04:05.678Z", time.monotonic() - 1
+    )
+    assert (place, why) == (
+        None,
+        f"300 records in {config.buffer_dir} have to go to the journal first",
+    )
     assert sorted(looked_at) == ["_has_content", "line_names"]
     assert max(os.listdir(config.buffer_dir)) == f"{'f' * 32}.ndjson"
     monkeypatch.undo()
@@ -118,12 +147,19 @@ IN_WAL_MODE = (
 )
 
 
-@pytest.mark.parametrize("argv", [START, ("db", "rebuild"), ("db", "prune", "--older-than", "1d")], ids=" ".join)
+@pytest.mark.parametrize(
+    "argv", [START, ("db", "rebuild"), ("db", "prune", "--older-than", "1d")], ids=" ".join
+)
 def test_write_waits_for_a_reader_in_wal_mode(telemetry: Telemetry, argv: tuple[str, ...]) -> None:
     """SQLite itself would not wait where the mode has to be changed."""
     telemetry.start()
     with held(IN_WAL_MODE, telemetry.database):
-        writer = telemetry.popen(*argv, env={"TELEMETRY_LOCK_TIMEOUT": "60"}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        writer = telemetry.popen(
+            *argv,
+            env={"TELEMETRY_LOCK_TIMEOUT": "60"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
         # It opens the database under this lock.
         while is_free(f"{telemetry.database}.lock"):
             assert writer.poll() is None

@@ -11,10 +11,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from bases import NAMED, START, append, assert_sound, create, ids, journaled, read_only, segment, waiting
+from bases import (
+    NAMED,
+    START,
+    append,
+    assert_sound,
+    create,
+    ids,
+    journaled,
+    read_only,
+    segment,
+    waiting,
+)
 from support import PROGRAM, Ran, Telemetry
 
-from telemetry_cli.journal import decode
+from telemetry_cli.journal.segments import decode
 
 FULL = [*START, "--input-summary", "x" * 2500]
 
@@ -30,7 +41,10 @@ def _assert_handed_back(ran: Ran) -> None:
 @contextmanager
 def immutable(*paths: Path) -> Iterator[None]:
     """Files and folders that not even root may change."""
-    if not shutil.which("chattr") or subprocess.run(["chattr", "+i", *paths], capture_output=True).returncode:
+    if (
+        not shutil.which("chattr")
+        or subprocess.run(["chattr", "+i", *paths], capture_output=True).returncode
+    ):
         pytest.skip("chattr +i is not possible here")
     try:
         yield
@@ -49,7 +63,9 @@ def test_an_immutable_segment_sends_records_to_the_buffer(telemetry: Telemetry) 
     assert waiting(telemetry) == []
 
 
-def test_a_journal_folder_that_takes_no_new_segment_sends_records_to_the_buffer(telemetry: Telemetry) -> None:
+def test_a_journal_folder_that_takes_no_new_segment_sends_records_to_the_buffer(
+    telemetry: Telemetry,
+) -> None:
     telemetry.raw.mkdir(parents=True, mode=0o700)
     (telemetry.raw / ".lock").touch(0o600)
     with immutable(telemetry.raw):
@@ -91,7 +107,16 @@ def _as_nobody(telemetry: Telemetry) -> Iterator[Callable[..., Ran]]:
         pytest.skip("becoming another user needs root and setpriv")
 
     def run(*argv: str) -> Ran:
-        command = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", str(PROGRAM), *argv]
+        command = [
+            "setpriv",
+            "--reuid",
+            "65534",
+            "--regid",
+            "65534",
+            "--clear-groups",
+            str(PROGRAM),
+            *argv,
+        ]
         done = subprocess.run(command, env=telemetry.env, cwd="/", capture_output=True, timeout=60)
         ran = Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
         assert "Traceback" not in ran.err, ran
@@ -108,7 +133,11 @@ def _opened(path: Path) -> Iterator[None]:
     """The way to a folder open to everybody. One test at a time: the folders on the way are those of other workers' tests, too."""
     held = os.open(tempfile.gettempdir(), os.O_RDONLY | os.O_DIRECTORY)
     fcntl.flock(held, fcntl.LOCK_EX)
-    modes = {folder: mode for folder in (path, *path.parents) if not (mode := folder.stat().st_mode) & 0o001}
+    modes = {
+        folder: mode
+        for folder in (path, *path.parents)
+        if not (mode := folder.stat().st_mode) & 0o001
+    }
     try:
         for folder, mode in modes.items():
             folder.chmod(mode | 0o011)
@@ -163,10 +192,14 @@ def test_root_and_the_owner_take_turns_at_a_base_in_a_sticky_folder(telemetry: T
         assert nobody("run", "end", runs[1].line).code == 0
         assert sorted(nobody("query", "-o", "ids").out.split()) == sorted(ran.line for ran in runs)
     assert {telemetry.run(ran.line)["status"] for ran in runs[:2]} == {"success"}
-    assert {path.stat().st_uid for path in (telemetry.base, telemetry.database, segment(telemetry))} == {65534}
+    assert {
+        path.stat().st_uid for path in (telemetry.base, telemetry.database, segment(telemetry))
+    } == {65534}
 
 
-def test_root_over_another_users_database_that_lies_in_a_sticky_folder(telemetry: Telemetry) -> None:
+def test_root_over_another_users_database_that_lies_in_a_sticky_folder(
+    telemetry: Telemetry,
+) -> None:
     shared = telemetry.home / "shared"
     shared.mkdir()
     shared.chmod(0o1777)
@@ -179,7 +212,9 @@ def test_root_over_another_users_database_that_lies_in_a_sticky_folder(telemetry
     assert ids(telemetry) == sorted([theirs.line, ours])
 
 
-def test_a_database_that_another_user_may_not_write_keeps_records_in_the_journal(telemetry: Telemetry) -> None:
+def test_a_database_that_another_user_may_not_write_keeps_records_in_the_journal(
+    telemetry: Telemetry,
+) -> None:
     telemetry.start()
     for path in (telemetry.base, telemetry.raw, telemetry.raw / ".lock", segment(telemetry)):
         os.chown(path, 65534, 65534)
@@ -194,12 +229,16 @@ def test_a_database_that_another_user_may_not_write_keeps_records_in_the_journal
 
 
 def _remount(path: Path, size: str) -> None:
-    subprocess.run(["mount", "-o", f"remount,size={size}", str(path)], check=True, capture_output=True)
+    subprocess.run(
+        ["mount", "-o", f"remount,size={size}", str(path)], check=True, capture_output=True
+    )
 
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("size", ["104k", "160k"])
-def test_a_full_disk_loses_nothing_that_was_acknowledged(telemetry: Telemetry, tmpfs: Callable[[str], Path], size: str) -> None:
+def test_a_full_disk_loses_nothing_that_was_acknowledged(
+    telemetry: Telemetry, tmpfs: Callable[[str], Path], size: str
+) -> None:
     telemetry.base = tmpfs(size)
     telemetry.env["TELEMETRY_BASE_DIR"] = str(telemetry.base)
     calls = [telemetry(*FULL, code=None) for _ in range(60)]
@@ -215,15 +254,22 @@ def test_a_full_disk_loses_nothing_that_was_acknowledged(telemetry: Telemetry, t
 
 
 @pytest.mark.heavy
-def test_a_disk_full_in_the_middle_of_a_life_loses_no_end(telemetry: Telemetry, tmpfs: Callable[[str], Path]) -> None:
+def test_a_disk_full_in_the_middle_of_a_life_loses_no_end(
+    telemetry: Telemetry, tmpfs: Callable[[str], Path]
+) -> None:
     telemetry.base = tmpfs("1m")
     telemetry.env["TELEMETRY_BASE_DIR"] = str(telemetry.base)
     runs = [telemetry.start() for _ in range(5)]
     (telemetry.base / "filler").write_bytes(b"x" * (shutil.disk_usage(telemetry.base).free))
-    codes = {run: telemetry("run", "end", run, "--error-details", "y" * 3000, code=None).code for run in runs}
+    codes = {
+        run: telemetry("run", "end", run, "--error-details", "y" * 3000, code=None).code
+        for run in runs
+    }
     assert set(codes.values()) <= {0, 75}
     (telemetry.base / "filler").unlink()
-    assert {run: telemetry.run(run)["status"] for run in runs} == {run: "running" if code else "success" for run, code in codes.items()}
+    assert {run: telemetry.run(run)["status"] for run in runs} == {
+        run: "running" if code else "success" for run, code in codes.items()
+    }
 
 
 def test_a_read_only_base_hands_the_record_back_and_can_be_read(telemetry: Telemetry) -> None:
@@ -259,7 +305,9 @@ def test_a_file_size_limit_loses_nothing(telemetry: Telemetry) -> None:
     command = ["prlimit", f"--fsize={limit}", str(PROGRAM), *START]
     if not shutil.which("prlimit"):
         pytest.skip("prlimit is not installed")
-    done = subprocess.run(command, env=telemetry.env, cwd=telemetry.cwd, capture_output=True, timeout=60)
+    done = subprocess.run(
+        command, env=telemetry.env, cwd=telemetry.cwd, capture_output=True, timeout=60
+    )
     assert done.returncode == 0, done.stderr
     assert ids(telemetry) == sorted([first, done.stdout.decode().strip()])
     assert telemetry.sql("SELECT * FROM rejected_ops") == []
@@ -268,7 +316,11 @@ def test_a_file_size_limit_loses_nothing(telemetry: Telemetry) -> None:
 def test_a_record_handed_back_can_be_brought_in_by_hand(telemetry: Telemetry) -> None:
     telemetry.start()
     with read_only(telemetry.base):
-        handed = next(line for line in telemetry("run", "start", *NAMED, code=75).err.splitlines(keepends=True) if line.startswith("{"))
+        handed = next(
+            line
+            for line in telemetry("run", "start", *NAMED, code=75).err.splitlines(keepends=True)
+            if line.startswith("{")
+        )
     append(telemetry, handed.encode())
     event_id = json.loads(handed)["data"]["event_id"]
     assert event_id in journaled(telemetry)

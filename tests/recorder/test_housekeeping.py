@@ -11,14 +11,31 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-from bases import EXCLUSIVE, FLOCKED, START, append, assert_sound, create, flip, held, ids, journal_lines, next_day, operation, segment
+from bases import (
+    EXCLUSIVE,
+    FLOCKED,
+    START,
+    append,
+    assert_sound,
+    create,
+    flip,
+    held,
+    ids,
+    journal_lines,
+    next_day,
+    operation,
+    segment,
+)
 from documents import LEAST
 from hooking import Hooks
 from support import PROGRAM, Ran, Telemetry
 
-from telemetry_cli import blobs, damage, pruning, recorder
-from telemetry_cli.config import Config
-from telemetry_cli.journal import encode
+from telemetry_cli.core.config import Config
+from telemetry_cli.journal import blobs
+from telemetry_cli.journal import writer as recorder
+from telemetry_cli.journal.segments import encode
+from telemetry_cli.maintenance import integrity as damage
+from telemetry_cli.maintenance import prune as pruning
 
 OLD, LATER = "2025-01-01T00:00:00Z", "2025-06-01T00:00:00Z"
 TABLES = ("agent_runs", "run_events", "run_commits")
@@ -33,7 +50,19 @@ def backups(telemetry: Telemetry) -> list[Path]:
 
 
 def a_life(telemetry: Telemetry, event_id: str, start: str = OLD) -> str:
-    telemetry("run", "start", "--agent-name", "tester", "--job-type", "job", "--event-id", event_id, "--start-time", start, "--no-git")
+    telemetry(
+        "run",
+        "start",
+        "--agent-name",
+        "tester",
+        "--job-type",
+        "job",
+        "--event-id",
+        event_id,
+        "--start-time",
+        start,
+        "--no-git",
+    )
     telemetry("run", "event", "step", "--run", event_id)
     telemetry("associate-commit", event_id, "--commit", "abcdef1", "--no-git")
     telemetry("run", "end", event_id, "-m", "size=1")
@@ -73,10 +102,25 @@ def test_a_backup_goes_where_it_is_told_and_overwrites_nothing(telemetry: Teleme
 @pytest.mark.parametrize("umask", [0o000, 0o777])
 def test_backups_and_what_is_restored_are_private(telemetry: Telemetry, umask: int) -> None:
     telemetry.start()
-    for argv in (("backup",), ("backup", "mine.sqlite"), ("rebuild",), ("restore", "mine.sqlite"), ("vacuum",)):
-        subprocess.run([PROGRAM, "db", *argv], env=telemetry.env, cwd=telemetry.cwd, umask=umask, check=True, capture_output=True)
+    for argv in (
+        ("backup",),
+        ("backup", "mine.sqlite"),
+        ("rebuild",),
+        ("restore", "mine.sqlite"),
+        ("vacuum",),
+    ):
+        subprocess.run(
+            [PROGRAM, "db", *argv],
+            env=telemetry.env,
+            cwd=telemetry.cwd,
+            umask=umask,
+            check=True,
+            capture_output=True,
+        )
     paths = [telemetry.cwd / "mine.sqlite", *telemetry.base.rglob("*")]
-    assert {path.name: oct(path.stat().st_mode & 0o777) for path in paths} == {path.name: "0o700" if path.is_dir() else "0o600" for path in paths}
+    assert {path.name: oct(path.stat().st_mode & 0o777) for path in paths} == {
+        path.name: "0o700" if path.is_dir() else "0o600" for path in paths
+    }
 
 
 def test_no_database_no_backup(telemetry: Telemetry) -> None:
@@ -101,7 +145,9 @@ def test_a_locked_database_is_not_waited_for_beyond_the_deadline(telemetry: Tele
     telemetry.start()
     with held(EXCLUSIVE, telemetry.database):
         before = time.monotonic()
-        assert "locked" in telemetry("db", "backup", env={"TELEMETRY_LOCK_TIMEOUT": "0.5"}, code=1).err
+        assert (
+            "locked" in telemetry("db", "backup", env={"TELEMETRY_LOCK_TIMEOUT": "0.5"}, code=1).err
+        )
         assert time.monotonic() - before < 3
     assert backups(telemetry) == []
 
@@ -152,14 +198,20 @@ def test_what_is_no_backup_is_not_restored(telemetry: Telemetry, content: bytes 
         assert "the path is empty" in telemetry("db", *argv, code=2).err
     assert telemetry.database.read_bytes() == before
     assert ids(telemetry) == [run]
-    assert sorted(path.name for path in telemetry.database.parent.iterdir()) == ["telemetry.sqlite", "telemetry.sqlite.lock"]
+    assert sorted(path.name for path in telemetry.database.parent.iterdir()) == [
+        "telemetry.sqlite",
+        "telemetry.sqlite.lock",
+    ]
 
 
 def test_a_backup_of_another_base_is_refused(telemetry: Telemetry) -> None:
     other = Telemetry(telemetry.home / "other")
     other.start()
     telemetry.start()
-    assert "not a backup of this base" in telemetry("db", "restore", other("db", "backup").line, code=4).err
+    assert (
+        "not a backup of this base"
+        in telemetry("db", "restore", other("db", "backup").line, code=4).err
+    )
 
 
 def test_a_backup_that_is_older_than_the_journal_says_so(telemetry: Telemetry) -> None:
@@ -183,7 +235,10 @@ def test_a_backup_is_enough_to_begin_again(telemetry: Telemetry) -> None:
     shutil.rmtree(telemetry.base)
     telemetry("db", "restore", str(saved))
     (snapshot,) = backups(telemetry)
-    assert f'"genesis":"{snapshot.name.removeprefix("adopted_").removesuffix(".sqlite")}"'.encode() in journal_lines(telemetry)[0]
+    assert (
+        f'"genesis":"{snapshot.name.removeprefix("adopted_").removesuffix(".sqlite")}"'.encode()
+        in journal_lines(telemetry)[0]
+    )
     assert telemetry.run(run)["status"] == "success"
     second = telemetry.start()
     assert ids(telemetry) == sorted([run, second])
@@ -218,7 +273,9 @@ def test_a_damaged_line_is_made_good_from_a_backup(telemetry: Telemetry) -> None
 
 
 @pytest.mark.parametrize("line", range(4))
-def test_a_damaged_line_costs_nothing_where_the_database_holds_what_it_did(telemetry: Telemetry, line: int) -> None:
+def test_a_damaged_line_costs_nothing_where_the_database_holds_what_it_did(
+    telemetry: Telemetry, line: int
+) -> None:
     """The header, any line, the last one: doctor says nothing against the later rows, and a rebuild loses no run."""
     runs = [telemetry.start() for _ in range(3)]
     telemetry("run", "event", "step", "--run", runs[-1])
@@ -227,7 +284,9 @@ def test_a_damaged_line_costs_nothing_where_the_database_holds_what_it_did(telem
     before = contents(telemetry)
     found = telemetry("doctor", "-o", "json", code=1).json
     assert not [row for row in found if "db rebuild" in row["todo"]], found
-    assert {run for run in runs for row in found if run in row["what"] and "agent_runs" in row["what"]} == ({runs[line - 1]} if line else set()), found
+    assert {
+        run for run in runs for row in found if run in row["what"] and "agent_runs" in row["what"]
+    } == ({runs[line - 1]} if line else set()), found
     ran = telemetry("db", "rebuild", "--json")
     assert contents(telemetry) == before
     assert "as it was" in ran.json["from"]
@@ -239,26 +298,36 @@ def _imported(telemetry: Telemetry) -> Path:
     """A base with a run of its own and two that were imported; returns the blob of those."""
     records = telemetry.home / "runs.ndjson"
     named = '"agent_name":"a","job_type":"j","start_time":"2026-01-02T03:04:05Z"'
-    records.write_text("".join(f'{{"event_id":"imported-{number}",{named}}}\n' for number in range(2)))
+    records.write_text(
+        "".join(f'{{"event_id":"imported-{number}",{named}}}\n' for number in range(2))
+    )
     telemetry("import", str(records))
     telemetry.start("--event-id", "own-run")
     (blob,) = (telemetry.base / "blobs").glob("[!.]*")
     return blob
 
 
-@pytest.mark.parametrize("damage", [Path.unlink, lambda blob: flip(blob, 30, 1)], ids=["missing", "changed"])
-def test_a_lost_blob_is_found_and_costs_nothing_where_the_database_holds_its_rows(telemetry: Telemetry, damage: Callable[[Path], None]) -> None:
+@pytest.mark.parametrize(
+    "damage", [Path.unlink, lambda blob: flip(blob, 30, 1)], ids=["missing", "changed"]
+)
+def test_a_lost_blob_is_found_and_costs_nothing_where_the_database_holds_its_rows(
+    telemetry: Telemetry, damage: Callable[[Path], None]
+) -> None:
     blob = _imported(telemetry)
     damage(blob)
     before = contents(telemetry)
     found = telemetry("doctor", "-o", "json", code=1).json
-    assert [row["todo"] for row in found if row["where"] == str(blob)] == ["Restore the blob from a backup of the folder."]
+    assert [row["todo"] for row in found if row["where"] == str(blob)] == [
+        "Restore the blob from a backup of the folder."
+    ]
     assert not [row for row in found if "db rebuild" in row["todo"]], found
     telemetry("db", "rebuild")
     assert contents(telemetry) == before
 
 
-def test_without_the_database_a_lost_blob_is_trouble_and_never_fewer_rows(telemetry: Telemetry) -> None:
+def test_without_the_database_a_lost_blob_is_trouble_and_never_fewer_rows(
+    telemetry: Telemetry,
+) -> None:
     blob = _imported(telemetry)
     backup = Path(telemetry("db", "backup").line)
     hidden = backup.rename(telemetry.home / "hidden.sqlite")
@@ -297,14 +366,40 @@ def test_a_damaged_backup_is_passed_over(telemetry: Telemetry) -> None:
 def test_prune_takes_old_runs_and_all_about_them(telemetry: Telemetry) -> None:
     a_life(telemetry, "old-run")
     a_life(telemetry, "new-run", "1h")
-    telemetry("run", "start", "--agent-name", "tester", "--job-type", "job", "--event-id", "still-running", "--start-time", OLD, "--no-git")
+    telemetry(
+        "run",
+        "start",
+        "--agent-name",
+        "tester",
+        "--job-type",
+        "job",
+        "--event-id",
+        "still-running",
+        "--start-time",
+        OLD,
+        "--no-git",
+    )
     told = telemetry("db", "prune", "--older-than", "30d", "--dry-run", "--json").json
-    assert {name: told[name] for name in ("status", "runs", "events", "commits")} == {"status": "dry-run", "runs": 1, "events": 1, "commits": 1}
+    assert {name: told[name] for name in ("status", "runs", "events", "commits")} == {
+        "status": "dry-run",
+        "runs": 1,
+        "events": 1,
+        "commits": 1,
+    }
     assert len(ids(telemetry)) == 3
     done = telemetry("db", "prune", "--older-than", "30d", "--json").json
-    assert {name: done[name] for name in ("status", "runs", "events", "commits")} == {"status": "pruned", "runs": 1, "events": 1, "commits": 1}
+    assert {name: done[name] for name in ("status", "runs", "events", "commits")} == {
+        "status": "pruned",
+        "runs": 1,
+        "events": 1,
+        "commits": 1,
+    }
     assert ids(telemetry) == ["new-run", "still-running"]
-    assert telemetry.sql("SELECT event_id FROM run_events") == telemetry.sql("SELECT event_id FROM run_commits") == [("new-run",)]
+    assert (
+        telemetry.sql("SELECT event_id FROM run_events")
+        == telemetry.sql("SELECT event_id FROM run_commits")
+        == [("new-run",)]
+    )
     assert telemetry("query", "--search", "tester", "--count").line == "2"
     assert_sound(telemetry)
     assert "problem" not in telemetry("doctor").out
@@ -325,7 +420,9 @@ def test_what_was_pruned_does_not_come_back(telemetry: Telemetry) -> None:
     assert ids(telemetry) == [new]
 
 
-def test_an_operation_that_comes_twice_does_not_bring_a_pruned_run_back(telemetry: Telemetry) -> None:
+def test_an_operation_that_comes_twice_does_not_bring_a_pruned_run_back(
+    telemetry: Telemetry,
+) -> None:
     telemetry.start()
     line = create(1, "twice", start_time="2025-01-01T00:00:00.000Z", status="success")
     append(telemetry, line)
@@ -347,7 +444,11 @@ def test_retention_stands_in_the_config(telemetry: Telemetry) -> None:
     path = telemetry.home / ".config" / "telemetry" / "config.toml"
     path.parent.mkdir(parents=True)
     path.write_text("[retention]\ndays = 30\n")
-    (row,) = [row for row in telemetry("config", "show", "-o", "json").json if row["setting"] == "retention.days"]
+    (row,) = [
+        row
+        for row in telemetry("config", "show", "-o", "json").json
+        if row["setting"] == "retention.days"
+    ]
     assert row == {"setting": "retention.days", "value": "30", "source": f"{path}: retention.days"}
     assert telemetry("db", "prune", "--dry-run", "--json").json["runs"] == 1
     assert telemetry("db", "prune", "--json").json["runs"] == 1
@@ -366,7 +467,9 @@ def test_segments_go_only_as_far_as_the_oldest_good_backup_reaches(telemetry: Te
     first = telemetry.start()
     next_day(telemetry, "29990101")
     second = telemetry.start()
-    assert telemetry("db", "prune", "--older-than", OLD, "--json").json["segments"] == 0, "there is no backup yet"
+    assert telemetry("db", "prune", "--older-than", OLD, "--json").json["segments"] == 0, (
+        "there is no backup yet"
+    )
     backup = Path(telemetry("db", "backup").line)
     next_day(telemetry, "29990102")
     third = telemetry.start()
@@ -374,7 +477,10 @@ def test_segments_go_only_as_far_as_the_oldest_good_backup_reaches(telemetry: Te
     done = telemetry("db", "prune", "--older-than", OLD, "--json").json
     assert done["segments"] == 1
     assert done["bytes"] > 0
-    assert sorted(path.name for path in telemetry.raw.glob("ops_*")) == ["ops_29990101.ndjson", "ops_29990102.ndjson"]
+    assert sorted(path.name for path in telemetry.raw.glob("ops_*")) == [
+        "ops_29990101.ndjson",
+        "ops_29990102.ndjson",
+    ]
     assert "problem" not in telemetry("doctor").out
     telemetry.database.unlink()
     assert "db rebuild" in telemetry(*START, "--event-id", "fourth").err
@@ -413,7 +519,9 @@ def cover(telemetry: Telemetry, day: str) -> None:
 
 
 def prune(telemetry: Telemetry) -> Ran:
-    return telemetry("db", "prune", "--older-than", OLD, "--json", env={"TELEMETRY_LOCK_TIMEOUT": "0.1"})
+    return telemetry(
+        "db", "prune", "--older-than", OLD, "--json", env={"TELEMETRY_LOCK_TIMEOUT": "0.1"}
+    )
 
 
 def kept(telemetry: Telemetry) -> set[str]:
@@ -421,12 +529,27 @@ def kept(telemetry: Telemetry) -> set[str]:
 
 
 def test_blobs_of_imports_go_with_their_segments_and_no_other_blob(telemetry: Telemetry) -> None:
-    old, shared, buffered, artifact = (imported(telemetry, name) for name in ("old", "shared", "buffered", "artifact"))
-    append(telemetry, encode(operation("hook.finish", 1, hook_run="none", logs=[{"attempt": 1, "digest": artifact, "bytes": 1}], blob=None)))
+    old, shared, buffered, artifact = (
+        imported(telemetry, name) for name in ("old", "shared", "buffered", "artifact")
+    )
+    append(
+        telemetry,
+        encode(
+            operation(
+                "hook.finish",
+                1,
+                hook_run="none",
+                logs=[{"attempt": 1, "digest": artifact, "bytes": 1}],
+                blob=None,
+            )
+        ),
+    )
     cover(telemetry, "29990101")
     assert imported(telemetry, "shared") == shared
     telemetry.buffer.mkdir(mode=0o700)
-    (telemetry.buffer / f"{2:032x}.ndjson").write_bytes(encode(operation("runs.import", 2, blob=buffered, schema_version=8)))
+    (telemetry.buffer / f"{2:032x}.ndjson").write_bytes(
+        encode(operation("runs.import", 2, blob=buffered, schema_version=8))
+    )
     discarded = pruning.discard_journal(Config(base_dir=str(telemetry.base)))
     assert (discarded.segments, discarded.blobs) == (1, 1)
     assert kept(telemetry) == {shared, buffered, artifact}
@@ -434,7 +557,9 @@ def test_blobs_of_imports_go_with_their_segments_and_no_other_blob(telemetry: Te
 
 
 @pytest.mark.parametrize("is_buffered", [False, True])
-def test_blob_being_recorded_outlives_prune_of_the_same_content(telemetry: Telemetry, is_buffered: bool) -> None:
+def test_blob_being_recorded_outlives_prune_of_the_same_content(
+    telemetry: Telemetry, is_buffered: bool
+) -> None:
     """Kept, and not named by a line of the journal yet: an older segment, which is pruned meanwhile, names the same content."""
     config = Config(base_dir=str(telemetry.base))
     digest = imported(telemetry, "twice")
@@ -447,7 +572,12 @@ def test_blob_being_recorded_outlives_prune_of_the_same_content(telemetry: Telem
         assert "nothing of the journal was deleted" in ran.err
         with held(FLOCKED, telemetry.raw / ".lock") if is_buffered else nullcontext():
             config.lock_timeout = 0.1 if is_buffered else config.lock_timeout
-            outcome = recorder.record(config, "runs.import", {"blob": digest, "schema_version": 8}, "2999-01-01T00:00:00.000Z")
+            outcome = recorder.record(
+                config,
+                "runs.import",
+                {"blob": digest, "schema_version": 8},
+                "2999-01-01T00:00:00.000Z",
+            )
         assert bool(outcome.buffered) == is_buffered
     ran = prune(telemetry)
     assert (ran.json["segments"], ran.json["blobs"]) == (1, 0)
@@ -464,7 +594,17 @@ def test_blob_that_a_row_names_outlives_the_segments_of_its_import(telemetry: Te
     folder.mkdir()
     (folder / "data").write_bytes((telemetry.base / "blobs" / digest).read_bytes())
     hooks.program("artifact/run", "pass\n")
-    telemetry("hooks", "release", "holder", "--script", str(folder), "--contract", str(hooks.contract()), "--source-ref", "tests")
+    telemetry(
+        "hooks",
+        "release",
+        "holder",
+        "--script",
+        str(folder),
+        "--contract",
+        str(hooks.contract()),
+        "--source-ref",
+        "tests",
+    )
     cover(telemetry, "29990101")
     assert imported(telemetry, "both") == digest
     assert prune(telemetry).json["segments"] == 1
@@ -479,7 +619,17 @@ def test_blob_that_a_row_names_outlives_the_segments_of_its_import(telemetry: Te
 def test_vacuum_gives_space_back(telemetry: Telemetry) -> None:
     telemetry.start()
     append(
-        telemetry, *(create(number, f"n{number}", status="success", start_time="2025-01-01T00:00:00.000Z", input_summary="x" * 900) for number in range(500))
+        telemetry,
+        *(
+            create(
+                number,
+                f"n{number}",
+                status="success",
+                start_time="2025-01-01T00:00:00.000Z",
+                input_summary="x" * 900,
+            )
+            for number in range(500)
+        ),
     )
     telemetry("db", "prune", "--older-than", LATER)
     done = telemetry("db", "vacuum", "--json").json

@@ -15,7 +15,7 @@ from bases import EXCLUSIVE, START, assert_sound, held, ids, read_only
 from platforms import VERSIONS
 from support import Telemetry
 
-from telemetry_cli.store import migrate
+from telemetry_cli.database import migrate
 
 SHORT = {"TELEMETRY_LOCK_TIMEOUT": "1.5"}
 
@@ -24,7 +24,12 @@ def schema(database: Path) -> list[str]:
     """What `.schema` prints, in the order in which it was made."""
     db = sqlite3.connect(database)
     try:
-        return [sql for (sql,) in db.execute("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid")]
+        return [
+            sql
+            for (sql,) in db.execute(
+                "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid"
+            )
+        ]
     finally:
         db.close()
 
@@ -48,7 +53,9 @@ def kept(telemetry: Telemetry) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_the_first_write_migrates_without_losing_a_value(telemetry: Telemetry, version: int, fresh_schema: list[str]) -> None:
+def test_the_first_write_migrates_without_losing_a_value(
+    telemetry: Telemetry, version: int, fresh_schema: list[str]
+) -> None:
     platforms.make(telemetry.database, version)
     mine = telemetry.start()
     assert schema(telemetry.database) == fresh_schema
@@ -57,22 +64,56 @@ def test_the_first_write_migrates_without_losing_a_value(telemetry: Telemetry, v
     assert mine in {run["event_id"] for run in runs.values()}
     for number in (1, 2, 3):
         run, was = runs[f"run-{number}"], platforms.row(version, number)
-        assert (run["schema_version"], run["status"], run["op_id"]) == (version, "success", "legacy")
+        assert (run["schema_version"], run["status"], run["op_id"]) == (
+            version,
+            "success",
+            "legacy",
+        )
         milliseconds = 123 if number == platforms.CLIENTS else 0
-        assert (run["start_time"], run["end_time"]) == (f"2025-03-01T10:00:0{number}.{milliseconds:03}Z", "2025-03-01T11:00:00.250Z")
-        assert run["duration_ms"] == (3600250 - 2123 if number == platforms.CLIENTS else was["duration_ms"])
-        assert (run["created_at"], run["updated_at"]) == ("2025-03-01T10:00:00.000Z", "2025-03-01T11:00:01.000Z")
-        assert (run["metrics_json"], run["context_json"]) == ({"tokens": 12, "cost": 0.5}, {"a": None, "b": [1]})
-        converted = {"status", "start_time", "end_time", "created_at", "updated_at", "duration_ms", "metrics_json", "context_json"}
+        assert (run["start_time"], run["end_time"]) == (
+            f"2025-03-01T10:00:0{number}.{milliseconds:03}Z",
+            "2025-03-01T11:00:00.250Z",
+        )
+        assert run["duration_ms"] == (
+            3600250 - 2123 if number == platforms.CLIENTS else was["duration_ms"]
+        )
+        assert (run["created_at"], run["updated_at"]) == (
+            "2025-03-01T10:00:00.000Z",
+            "2025-03-01T11:00:01.000Z",
+        )
+        assert (run["metrics_json"], run["context_json"]) == (
+            {"tokens": 12, "cost": 0.5},
+            {"a": None, "b": [1]},
+        )
+        converted = {
+            "status",
+            "start_time",
+            "end_time",
+            "created_at",
+            "updated_at",
+            "duration_ms",
+            "metrics_json",
+            "context_json",
+        }
         if version >= 4:
-            assert (run["git_commit_hash"], run["git_commit_source"]) == ("abcdef0123456789abcdef0123456789abcdef01", "ci")
+            assert (run["git_commit_hash"], run["git_commit_source"]) == (
+                "abcdef0123456789abcdef0123456789abcdef01",
+                "ci",
+            )
             assert run["git_commit_timestamp"] == "2025-03-01T07:00:00.000Z"
             converted |= {"git_commit_hash", "git_commit_source", "git_commit_timestamp"}
         same = {name: value for name, value in was.items() if name not in converted}
         assert {name: run[name] for name in same} == same
-        assert [event["payload_json"] for event in telemetry.run(run["event_id"])["events"]] == [{"n": number}]
-        assert f"{number:040x}" in {commit["commit_hash"] for commit in telemetry("commits", run["event_id"], "-o", "json").json}
-    assert telemetry.sql("SELECT run_id, payload_json, timestamp FROM run_events WHERE event_id IS NULL") == [("gone", "[1]", "2025-03-01T10:00:01.000Z")]
+        assert [event["payload_json"] for event in telemetry.run(run["event_id"])["events"]] == [
+            {"n": number}
+        ]
+        assert f"{number:040x}" in {
+            commit["commit_hash"]
+            for commit in telemetry("commits", run["event_id"], "-o", "json").json
+        }
+    assert telemetry.sql(
+        "SELECT run_id, payload_json, timestamp FROM run_events WHERE event_id IS NULL"
+    ) == [("gone", "[1]", "2025-03-01T10:00:01.000Z")]
     aside = kept(telemetry)
     assert aside["commits[2].message"] == "work 2"
     assert json.loads(str(aside["commits[4]"])) == platforms.ORPHAN
@@ -87,7 +128,9 @@ def test_the_schema_versions_it_went_through_are_kept(telemetry: Telemetry, vers
     platforms.make(telemetry.database, version)
     telemetry.start()
     found = telemetry.sql("SELECT version, description FROM schema_migrations ORDER BY version")
-    assert found[:version] == [(number, f"{platforms.DESCRIPTION} {number}") for number in range(1, version + 1)]
+    assert found[:version] == [
+        (number, f"{platforms.DESCRIPTION} {number}") for number in range(1, version + 1)
+    ]
     assert found[-1][0] == migrate.CURRENT_VERSION == telemetry.sql("PRAGMA user_version")[0][0]
 
 
@@ -105,7 +148,9 @@ def test_the_snapshot_is_the_genesis(telemetry: Telemetry, version: int) -> None
 
 
 @pytest.mark.parametrize("version", [1, 5, 7])
-def test_a_lost_database_is_made_again_from_the_snapshot_and_the_journal(telemetry: Telemetry, version: int) -> None:
+def test_a_lost_database_is_made_again_from_the_snapshot_and_the_journal(
+    telemetry: Telemetry, version: int
+) -> None:
     platforms.make(telemetry.database, version)
     telemetry.start()
     telemetry("run", "update", "run-1", "--product", "changed")
@@ -113,9 +158,15 @@ def test_a_lost_database_is_made_again_from_the_snapshot_and_the_journal(telemet
     telemetry.database.unlink()
     waits = telemetry(*START)
     assert "telemetry db rebuild" in waits.err
-    assert not telemetry.database.exists(), "made from the journal alone it would lack the adopted runs"
+    assert not telemetry.database.exists(), (
+        "made from the journal alone it would lack the adopted runs"
+    )
     telemetry("db", "rebuild")
-    assert [run for run in telemetry("query", "-o", "json", "--limit", "0").json if run["event_id"] != waits.line] == before
+    assert [
+        run
+        for run in telemetry("query", "-o", "json", "--limit", "0").json
+        if run["event_id"] != waits.line
+    ] == before
     assert telemetry("doctor").code == 0
 
 
@@ -125,13 +176,28 @@ def test_two_machines_agree(telemetry: Telemetry, tmp_path_factory: pytest.TempP
     for machine in (telemetry, other):
         platforms.make(machine.database, 3)
         machine("db", "migrate")
-        found.append([machine.sql(f"SELECT * FROM {table} ORDER BY 1") for table in ("agent_runs", "run_events", "run_commits", "legacy_values")])
+        found.append(
+            [
+                machine.sql(f"SELECT * FROM {table} ORDER BY 1")
+                for table in ("agent_runs", "run_events", "run_commits", "legacy_values")
+            ]
+        )
     assert found[0] == found[1]
 
 
-def test_columns_that_a_version_should_have_may_be_missing(telemetry: Telemetry, fresh_schema: list[str]) -> None:
-    platforms.make(telemetry.database, 6, without=("git_commit_source", "git_commit_author", "git_commit_timestamp"))
-    assert telemetry("query", "--commit", "abcdef0", "-o", "ids").out.split() == ["event-3", "event-2", "event-1"]
+def test_columns_that_a_version_should_have_may_be_missing(
+    telemetry: Telemetry, fresh_schema: list[str]
+) -> None:
+    platforms.make(
+        telemetry.database,
+        6,
+        without=("git_commit_source", "git_commit_author", "git_commit_timestamp"),
+    )
+    assert telemetry("query", "--commit", "abcdef0", "-o", "ids").out.split() == [
+        "event-3",
+        "event-2",
+        "event-1",
+    ]
     assert schema(telemetry.database) == fresh_schema
 
 
@@ -147,7 +213,9 @@ def test_a_database_in_wal_mode(telemetry: Telemetry, fresh_schema: list[str]) -
     assert len(ids(telemetry)) == 4
     telemetry("db", "restore", str(snapshots(telemetry)[0]))
     assert len(ids(telemetry)) == 4
-    assert [path.name for path in (telemetry.base / "backups").iterdir() if path.suffix != ".sqlite"] == [".lock"]
+    assert [
+        path.name for path in (telemetry.base / "backups").iterdir() if path.suffix != ".sqlite"
+    ] == [".lock"]
 
 
 def test_what_a_killed_program_left_in_the_write_ahead_log_is_adopted(telemetry: Telemetry) -> None:
@@ -168,9 +236,18 @@ def test_what_a_killed_program_left_in_the_write_ahead_log_is_adopted(telemetry:
         "CREATE TABLE own (word TEXT REFERENCES nowhere (word))",
         "CREATE TABLE own (word TEXT); CREATE VIEW broken AS SELECT * FROM nowhere",
     ],
-    ids=["collation", "function in an index", "function in a rule", "generated", "reference to no table", "view of no table"],
+    ids=[
+        "collation",
+        "function in an index",
+        "function in a rule",
+        "generated",
+        "reference to no table",
+        "view of no table",
+    ],
 )
-def test_a_table_of_the_users_that_sqlite_cannot_check_is_kept(made: str, telemetry: Telemetry, fresh_schema: list[str]) -> None:
+def test_a_table_of_the_users_that_sqlite_cannot_check_is_kept(
+    made: str, telemetry: Telemetry, fresh_schema: list[str]
+) -> None:
     """Its functions and collations are another program's, and only SQLite's integrity check needs them."""
     platforms.make(telemetry.database, 7)
     db = sqlite3.connect(telemetry.database)
@@ -187,17 +264,23 @@ def test_a_table_of_the_users_that_sqlite_cannot_check_is_kept(made: str, teleme
     assert telemetry("doctor").line == "All is well."
 
 
-def test_a_damaged_page_beside_a_table_that_sqlite_cannot_check_is_found(telemetry: Telemetry) -> None:
+def test_a_damaged_page_beside_a_table_that_sqlite_cannot_check_is_found(
+    telemetry: Telemetry,
+) -> None:
     platforms.make(telemetry.database, 7, runs=200)
     db = sqlite3.connect(telemetry.database)
     db.create_function("theirs", 1, lambda word: word, deterministic=True)
     db.execute("CREATE TABLE own (word TEXT CHECK (theirs(word)))")
-    root = db.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'idx_runs_agent'").fetchone()[0]
+    root = db.execute(
+        "SELECT rootpage FROM sqlite_schema WHERE name = 'idx_runs_agent'"
+    ).fetchone()[0]
     db.close()
     content = bytearray(telemetry.database.read_bytes())
     content[4096 * (root - 1) : 4096 * root] = bytes(4096)
     telemetry.database.write_bytes(content)
-    assert f"{telemetry.database} is damaged, and was left as it is" in telemetry("query", code=1).err
+    assert (
+        f"{telemetry.database} is damaged, and was left as it is" in telemetry("query", code=1).err
+    )
     assert telemetry.database.read_bytes() == content
 
 
@@ -238,9 +321,15 @@ BROKEN: list[tuple[dict[str, object], dict[str, object], dict[str, object]]] = [
 
 
 @pytest.mark.parametrize(
-    ("was", "now", "aside"), BROKEN, ids=lambda value: ",".join(f"{k}={v!r:.20}" for k, v in value.items()) if isinstance(value, dict) else ""
+    ("was", "now", "aside"),
+    BROKEN,
+    ids=lambda value: (
+        ",".join(f"{k}={v!r:.20}" for k, v in value.items()) if isinstance(value, dict) else ""
+    ),
 )
-def test_a_value_that_breaks_a_rule_is_kept_beside(telemetry: Telemetry, was: dict[str, object], now: dict[str, object], aside: dict[str, object]) -> None:
+def test_a_value_that_breaks_a_rule_is_kept_beside(
+    telemetry: Telemetry, was: dict[str, object], now: dict[str, object], aside: dict[str, object]
+) -> None:
     platforms.make(telemetry.database, 7)
     db = sqlite3.connect(telemetry.database)
     db.execute("PRAGMA ignore_check_constraints = ON")
@@ -249,16 +338,27 @@ def test_a_value_that_breaks_a_rule_is_kept_beside(telemetry: Telemetry, was: di
             db.execute(f"UPDATE agent_runs SET {name} = ? WHERE event_id = 'event-1'", (value,))
     db.close()
     telemetry("db", "migrate")
-    (run,) = [run for run in telemetry("query", "-o", "json", "--limit", "0").json if run["id"] == 1]
+    (run,) = [
+        run for run in telemetry("query", "-o", "json", "--limit", "0").json if run["id"] == 1
+    ]
     assert {name: run[name] for name in now} == now
-    found = dict(telemetry.sql('SELECT "column", value FROM legacy_values WHERE event_id = ? AND "column" NOT LIKE \'%[%\'', run["event_id"]))
+    found = dict(
+        telemetry.sql(
+            'SELECT "column", value FROM legacy_values WHERE event_id = ? AND "column" NOT LIKE \'%[%\'',
+            run["event_id"],
+        )
+    )
     assert found == aside
     if not was.keys() & {"run_id", "event_id"}:
-        assert telemetry("run", "events", run["event_id"], "-o", "json").json[0]["payload_json"] == {"n": 1}
+        assert telemetry("run", "events", run["event_id"], "-o", "json").json[0][
+            "payload_json"
+        ] == {"n": 1}
     assert_sound(telemetry)
 
 
-def test_columns_and_tables_that_nothing_is_made_for_are_kept(telemetry: Telemetry, fresh_schema: list[str]) -> None:
+def test_columns_and_tables_that_nothing_is_made_for_are_kept(
+    telemetry: Telemetry, fresh_schema: list[str]
+) -> None:
     platforms.make(telemetry.database, 7)
     db = sqlite3.connect(telemetry.database)
     with db:
@@ -285,13 +385,24 @@ def test_what_the_platform_noted_of_its_versions_is_kept(telemetry: Telemetry) -
     with db:
         db.execute("ALTER TABLE schema_migrations ADD COLUMN checksum TEXT")
         db.execute("UPDATE schema_migrations SET checksum = 'c5' WHERE version = 5")
-        db.executemany("INSERT INTO schema_migrations VALUES (?, '2025-01-01T00:00:00Z', 'before', 'c')", [(0,), (-1,)])
+        db.executemany(
+            "INSERT INTO schema_migrations VALUES (?, '2025-01-01T00:00:00Z', 'before', 'c')",
+            [(0,), (-1,)],
+        )
     db.close()
     telemetry("db", "migrate")
     found = kept(telemetry)
     assert found["schema_migrations[5].checksum"] == "c5"
     rows = [json.loads(str(found[f"schema_migrations[{number}]"])) for number in (0, -1)]
-    assert rows == [{"version": number, "applied_at": "2025-01-01T00:00:00Z", "description": "before", "checksum": "c"} for number in (0, -1)]
+    assert rows == [
+        {
+            "version": number,
+            "applied_at": "2025-01-01T00:00:00Z",
+            "description": "before",
+            "checksum": "c",
+        }
+        for number in (0, -1)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -303,30 +414,44 @@ def test_what_the_platform_noted_of_its_versions_is_kept(telemetry: Telemetry) -
         ("created_at", "2025-03-01T10:00:00.0001+00:00"),
     ],
 )
-def test_what_is_finer_than_what_is_stored_is_kept_beside(telemetry: Telemetry, column: str, value: str) -> None:
+def test_what_is_finer_than_what_is_stored_is_kept_beside(
+    telemetry: Telemetry, column: str, value: str
+) -> None:
     platforms.make(telemetry.database, 7)
     db = sqlite3.connect(telemetry.database)
     with db:
         db.execute(f"UPDATE agent_runs SET {column} = ? WHERE run_id = 'run-2'", (value,))
     db.close()
     telemetry("db", "migrate")
-    assert telemetry.sql("SELECT value FROM legacy_values WHERE event_id = 'event-2' AND \"column\" = ?", column) == [(value,)]
+    assert telemetry.sql(
+        "SELECT value FROM legacy_values WHERE event_id = 'event-2' AND \"column\" = ?", column
+    ) == [(value,)]
 
 
 @pytest.mark.parametrize(
-    ("column", "value"), [("metrics_json", '{"cost": 0.1, "big": 1e300, "n": 2.500000000000000000000}'), ("start_time", "2025-03-01 10:00:00.250000")]
+    ("column", "value"),
+    [
+        ("metrics_json", '{"cost": 0.1, "big": 1e300, "n": 2.500000000000000000000}'),
+        ("start_time", "2025-03-01 10:00:00.250000"),
+    ],
 )
-def test_what_is_stored_as_it_was_is_not_kept_twice(telemetry: Telemetry, column: str, value: str) -> None:
+def test_what_is_stored_as_it_was_is_not_kept_twice(
+    telemetry: Telemetry, column: str, value: str
+) -> None:
     platforms.make(telemetry.database, 7)
     db = sqlite3.connect(telemetry.database)
     with db:
         db.execute(f"UPDATE agent_runs SET {column} = ? WHERE run_id = 'run-2'", (value,))
     db.close()
     telemetry("db", "migrate")
-    assert column not in dict(telemetry.sql("SELECT \"column\", value FROM legacy_values WHERE event_id = 'event-2'"))
+    assert column not in dict(
+        telemetry.sql("SELECT \"column\", value FROM legacy_values WHERE event_id = 'event-2'")
+    )
 
 
-def test_an_events_payload_with_more_digits_than_a_float_is_kept_beside(telemetry: Telemetry) -> None:
+def test_an_events_payload_with_more_digits_than_a_float_is_kept_beside(
+    telemetry: Telemetry,
+) -> None:
     platforms.make(telemetry.database, 7)
     payload = '{"loss": 0.12345678901234567890123}'
     db = sqlite3.connect(telemetry.database)
@@ -377,7 +502,18 @@ def test_rows_without_an_event_id_get_one_each_from_their_run_id(telemetry: Tele
 # Reads, locks, kills, the many
 
 
-@pytest.mark.parametrize("argv", [("query", "-o", "ids"), ("status",), ("run", "show", "run-1"), ("stats",), ("db", "drain"), ("db", "backup")], ids=" ".join)
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("query", "-o", "ids"),
+        ("status",),
+        ("run", "show", "run-1"),
+        ("stats",),
+        ("db", "drain"),
+        ("db", "backup"),
+    ],
+    ids=" ".join,
+)
 def test_a_read_of_an_old_database_migrates_it(telemetry: Telemetry, argv: tuple[str, ...]) -> None:
     platforms.make(telemetry.database, 5)
     telemetry(*argv)
@@ -420,7 +556,11 @@ def test_migrate_says_what_it_did(telemetry: Telemetry) -> None:
     telemetry("db", "migrate", code=3)
     platforms.make(telemetry.database, 2)
     ran = telemetry("db", "migrate", "--json")
-    assert (ran.json["from"], ran.json["to"], Path(ran.json["backup"])) == (2, migrate.CURRENT_VERSION, snapshots(telemetry)[0])
+    assert (ran.json["from"], ran.json["to"], Path(ran.json["backup"])) == (
+        2,
+        migrate.CURRENT_VERSION,
+        snapshots(telemetry)[0],
+    )
     again = telemetry("db", "migrate", "--json")
     assert (again.json["from"], again.json["backup"]) == (migrate.CURRENT_VERSION, None)
 
@@ -449,7 +589,9 @@ def test_a_damaged_old_database_is_left_untouched(telemetry: Telemetry) -> None:
     assert snapshots(telemetry) == []
 
 
-def test_what_an_old_program_wrote_after_a_cut_off_migration_is_not_lost(telemetry: Telemetry) -> None:
+def test_what_an_old_program_wrote_after_a_cut_off_migration_is_not_lost(
+    telemetry: Telemetry,
+) -> None:
     """The journal's header names the first snapshot; the one taken when the migration goes through is what counts."""
     platforms.make(telemetry.database, 7)
     shutil.copy(telemetry.database, old := telemetry.home / "old")
@@ -473,37 +615,62 @@ def test_what_an_old_program_wrote_after_a_cut_off_migration_is_not_lost(telemet
 def test_many_openers_migrate_once(telemetry: Telemetry, attempt: int) -> None:
     platforms.make(telemetry.database, attempt + 3, runs=20)
     with ThreadPoolExecutor(32) as pool:
-        calls = list(pool.map(lambda _: telemetry(*START, env={"TELEMETRY_LOCK_TIMEOUT": "30"}, code=None), range(32)))
+        calls = list(
+            pool.map(
+                lambda _: telemetry(*START, env={"TELEMETRY_LOCK_TIMEOUT": "30"}, code=None),
+                range(32),
+            )
+        )
     assert [ran for ran in calls if ran.code or "buffered" in ran.err] == []
     assert len(snapshots(telemetry)) == 1
     assert telemetry.sql("SELECT count(*) FROM agent_runs WHERE op_id = 'legacy'") == [(20,)]
     assert len(ids(telemetry)) == 52
-    assert telemetry.sql("SELECT count(*) FROM schema_migrations WHERE version >= 8") == telemetry.sql(
-        "SELECT count(DISTINCT version) FROM schema_migrations WHERE version >= 8"
-    )
+    assert telemetry.sql(
+        "SELECT count(*) FROM schema_migrations WHERE version >= 8"
+    ) == telemetry.sql("SELECT count(DISTINCT version) FROM schema_migrations WHERE version >= 8")
     assert_sound(telemetry)
 
 
-def test_events_and_commits_go_to_the_run_of_their_event_id_and_no_id_is_lost(telemetry: Telemetry) -> None:
+def test_events_and_commits_go_to_the_run_of_their_event_id_and_no_id_is_lost(
+    telemetry: Telemetry,
+) -> None:
     """Two runs share a run_id. What says which one it means goes there; an id that is not the run's own is kept."""
     platforms.make(telemetry.database, 7)
     db = sqlite3.connect(telemetry.database)
     with db:
-        columns = [row[1] for row in db.execute("PRAGMA table_info(agent_runs)") if row[1] not in ("id", "event_id", "run_id")]
+        columns = [
+            row[1]
+            for row in db.execute("PRAGMA table_info(agent_runs)")
+            if row[1] not in ("id", "event_id", "run_id")
+        ]
         for event_id in ("twin-one", "twin-two"):
             db.execute(
-                f"INSERT INTO agent_runs (event_id, run_id, {','.join(columns)}) SELECT ?, 'twins', {','.join(columns)} FROM agent_runs LIMIT 1", (event_id,)
+                f"INSERT INTO agent_runs (event_id, run_id, {','.join(columns)}) SELECT ?, 'twins', {','.join(columns)} FROM agent_runs LIMIT 1",
+                (event_id,),
             )
         db.execute("ALTER TABLE run_events ADD COLUMN event_id TEXT")
         db.execute("ALTER TABLE commits ADD COLUMN event_id TEXT")
         for name in ("twin-two", "stranger"):
-            db.execute("INSERT INTO run_events (run_id, event_type, timestamp, event_id) VALUES ('twins', ?1, '2025-03-01 10:00:01', ?1)", (name,))
-        db.execute("INSERT INTO run_events (run_id, event_type, timestamp, event_id) VALUES ('another', 'moved', '2025-03-01 10:00:01', 'twin-two')")
-        db.execute("INSERT INTO commits (commit_hash, run_id, event_id) VALUES ('abcdef1', 'twins', 'twin-two'), ('abcdef2', 'twins', 'stranger')")
+            db.execute(
+                "INSERT INTO run_events (run_id, event_type, timestamp, event_id) VALUES ('twins', ?1, '2025-03-01 10:00:01', ?1)",
+                (name,),
+            )
+        db.execute(
+            "INSERT INTO run_events (run_id, event_type, timestamp, event_id) VALUES ('another', 'moved', '2025-03-01 10:00:01', 'twin-two')"
+        )
+        db.execute(
+            "INSERT INTO commits (commit_hash, run_id, event_id) VALUES ('abcdef1', 'twins', 'twin-two'), ('abcdef2', 'twins', 'stranger')"
+        )
     db.close()
     telemetry("db", "migrate")
-    events = telemetry.sql("SELECT event_type, event_id FROM run_events WHERE event_type IN ('twin-two', 'stranger', 'moved') ORDER BY id")
+    events = telemetry.sql(
+        "SELECT event_type, event_id FROM run_events WHERE event_type IN ('twin-two', 'stranger', 'moved') ORDER BY id"
+    )
     assert events == [("twin-two", "twin-two"), ("stranger", "twin-one"), ("moved", "twin-two")]
-    assert telemetry.sql("SELECT event_id FROM run_commits WHERE commit_hash IN ('abcdef1', 'abcdef2') ORDER BY id") == [("twin-two",), ("twin-one",)]
-    kept = telemetry.sql("SELECT event_id, value FROM legacy_values WHERE \"column\" LIKE 'run_events[%].%id' OR \"column\" LIKE 'commits[%].%id' ORDER BY id")
+    assert telemetry.sql(
+        "SELECT event_id FROM run_commits WHERE commit_hash IN ('abcdef1', 'abcdef2') ORDER BY id"
+    ) == [("twin-two",), ("twin-one",)]
+    kept = telemetry.sql(
+        "SELECT event_id, value FROM legacy_values WHERE \"column\" LIKE 'run_events[%].%id' OR \"column\" LIKE 'commits[%].%id' ORDER BY id"
+    )
     assert kept == [("twin-one", "stranger"), ("twin-two", "another"), ("twin-one", "stranger")]

@@ -13,8 +13,8 @@ import pytest
 from bases import EXCLUSIVE, FLOCKED, START, append, create, held, ids, segment
 from support import PROGRAM, Telemetry
 
-from telemetry_cli import files
-from telemetry_cli.errors import Refused, from_system
+from telemetry_cli.core import fs as files
+from telemetry_cli.core.errors import Refused, from_system
 
 VICTIM = b"\0precious\n"
 
@@ -22,11 +22,21 @@ VICTIM = b"\0precious\n"
 def _everything(telemetry: Telemetry) -> dict[str, str]:
     """Each folder and file of the base with its mode."""
     paths = [telemetry.base, *telemetry.base.rglob("*")]
-    return {str(path.relative_to(telemetry.home)): f"{stat.S_IMODE(path.lstat().st_mode):04o}" for path in paths}
+    return {
+        str(path.relative_to(telemetry.home)): f"{stat.S_IMODE(path.lstat().st_mode):04o}"
+        for path in paths
+    }
 
 
 def _start(telemetry: Telemetry, umask: int, **env: str) -> None:
-    subprocess.run([PROGRAM, *START], env=telemetry.env | env, cwd=telemetry.cwd, umask=umask, check=True, capture_output=True)
+    subprocess.run(
+        [PROGRAM, *START],
+        env=telemetry.env | env,
+        cwd=telemetry.cwd,
+        umask=umask,
+        check=True,
+        capture_output=True,
+    )
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o777], ids=["000", "022", "777"])
@@ -52,14 +62,22 @@ def test_a_database_elsewhere_is_private_too(telemetry: Telemetry, umask: int) -
     database = telemetry.home / "elsewhere" / "runs.sqlite"
     database.parent.mkdir()
     _start(telemetry, umask, TELEMETRY_BASE_DIR="", TELEMETRY_DB_PATH=str(database))
-    modes = {path.name: f"{stat.S_IMODE(path.lstat().st_mode):04o}" for path in database.parent.iterdir()}
+    modes = {
+        path.name: f"{stat.S_IMODE(path.lstat().st_mode):04o}" for path in database.parent.iterdir()
+    }
     assert modes == {"runs.sqlite": "0600", "runs.sqlite.lock": "0600", "runs.sqlite.d": "0700"}
 
 
 # Planted things
 
 FOLDERS = ("raw", "db", "buffer")
-FILES = ("db/telemetry.sqlite", "db/telemetry.sqlite.lock", "db/telemetry.sqlite-journal", "raw/.lock", "segment")
+FILES = (
+    "db/telemetry.sqlite",
+    "db/telemetry.sqlite.lock",
+    "db/telemetry.sqlite-journal",
+    "raw/.lock",
+    "segment",
+)
 
 
 def _place(telemetry: Telemetry, name: str) -> Path:
@@ -100,7 +118,9 @@ def test_a_file_in_place_of_a_folder_is_refused(telemetry: Telemetry, name: str)
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_symlinked_file_is_refused_and_its_target_untouched(telemetry: Telemetry, name: str) -> None:
+def test_a_symlinked_file_is_refused_and_its_target_untouched(
+    telemetry: Telemetry, name: str
+) -> None:
     victim = telemetry.home / "victim"
     victim.write_bytes(VICTIM)
     _refuses(telemetry, lambda place: place.symlink_to(victim), name)
@@ -108,14 +128,18 @@ def test_a_symlinked_file_is_refused_and_its_target_untouched(telemetry: Telemet
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_dangling_symlink_is_refused_and_its_target_not_made(telemetry: Telemetry, name: str) -> None:
+def test_a_dangling_symlink_is_refused_and_its_target_not_made(
+    telemetry: Telemetry, name: str
+) -> None:
     victim = telemetry.home / "victim"
     _refuses(telemetry, lambda place: place.symlink_to(victim), name)
     assert not victim.exists()
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_hard_link_is_refused_and_its_other_name_untouched(telemetry: Telemetry, name: str) -> None:
+def test_a_hard_link_is_refused_and_its_other_name_untouched(
+    telemetry: Telemetry, name: str
+) -> None:
     victim = telemetry.home / "victim"
     victim.write_bytes(VICTIM)
     _refuses(telemetry, lambda place: os.link(victim, place), name)
@@ -128,7 +152,9 @@ def test_a_planted_pipe_is_refused_at_once(telemetry: Telemetry, name: str) -> N
 
 
 @pytest.mark.parametrize("plant", [os.link, os.symlink], ids=["hard link", "symlink"])
-def test_a_planted_entry_of_the_buffer_is_refused(telemetry: Telemetry, plant: Callable[[Path, Path], None]) -> None:
+def test_a_planted_entry_of_the_buffer_is_refused(
+    telemetry: Telemetry, plant: Callable[[Path, Path], None]
+) -> None:
     victim = telemetry.home / "victim"
     victim.write_bytes(VICTIM)
     telemetry.start()
@@ -161,12 +187,20 @@ def test_what_root_makes_below_anothers_base_is_the_owners() -> None:
         telemetry.base.mkdir(mode=0o700)
         os.chown(telemetry.base, 12345, 12346)
         first = telemetry.start()
-        telemetry("import", "-", "--format", "ndjson", stdin='{"start_time": "2026-01-01T00:00:00Z", "agent_name": "a", "job_type": "j"}')
+        telemetry(
+            "import",
+            "-",
+            "--format",
+            "ndjson",
+            stdin='{"start_time": "2026-01-01T00:00:00Z", "agent_name": "a", "job_type": "j"}',
+        )
         for argv in (("backup",), ("rebuild",), ("vacuum",), ("backup", folder)):
             telemetry("db", *argv)
         with held(FLOCKED, telemetry.raw / ".lock"):
             telemetry.start(env={"TELEMETRY_LOCK_TIMEOUT": "0.2"})
-        assert {(path.lstat().st_uid, path.lstat().st_gid) for path in telemetry.base.rglob("*")} == {(12345, 12346)}
+        assert {
+            (path.lstat().st_uid, path.lstat().st_gid) for path in telemetry.base.rglob("*")
+        } == {(12345, 12346)}
         assert {path.stat().st_uid for path in Path(folder).glob("backup_*")} == {0}
         assert first in ids(telemetry)
 
@@ -184,7 +218,9 @@ def test_default_base_that_root_makes_belongs_to_the_owner_of_the_home(made: str
         telemetry.start()
         telemetry("db", "backup")
         assert (telemetry.home / ".local/share/telemetry/db/telemetry.sqlite").is_file()
-        assert {(path.lstat().st_uid, path.lstat().st_gid) for path in telemetry.home.rglob("*")} == {(12345, 12346)}
+        assert {
+            (path.lstat().st_uid, path.lstat().st_gid) for path in telemetry.home.rglob("*")
+        } == {(12345, 12346)}
 
 
 @pytest.fixture
@@ -204,8 +240,14 @@ def others_base(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         yield base
 
 
-@pytest.mark.parametrize("make", [files.make_folder, lambda path: files.open_private(path, os.O_RDWR | os.O_CREAT)], ids=["directory", "file"])
-def test_root_follows_no_link_on_the_way_below_anothers_base(others_base: Path, make: Callable[[str], object]) -> None:
+@pytest.mark.parametrize(
+    "make",
+    [files.make_folder, lambda path: files.open_private(path, os.O_RDWR | os.O_CREAT)],
+    ids=["directory", "file"],
+)
+def test_root_follows_no_link_on_the_way_below_anothers_base(
+    others_base: Path, make: Callable[[str], object]
+) -> None:
     roots = others_base.parent / "roots"
     (others_base / "raw").rename(others_base / "aside")
     (others_base / "raw").symlink_to(roots)
@@ -224,7 +266,9 @@ def test_root_follows_no_link_in_the_place_of_anothers_base(others_base: Path) -
 
 
 @pytest.mark.parametrize("swap", ["link", "directory"])
-def test_directory_that_is_swapped_while_root_makes_it_changes_nothing_of_roots(others_base: Path, monkeypatch: pytest.MonkeyPatch, swap: str) -> None:
+def test_directory_that_is_swapped_while_root_makes_it_changes_nothing_of_roots(
+    others_base: Path, monkeypatch: pytest.MonkeyPatch, swap: str
+) -> None:
     roots, made = others_base.parent / "roots", others_base / "blobs"
     (roots / "file").touch()
     mkdir = os.mkdir
@@ -251,7 +295,9 @@ def test_directory_that_is_swapped_while_root_makes_it_changes_nothing_of_roots(
 def test_refusal_names_the_owner() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.chown(folder, 12345, 12345)
-        known = from_system(PermissionError(errno.EACCES, "Permission denied", f"{folder}/raw/.lock"))
+        known = from_system(
+            PermissionError(errno.EACCES, "Permission denied", f"{folder}/raw/.lock")
+        )
         assert (known.exit_code, known.message) == (6, f"{folder}/raw/.lock: Permission denied")
         assert known.hint.startswith(f"{folder} belongs to user 12345: telemetry doctor ")
 
@@ -280,9 +326,20 @@ def test_the_base_may_be_a_symlink(telemetry: Telemetry) -> None:
 
 
 @pytest.mark.parametrize(
-    "argv", [("query", "-o", "ids"), ("db", "backup"), ("db", "rebuild"), ("db", "vacuum"), ("doctor",), ("redact", "--scan")], ids=" ".join
+    "argv",
+    [
+        ("query", "-o", "ids"),
+        ("db", "backup"),
+        ("db", "rebuild"),
+        ("db", "vacuum"),
+        ("doctor",),
+        ("redact", "--scan"),
+    ],
+    ids=" ".join,
 )
-def test_every_command_takes_a_symlink_for_the_base(telemetry: Telemetry, argv: tuple[str, ...]) -> None:
+def test_every_command_takes_a_symlink_for_the_base(
+    telemetry: Telemetry, argv: tuple[str, ...]
+) -> None:
     real = telemetry.home / "real"
     real.mkdir(mode=0o700)
     telemetry.base.symlink_to(real)

@@ -24,7 +24,10 @@ def test_before_the_first_drain_there_is_nothing_and_it_says_so(telemetry: Telem
     telemetry.database.parent.mkdir(parents=True, mode=0o700)
     with held(FLOCKED, telemetry.database.with_name("telemetry.sqlite.lock")):
         event_id = telemetry.start(env={"TELEMETRY_LOCK_TIMEOUT": "0"})
-        assert "1 record waits" in telemetry("run", "show", event_id, env={"TELEMETRY_LOCK_TIMEOUT": "0"}, code=3).err
+        assert (
+            "1 record waits"
+            in telemetry("run", "show", event_id, env={"TELEMETRY_LOCK_TIMEOUT": "0"}, code=3).err
+        )
         assert "1 record waits" in telemetry("query", env={"TELEMETRY_LOCK_TIMEOUT": "0"}).err
 
 
@@ -33,7 +36,11 @@ def test_a_journal_that_was_deleted_is_not_passed_over_in_silence(telemetry: Tel
     shutil.rmtree(telemetry.raw)
     telemetry.start()
     assert "1 record waits to be applied" in telemetry("query").err
-    assert telemetry("db", "drain", "--json", code=1).json == {"applied": 0, "waiting": 1, "damaged": 0}
+    assert telemetry("db", "drain", "--json", code=1).json == {
+        "applied": 0,
+        "waiting": 1,
+        "damaged": 0,
+    }
 
 
 def test_rebuild_makes_a_damaged_database_again_and_keeps_the_old_one(telemetry: Telemetry) -> None:
@@ -53,11 +60,18 @@ def test_rebuild_of_a_missing_database(telemetry: Telemetry) -> None:
     event_id = telemetry.start()
     telemetry.database.unlink()
     ran = telemetry("db", "rebuild", "--json")
-    assert ran.json == {"db_path": str(telemetry.database), "from": "the journal from its beginning", "aside": None, "damaged": 0}
+    assert ran.json == {
+        "db_path": str(telemetry.database),
+        "from": "the journal from its beginning",
+        "aside": None,
+        "damaged": 0,
+    }
     assert telemetry("query", "-o", "ids").line == event_id
 
 
-def test_rebuild_without_the_old_journal_begins_with_the_database_that_was_there(telemetry: Telemetry) -> None:
+def test_rebuild_without_the_old_journal_begins_with_the_database_that_was_there(
+    telemetry: Telemetry,
+) -> None:
     first = telemetry.start()
     shutil.rmtree(telemetry.raw)
     second = telemetry.start()
@@ -79,7 +93,10 @@ def test_rebuild_does_not_touch_a_database_whose_journal_is_not_whole(telemetry:
     content = telemetry.database.read_bytes()
     assert "does not go back to its beginning" in telemetry("db", "rebuild", code=1).err
     assert telemetry.database.read_bytes() == content
-    assert sorted(path.name for path in telemetry.database.parent.iterdir()) == ["telemetry.sqlite", "telemetry.sqlite.lock"]
+    assert sorted(path.name for path in telemetry.database.parent.iterdir()) == [
+        "telemetry.sqlite",
+        "telemetry.sqlite.lock",
+    ]
 
 
 def test_rebuild_without_a_journal_makes_nothing(telemetry: Telemetry) -> None:
@@ -93,11 +110,19 @@ def test_a_rebuild_that_fails_leaves_nothing_behind(telemetry: Telemetry) -> Non
     content = telemetry.database.read_bytes()
     assert "run.teleport" in telemetry("db", "rebuild", code=1).err
     assert telemetry.database.read_bytes() == content
-    assert sorted(path.name for path in telemetry.database.parent.iterdir()) == ["telemetry.sqlite", "telemetry.sqlite.lock"]
+    assert sorted(path.name for path in telemetry.database.parent.iterdir()) == [
+        "telemetry.sqlite",
+        "telemetry.sqlite.lock",
+    ]
 
 
-@pytest.mark.parametrize("argv", [("query", "--json"), ("status", "--json"), ("stats", "--json"), ("export", "--to", "-")])
-def test_a_database_whose_first_write_was_killed_is_none(argv: tuple[str, ...], telemetry: Telemetry) -> None:
+@pytest.mark.parametrize(
+    "argv",
+    [("query", "--json"), ("status", "--json"), ("stats", "--json"), ("export", "--to", "-")],
+)
+def test_a_database_whose_first_write_was_killed_is_none(
+    argv: tuple[str, ...], telemetry: Telemetry
+) -> None:
     """Rolled back it has a page, and no table and no version."""
     telemetry.database.parent.mkdir(parents=True, mode=0o700)
     telemetry.base.chmod(0o700)

@@ -25,13 +25,21 @@ def _three_runs(telemetry: Telemetry) -> list[str]:
     runs = [telemetry(*START).line]
     telemetry("db", "backup", str(telemetry.home / "saved.sqlite"))
     runs += [telemetry(*START).line, telemetry(*START).line]
-    flip(telemetry.raw / max(telemetry.raw.glob("ops_*")).name, sum(map(len, journal_lines(telemetry)[:2])) + 40, 2)
+    flip(
+        telemetry.raw / max(telemetry.raw.glob("ops_*")).name,
+        sum(map(len, journal_lines(telemetry)[:2])) + 40,
+        2,
+    )
     return runs
 
 
 def _beside(telemetry: Telemetry) -> list[str]:
     """What lies in the folder of the database beside it and its lock."""
-    return sorted(path.name for path in telemetry.database.parent.iterdir() if path.name not in ("telemetry.sqlite", "telemetry.sqlite.lock"))
+    return sorted(
+        path.name
+        for path in telemetry.database.parent.iterdir()
+        if path.name not in ("telemetry.sqlite", "telemetry.sqlite.lock")
+    )
 
 
 # Cut off
@@ -40,7 +48,9 @@ def _beside(telemetry: Telemetry) -> list[str]:
 @needs_strace
 @pytest.mark.parametrize("fault", ["signal=SIGKILL", "error=EIO"])
 @BY
-def test_at_every_rename_a_database_stands_at_the_path(telemetry: Telemetry, by: str, fault: str) -> None:
+def test_at_every_rename_a_database_stands_at_the_path(
+    telemetry: Telemetry, by: str, fault: str
+) -> None:
     runs = _three_runs(telemetry)
     argv, beginning, codes = _argv(telemetry, by), telemetry.home / "beginning", set()
     shutil.copytree(telemetry.base, beginning)
@@ -55,7 +65,9 @@ def test_at_every_rename_a_database_stands_at_the_path(telemetry: Telemetry, by:
         codes.add(ran.code)
         assert telemetry.database.is_file(), f"rename {n}: no database is left"
         if ran.code == 75:
-            assert (telemetry.database.read_bytes(), _beside(telemetry)) == (before, []), f"rename {n}: something has changed"
+            assert (telemetry.database.read_bytes(), _beside(telemetry)) == (before, []), (
+                f"rename {n}: something has changed"
+            )
         if by == "rebuild" or ran.code:
             next_run = telemetry(*START).line
             assert ids(telemetry) == sorted([*runs, next_run]), f"rename {n}"
@@ -71,10 +83,20 @@ def test_a_killed_one_leaves_nothing_for_ever(telemetry: Telemetry, by: str) -> 
     flushes = traced.points(argv, paths=False, calls=("fsync",))
     for path in telemetry.database.parent.glob("*.aside-*"):
         path.unlink()
-    traced(argv, "-e", f"inject=fsync:signal=SIGTERM:when={flushes[-3][1]}", paths=False, calls=("fsync",))
+    traced(
+        argv,
+        "-e",
+        f"inject=fsync:signal=SIGTERM:when={flushes[-3][1]}",
+        paths=False,
+        calls=("fsync",),
+    )
     left = _beside(telemetry)
     assert [name for name in left if name.startswith(f"telemetry.sqlite.{by[:7]}")], left
-    named = [Path(row["where"]).name for row in telemetry("doctor", "-o", "json", code=1).json if "cut off" in row["what"]]
+    named = [
+        Path(row["where"]).name
+        for row in telemetry("doctor", "-o", "json", code=1).json
+        if "cut off" in row["what"]
+    ]
     assert sorted(named) == left
     telemetry("db", "rebuild")
     assert [name for name in _beside(telemetry) if ".aside-" not in name] == []
@@ -110,7 +132,9 @@ def test_a_hot_journal_never_meets_another_database(telemetry: Telemetry, is_mis
     runs = [telemetry(*START).line, telemetry(*START).line]
     journal = Path(f"{telemetry.database}-journal")
     journal.write_bytes(b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7" + bytes(2000))
-    telemetry.database.unlink() if is_missing else telemetry.database.write_bytes(b"no database\n" * 900)
+    telemetry.database.unlink() if is_missing else telemetry.database.write_bytes(
+        b"no database\n" * 900
+    )
     assert bool(telemetry("db", "rebuild", "--json").json["aside"]) is not is_missing
     assert not journal.exists()
     assert ids(telemetry) == sorted(runs)
@@ -120,9 +144,13 @@ def test_a_hot_journal_never_meets_another_database(telemetry: Telemetry, is_mis
 # In the way of others
 
 
-@pytest.mark.parametrize("lock", [EXCLUSIVE, IMMEDIATE, READING], ids=["exclusive", "immediate", "reader"])
+@pytest.mark.parametrize(
+    "lock", [EXCLUSIVE, IMMEDIATE, READING], ids=["exclusive", "immediate", "reader"]
+)
 @BY
-def test_a_database_that_is_in_use_is_not_replaced(telemetry: Telemetry, by: str, lock: str) -> None:
+def test_a_database_that_is_in_use_is_not_replaced(
+    telemetry: Telemetry, by: str, lock: str
+) -> None:
     runs = _three_runs(telemetry)
     before = telemetry.database.stat().st_ino
     with held(lock, telemetry.database):
@@ -178,7 +206,9 @@ GONE: dict[str, Callable[[list[bytes]], list[bytes]]] = {
 
 @pytest.mark.parametrize("writes_between", [False, True], ids=["at-once", "after-a-write"])
 @pytest.mark.parametrize("gone", GONE)
-def test_what_the_journal_has_lost_stays(telemetry: Telemetry, gone: str, writes_between: bool) -> None:
+def test_what_the_journal_has_lost_stays(
+    telemetry: Telemetry, gone: str, writes_between: bool
+) -> None:
     """In this rebuild and every later one, with what was recorded since; the loss is counted, and doctor goes on saying so."""
     runs = [telemetry.start() for _ in range(3)]
     telemetry("run", "end", runs[2])
@@ -221,7 +251,9 @@ def test_a_backup_of_what_the_journal_has_lost_can_be_restored(telemetry: Teleme
     assert ids(telemetry) == sorted(runs)
 
 
-def test_a_restore_says_what_it_leaves_behind_and_a_rebuild_brings_it_back(telemetry: Telemetry) -> None:
+def test_a_restore_says_what_it_leaves_behind_and_a_rebuild_brings_it_back(
+    telemetry: Telemetry,
+) -> None:
     runs = _three_runs(telemetry)
     told = telemetry("db", "restore", str(telemetry.home / "saved.sqlite")).err
     assert "only the old database holds: 1;" in told
@@ -252,13 +284,19 @@ def test_a_header_that_says_another_version_is_damage(telemetry: Telemetry, said
     assert "db rebuild" in written.err
     assert telemetry.database.read_bytes() == before
     assert "db rebuild" in telemetry("query", code=1).err
-    assert [row for row in telemetry("doctor", "-o", "json", code=1).json if f"its header says {said}" in row["what"] and row["todo"] == "telemetry db rebuild"]
+    assert [
+        row
+        for row in telemetry("doctor", "-o", "json", code=1).json
+        if f"its header says {said}" in row["what"] and row["todo"] == "telemetry db rebuild"
+    ]
     telemetry("db", "rebuild")
     assert ids(telemetry) == sorted([*runs, written.line])
 
 
 @BY
-def test_a_database_whose_header_says_another_version_is_replaced(telemetry: Telemetry, by: str) -> None:
+def test_a_database_whose_header_says_another_version_is_replaced(
+    telemetry: Telemetry, by: str
+) -> None:
     runs = [telemetry(*START).line]
     telemetry("db", "backup", str(telemetry.home / "saved.sqlite"))
     db = sqlite3.connect(telemetry.home / "saved.sqlite")

@@ -8,10 +8,24 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from bases import EXCLUSIVE, FLOCKED, NAMED, READING, START, append, assert_sound, create, held, ids, make_newer, operation, waiting
+from bases import (
+    EXCLUSIVE,
+    FLOCKED,
+    NAMED,
+    READING,
+    START,
+    append,
+    assert_sound,
+    create,
+    held,
+    ids,
+    make_newer,
+    operation,
+    waiting,
+)
 from support import Telemetry
 
-from telemetry_cli.journal import encode
+from telemetry_cli.journal.segments import encode
 
 SHORT = {"TELEMETRY_LOCK_TIMEOUT": "0.3"}
 #: What a write may take on top of TELEMETRY_LOCK_TIMEOUT, the interpreter's start included.
@@ -50,7 +64,11 @@ def test_a_held_writer_lock_does_not_hold_a_write_up(telemetry: Telemetry) -> No
 def test_one_deadline_covers_every_lock_that_a_write_waits_for(telemetry: Telemetry) -> None:
     """A database that lets nobody commit, after a wait for raw/.lock: the two waits are one."""
     telemetry.start()
-    with held(READING, telemetry.database), held(FLOCKED, Path(f"{telemetry.database}.lock")), held(FLOCKED, telemetry.raw / ".lock"):
+    with (
+        held(READING, telemetry.database),
+        held(FLOCKED, Path(f"{telemetry.database}.lock")),
+        held(FLOCKED, telemetry.raw / ".lock"),
+    ):
         before = time.monotonic()
         telemetry(*START, env={"TELEMETRY_LOCK_TIMEOUT": "0.6"})
         assert time.monotonic() - before < 0.6 + GRACE
@@ -96,7 +114,11 @@ def test_a_buffered_start_and_end_arrive_in_order(telemetry: Telemetry, lock: st
         ):
             assert telemetry(*argv, "-o", "json", env=SHORT).json["status"] == "buffered"
     shown = telemetry.run(run)
-    assert (shown["status"], shown["git_commit_hash"], len(shown["events"])) == ("failure", "abcdef1", 1)
+    assert (shown["status"], shown["git_commit_hash"], len(shown["events"])) == (
+        "failure",
+        "abcdef1",
+        1,
+    )
     assert telemetry.sql("SELECT * FROM rejected_ops") == []
 
 
@@ -147,7 +169,9 @@ def test_an_empty_file_is_a_first_run_that_was_killed(telemetry: Telemetry) -> N
     assert ids(telemetry) == [run]
 
 
-def test_a_database_is_not_made_again_where_the_journal_does_not_go_back_to_the_beginning(telemetry: Telemetry) -> None:
+def test_a_database_is_not_made_again_where_the_journal_does_not_go_back_to_the_beginning(
+    telemetry: Telemetry,
+) -> None:
     telemetry.start()
     later = telemetry.raw / "ops_29990101.ndjson"
     later.touch()
@@ -201,7 +225,9 @@ DAMAGE = [_garbage, _text, _half, _first_page, _stump, _pages, _no_tables]
 
 
 @pytest.mark.parametrize("damage", DAMAGE, ids=lambda damage: damage.__name__.strip("_"))
-def test_a_damaged_database_is_left_alone_and_nothing_is_lost(telemetry: Telemetry, damage: Callable[[Path], None]) -> None:
+def test_a_damaged_database_is_left_alone_and_nothing_is_lost(
+    telemetry: Telemetry, damage: Callable[[Path], None]
+) -> None:
     written = [telemetry.start() for _ in range(3)]
     damage(telemetry.database)
     before = telemetry.database.read_bytes()
@@ -247,9 +273,15 @@ def test_a_newer_database_is_not_replaced(telemetry: Telemetry, by: str) -> None
     make_newer(db)
     db.close()
     before = telemetry.database.read_bytes()
-    assert "Upgrade telemetry." in telemetry("db", by, *([backup] if by == "restore" else []), code=2).err
+    assert (
+        "Upgrade telemetry."
+        in telemetry("db", by, *([backup] if by == "restore" else []), code=2).err
+    )
     assert telemetry.database.read_bytes() == before
-    assert sorted(path.name for path in telemetry.database.parent.iterdir()) == ["telemetry.sqlite", "telemetry.sqlite.lock"]
+    assert sorted(path.name for path in telemetry.database.parent.iterdir()) == [
+        "telemetry.sqlite",
+        "telemetry.sqlite.lock",
+    ]
 
 
 def test_another_programs_database_is_left_alone(telemetry: Telemetry) -> None:
@@ -264,7 +296,9 @@ def test_another_programs_database_is_left_alone(telemetry: Telemetry) -> None:
 
 
 @pytest.mark.parametrize("changed", [{"v": 2}, {"op": "run.teleport"}], ids=["version", "kind"])
-def test_an_operation_of_the_future_stops_the_drain_and_nothing_is_lost(telemetry: Telemetry, changed: dict[str, object]) -> None:
+def test_an_operation_of_the_future_stops_the_drain_and_nothing_is_lost(
+    telemetry: Telemetry, changed: dict[str, object]
+) -> None:
     first = telemetry.start()
     future = encode(operation("run.create", 1, event_id="future") | changed)
     append(telemetry, create(2, "before"), future, create(3, "behind"))
@@ -273,7 +307,9 @@ def test_an_operation_of_the_future_stops_the_drain_and_nothing_is_lost(telemetr
     assert sorted(ran.out.split()) == sorted([first, "before"])
     assert "3 records wait" in ran.err
     telemetry("run", "end", first, "-o", "json", env=SHORT)
-    assert telemetry.sql("SELECT status FROM agent_runs WHERE event_id = ?", first) == [("running",)]
+    assert telemetry.sql("SELECT status FROM agent_runs WHERE event_id = ?", first) == [
+        ("running",)
+    ]
     assert telemetry.sql("SELECT * FROM rejected_ops") == []
     journal = max(telemetry.raw.glob("ops_*")).read_bytes()
     assert all(said in journal for said in (future, b'"behind"', mine.encode(), b'"run.end"'))

@@ -22,13 +22,22 @@ from documents import LEAST
 from hooking import SCORE, Hooks
 from support import Telemetry
 
-from telemetry_cli import blobs, journal
-from telemetry_cli.commands import rows
-from telemetry_cli.config import Config
-from telemetry_cli.errors import NotFound, TelemetryError
-from telemetry_cli.store import apply as applying
-from telemetry_cli.store import commits, conventions, features, hook_runs, progress, registry, runs
-from telemetry_cli.store.database import translated
+from telemetry_cli.cli.commands import features_rows as rows
+from telemetry_cli.core.config import Config
+from telemetry_cli.core.errors import NotFound, TelemetryError
+from telemetry_cli.database import apply as applying
+from telemetry_cli.database import (
+    commits,
+    conventions,
+    features,
+    hook_runs,
+    progress,
+    registry,
+    runs,
+)
+from telemetry_cli.database.database import translated
+from telemetry_cli.journal import blobs
+from telemetry_cli.journal import segments as journal
 
 LONG = bool(os.environ.get("TELEMETRY_TESTS_LONG"))
 OPERATIONS = 50_000 if LONG else 5000
@@ -54,7 +63,10 @@ source_ref = "tests"
 
 
 #: What stands for lists in lists until all is text: Python could neither copy nor write them.
-DEEP = {f"<{levels} levels>": b"[" * levels + b"]" * levels for levels in (20, 99, 105, 300, 900, 100_000)}
+DEEP = {
+    f"<{levels} levels>": b"[" * levels + b"]" * levels
+    for levels in (20, 99, 105, 300, 900, 100_000)
+}
 #: What takes the place of a value. None of it is what belongs there, or hardly ever.
 STRANGE: list[object] = [
     None, True, False, 0, -1, 1.5, 1e308, 2**63 - 1, 2**63, 10**40, float("nan"), float("inf"), "", " ", "x", "\0", "\ud800", "a\udfffb", "é" * 300,
@@ -84,14 +96,39 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Telemetry:
     telemetry("hooks", "release", "score", "--script", str(folder), "--source-ref", "tests")
     telemetry("hooks", "rollback", "score")
     telemetry("hooks", "run", "score")
-    (hooks.folder / "runs.ndjson").write_text(json.dumps(LEAST | {"events": [{"event_type": "e", "timestamp": LEAST["start_time"]}]}) + "\n")
+    (hooks.folder / "runs.ndjson").write_text(
+        json.dumps(LEAST | {"events": [{"event_type": "e", "timestamp": LEAST["start_time"]}]})
+        + "\n"
+    )
     telemetry("import", str(hooks.folder / "runs.ndjson"))
     telemetry("db", "prune", "--older-than", "3650d")
-    now, open_here = "2026-01-31T12:00:00.000Z", {"git_dir": "/r/.git", "host": "h", "boot_id": "b", "since": "2026-01-31T00:00:00.000Z", "gone": []}
-    otherwise = {"schema_version": 11, "event_id": "made", "run_id": "made", "agent_name": "git", "job_type": "commit", "status": "running", "start_time": now}
+    now, open_here = (
+        "2026-01-31T12:00:00.000Z",
+        {
+            "git_dir": "/r/.git",
+            "host": "h",
+            "boot_id": "b",
+            "since": "2026-01-31T00:00:00.000Z",
+            "gone": [],
+        },
+    )
+    otherwise = {
+        "schema_version": 11,
+        "event_id": "made",
+        "run_id": "made",
+        "agent_name": "git",
+        "job_type": "commit",
+        "status": "running",
+        "start_time": now,
+    }
     commit = {"commit_hash": "1234567", "role": "produced", "source": "manual", "timestamp": now}
     telemetry.append("commit.associate", now, open=open_here, otherwise=otherwise, **commit)
-    telemetry.append("commit.rewrite", now, pairs=[["abcdef1", "fedcba9"]], facts={"fedcba9": {"author": "Ada", "timestamp": now}})
+    telemetry.append(
+        "commit.rewrite",
+        now,
+        pairs=[["abcdef1", "fedcba9"]],
+        facts={"fedcba9": {"author": "Ada", "timestamp": now}},
+    )
     telemetry("db", "drain")
     assert {operation["op"] for operation in operations(telemetry)} == set(KINDS)
     assert telemetry.sql("SELECT message FROM rejected_ops") == []
@@ -111,7 +148,13 @@ Place = tuple[Any, Any]
 
 def places(value: object) -> Iterator[Place]:
     """Yield every (list or object, key) in a value."""
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    items = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     for key, item in items:
         yield value, key
         yield from places(item)
@@ -124,7 +167,9 @@ class Changer:
         self._random = random.Random(seed)
         by_kind = {str(operation["op"]): operation for operation in found}
         # Every kind as often as any other.
-        self._of_kind = [[operation for operation in found if operation["op"] == kind] for kind in by_kind]
+        self._of_kind = [
+            [operation for operation in found if operation["op"] == kind] for kind in by_kind
+        ]
 
     def line(self) -> bytes:
         """Return the journal line of a wrong operation, its CRC right."""
@@ -144,7 +189,9 @@ class Changer:
     def _change(self, operation: dict[str, Any]) -> None:
         chosen = self._random
         if chosen.random() < 0.05:
-            operation[chosen.choice(("op_id", "at", "actor", "data"))] = deepcopy(chosen.choice(STRANGE))
+            operation[chosen.choice(("op_id", "at", "actor", "data"))] = deepcopy(
+                chosen.choice(STRANGE)
+            )
             return
         found = list(places(operation["data"]))
         if not found:
@@ -157,7 +204,9 @@ class Changer:
             other, name = chosen.choice(found)
             parent[key] = deepcopy(other[name])
         elif how < 0.3 and isinstance(parent, dict):
-            parent[chosen.choice(("", "\ud800", "event_id", "run", "artifact", "blob", "releases"))] = deepcopy(chosen.choice(STRANGE))
+            parent[
+                chosen.choice(("", "\ud800", "event_id", "run", "artifact", "blob", "releases"))
+            ] = deepcopy(chosen.choice(STRANGE))
         else:
             parent[key] = deepcopy(chosen.choice(STRANGE))
 
@@ -190,7 +239,9 @@ def read_all(db: sqlite3.Connection) -> None:
     list(hook_runs.listing(db, None))
 
 
-def test_wrong_lines_are_applied_or_rejected_one_by_one(whole: Telemetry, record_property: Callable[[str, object], None]) -> None:
+def test_wrong_lines_are_applied_or_rejected_one_by_one(
+    whole: Telemetry, record_property: Callable[[str, object], None]
+) -> None:
     config = Config(base_dir=str(whole.base))
     db = sqlite3.connect(":memory:", isolation_level=None)
     with sqlite3.connect(whole.database) as source:
@@ -260,7 +311,9 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize("number", range(BASES))
-def test_no_command_meets_a_defect_in_a_journal_of_wrong_lines(whole: Telemetry, number: int, tmp_path: Path) -> None:
+def test_no_command_meets_a_defect_in_a_journal_of_wrong_lines(
+    whole: Telemetry, number: int, tmp_path: Path
+) -> None:
     telemetry = Telemetry(tmp_path)
     shutil.copytree(whole.base, telemetry.base)
     changer = Changer(SEED + 1 + number, operations(whole))
@@ -288,7 +341,13 @@ WRONG: list[tuple[str, dict[str, object]]] = [
     ("hook.release", {"artifact": [1]}),
     ("hook.release", {"argv": {"a": 1}}),
     ("hook.release", {"limits": []}),
-    ("hook.release", {"contract": {"columns": [{"name": 'x" --', "type": "text"}], "cardinality": "one"}, "hook": "other"}),
+    (
+        "hook.release",
+        {
+            "contract": {"columns": [{"name": 'x" --', "type": "text"}], "cardinality": "one"},
+            "hook": "other",
+        },
+    ),
     ("convention.deploy", {"document": {}}),
     ("convention.deploy", {"releases": 5}),
     ("hook.finish", {"blob": "../../etc/passwd"}),
@@ -296,13 +355,20 @@ WRONG: list[tuple[str, dict[str, object]]] = [
 ]
 
 
-def test_operations_with_something_else_in_a_field_are_rejected(whole: Telemetry, tmp_path: Path) -> None:
+def test_operations_with_something_else_in_a_field_are_rejected(
+    whole: Telemetry, tmp_path: Path
+) -> None:
     telemetry = Telemetry(tmp_path)
     shutil.copytree(whole.base, telemetry.base)
     lines = []
     for number, (kind, data) in enumerate(WRONG, 100):
         right = next(operation for operation in operations(whole) if operation["op"] == kind)
-        wrong = {"op": kind, "at": right["at"], "actor": right["actor"], "data": {**right["data"], "event_id": f"wrong-{number}", **data}}
+        wrong = {
+            "op": kind,
+            "at": right["at"],
+            "actor": right["actor"],
+            "data": {**right["data"], "event_id": f"wrong-{number}", **data},
+        }
         lines.append(journal.encode({"op_id": f"{number:032x}", **wrong}))
     append(telemetry, *lines, create(1, "behind"))
     assert "behind" in ids(telemetry)
@@ -318,7 +384,10 @@ UNWRITTEN = {
     "a lone surrogate": (b'"op_id":"', b'"op_id":"\\ud800'),
     "no actor": (b'"actor":"', b'"actor":null,"who":"'),
     "too deep": (b'"data":{', b'"data":{"deep":' + b"[" * 500 + b"]" * 500 + b","),
-    "deeper than can be read": (b'"data":{', b'"data":{"deep":' + b"[" * 200_000 + b"]" * 200_000 + b","),
+    "deeper than can be read": (
+        b'"data":{',
+        b'"data":{"deep":' + b"[" * 200_000 + b"]" * 200_000 + b",",
+    ),
     "NaN": (b'"data":{', b'"data":{"number":NaN,'),
     "not JSON": (b'"data":{', b'"data":[{'),
     "another version": (b'{"v":1,', b'{"v":true,'),
@@ -341,8 +410,19 @@ def test_lines_that_no_telemetry_writes_are_damaged_ones(telemetry: Telemetry) -
     assert ids(telemetry) == ["before", "behind"]
 
 
-@pytest.mark.parametrize("parts", [{}, {"op": ["run.create"]}, {"op": "run.create", "op_id": {}}, {"op": "run.create", "data": []}], ids=str)
-def test_a_line_of_a_newer_version_stops_what_is_applied_whatever_it_holds(telemetry: Telemetry, parts: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {},
+        {"op": ["run.create"]},
+        {"op": "run.create", "op_id": {}},
+        {"op": "run.create", "data": []},
+    ],
+    ids=str,
+)
+def test_a_line_of_a_newer_version_stops_what_is_applied_whatever_it_holds(
+    telemetry: Telemetry, parts: dict[str, object]
+) -> None:
     telemetry.start("--event-id", "before")
     body = json.dumps({"v": 2, **parts}, separators=(",", ":"))[:-1].encode()
     append(telemetry, b'%b,"crc":"%08x"}\n' % (body, zlib.crc32(body)))

@@ -7,10 +7,10 @@ from bases import AT, operation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from telemetry_cli.journal import decode, encode
-from telemetry_cli.store import registry
-from telemetry_cli.store.apply import apply
-from telemetry_cli.store.migrate import apply_schema
+from telemetry_cli.database import registry
+from telemetry_cli.database.apply import apply
+from telemetry_cli.database.migrate import apply_schema
+from telemetry_cli.journal.segments import decode, encode
 
 TABLES = (
     "hooks",
@@ -27,7 +27,11 @@ TABLES = (
 )
 ROWS = {
     "good": [b'{"id":"a","values":{"x":1}}\n', b'{"given":"b"}\n'],
-    "more": [b'{"id":"a","values":{"x":2}}\n', b'{"id":"a","values":{"x":3}}\n', b'{"id":"b","values":{"x":"\\u00e9"}}\n'],
+    "more": [
+        b'{"id":"a","values":{"x":2}}\n',
+        b'{"id":"a","values":{"x":3}}\n',
+        b'{"id":"b","values":{"x":"\\u00e9"}}\n',
+    ],
     "broken": [b'{"id":"a","values":{"x":1}}\n', b"no json\n"],
 }
 DIGESTS = [sha256(name.encode()).hexdigest() for name in ("one", "two", "three")]
@@ -46,7 +50,10 @@ release_data = st.fixed_dictionaries(
     },
     optional={"if_live": versions, "message": st.just("why"), "dirty": st.booleans()},
 )  # fmt: skip
-moves = st.fixed_dictionaries({"hook": hooks, "reason": st.just("why")}, optional={"to": versions, "back": st.booleans(), "if_live": versions})
+moves = st.fixed_dictionaries(
+    {"hook": hooks, "reason": st.just("why")},
+    optional={"to": versions, "back": st.booleans(), "if_live": versions},
+)
 starts = st.fixed_dictionaries(
     {
         "hook_run": ids, "hook": hooks, "version": versions, "input_kind": st.just("records"),
@@ -57,7 +64,12 @@ starts = st.fixed_dictionaries(
 )  # fmt: skip
 finishes = st.fixed_dictionaries(
     {"hook_run": ids, "status": statuses, "blob": st.sampled_from([*ROWS, None])},
-    optional={"attempts": st.integers(-1, 2), "failure_kind": st.just("oom"), "logs": st.just([{"attempt": 1, "digest": "d", "bytes": 3}]), "rows": st.just(1)},
+    optional={
+        "attempts": st.integers(-1, 2),
+        "failure_kind": st.just("oom"),
+        "logs": st.just([{"attempt": 1, "digest": "d", "bytes": 3}]),
+        "rows": st.just(1),
+    },
 )
 deployments = st.builds(
     lambda slug, fields, releases: {
@@ -66,7 +78,13 @@ deployments = st.builds(
     },
     st.sampled_from(["one-slug", "two-slug", "3bad"]), st.sampled_from([None, [{"name": "a"}], [{"name": "b"}]]), st.lists(release_data, max_size=2),
 )  # fmt: skip
-kinds = {"hook.release": release_data, "hook.point": moves, "hook.start": starts, "hook.finish": finishes, "convention.deploy": deployments}
+kinds = {
+    "hook.release": release_data,
+    "hook.point": moves,
+    "hook.start": starts,
+    "hook.finish": finishes,
+    "convention.deploy": deployments,
+}
 steps = st.one_of(*(st.tuples(st.just(kind), data) for kind, data in kinds.items()))
 
 
@@ -98,13 +116,20 @@ def _apply(db: sqlite3.Connection, *lines: bytes) -> None:
 
 
 def _dump(db: sqlite3.Connection) -> dict[str, list[tuple[object, ...]]]:
-    return {table: sorted(db.execute(f"SELECT * FROM {table}").fetchall(), key=repr) for table in TABLES}
+    return {
+        table: sorted(db.execute(f"SELECT * FROM {table}").fetchall(), key=repr) for table in TABLES
+    }
 
 
 @settings(max_examples=200)
 @given(st.lists(steps, min_size=1, max_size=16))
-def test_replaying_gives_the_same_registry_and_it_is_always_sound(drawn: list[tuple[str, dict[str, object]]]) -> None:
-    lines = [encode(operation(kind, number) | {"at": f"2026-01-02T03:04:{number:02}.000Z", "data": data}) for number, (kind, data) in enumerate(drawn)]
+def test_replaying_gives_the_same_registry_and_it_is_always_sound(
+    drawn: list[tuple[str, dict[str, object]]],
+) -> None:
+    lines = [
+        encode(operation(kind, number) | {"at": f"2026-01-02T03:04:{number:02}.000Z", "data": data})
+        for number, (kind, data) in enumerate(drawn)
+    ]
     db, backups = _fresh(), []
     for line in lines:
         backup = _connected()
@@ -121,7 +146,12 @@ def test_replaying_gives_the_same_registry_and_it_is_always_sound(drawn: list[tu
         numbers = [row["version"] for row in registry.history(db, hook)]
         assert numbers == list(range(1, len(numbers) + 1))
     # Rows are there with a run that passed, or not at all; and of what was superseded the later run is known.
-    assert db.execute("SELECT 1 FROM features JOIN hook_runs ON hook_runs.id = hook_run WHERE status <> 'passed'").fetchall() == []
+    assert (
+        db.execute(
+            "SELECT 1 FROM features JOIN hook_runs ON hook_runs.id = hook_run WHERE status <> 'passed'"
+        ).fetchall()
+        == []
+    )
     assert db.execute("SELECT 1 FROM features WHERE superseded_by = hook_run").fetchall() == []
     keyed = "SELECT hook, run_key FROM hook_runs WHERE run_key IS NOT NULL AND status IN ('running', 'passed', 'rejected')"
     assert db.execute(f"{keyed} GROUP BY hook, run_key HAVING count(*) > 1").fetchall() == []

@@ -10,8 +10,8 @@ from bases import AT, assert_sound
 from hooking import in_parallel
 from support import Telemetry
 
-from telemetry_cli.store import migrate
-from telemetry_cli.store.migrate import CURRENT_VERSION
+from telemetry_cli.database import migrate
+from telemetry_cli.database.migrate import CURRENT_VERSION
 
 FOLDER = Path(migrate.__file__).parent / "schema"
 
@@ -42,14 +42,24 @@ def schema(telemetry: Telemetry) -> list[tuple[str]]:
     return telemetry.sql("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY type, name")
 
 
-FIRST = [["run", "start", "--agent-name", "a", "--job-type", "j"], ["query", "-o", "json"], ["hooks", "list"], ["status"], ["db", "drain"]]
+FIRST = [
+    ["run", "start", "--agent-name", "a", "--job-type", "j"],
+    ["query", "-o", "json"],
+    ["hooks", "list"],
+    ["status"],
+    ["db", "drain"],
+]
 
 
 @pytest.mark.parametrize("argv", FIRST, ids=" ".join)
-def test_whatever_comes_first_brings_it_up_to_date(older: Telemetry, argv: list[str], tmp_path: Path) -> None:
+def test_whatever_comes_first_brings_it_up_to_date(
+    older: Telemetry, argv: list[str], tmp_path: Path
+) -> None:
     older(*argv)
     assert older.sql("PRAGMA user_version") == [(CURRENT_VERSION,)]
-    assert [row[0] for row in older.sql("SELECT version FROM schema_migrations ORDER BY version")] == [*range(8, CURRENT_VERSION + 1)]
+    assert [
+        row[0] for row in older.sql("SELECT version FROM schema_migrations ORDER BY version")
+    ] == [*range(8, CURRENT_VERSION + 1)]
     assert older.run("known")["agent_name"] == "tester"
     fresh = Telemetry(tmp_path / "fresh")
     fresh.start()
@@ -58,7 +68,9 @@ def test_whatever_comes_first_brings_it_up_to_date(older: Telemetry, argv: list[
 
 
 def test_sixteen_openers_at_once(older: Telemetry) -> None:
-    argvs = [["query", "-o", "ids"]] * 8 + [["run", "start", "--agent-name", "a", "--job-type", "j"]] * 8
+    argvs = [["query", "-o", "ids"]] * 8 + [
+        ["run", "start", "--agent-name", "a", "--job-type", "j"]
+    ] * 8
     assert [ran.code for ran in in_parallel(older, argvs)] == [0] * 16
     assert older.sql("SELECT count(*) FROM agent_runs") == [(9,)]
     assert_sound(older)

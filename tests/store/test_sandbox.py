@@ -7,8 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telemetry_cli.errors import InvalidInput
-from telemetry_cli.store.sandbox import expression, identifiers_only, pointed_at, tokens
+from telemetry_cli.core.errors import InvalidInput
+from telemetry_cli.database.sandbox import (
+    expression,
+    identifiers_only,
+    pointed_at,
+    tokens,
+)
 
 _PIECES = st.sampled_from(
     [
@@ -46,7 +51,9 @@ _PIECES = st.sampled_from(
 )
 _SQL = st.lists(st.one_of(_PIECES, st.just('"'), st.text(max_size=3))).map("".join)
 _UNQUOTED = st.lists(_PIECES).map("".join)
-_NAME = st.text(alphabet=st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12).filter(
+_NAME = st.text(
+    alphabet=st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12
+).filter(
     lambda name: name.lower() not in ("true", "false")
 )  # SQLite itself takes these for constants
 
@@ -159,7 +166,9 @@ def test_a_name_stays_the_same_name(name: str) -> None:
     db = sqlite3.connect(":memory:")
     try:
         assert db.execute(identifiers_only(f"SELECT 7 AS {quoted}")).description[0][0] == name
-        assert _meaning(db, identifiers_only(f"SELECT {quoted} FROM (SELECT 7 AS {quoted})")) == _meaning(db, f"SELECT {quoted} FROM (SELECT 7 AS {quoted})")
+        assert _meaning(
+            db, identifiers_only(f"SELECT {quoted} FROM (SELECT 7 AS {quoted})")
+        ) == _meaning(db, f"SELECT {quoted} FROM (SELECT 7 AS {quoted})")
     finally:
         db.close()
 
@@ -171,13 +180,39 @@ def test_what_is_text_or_comment_stays_as_it_is(name: str, form: str) -> None:
     assert identifiers_only(text) == text
 
 
-@given(st.lists(st.sampled_from(["a", "`b c`", '[d"e]', "'x \"a\" y'", "1", "+", "||", '-- "c"\n', '/* "c" */', "(", ")", ",", " "])).map(" ".join))
-def test_a_statement_without_double_quoted_names_means_the_same(memory: sqlite3.Connection, text: str) -> None:
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                "a",
+                "`b c`",
+                '[d"e]',
+                "'x \"a\" y'",
+                "1",
+                "+",
+                "||",
+                '-- "c"\n',
+                '/* "c" */',
+                "(",
+                ")",
+                ",",
+                " ",
+            ]
+        )
+    ).map(" ".join)
+)
+def test_a_statement_without_double_quoted_names_means_the_same(
+    memory: sqlite3.Connection, text: str
+) -> None:
     statement = f"SELECT {text} FROM t"
     assert _meaning(memory, identifiers_only(statement)) == _meaning(memory, statement)
 
 
-@given(st.lists(st.sampled_from(['"a"', '"b c"', '"d""e"', '"f`g"', '"[h"', "'\"a\"'", "a"]), min_size=1).map(", ".join))
+@given(
+    st.lists(
+        st.sampled_from(['"a"', '"b c"', '"d""e"', '"f`g"', '"[h"', "'\"a\"'", "a"]), min_size=1
+    ).map(", ".join)
+)
 def test_names_that_are_right_mean_the_same(memory: sqlite3.Connection, text: str) -> None:
     statement = f"SELECT {text} FROM t"
     rewritten = identifiers_only(statement)
@@ -188,20 +223,26 @@ def test_names_that_are_right_mean_the_same(memory: sqlite3.Connection, text: st
 @pytest.mark.parametrize("name", ['"nope"', '"A "', '"d""""e"'])
 def test_names_that_are_wrong_are_errors(memory: sqlite3.Connection, name: str) -> None:
     assert isinstance(_meaning(memory, f"SELECT {name} FROM t"), list)
-    assert str(_meaning(memory, identifiers_only(f"SELECT {name} FROM t"))).startswith("no such column")
+    assert str(_meaning(memory, identifiers_only(f"SELECT {name} FROM t"))).startswith(
+        "no such column"
+    )
 
 
 # Expressions
 
 
-@pytest.mark.parametrize("text", ["1", "(1)", "')' = ';'", "a -- )", "a /* ) ; */", "[)]", '";"', "((1) and (2))"])
+@pytest.mark.parametrize(
+    "text", ["1", "(1)", "')' = ';'", "a -- )", "a /* ) ; */", "[)]", '";"', "((1) and (2))"]
+)
 def test_an_expression_stands_in_brackets(text: str) -> None:
     done = expression("--where", text)
     assert done.startswith("(") and done.endswith("\n)")
     assert identifiers_only(text) in done
 
 
-@pytest.mark.parametrize("text", ["", " ", "--", "/**/", ")", "(", "1)", "(1", "1) or (1", "1;", ";", "(;)", "1 -- (\n)"])
+@pytest.mark.parametrize(
+    "text", ["", " ", "--", "/**/", ")", "(", "1)", "(1", "1) or (1", "1;", ";", "(;)", "1 -- (\n)"]
+)
 def test_what_is_no_expression(text: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         expression("--where", text)
@@ -247,7 +288,14 @@ def test_pointed_at(text: str, message: str, expected: str) -> None:
     assert pointed_at(text, message) == expected
 
 
-@given(_SQL, st.one_of(_SQL, _SQL.map('near "{}": syntax error'.format), _SQL.map("no such column: {}".format)))
+@given(
+    _SQL,
+    st.one_of(
+        _SQL, _SQL.map('near "{}": syntax error'.format), _SQL.map("no such column: {}".format)
+    ),
+)
 def test_pointing_never_fails(text: str, message: str) -> None:
     pointed = pointed_at(text, message)
-    assert pointed == "" or pointed.rsplit("\n", 1)[1].strip(" ") in {"^" * width for width in range(1, len(message) + 1)}
+    assert pointed == "" or pointed.rsplit("\n", 1)[1].strip(" ") in {
+        "^" * width for width in range(1, len(message) + 1)
+    }

@@ -15,11 +15,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from support import Telemetry
 
-from telemetry_cli import legacy_rules
-from telemetry_cli.store import foreign
-from telemetry_cli.store.apply import imports
-from telemetry_cli.store.migrate import CURRENT_VERSION, apply_schema
-from telemetry_cli.transfer.legacy import line
+from telemetry_cli.core import legacy_values as legacy_rules
+from telemetry_cli.database import foreign
+from telemetry_cli.database.apply import imports
+from telemetry_cli.database.migrate import CURRENT_VERSION, apply_schema
+from telemetry_cli.transfer.legacy_records import line
 from telemetry_cli.transfer.records import FIRST_LINE
 
 V1 = (
@@ -57,13 +57,23 @@ def legacy_database(path: Path, version: int) -> Path:
     db = sqlite3.connect(path)
     columns = ", ".join([V1, *(added for number, added in ADDED.items() if number <= version)])
     db.execute(f"CREATE TABLE agent_runs ({columns})")
-    db.execute("CREATE TABLE schema_migrations (version INTEGER, applied_at TEXT, description TEXT)")
+    db.execute(
+        "CREATE TABLE schema_migrations (version INTEGER, applied_at TEXT, description TEXT)"
+    )
     db.execute("INSERT INTO schema_migrations VALUES (?, datetime('now'), '')", (version,))
     known = [row[1] for row in db.execute("PRAGMA table_info(agent_runs)")]
     for number, row in enumerate(ROWS):
-        beside = {"event_id": f"event-{number}", "parent_run_id": "r1" if number else None, "git_commit_hash": "ABCDEF1", "git_commit_source": "auto"}
+        beside = {
+            "event_id": f"event-{number}",
+            "parent_run_id": "r1" if number else None,
+            "git_commit_hash": "ABCDEF1",
+            "git_commit_source": "auto",
+        }
         given = row | {name: value for name, value in beside.items() if name in known}
-        db.execute(f"INSERT INTO agent_runs ({','.join(given)}) VALUES ({','.join('?' * len(given))})", tuple(given.values()))
+        db.execute(
+            f"INSERT INTO agent_runs ({','.join(given)}) VALUES ({','.join('?' * len(given))})",
+            tuple(given.values()),
+        )
     db.executescript(
         "CREATE TABLE run_events (id INTEGER PRIMARY KEY, run_id TEXT, event_type TEXT, timestamp TEXT, payload_json TEXT);"
         "INSERT INTO run_events VALUES (1, 'r1', 'checkpoint', '2025-01-02 03:30:00', '{\"step\": 1}'),"
@@ -81,37 +91,69 @@ def test_every_version_of_the_platform(version: int, telemetry: Telemetry, tmp_p
     path = legacy_database(tmp_path / "old.sqlite", version)
     before = path.read_bytes()
     ran = telemetry("import", str(path), "--json")
-    assert {name: ran.json[name] for name in ("total", "created", "existing", "failed")} == {"total": 3, "created": 3, "existing": 0, "failed": 0}
+    assert {name: ran.json[name] for name in ("total", "created", "existing", "failed")} == {
+        "total": 3,
+        "created": 3,
+        "existing": 0,
+        "failed": 0,
+    }
     assert path.read_bytes() == before
     ids = (
         [f"event-{number}" for number in range(3)]
         if version >= 6
-        else [str(uuid.uuid5(uuid.NAMESPACE_URL, f"telemetry-cli:run:{row['run_id']}")) for row in ROWS]
+        else [
+            str(uuid.uuid5(uuid.NAMESPACE_URL, f"telemetry-cli:run:{row['run_id']}"))
+            for row in ROWS
+        ]
     )
     first, second, third = (telemetry.run(id_) for id_ in ids)
-    assert (first["status"], first["start_time"], first["end_time"]) == ("success", "2025-01-02T03:04:05.000Z", "2025-01-02T03:04:05.000Z")
-    assert (first["created_at"], first["metrics_json"], first["api_posted"]) == ("2025-01-02T03:04:05.000Z", {"tokens": 3}, 1)
+    assert (first["status"], first["start_time"], first["end_time"]) == (
+        "success",
+        "2025-01-02T03:04:05.000Z",
+        "2025-01-02T03:04:05.000Z",
+    )
+    assert (first["created_at"], first["metrics_json"], first["api_posted"]) == (
+        "2025-01-02T03:04:05.000Z",
+        {"tokens": 3},
+        1,
+    )
     assert (second["status"], second["metrics_json"], second["items_failed"]) == ("failure", {}, 0)
     assert second["context_json"]["extra"]["metrics_json"] == "not json"
     assert second["context_json"]["extra"]["items_failed"] == -3
     assert len(second["error_details"].encode()) <= 65536
-    assert (third["run_id"], third["agent_name"], third["job_type"], third["status"], third["start_time"]) == (
+    assert (
+        third["run_id"],
+        third["agent_name"],
+        third["job_type"],
+        third["status"],
+        third["start_time"],
+    ) == (
         "r-3",
         "unknown",
         "unknown",
         "partial",
         "1970-01-01T00:00:00.000Z",
     )
-    assert {name: third["context_json"]["extra"][name] for name in ("run_id", "status", "start_time")} == {
+    assert {
+        name: third["context_json"]["extra"][name] for name in ("run_id", "status", "start_time")
+    } == {
         "run_id": "r/3",
         "status": "exploded",
         "start_time": "whenever",
     }
     if version >= 6:
-        assert (second["parent_run_id"], second["git_commit_hash"], second["git_commit_source"]) == ("event-0", "abcdef1", None)
-    assert [(event["event_type"], event["payload_json"]) for event in first["events"]] == [("checkpoint", {"step": 1})]
+        assert (
+            second["parent_run_id"],
+            second["git_commit_hash"],
+            second["git_commit_source"],
+        ) == ("event-0", "abcdef1", None)
+    assert [(event["event_type"], event["payload_json"]) for event in first["events"]] == [
+        ("checkpoint", {"step": 1})
+    ]
     assert "1234567" in [commit["commit_hash"] for commit in first["commits"]]
-    assert telemetry.sql("SELECT event_id, run_id, payload_json FROM run_events WHERE run_id = 'gone'") == [(None, "gone", '"text"')]
+    assert telemetry.sql(
+        "SELECT event_id, run_id, payload_json FROM run_events WHERE run_id = 'gone'"
+    ) == [(None, "gone", '"text"')]
     assert b"secret" not in b"".join(telemetry.files().values())
     again = dump(telemetry)
     assert telemetry("import", str(path), "--json").json["existing"] == 3
@@ -133,9 +175,19 @@ def test_the_sibling_service(telemetry: Telemetry, tmp_path: Path) -> None:
     ran = telemetry("import", str(tmp_path / "service.db"))
     assert "region is unknown and kept under context_json.extra" in ran.err
     run = telemetry.run("E1")
-    assert (run["status"], run["git_commit_hash"], run["git_commit_source"], run["git_commit_author"]) == ("success", "abcdef1", "llm", "Ada")
-    assert (run["git_commit_timestamp"], run["context_json"]) == ("2025-01-02T03:00:00.000Z", {"extra": {"region": "eu"}})
-    assert [(event["event_type"], event["payload_json"], event["trace_id"]) for event in run["events"]] == [("step", [1], "t"), ("step", None, None)]
+    assert (
+        run["status"],
+        run["git_commit_hash"],
+        run["git_commit_source"],
+        run["git_commit_author"],
+    ) == ("success", "abcdef1", "llm", "Ada")
+    assert (run["git_commit_timestamp"], run["context_json"]) == (
+        "2025-01-02T03:00:00.000Z",
+        {"extra": {"region": "eu"}},
+    )
+    assert [
+        (event["event_type"], event["payload_json"], event["trace_id"]) for event in run["events"]
+    ] == [("step", [1], "t"), ("step", None, None)]
     assert [commit["commit_hash"] for commit in run["commits"]] == ["abcdef1"]
 
 
@@ -163,19 +215,41 @@ def test_the_platforms_ndjson(order: tuple[int, ...], telemetry: Telemetry, tmp_
     for _ in range(2):
         telemetry("import", path, "--format", "legacy-ndjson")
         run = telemetry.run("n1")
-        assert (run["status"], run["end_time"], run["items_succeeded"], run["metrics_json"]) == ("success", "2025-01-02T03:05:05.000Z", 4, {"x": 1})
+        assert (run["status"], run["end_time"], run["items_succeeded"], run["metrics_json"]) == (
+            "success",
+            "2025-01-02T03:05:05.000Z",
+            4,
+            {"x": 1},
+        )
         assert run["duration_ms"] == 60_000
-        assert [(event["event_type"], event["payload_json"]) for event in run["events"]] == [("step", {"n": 1})]
+        assert [(event["event_type"], event["payload_json"]) for event in run["events"]] == [
+            ("step", {"n": 1})
+        ]
         assert telemetry("query", "--search", "finished", "-o", "ids").line == run["event_id"]
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-@pytest.mark.parametrize(("said", "milliseconds"), [({}, 60_000), ({"duration_ms": 0}, 60_000), ({"duration_ms": 59_000}, 59_000)])
+@pytest.mark.parametrize(
+    ("said", "milliseconds"),
+    [({}, 60_000), ({"duration_ms": 0}, 60_000), ({"duration_ms": 59_000}, 59_000)],
+)
 def test_duration_of_a_run_in_two_records_is_that_from_start_to_end(
-    said: dict[str, object], milliseconds: int, order: tuple[int, ...], telemetry: Telemetry, tmp_path: Path
+    said: dict[str, object],
+    milliseconds: int,
+    order: tuple[int, ...],
+    telemetry: Telemetry,
+    tmp_path: Path,
 ) -> None:
-    start = {name: LINES[0][name] for name in ("record_type", "run_id", "agent_name", "job_type", "start_time")}
-    end = {"record_type": "run", "run_id": "n1", "status": "completed", "end_time": "2025-01-02T03:05:05+00:00"} | said
+    start = {
+        name: LINES[0][name]
+        for name in ("record_type", "run_id", "agent_name", "job_type", "start_time")
+    }
+    end = {
+        "record_type": "run",
+        "run_id": "n1",
+        "status": "completed",
+        "end_time": "2025-01-02T03:05:05+00:00",
+    } | said
     path = write(tmp_path / "events_20250102.ndjson", *([start, end][number] for number in order))
     telemetry("import", path, "--format", "legacy-ndjson")
     run = telemetry.run("n1")
@@ -184,20 +258,33 @@ def test_duration_of_a_run_in_two_records_is_that_from_start_to_end(
 
 def test_bad_lines_of_the_platforms_ndjson(telemetry: Telemetry, tmp_path: Path) -> None:
     path = write(
-        tmp_path / "x.ndjson", LINES[0], {"record_type": "metric"}, {"record_type": "event", "event_type": "x", "timestamp": "never", "run_id": "n1"}, "[]\n"
+        tmp_path / "x.ndjson",
+        LINES[0],
+        {"record_type": "metric"},
+        {"record_type": "event", "event_type": "x", "timestamp": "never", "run_id": "n1"},
+        "[]\n",
     )
     ran = telemetry("import", path, "--format", "legacy-ndjson", "--json", code=1)
-    assert (ran.json["created"], [(error["line"], error["field"]) for error in ran.json["errors"]]) == (1, [(2, "record_type"), (3, "timestamp"), (4, None)])
+    assert (
+        ran.json["created"],
+        [(error["line"], error["field"]) for error in ran.json["errors"]],
+    ) == (1, [(2, "record_type"), (3, "timestamp"), (4, None)])
 
 
-@pytest.mark.parametrize("content", [b"no database at all, but long enough to be looked at", b"SQLite format 3\0" + b"\xff" * 4096])
+@pytest.mark.parametrize(
+    "content",
+    [b"no database at all, but long enough to be looked at", b"SQLite format 3\0" + b"\xff" * 4096],
+)
 def test_what_is_no_such_database(content: bytes, telemetry: Telemetry, tmp_path: Path) -> None:
     (tmp_path / "x.sqlite").write_bytes(content)
     telemetry("import", str(tmp_path / "x.sqlite"), code=2)
 
 
 def test_a_folder_is_no_database(telemetry: Telemetry, tmp_path: Path) -> None:
-    assert "cannot be read as a SQLite database" in telemetry("import", str(tmp_path), "--format", "sqlite", code=2).err
+    assert (
+        "cannot be read as a SQLite database"
+        in telemetry("import", str(tmp_path), "--format", "sqlite", code=2).err
+    )
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads every file")
@@ -212,14 +299,21 @@ def test_a_damaged_database(telemetry: Telemetry, tmp_path: Path) -> None:
     path = legacy_database(tmp_path / "old.sqlite", 7)
     db = sqlite3.connect(path)
     with db:
-        db.executemany("INSERT INTO agent_runs (run_id, agent_name) VALUES (?, ?)", [(f"more-{number}", "x" * 150) for number in range(2000)])
+        db.executemany(
+            "INSERT INTO agent_runs (run_id, agent_name) VALUES (?, ?)",
+            [(f"more-{number}", "x" * 150) for number in range(2000)],
+        )
     pages = db.execute("PRAGMA page_count").fetchone()[0]
     db.close()
     content = path.read_bytes()
-    path.write_bytes(content[: 4096 * (pages // 2)] + b"\xff" * (len(content) - 4096 * (pages // 2)))
+    path.write_bytes(
+        content[: 4096 * (pages // 2)] + b"\xff" * (len(content) - 4096 * (pages // 2))
+    )
     ran = telemetry("import", str(path), "--json", code=1)
     assert ran.json["created"] > 0
-    assert "the table agent_runs cannot be read: database disk image is malformed" in [error["error"] for error in ran.json["errors"]]
+    assert "the table agent_runs cannot be read: database disk image is malformed" in [
+        error["error"] for error in ran.json["errors"]
+    ]
     path.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
     assert "database disk image is malformed" in telemetry("import", str(path), code=2).err
 
@@ -228,7 +322,10 @@ def test_a_database_without_runs_is_refused(telemetry: Telemetry, tmp_path: Path
     db = sqlite3.connect(tmp_path / "x.sqlite")
     db.execute("CREATE TABLE t (x)")
     db.close()
-    assert "neither a table agent_runs nor a table runs" in telemetry("import", str(tmp_path / "x.sqlite"), code=2).err
+    assert (
+        "neither a table agent_runs nor a table runs"
+        in telemetry("import", str(tmp_path / "x.sqlite"), code=2).err
+    )
 
 
 # Whatever a row holds, it can be stored, and nothing of it is lost
@@ -259,7 +356,9 @@ def db() -> Iterator[sqlite3.Connection]:
 def test_any_row_of_the_platform_becomes_a_run(db: sqlite3.Connection, row: dict[str, Any]) -> None:
     made, _ = line(("run", row), lambda *_: None)
     db.execute("SAVEPOINT one")
-    counts = imports.runs(db, {"at": AT, "op_id": "op"}, {"schema_version": CURRENT_VERSION}, [FIRST_LINE, made])
+    counts = imports.runs(
+        db, {"at": AT, "op_id": "op"}, {"schema_version": CURRENT_VERSION}, [FIRST_LINE, made]
+    )
     stored = db.execute("SELECT context_json FROM agent_runs").fetchall()
     db.execute("ROLLBACK TO one")
     assert counts["created"] == 1
@@ -298,15 +397,24 @@ def test_identical_events_keep_their_number(telemetry: Telemetry, tmp_path: Path
     assert telemetry("import", path, "--json").json["events"] == 0
 
 
-def test_a_run_with_a_ledger_gets_no_association_that_is_not_in_it(telemetry: Telemetry, tmp_path: Path) -> None:
+def test_a_run_with_a_ledger_gets_no_association_that_is_not_in_it(
+    telemetry: Telemetry, tmp_path: Path
+) -> None:
     telemetry.start("--event-id", "E1")
     telemetry("associate-commit", "E1", "--commit", "abcdef1", "--no-git", "--source", "ci")
     telemetry.start("--event-id", "E2")
     other = Telemetry(tmp_path / "other")
     other("import", str(telemetry.database), "--format", "sqlite")
-    there = telemetry.sql("SELECT event_id, commit_hash, role, source, author, associated_at FROM run_commits")
+    there = telemetry.sql(
+        "SELECT event_id, commit_hash, role, source, author, associated_at FROM run_commits"
+    )
     assert len(there) == 1
-    assert other.sql("SELECT event_id, commit_hash, role, source, author, associated_at FROM run_commits") == there
+    assert (
+        other.sql(
+            "SELECT event_id, commit_hash, role, source, author, associated_at FROM run_commits"
+        )
+        == there
+    )
 
 
 def test_a_table_without_rowid(telemetry: Telemetry, tmp_path: Path) -> None:
@@ -357,23 +465,60 @@ def test_a_later_line_assigns_only_what_it_says(telemetry: Telemetry, tmp_path: 
         "record_type": "run", "run_id": "r1", "agent_name": "seo", "job_type": "build", "status": "running", "start_time": "2025-01-02T03:04:05Z",
         "product": "cells", "items_discovered": 9, "metrics_json": {"tokens": 3}, "context_json": {"a": 1}, "trigger_type": "cli",
     }  # fmt: skip
-    end = {"record_type": "run", "run_id": "r1", "status": "completed", "end_time": "2025-01-02T04:04:05Z", "metrics_json": {"cost": 1}, "odd": "x"}
+    end = {
+        "record_type": "run",
+        "run_id": "r1",
+        "status": "completed",
+        "end_time": "2025-01-02T04:04:05Z",
+        "metrics_json": {"cost": 1},
+        "odd": "x",
+    }
     path = write(tmp_path / "events_20250102.ndjson", start, end)
     for _ in range(2):
         telemetry("import", path, "--format", "legacy-ndjson")
         (run,) = telemetry("query", "--json").json
-        assert (run["agent_name"], run["job_type"], run["trigger_type"], run["product"]) == ("seo", "build", "cli", "cells")
-        assert (run["status"], run["start_time"], run["end_time"]) == ("success", "2025-01-02T03:04:05.000Z", "2025-01-02T04:04:05.000Z")
-        assert (run["items_discovered"], run["metrics_json"], run["context_json"]) == (9, {"tokens": 3, "cost": 1}, {"a": 1, "extra": {"odd": "x"}})
+        assert (run["agent_name"], run["job_type"], run["trigger_type"], run["product"]) == (
+            "seo",
+            "build",
+            "cli",
+            "cells",
+        )
+        assert (run["status"], run["start_time"], run["end_time"]) == (
+            "success",
+            "2025-01-02T03:04:05.000Z",
+            "2025-01-02T04:04:05.000Z",
+        )
+        assert (run["items_discovered"], run["metrics_json"], run["context_json"]) == (
+            9,
+            {"tokens": 3, "cost": 1},
+            {"a": 1, "extra": {"odd": "x"}},
+        )
     assert_sound(telemetry)
 
 
-def test_an_end_before_the_start_does_not_stop_the_import(telemetry: Telemetry, tmp_path: Path) -> None:
-    start = {"run_id": "r1", "agent_name": "seo", "job_type": "build", "status": "running", "start_time": "2025-01-02T03:04:05Z"}
+def test_an_end_before_the_start_does_not_stop_the_import(
+    telemetry: Telemetry, tmp_path: Path
+) -> None:
+    start = {
+        "run_id": "r1",
+        "agent_name": "seo",
+        "job_type": "build",
+        "status": "running",
+        "start_time": "2025-01-02T03:04:05Z",
+    }
     end = {"run_id": "r1", "status": "completed", "end_time": "2025-01-01T04:04:05Z"}
-    telemetry("import", write(tmp_path / "events_20250102.ndjson", start, end), "--format", "legacy-ndjson")
+    telemetry(
+        "import",
+        write(tmp_path / "events_20250102.ndjson", start, end),
+        "--format",
+        "legacy-ndjson",
+    )
     (run,) = telemetry("query", "--json").json
-    assert (run["status"], run["start_time"], run["end_time"]) == ("success", "2025-01-02T03:04:05.000Z", "2025-01-02T03:04:05.000Z")
+    assert (run["status"], run["start_time"], run["end_time"]) == (
+        "success",
+        "2025-01-02T03:04:05.000Z",
+        "2025-01-02T03:04:05.000Z",
+    )
 
 
 PARTS: list[dict[str, Any]] = [
@@ -386,15 +531,33 @@ PARTS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("files", [1, 2])
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (1, 2, 0)])
-def test_the_parts_of_a_run_make_the_same_run_in_any_order(order: tuple[int, ...], files: int, telemetry: Telemetry, tmp_path: Path) -> None:
+def test_the_parts_of_a_run_make_the_same_run_in_any_order(
+    order: tuple[int, ...], files: int, telemetry: Telemetry, tmp_path: Path
+) -> None:
     parts = [PARTS[number] for number in order]
-    paths = [write(tmp_path / "events_20250102.ndjson", *parts)] if files == 1 else [write(tmp_path / f"{n}.ndjson", part) for n, part in enumerate(parts)]
+    paths = (
+        [write(tmp_path / "events_20250102.ndjson", *parts)]
+        if files == 1
+        else [write(tmp_path / f"{n}.ndjson", part) for n, part in enumerate(parts)]
+    )
     for path in [*paths, *paths, *reversed(paths)]:
         telemetry("import", path, "--format", "legacy-ndjson")
     (run,) = telemetry("query", "--json").json
-    assert (run["agent_name"], run["job_type"], run["status"], run["product"], run["items_discovered"]) == ("seo", "build", "success", "cells", 9)
-    assert (run["start_time"], run["end_time"]) == ("2025-01-02T03:04:05.000Z", "2025-01-02T04:04:05.000Z")
-    assert (run["created_at"], run["metrics_json"]) == ("2025-01-02T03:04:05.000Z", {"tokens": 3, "cost": 1})
+    assert (
+        run["agent_name"],
+        run["job_type"],
+        run["status"],
+        run["product"],
+        run["items_discovered"],
+    ) == ("seo", "build", "success", "cells", 9)
+    assert (run["start_time"], run["end_time"]) == (
+        "2025-01-02T03:04:05.000Z",
+        "2025-01-02T04:04:05.000Z",
+    )
+    assert (run["created_at"], run["metrics_json"]) == (
+        "2025-01-02T03:04:05.000Z",
+        {"tokens": 3, "cost": 1},
+    )
     assert run["context_json"] == {"extra": {"odd": 1, "even": "x"}}
     assert len(telemetry.run(run["event_id"])["events"]) == 1
     assert_sound(telemetry)
@@ -409,19 +572,39 @@ def test_what_an_end_says_is_no_gap(telemetry: Telemetry, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("files", [1, 3])
 @pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2), (1, 2, 0), (2, 0, 1)])
-def test_a_parent_that_a_later_line_names(order: tuple[int, ...], files: int, telemetry: Telemetry, tmp_path: Path) -> None:
-    lines = (PARTS[0] | {"run_id": "mother"}, PARTS[0] | {"run_id": "child"}, PARTS[2] | {"run_id": "child", "parent_run_id": "mother"})
+def test_a_parent_that_a_later_line_names(
+    order: tuple[int, ...], files: int, telemetry: Telemetry, tmp_path: Path
+) -> None:
+    lines = (
+        PARTS[0] | {"run_id": "mother"},
+        PARTS[0] | {"run_id": "child"},
+        PARTS[2] | {"run_id": "child", "parent_run_id": "mother"},
+    )
     parts = [lines[number] for number in order]
-    paths = [write(tmp_path / "one.ndjson", *parts)] if files == 1 else [write(tmp_path / f"{n}.ndjson", part) for n, part in enumerate(parts)]
+    paths = (
+        [write(tmp_path / "one.ndjson", *parts)]
+        if files == 1
+        else [write(tmp_path / f"{n}.ndjson", part) for n, part in enumerate(parts)]
+    )
     for path in [*paths, *paths]:
         telemetry("import", path, "--format", "legacy-ndjson")
     assert telemetry.run("child")["parent_run_id"] == telemetry.run("mother")["event_id"]
     assert_sound(telemetry)
 
 
-def test_a_later_line_that_makes_a_run_its_own_ancestor(telemetry: Telemetry, tmp_path: Path) -> None:
-    mother, child = PARTS[0] | {"run_id": "mother"}, PARTS[0] | {"run_id": "child", "parent_run_id": "mother"}
-    path = write(tmp_path / "x.ndjson", mother, child, PARTS[2] | {"run_id": "mother", "parent_run_id": "child"})
+def test_a_later_line_that_makes_a_run_its_own_ancestor(
+    telemetry: Telemetry, tmp_path: Path
+) -> None:
+    mother, child = (
+        PARTS[0] | {"run_id": "mother"},
+        PARTS[0] | {"run_id": "child", "parent_run_id": "mother"},
+    )
+    path = write(
+        tmp_path / "x.ndjson",
+        mother,
+        child,
+        PARTS[2] | {"run_id": "mother", "parent_run_id": "child"},
+    )
     telemetry("import", path, "--format", "legacy-ndjson")
     parents = {name: telemetry.run(name)["parent_run_id"] for name in ("mother", "child")}
     assert parents == {"mother": None, "child": telemetry.run("mother")["event_id"]}
@@ -430,7 +613,12 @@ def test_a_later_line_that_makes_a_run_its_own_ancestor(telemetry: Telemetry, tm
 # What has no place here
 
 
-EVENT = {"record_type": "event", "run_id": "r1", "event_type": "step", "timestamp": "2025-01-02T03:04:06Z"}
+EVENT = {
+    "record_type": "event",
+    "run_id": "r1",
+    "event_type": "step",
+    "timestamp": "2025-01-02T03:04:06Z",
+}
 
 
 @pytest.mark.parametrize(
@@ -442,7 +630,9 @@ EVENT = {"record_type": "event", "run_id": "r1", "event_type": "step", "timestam
         ({"ts": 1740823200, "timestamp": None}, {"extra": {"timestamp": 1740823200}}),
     ],
 )
-def test_what_an_event_says_beside_is_kept_in_its_payload(given: dict[str, Any], kept: object, telemetry: Telemetry, tmp_path: Path) -> None:
+def test_what_an_event_says_beside_is_kept_in_its_payload(
+    given: dict[str, Any], kept: object, telemetry: Telemetry, tmp_path: Path
+) -> None:
     event = {name: value for name, value in (EVENT | given).items() if value is not None}
     path = write(tmp_path / "events_20250102.ndjson", PARTS[0], event, event)
     for number in (2, 0):
@@ -455,19 +645,48 @@ def test_what_an_event_says_beside_is_kept_in_its_payload(given: dict[str, Any],
 
 
 @pytest.mark.parametrize("payload", [None, [1], "text", {"n": 1}, 5], ids=repr)
-def test_time_in_microseconds_breaks_no_rule(payload: object, telemetry: Telemetry, tmp_path: Path) -> None:
-    run = {name: value for name, value in PARTS[0].items() if name != "odd"} | {"start_time": "2025-01-02T03:04:05.123456+00:00"}
-    end = {"record_type": "run", "run_id": run["run_id"], "status": "completed", "end_time": "2025-01-02T03:04:06.654321+00:00"}
-    event = EVENT | {"timestamp": "2025-01-02T03:04:06.654321+00:00", "payload_json": json.dumps(payload) if payload is not None else None}
+def test_time_in_microseconds_breaks_no_rule(
+    payload: object, telemetry: Telemetry, tmp_path: Path
+) -> None:
+    run = {name: value for name, value in PARTS[0].items() if name != "odd"} | {
+        "start_time": "2025-01-02T03:04:05.123456+00:00"
+    }
+    end = {
+        "record_type": "run",
+        "run_id": run["run_id"],
+        "status": "completed",
+        "end_time": "2025-01-02T03:04:06.654321+00:00",
+    }
+    event = EVENT | {
+        "timestamp": "2025-01-02T03:04:06.654321+00:00",
+        "payload_json": json.dumps(payload) if payload is not None else None,
+    }
     path = write(tmp_path / "events_20250102.ndjson", run, event, end)
     ran = telemetry("import", path, "--format", "legacy-ndjson")
     assert "against the rules" not in ran.err
     assert "event.timestamp is stored to the millisecond (line 2)" in ran.err
     found = telemetry.run("r1")
-    assert [(event["timestamp"], event["payload_json"]) for event in found["events"]] == [("2025-01-02T03:04:06.654Z", payload)]
-    assert (found["start_time"], found["end_time"], found["status"]) == ("2025-01-02T03:04:05.123Z", "2025-01-02T03:04:06.654Z", "success")
-    assert found["context_json"]["extra"] == {"start_time": run["start_time"], "end_time": end["end_time"]}
-    telemetry("--base-dir", str(tmp_path / "whole"), "import", path, "--format", "legacy-ndjson", "--atomic")
+    assert [(event["timestamp"], event["payload_json"]) for event in found["events"]] == [
+        ("2025-01-02T03:04:06.654Z", payload)
+    ]
+    assert (found["start_time"], found["end_time"], found["status"]) == (
+        "2025-01-02T03:04:05.123Z",
+        "2025-01-02T03:04:06.654Z",
+        "success",
+    )
+    assert found["context_json"]["extra"] == {
+        "start_time": run["start_time"],
+        "end_time": end["end_time"],
+    }
+    telemetry(
+        "--base-dir",
+        str(tmp_path / "whole"),
+        "import",
+        path,
+        "--format",
+        "legacy-ndjson",
+        "--atomic",
+    )
 
 
 def test_what_a_commit_says_beside_is_kept(telemetry: Telemetry, tmp_path: Path) -> None:
@@ -481,10 +700,22 @@ def test_what_a_commit_says_beside_is_kept(telemetry: Telemetry, tmp_path: Path)
     event_id = str(uuid.uuid5(uuid.NAMESPACE_URL, "telemetry-cli:run:r1"))
     for _ in range(2):
         ran = telemetry("import", path)
-        assert "commit.files is unknown and kept under legacy_values (2 times, first on line 1)" in ran.err
-        kept = telemetry.sql('SELECT event_id, "column", value FROM legacy_values ORDER BY "column"')
-        assert [row[:2] for row in kept] == [(None, "run_commits"), (event_id, "run_commits[1234567].files"), (event_id, "run_commits[1234567].message")]
-        assert (json.loads(kept[0][2])["of"], json.loads(kept[0][2])["extra"]) == ([None, "gone"], {"files": 4})
+        assert (
+            "commit.files is unknown and kept under legacy_values (2 times, first on line 1)"
+            in ran.err
+        )
+        kept = telemetry.sql(
+            'SELECT event_id, "column", value FROM legacy_values ORDER BY "column"'
+        )
+        assert [row[:2] for row in kept] == [
+            (None, "run_commits"),
+            (event_id, "run_commits[1234567].files"),
+            (event_id, "run_commits[1234567].message"),
+        ]
+        assert (json.loads(kept[0][2])["of"], json.loads(kept[0][2])["extra"]) == (
+            [None, "gone"],
+            {"files": 4},
+        )
         assert [row[2] for row in kept[1:]] == [3, "words, password=[redacted]"]
     telemetry("import", path, "--atomic", code=1)
     assert_sound(telemetry)

@@ -37,7 +37,9 @@ def generated(count: int) -> Iterator[dict[str, Any]]:
             "run_id": f"run {number // 2}",
             "agent_name": draw.choice(["nightly", "seo-writer", "codex"]),
             "job_type": draw.choice(["build", "test", "deploy"]),
-            "status": draw.choice(["success", "failure", "partial", "timeout", "cancelled"]) if ended else "running",
+            "status": draw.choice(["success", "failure", "partial", "timeout", "cancelled"])
+            if ended
+            else "running",
             "created_at": moment,
             "updated_at": later,
             "start_time": moment,
@@ -49,12 +51,31 @@ def generated(count: int) -> Iterator[dict[str, Any]]:
             "error_details": draw.choice(texts),
             "git_commit_hash": sha,
             "git_commit_source": "ci" if sha else None,
-            "metrics_json": {"cost": draw.random(), "tokens": draw.randrange(2**40), "nested": {"list": [1, None, "☃"]}} if number % 3 else {},
+            "metrics_json": {
+                "cost": draw.random(),
+                "tokens": draw.randrange(2**40),
+                "nested": {"list": [1, None, "☃"]},
+            }
+            if number % 3
+            else {},
             "context_json": {"attempt": number % 4} if number % 5 else {},
             "parent_run_id": draw.choice(ids) if number % 4 == 1 and ids[-1] != ids[0] else None,
             "pid": number if number % 7 == 0 else None,
-            "events": [{"event_type": "step", "timestamp": moment, "payload_json": payload} for payload in payloads[: number % 4]],
-            "commits": [{"commit_hash": sha, "role": "produced", "source": "ci", "author": "Ada", "associated_at": later}] if sha else [],
+            "events": [
+                {"event_type": "step", "timestamp": moment, "payload_json": payload}
+                for payload in payloads[: number % 4]
+            ],
+            "commits": [
+                {
+                    "commit_hash": sha,
+                    "role": "produced",
+                    "source": "ci",
+                    "author": "Ada",
+                    "associated_at": later,
+                }
+            ]
+            if sha
+            else [],
         }
 
 
@@ -70,7 +91,14 @@ def write_many(path: Path, records: Iterator[dict[str, Any]]) -> str:
 
 def patiently(telemetry: Telemetry, *argv: str) -> Any:
     """Run a command that may take minutes on a machine that is busy; its json."""
-    done = subprocess.run([str(PROGRAM), *argv, "--json"], env=telemetry.env, cwd=telemetry.cwd, capture_output=True, text=True, timeout=900)
+    done = subprocess.run(
+        [str(PROGRAM), *argv, "--json"],
+        env=telemetry.env,
+        cwd=telemetry.cwd,
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
     assert done.returncode == 0, done
     return json.loads(done.stdout)
 
@@ -87,18 +115,24 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> str:
     return write_many(tmp_path_factory.mktemp("many") / "runs.ndjson", generated(RUNS))
 
 
-def test_a_round_trip_is_equal_to_the_last_byte(many: str, telemetry: Telemetry, tmp_path: Path) -> None:
+def test_a_round_trip_is_equal_to_the_last_byte(
+    many: str, telemetry: Telemetry, tmp_path: Path
+) -> None:
     result = patiently(telemetry, "import", many)
     assert (result["created"], result["failed"]) == (RUNS, 0)
     patiently(telemetry, "export", "--to", str(tmp_path / "out.ndjson.gz"))
     other = Telemetry(tmp_path / "other")
     again = patiently(other, "import", str(tmp_path / "out.ndjson.gz"))
-    assert {name: again[name] for name in ("created", "events", "commits")} == {name: result[name] for name in ("created", "events", "commits")}
+    assert {name: again[name] for name in ("created", "events", "commits")} == {
+        name: result[name] for name in ("created", "events", "commits")
+    }
     assert dump(other) == dump(telemetry)
     assert_sound(other)
     patiently(other, "export", "--to", str(tmp_path / "again.ndjson"))
     patiently(telemetry, "export", "--to", str(tmp_path / "first.ndjson"))
-    assert without_operations(tmp_path / "again.ndjson") == without_operations(tmp_path / "first.ndjson")
+    assert without_operations(tmp_path / "again.ndjson") == without_operations(
+        tmp_path / "first.ndjson"
+    )
 
 
 def without_operations(path: Path) -> int:
@@ -119,14 +153,24 @@ def peak_kib(telemetry: Telemetry, *argv: str) -> int:
 
 
 @pytest.mark.parametrize("options", [(), ("--atomic",)], ids=["in parts", "atomic"])
-def test_memory_does_not_grow_with_the_file(options: tuple[str, ...], telemetry: Telemetry, tmp_path: Path) -> None:
+def test_memory_does_not_grow_with_the_file(
+    options: tuple[str, ...], telemetry: Telemetry, tmp_path: Path
+) -> None:
     peaks = []
     for count in (10_000, 60_000):
-        records = (LEAST | {"event_id": f"r{count}-{number}", "input_summary": "x" * 200} for number in range(count))
-        peaks.append(peak_kib(telemetry, "import", write_many(tmp_path / "runs.ndjson", records), *options))
+        records = (
+            LEAST | {"event_id": f"r{count}-{number}", "input_summary": "x" * 200}
+            for number in range(count)
+        )
+        peaks.append(
+            peak_kib(telemetry, "import", write_many(tmp_path / "runs.ndjson", records), *options)
+        )
     # What SQLite keeps of the database may fill up to its bound of 16 MB; 50,000 more records held in memory would be 60 MB.
     assert peaks[1] - peaks[0] < 20 * 1024
-    peaks = [peak_kib(telemetry, "export", "--to", "-", "--where", f"event_id LIKE 'r{count}-%'") for count in (10_000, 60_000)]
+    peaks = [
+        peak_kib(telemetry, "export", "--to", "-", "--where", f"event_id LIKE 'r{count}-%'")
+        for count in (10_000, 60_000)
+    ]
     assert peaks[1] - peaks[0] < 6 * 1024
 
 
@@ -145,7 +189,9 @@ def test_killed_at_any_moment_and_run_again(some: str, telemetry: Telemetry) -> 
     assert_sound(telemetry)
 
 
-def test_other_writers_wait_at_most_their_deadline_meanwhile(some: str, telemetry: Telemetry) -> None:
+def test_other_writers_wait_at_most_their_deadline_meanwhile(
+    some: str, telemetry: Telemetry
+) -> None:
     telemetry.start()
     process = telemetry.popen("import", some, stdout=subprocess.DEVNULL)
     longest, started = 0.0, 0
@@ -157,5 +203,7 @@ def test_other_writers_wait_at_most_their_deadline_meanwhile(some: str, telemetr
     assert process.returncode == 0
     assert started > 3
     assert longest < 3.5
-    assert telemetry("query", "--where", "event_id LIKE 'meanwhile-%'", "--count").line == str(started)
+    assert telemetry("query", "--where", "event_id LIKE 'meanwhile-%'", "--count").line == str(
+        started
+    )
     assert telemetry("query", "--count").line == str(RUNS // 3 + started + 1)

@@ -17,36 +17,79 @@ from support import PROGRAM, Telemetry
 EXEC = ("run", "exec", "--no-git")
 
 
-def failed(telemetry: Telemetry, code: str, *options: str, exit_code: int = 1, env: dict[str, str] | None = None) -> dict[str, Any]:
+def failed(
+    telemetry: Telemetry,
+    code: str,
+    *options: str,
+    exit_code: int = 1,
+    env: dict[str, str] | None = None,
+) -> dict[str, Any]:
     """The run of Python code that fails."""
-    telemetry(*EXEC, *options, "--", sys.executable, "-c", f"import os, sys\n{code}\nsys.exit({exit_code})", code=exit_code, env=env)
+    telemetry(
+        *EXEC,
+        *options,
+        "--",
+        sys.executable,
+        "-c",
+        f"import os, sys\n{code}\nsys.exit({exit_code})",
+        code=exit_code,
+        env=env,
+    )
     return telemetry.run("@last")
 
 
 def test_the_end_of_stderr_is_kept_on_a_failure(telemetry: Telemetry) -> None:
-    run = failed(telemetry, "print('out'); print('one', file=sys.stderr); print('two\\n', file=sys.stderr)", exit_code=3)
+    run = failed(
+        telemetry,
+        "print('out'); print('one', file=sys.stderr); print('two\\n', file=sys.stderr)",
+        exit_code=3,
+    )
     assert (run["error_details"], run["error_summary"]) == ("one\ntwo\n\n", "exit code 3: two")
 
 
 def test_nothing_is_kept_of_a_success(telemetry: Telemetry) -> None:
     ran = telemetry(*EXEC, "--", "sh", "-c", "echo warning >&2")
     run = telemetry.run("@last")
-    assert (ran.err, run["error_details"], run["error_summary"], run["status"]) == ("warning\n", None, None, "success")
+    assert (ran.err, run["error_details"], run["error_summary"], run["status"]) == (
+        "warning\n",
+        None,
+        None,
+        "success",
+    )
 
 
 def test_nothing_is_kept_without_capture_and_stderr_is_not_touched(telemetry: Telemetry) -> None:
     file = telemetry.home / "stderr"
     with file.open("w") as stderr:
-        command = [str(PROGRAM), *EXEC, "--no-capture", "--", "sh", "-c", "readlink /proc/self/fd/2; echo x >&2; exit 1"]
-        done = subprocess.run(command, env=telemetry.env, cwd=telemetry.cwd, stdout=subprocess.PIPE, stderr=stderr, text=True)
+        command = [
+            str(PROGRAM),
+            *EXEC,
+            "--no-capture",
+            "--",
+            "sh",
+            "-c",
+            "readlink /proc/self/fd/2; echo x >&2; exit 1",
+        ]
+        done = subprocess.run(
+            command,
+            env=telemetry.env,
+            cwd=telemetry.cwd,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        )
     if sys.platform == "linux":
         assert done.stdout == f"{file}\n"
     assert (file.read_text(), telemetry.run("@last")["error_details"]) == ("x\n", None)
 
 
 @pytest.mark.parametrize("tail", [100, 1000, 65536])
-def test_no_more_than_the_tail_is_kept_and_it_begins_with_a_line(tail: int, telemetry: Telemetry) -> None:
-    run = failed(telemetry, "for n in range(30000): print('line', n, file=sys.stderr)", "--tail", str(tail))
+def test_no_more_than_the_tail_is_kept_and_it_begins_with_a_line(
+    tail: int, telemetry: Telemetry
+) -> None:
+    run = failed(
+        telemetry, "for n in range(30000): print('line', n, file=sys.stderr)", "--tail", str(tail)
+    )
     kept = run["error_details"]
     assert tail - 20 <= len(kept.encode()) <= tail
     assert kept.splitlines()[-1] == "line 29999"
@@ -68,7 +111,12 @@ def test_what_is_no_text_is_kept_as_text(telemetry: Telemetry) -> None:
 def test_a_secret_that_the_cut_goes_through_does_not_show(telemetry: Telemetry) -> None:
     token = "ghp_" + "a1" * 18
     for before in range(60, 110, 7):
-        run = failed(telemetry, f"sys.stderr.write('x' * 20000 + '\\n{token} ' + 'y' * {before})", "--tail", "100")
+        run = failed(
+            telemetry,
+            f"sys.stderr.write('x' * 20000 + '\\n{token} ' + 'y' * {before})",
+            "--tail",
+            "100",
+        )
         assert not re.search("a1a1", str(run["error_details"])), run["error_details"]
 
 
@@ -80,7 +128,9 @@ def test_a_key_whose_beginning_was_cut_off_does_not_show(telemetry: Telemetry) -
 
 
 @pytest.mark.parametrize("separator", ["\n", " "])
-def test_half_a_secret_at_the_cut_does_not_show_where_cleaning_shortens_what_follows(separator: str, telemetry: Telemetry) -> None:
+def test_half_a_secret_at_the_cut_does_not_show_where_cleaning_shortens_what_follows(
+    separator: str, telemetry: Telemetry
+) -> None:
     token, long = "ghp_" + "a1" * 18, "eyJ" + "a" * 20 + ".eyJ" + "b" * 20_000
     # 24 KiB are kept until they are cleaned: they begin at the fourth character of the token.
     rest = 24 * 1024 - len(token) + 3 - len(long) - 2 - len("end")
@@ -97,7 +147,9 @@ def test_the_rest_of_a_word_without_an_end_does_not_show(telemetry: Telemetry) -
 
 
 @pytest.mark.parametrize("lines", [10, 300, 1000])
-def test_a_key_with_headers_does_not_show_wherever_it_is_cut(lines: int, telemetry: Telemetry) -> None:
+def test_a_key_with_headers_does_not_show_wherever_it_is_cut(
+    lines: int, telemetry: Telemetry
+) -> None:
     head = "-----BEGIN RSA PRIVATE KEY-----\\nProc-Type: 4,ENCRYPTED\\nDEK-Info: AES-128-CBC,0A1B\\n\\n"
     code = f"sys.stderr.write('{head}' + ('QUJD' * 16 + '\\n') * {lines} + '-----END RSA PRIVATE KEY-----\\nlast\\n')"
     run = failed(telemetry, code)
@@ -106,7 +158,10 @@ def test_a_key_with_headers_does_not_show_wherever_it_is_cut(lines: int, telemet
 
 
 def test_a_key_that_is_cut_in_its_header_does_not_show(telemetry: Telemetry) -> None:
-    head, end = "X-Comment: a-b-c\n" * 1000 + "DEK-Info: AES-128-CBC,0A1B\n\n", "\n-----END RSA PRIVATE KEY-----\n"
+    head, end = (
+        "X-Comment: a-b-c\n" * 1000 + "DEK-Info: AES-128-CBC,0A1B\n\n",
+        "\n-----END RSA PRIVATE KEY-----\n",
+    )
     body = 24 * 1024 - len("DEK-Info: AES-128-CBC,0A1B\n\n") - len(end) - 40
     code = f"sys.stderr.write('-----BEGIN RSA PRIVATE KEY-----\\n' + {head!r} + 'Q' * {body} + {end!r})"
     run = failed(telemetry, code)
@@ -137,9 +192,15 @@ def go(telemetry: Telemetry) -> Path:
 
 
 @pytest.mark.parametrize("streams", ["stderr", "both"])
-def test_service_left_behind_lives_and_is_heard(streams: str, go: Path, telemetry: Telemetry) -> None:
+def test_service_left_behind_lives_and_is_heard(
+    streams: str, go: Path, telemetry: Telemetry
+) -> None:
     command = (*EXEC, "--", sys.executable, "-S", "-c", SERVICE)
-    stdout, stderr = (subprocess.DEVNULL, subprocess.PIPE) if streams == "stderr" else (subprocess.PIPE, subprocess.STDOUT)
+    stdout, stderr = (
+        (subprocess.DEVNULL, subprocess.PIPE)
+        if streams == "stderr"
+        else (subprocess.PIPE, subprocess.STDOUT)
+    )
     with telemetry.popen(*command, stdout=stdout, stderr=stderr) as process:
         stream = process.stderr or process.stdout
         assert stream
@@ -155,7 +216,12 @@ def test_relay_of_a_service_holds_nothing_but_stderr(go: Path, telemetry: Teleme
     """Whoever waits for the end of our stdout, or for a lock that we inherited, does not wait for the service."""
     reading, writing = os.pipe()
     command = (*EXEC, "--", sys.executable, "-S", "-c", SERVICE, "1", str(writing))
-    with telemetry.popen(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=(writing,)) as process, open(reading, "rb") as inherited:
+    with (
+        telemetry.popen(
+            *command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=(writing,)
+        ) as process,
+        open(reading, "rb") as inherited,
+    ):
         os.close(writing)
         assert process.stdout
         assert process.stderr
@@ -179,7 +245,9 @@ sys.exit(entry.main())
 
 def without_threads(telemetry: Telemetry, *argv: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-c", WITHOUT_THREADS, *argv]
-    return subprocess.run(command, env=telemetry.env, cwd=telemetry.cwd, capture_output=True, text=True, timeout=60)
+    return subprocess.run(
+        command, env=telemetry.env, cwd=telemetry.cwd, capture_output=True, text=True, timeout=60
+    )
 
 
 def test_stderr_passes_and_is_kept_where_no_thread_can_be_started(telemetry: Telemetry) -> None:
@@ -191,14 +259,30 @@ def test_stderr_passes_and_is_kept_where_no_thread_can_be_started(telemetry: Tel
 
 
 def test_time_limit_holds_where_no_thread_can_be_started(telemetry: Telemetry) -> None:
-    ran = without_threads(telemetry, *EXEC, "--timeout", "300ms", "--", "sh", "-c", "echo x >&2; exec sleep 60")
+    ran = without_threads(
+        telemetry, *EXEC, "--timeout", "300ms", "--", "sh", "-c", "echo x >&2; exec sleep 60"
+    )
     assert (ran.returncode, ran.stderr) == (143, "x\n")
     assert telemetry.run("@last")["status"] == "timeout"
 
 
-def test_service_left_behind_is_heard_where_no_thread_can_be_started(go: Path, telemetry: Telemetry) -> None:
-    command = [sys.executable, "-c", WITHOUT_THREADS, *EXEC, "--", sys.executable, "-S", "-c", SERVICE]
-    with subprocess.Popen(command, env=telemetry.env, cwd=telemetry.cwd, stderr=subprocess.PIPE) as process:
+def test_service_left_behind_is_heard_where_no_thread_can_be_started(
+    go: Path, telemetry: Telemetry
+) -> None:
+    command = [
+        sys.executable,
+        "-c",
+        WITHOUT_THREADS,
+        *EXEC,
+        "--",
+        sys.executable,
+        "-S",
+        "-c",
+        SERVICE,
+    ]
+    with subprocess.Popen(
+        command, env=telemetry.env, cwd=telemetry.cwd, stderr=subprocess.PIPE
+    ) as process:
         assert process.stderr
         assert process.wait(60) == 2
         go.write_text("go")
@@ -214,9 +298,13 @@ def test_sql_answers_where_no_thread_can_be_started(telemetry: Telemetry) -> Non
 def test_no_process_is_left_uncollected(telemetry: Telemetry) -> None:
     ran = telemetry(*EXEC, "--", "sh", "-c", "sleep 0.05 & exit 0")
     assert ran.code == 0
-    with telemetry.popen(*EXEC, "--", "sh", "-c", "true & wait; read line", stdin=subprocess.PIPE) as process:
+    with telemetry.popen(
+        *EXEC, "--", "sh", "-c", "true & wait; read line", stdin=subprocess.PIPE
+    ) as process:
         time.sleep(0.3)
-        states = subprocess.run(["ps", "-o", "stat=", "--ppid", str(process.pid)], capture_output=True, text=True).stdout.split()
+        states = subprocess.run(
+            ["ps", "-o", "stat=", "--ppid", str(process.pid)], capture_output=True, text=True
+        ).stdout.split()
         assert [state for state in states if state.startswith("Z")] == []
         process.communicate(b"\n")
 
@@ -234,8 +322,17 @@ def test_stderr_whose_reader_has_gone_ends_the_command_as_ever(telemetry: Teleme
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
 def test_stderr_on_a_full_disk_is_no_closed_stderr(telemetry: Telemetry) -> None:
     with open("/dev/full", "wb") as full:
-        command = [str(PROGRAM), *EXEC, "--", "sh", "-c", "echo x >&2; sleep 0.3; echo y >&2; exit 4"]
-        done = subprocess.run(command, env=telemetry.env, cwd=telemetry.cwd, stderr=full, timeout=60)
+        command = [
+            str(PROGRAM),
+            *EXEC,
+            "--",
+            "sh",
+            "-c",
+            "echo x >&2; sleep 0.3; echo y >&2; exit 4",
+        ]
+        done = subprocess.run(
+            command, env=telemetry.env, cwd=telemetry.cwd, stderr=full, timeout=60
+        )
     run = telemetry.run("@last")
     assert (done.returncode, run["error_details"]) == (4, "x\ny\n")
 
@@ -246,7 +343,16 @@ def test_stderr_that_finds_room_again_gets_what_comes_then(telemetry: Telemetry)
     file = telemetry.home / "stderr"
     code = "import os, sys\nfor word in (b'', b'lost', b'kept'): os.write(2, word); print('written', flush=True); sys.stdin.readline()"
     with file.open("wb") as stderr:
-        process = telemetry.popen(*EXEC, "--", sys.executable, "-c", code, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr)
+        process = telemetry.popen(
+            *EXEC,
+            "--",
+            sys.executable,
+            "-c",
+            code,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+        )
     assert process.stdin
     assert process.stdout
     assert process.stdout.readline() == b"written\n"
@@ -263,7 +369,9 @@ def test_stderr_that_finds_room_again_gets_what_comes_then(telemetry: Telemetry)
 
 def test_a_slow_reader_of_stderr_gets_everything(telemetry: Telemetry) -> None:
     code = "import os; os.write(2, b'x' * 1_000_000)"
-    with telemetry.popen(*EXEC, "--", sys.executable, "-c", code, stderr=subprocess.PIPE) as process:
+    with telemetry.popen(
+        *EXEC, "--", sys.executable, "-c", code, stderr=subprocess.PIPE
+    ) as process:
         assert isinstance(process.stderr, io.BufferedReader)
         size = 0
         while block := process.stderr.read1(65536):
@@ -272,16 +380,25 @@ def test_a_slow_reader_of_stderr_gets_everything(telemetry: Telemetry) -> None:
     assert (size, process.returncode) == (1_000_000, 0)
 
 
-@pytest.mark.parametrize(("command", "code", "status"), [("exec yes >&2", 143, "timeout"), ("head -c 110000 /dev/zero >&2; exit 4", 4, "failure")])
-def test_a_reader_of_stderr_that_stalls_holds_nobody_past_the_time_limit(command: str, code: int, status: str, telemetry: Telemetry) -> None:
+@pytest.mark.parametrize(
+    ("command", "code", "status"),
+    [("exec yes >&2", 143, "timeout"), ("head -c 110000 /dev/zero >&2; exit 4", 4, "failure")],
+)
+def test_a_reader_of_stderr_that_stalls_holds_nobody_past_the_time_limit(
+    command: str, code: int, status: str, telemetry: Telemetry
+) -> None:
     begun = time.monotonic()
-    with telemetry.popen(*EXEC, "--timeout", "500ms", "--", "sh", "-c", command, stderr=subprocess.PIPE) as process:
+    with telemetry.popen(
+        *EXEC, "--timeout", "500ms", "--", "sh", "-c", command, stderr=subprocess.PIPE
+    ) as process:
         assert process.wait(30) == code
         assert 5 < time.monotonic() - begun < 15
         assert telemetry.run("@last")["status"] == status
 
 
-def test_a_reader_that_stalls_keeps_us_from_saying_anything_and_from_nothing_else(telemetry: Telemetry) -> None:
+def test_a_reader_that_stalls_keeps_us_from_saying_anything_and_from_nothing_else(
+    telemetry: Telemetry,
+) -> None:
     telemetry.start("--event-id", "E")
     command = (*EXEC, "--event-id", "E", "--timeout", "500ms", "--", "sh", "-c", "exec yes >&2")
     with telemetry.popen(*command, stderr=subprocess.PIPE) as process:
@@ -291,7 +408,14 @@ def test_a_reader_that_stalls_keeps_us_from_saying_anything_and_from_nothing_els
 def test_stderr_that_does_not_block_gets_everything(telemetry: Telemetry) -> None:
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
-    process = telemetry.popen(*EXEC, "--", sys.executable, "-c", "import sys; sys.stderr.write('x' * 500_000)", stderr=writing)
+    process = telemetry.popen(
+        *EXEC,
+        "--",
+        sys.executable,
+        "-c",
+        "import sys; sys.stderr.write('x' * 500_000)",
+        stderr=writing,
+    )
     os.close(writing)
     time.sleep(0.5)
     with open(reading, "rb") as file:
@@ -327,7 +451,9 @@ def test_what_the_commands_own_children_used_counts(telemetry: Telemetry) -> Non
 
 def _seconds(command: str, telemetry: Telemetry) -> float:
     begun = time.monotonic()
-    subprocess.run(["sh", "-c", command], env=telemetry.env, cwd=telemetry.cwd, check=True, timeout=300)
+    subprocess.run(
+        ["sh", "-c", command], env=telemetry.env, cwd=telemetry.cwd, check=True, timeout=300
+    )
     return time.monotonic() - begun
 
 
@@ -339,24 +465,44 @@ def test_ten_gigabytes_pass_in_flat_memory_and_as_fast_as_through_cat(telemetry:
     ratios = []
     for _ in range(3):
         cat = _seconds(f"{source.format(size=2_000_000_000)} | cat | cat > /dev/null", telemetry)
-        ours = _seconds(f"'{PROGRAM}' run exec --no-git -- sh -c '{source.format(size=2_000_000_000)} >&2' 2>&1 >/dev/null | cat > /dev/null", telemetry)
-        piped = _seconds(f"'{PROGRAM}' run exec --no-git -- {source.format(size=2_000_000_000)} | cat | cat > /dev/null", telemetry)
+        ours = _seconds(
+            f"'{PROGRAM}' run exec --no-git -- sh -c '{source.format(size=2_000_000_000)} >&2' 2>&1 >/dev/null | cat > /dev/null",
+            telemetry,
+        )
+        piped = _seconds(
+            f"'{PROGRAM}' run exec --no-git -- {source.format(size=2_000_000_000)} | cat | cat > /dev/null",
+            telemetry,
+        )
         ratios.append((cat / ours, cat / piped))
     assert max(ratio for ratio, _ in ratios) >= 0.8, ratios
     assert max(ratio for _, ratio in ratios) >= 0.8, ratios
-    with telemetry.popen(*EXEC, "--", "sh", "-c", f"{source.format(size=10_000_000_000)} >&2", stderr=subprocess.DEVNULL) as process:
+    with telemetry.popen(
+        *EXEC,
+        "--",
+        "sh",
+        "-c",
+        f"{source.format(size=10_000_000_000)} >&2",
+        stderr=subprocess.DEVNULL,
+    ) as process:
         most = 0
         while process.poll() is None:
             with open(f"/proc/{process.pid}/status") as status:
-                most = max(most, *(int(line.split()[1]) for line in status if line.startswith("VmRSS")), 0)
+                most = max(
+                    most, *(int(line.split()[1]) for line in status if line.startswith("VmRSS")), 0
+                )
             time.sleep(0.05)
     assert process.returncode == 0
     assert most < 60_000  # kilobytes
 
 
 def test_a_secret_deep_in_json_that_stands_in_a_line_is_not_kept(telemetry: Telemetry) -> None:
-    run = failed(telemetry, """sys.stderr.write('config: {"db": {"password": {"value": "hunter2x9"}}} is refused\\n')""")
-    assert run["error_details"] == 'config: {"db": {"password": {"value": "[redacted]"}}} is refused\n'
+    run = failed(
+        telemetry,
+        """sys.stderr.write('config: {"db": {"password": {"value": "hunter2x9"}}} is refused\\n')""",
+    )
+    assert (
+        run["error_details"] == 'config: {"db": {"password": {"value": "[redacted]"}}} is refused\n'
+    )
 
 
 # stdout and stderr in one place
@@ -369,13 +515,19 @@ IN_ORDER = "".join(f"{n} out\n{n} err\n" for n in range(300))
 def alternate_into(place: int, telemetry: Telemetry, code: str = ALTERNATING) -> int:
     """Run a command whose stdout and stderr are both `place`, and return its exit code."""
     command = [str(PROGRAM), *EXEC, "--", sys.executable, "-S", "-c", code]
-    return subprocess.run(command, env=telemetry.env, cwd=telemetry.cwd, stdout=place, stderr=place, timeout=60).returncode
+    return subprocess.run(
+        command, env=telemetry.env, cwd=telemetry.cwd, stdout=place, stderr=place, timeout=60
+    ).returncode
 
 
 @pytest.mark.parametrize("kind", ["pipe", "socket"])
 def test_order_holds_in_one_pipe_and_its_end_is_kept(kind: str, telemetry: Telemetry) -> None:
-    reading, writing = os.pipe() if kind == "pipe" else (end.detach() for end in socket.socketpair())
-    process = telemetry.popen(*EXEC, "--", sys.executable, "-S", "-c", ALTERNATING, stdout=writing, stderr=writing)
+    reading, writing = (
+        os.pipe() if kind == "pipe" else (end.detach() for end in socket.socketpair())
+    )
+    process = telemetry.popen(
+        *EXEC, "--", sys.executable, "-S", "-c", ALTERNATING, stdout=writing, stderr=writing
+    )
     os.close(writing)
     with open(reading, "rb") as file:
         assert (file.read().decode(), process.wait(60)) == (IN_ORDER, 3)
@@ -416,7 +568,14 @@ def test_a_file_that_was_truncated_meanwhile_is_read_back(telemetry: Telemetry) 
     log = telemetry.home / "log"
     log.write_text("before\n" * 100)
     with log.open("ab") as file:
-        assert alternate_into(file.fileno(), telemetry, "import os; os.ftruncate(2, 0); os.write(2, b'after\\n'); os._exit(1)") == 1
+        assert (
+            alternate_into(
+                file.fileno(),
+                telemetry,
+                "import os; os.ftruncate(2, 0); os.write(2, b'after\\n'); os._exit(1)",
+            )
+            == 1
+        )
     assert telemetry.run("@last")["error_details"] == "after\n"
 
 
@@ -446,7 +605,9 @@ def test_without_capture_one_pipe_is_the_commands(telemetry: Telemetry) -> None:
     reading, writing = os.pipe()
     code = f"import os; os._exit(os.fstat(1).st_ino == os.fstat(2).st_ino == {os.fstat(writing).st_ino})"
     command = [str(PROGRAM), *EXEC, "--no-capture", "--", sys.executable, "-S", "-c", code]
-    done = subprocess.run(command, env=telemetry.env, cwd=telemetry.cwd, stdout=writing, stderr=writing, timeout=60)
+    done = subprocess.run(
+        command, env=telemetry.env, cwd=telemetry.cwd, stdout=writing, stderr=writing, timeout=60
+    )
     os.close(reading)
     os.close(writing)
     assert done.returncode == 1
@@ -463,12 +624,19 @@ def test_without_capture_one_pipe_is_the_commands(telemetry: Telemetry) -> None:
         (r"Error: no module\n\033[2K\033[1G\n\033(B\033[m\017\n", "Error: no module"),
         (r"10%%\r50%%\rError: no module\r\n", "Error: no module"),
         (r"Error: \033]8;;file:///x\033\\no\033]8;;\033\\ module\n", "Error: no module"),
-        (r"Error: \033]8;;file:///x\007no\033]8;;\007 module\n\033]0;a title\007\n", "Error: no module"),
+        (
+            r"Error: \033]8;;file:///x\007no\033]8;;\007 module\n\033]0;a title\007\n",
+            "Error: no module",
+        ),
         (r"Error: no module\a\n\302\23331m\n", "Error: no module"),
         (r"Error: no module \033[38;5", "Error: no module"),
         (r"\033[31m\n\033[0m\n", ""),
     ],
 )
-def test_summary_is_the_last_line_that_shows_something(said: str, summary: str, telemetry: Telemetry) -> None:
+def test_summary_is_the_last_line_that_shows_something(
+    said: str, summary: str, telemetry: Telemetry
+) -> None:
     telemetry(*EXEC, "--", "sh", "-c", f"printf '{said}' >&2; exit 1", code=1)
-    assert telemetry.run("@last")["error_summary"] == (f"exit code 1: {summary}" if summary else "exit code 1")
+    assert telemetry.run("@last")["error_summary"] == (
+        f"exit code 1: {summary}" if summary else "exit code 1"
+    )

@@ -10,7 +10,7 @@ import pytest
 from bases import EXCLUSIVE, FLOCKED, held
 from support import PROGRAM, Telemetry
 
-from telemetry_cli.journal import decode
+from telemetry_cli.journal.segments import decode
 
 COMMAND = ("--", "sh", "-c", "echo ran; exit 5")
 
@@ -23,7 +23,15 @@ def config_file(telemetry: Telemetry, text: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    "text", ["not toml", "unknown_key = 1", "lock_timeout = 'soon'", "db_synchronous = 'OFF'", "[redact]\nmine = '('", "[redact]\nmine = 1"]
+    "text",
+    [
+        "not toml",
+        "unknown_key = 1",
+        "lock_timeout = 'soon'",
+        "db_synchronous = 'OFF'",
+        "[redact]\nmine = '('",
+        "[redact]\nmine = 1",
+    ],
 )
 def test_a_broken_config_file(text: str, telemetry: Telemetry) -> None:
     ran = telemetry("run", "exec", *COMMAND, env=config_file(telemetry, text), code=5)
@@ -40,7 +48,12 @@ def test_a_broken_config_file(text: str, telemetry: Telemetry) -> None:
 )  # fmt: skip
 @pytest.mark.parametrize("never_fail", ["0", "1"])
 def test_a_wrong_environment(env: dict[str, str], never_fail: str, telemetry: Telemetry) -> None:
-    assert telemetry("run", "exec", *COMMAND, env=env | {"TELEMETRY_NEVER_FAIL": never_fail}, code=5).out == "ran\n"
+    assert (
+        telemetry(
+            "run", "exec", *COMMAND, env=env | {"TELEMETRY_NEVER_FAIL": never_fail}, code=5
+        ).out
+        == "ran\n"
+    )
 
 
 def test_a_wrong_option_is_still_a_usage_error(telemetry: Telemetry) -> None:
@@ -51,9 +64,9 @@ def test_a_wrong_option_is_still_a_usage_error(telemetry: Telemetry) -> None:
 def test_nowhere_to_write(base: str, telemetry: Telemetry) -> None:
     ran = telemetry("run", "exec", *COMMAND, env={"TELEMETRY_BASE_DIR": base}, code=5)
     assert ran.out == "ran\n"
-    assert [record["op"] for record in map(decode, ran.err.encode().splitlines()) if record] == ["run.create"], (
-        "the record stands in a line of its own, to be saved"
-    )
+    assert [record["op"] for record in map(decode, ran.err.encode().splitlines()) if record] == [
+        "run.create"
+    ], "the record stands in a line of its own, to be saved"
 
 
 @pytest.mark.parametrize("most", [0, 4096], ids=["nothing", "a part"])
@@ -65,7 +78,17 @@ def test_files_that_may_not_grow(most: int, telemetry: Telemetry) -> None:
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
 
-    with telemetry.popen("run", "exec", "--no-git", "--", "sh", "-c", "sleep 0.2; exit 5", stderr=subprocess.PIPE, preexec_fn=limit) as process:
+    with telemetry.popen(
+        "run",
+        "exec",
+        "--no-git",
+        "--",
+        "sh",
+        "-c",
+        "sleep 0.2; exit 5",
+        stderr=subprocess.PIPE,
+        preexec_fn=limit,
+    ) as process:
         said = process.communicate(timeout=60)[1]
     assert process.returncode == 5, said
     assert b"not recorded" in said or b"buffered" in said
@@ -100,15 +123,39 @@ def test_a_damaged_database_means_buffered(telemetry: Telemetry) -> None:
 @pytest.mark.parametrize("lock", ["database", "journal"])
 def test_a_lock_that_another_holds(lock: str, telemetry: Telemetry) -> None:
     telemetry.start()
-    what, path = (EXCLUSIVE, telemetry.database) if lock == "database" else (FLOCKED, telemetry.raw / ".lock")
+    what, path = (
+        (EXCLUSIVE, telemetry.database)
+        if lock == "database"
+        else (FLOCKED, telemetry.raw / ".lock")
+    )
     with held(what, path):
-        ran = telemetry("run", "exec", "--event-id", "E", *COMMAND, env={"TELEMETRY_LOCK_TIMEOUT": "0.2"}, code=5)
-    assert (ran.out, ran.err.count("buffered")) == ("ran\n", 1 if lock == "database" else ran.err.count("buffered"))
+        ran = telemetry(
+            "run",
+            "exec",
+            "--event-id",
+            "E",
+            *COMMAND,
+            env={"TELEMETRY_LOCK_TIMEOUT": "0.2"},
+            code=5,
+        )
+    assert (ran.out, ran.err.count("buffered")) == (
+        "ran\n",
+        1 if lock == "database" else ran.err.count("buffered"),
+    )
     assert telemetry.run("E")["status"] == "failure"
 
 
 def test_disabled_it_only_runs_the_command(telemetry: Telemetry) -> None:
-    ran = telemetry("run", "exec", "--", "sh", "-c", 'echo "[$TELEMETRY_EVENT_ID]"; echo err >&2; exit 5', env={"TELEMETRY_DISABLED": "1"}, code=5)
+    ran = telemetry(
+        "run",
+        "exec",
+        "--",
+        "sh",
+        "-c",
+        'echo "[$TELEMETRY_EVENT_ID]"; echo err >&2; exit 5',
+        env={"TELEMETRY_DISABLED": "1"},
+        code=5,
+    )
     assert (ran.out, ran.err) == ("[]\n", "err\n")
     assert not telemetry.base.exists()
 
@@ -117,7 +164,11 @@ def test_a_folder_that_is_gone(telemetry: Telemetry, tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()
     done = subprocess.run(
-        ["sh", "-c", f"rmdir '{gone}'; exec '{PROGRAM}' run exec -- sh -c 'exit 5'"], cwd=gone, env=telemetry.env, capture_output=True, timeout=60
+        ["sh", "-c", f"rmdir '{gone}'; exec '{PROGRAM}' run exec -- sh -c 'exit 5'"],
+        cwd=gone,
+        env=telemetry.env,
+        capture_output=True,
+        timeout=60,
     )
     assert done.returncode == 5
 
@@ -130,17 +181,39 @@ def test_a_record_that_breaks_a_rule_when_it_is_applied(telemetry: Telemetry) ->
 
 def test_what_it_says_comes_after_the_command_and_holds_no_secret(telemetry: Telemetry) -> None:
     token = "ghp_" + "a1" * 18
-    ran = telemetry("run", "exec", "--no-git", "--", "sh", "-c", "true", token, env={"TELEMETRY_BASE_DIR": "/dev/null/x"})
+    ran = telemetry(
+        "run",
+        "exec",
+        "--no-git",
+        "--",
+        "sh",
+        "-c",
+        "true",
+        token,
+        env={"TELEMETRY_BASE_DIR": "/dev/null/x"},
+    )
     assert "[redacted]" in ran.err
     assert token not in ran.err
 
 
-def test_a_rule_of_ones_own_that_takes_for_ever_takes_a_text_out_whole(telemetry: Telemetry) -> None:
+def test_a_rule_of_ones_own_that_takes_for_ever_takes_a_text_out_whole(
+    telemetry: Telemetry,
+) -> None:
     path = telemetry.home / ".config" / "telemetry" / "config.toml"
     path.parent.mkdir(parents=True)
     path.write_text("[redact]\nslow = '(a+)+$'\n")
     begun = time.monotonic()
-    ran = telemetry("run", "exec", "--no-git", "--", "sh", "-c", f"echo ran; echo {'a' * 60}! >&2; exit 5", "arg", code=5)
+    ran = telemetry(
+        "run",
+        "exec",
+        "--no-git",
+        "--",
+        "sh",
+        "-c",
+        f"echo ran; echo {'a' * 60}! >&2; exit 5",
+        "arg",
+        code=5,
+    )
     assert time.monotonic() - begun < 15
     assert ran.out == "ran\n"
     run = telemetry.run("@last")

@@ -37,7 +37,9 @@ class Wrapped:
 
     def __init__(self, telemetry: Telemetry, *argv: str) -> None:
         self.telemetry = telemetry
-        self.process = telemetry.popen(*argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+        self.process = telemetry.popen(
+            *argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+        )
 
     def ready(self, *lines: bytes) -> list[bytes]:
         """Wait for a line of the command."""
@@ -120,11 +122,18 @@ def test_every_signal_is_passed_on_once(wrapped: Callable[..., Wrapped], tmp_pat
         eventually(lambda number=number: number in received(tmp_path / "got"))  # type: ignore[misc]
     one.send(signal.SIGTERM)
     assert one.code() == 7
-    assert received(tmp_path / "got") == [*(int(getattr(signal, name)) for name in PASSED_ON), signal.SIGTERM]
+    assert received(tmp_path / "got") == [
+        *(int(getattr(signal, name)) for name in PASSED_ON),
+        signal.SIGTERM,
+    ]
 
 
-@pytest.mark.parametrize(("name", "status"), [("SIGTERM", "cancelled"), ("SIGINT", "cancelled"), ("SIGHUP", "cancelled")])
-def test_a_request_to_end_is_the_commands_to_answer(name: str, status: str, wrapped: Callable[..., Wrapped], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "status"), [("SIGTERM", "cancelled"), ("SIGINT", "cancelled"), ("SIGHUP", "cancelled")]
+)
+def test_a_request_to_end_is_the_commands_to_answer(
+    name: str, status: str, wrapped: Callable[..., Wrapped], tmp_path: Path
+) -> None:
     one = wrapped(*EXEC, "--", sys.executable, "-c", RECORDER, str(tmp_path / "got"))
     one.ready()
     one.send(signal.Signals[name])
@@ -134,7 +143,9 @@ def test_a_request_to_end_is_the_commands_to_answer(name: str, status: str, wrap
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP"])
-def test_a_command_that_does_not_answer_dies_of_it(name: str, wrapped: Callable[..., Wrapped]) -> None:
+def test_a_command_that_does_not_answer_dies_of_it(
+    name: str, wrapped: Callable[..., Wrapped]
+) -> None:
     one = wrapped(*EXEC, "--", "sh", "-c", "echo ready; exec sleep 60")
     one.ready()
     one.send(signal.Signals[name])
@@ -142,15 +153,27 @@ def test_a_command_that_does_not_answer_dies_of_it(name: str, wrapped: Callable[
     assert one.run()["status"] == "cancelled"
 
 
-def test_a_graceful_end_at_sigterm_is_cancelled_and_keeps_its_code(wrapped: Callable[..., Wrapped]) -> None:
-    one = wrapped(*EXEC, "--", "sh", "-c", "trap 'exit 0' TERM; echo ready; while :; do sleep 0.05; done")
+def test_a_graceful_end_at_sigterm_is_cancelled_and_keeps_its_code(
+    wrapped: Callable[..., Wrapped],
+) -> None:
+    one = wrapped(
+        *EXEC, "--", "sh", "-c", "trap 'exit 0' TERM; echo ready; while :; do sleep 0.05; done"
+    )
     one.ready()
     one.send(signal.SIGTERM)
     assert (one.code(), one.run()["status"]) == (0, "cancelled")
 
 
-def test_a_command_that_reads_its_settings_again_at_sighup_is_no_cancelled_one(wrapped: Callable[..., Wrapped]) -> None:
-    one = wrapped(*EXEC, "--", "sh", "-c", "trap 'echo again; exit 0' HUP; echo ready; while :; do sleep 0.05; done")
+def test_a_command_that_reads_its_settings_again_at_sighup_is_no_cancelled_one(
+    wrapped: Callable[..., Wrapped],
+) -> None:
+    one = wrapped(
+        *EXEC,
+        "--",
+        "sh",
+        "-c",
+        "trap 'echo again; exit 0' HUP; echo ready; while :; do sleep 0.05; done",
+    )
     one.ready()
     one.send(signal.SIGHUP)
     assert (one.ready(), one.code(), one.run()["status"]) == ([b"again\n"], 0, "success")
@@ -162,11 +185,29 @@ PATIENT = "import sys; from telemetry_cli import entry; from telemetry_cli.wrap 
 
 @linux
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGUSR1"])
-def test_a_signal_that_comes_twice_for_one_reason_is_heard_once(name: str, telemetry: Telemetry, tmp_path: Path) -> None:
+def test_a_signal_that_comes_twice_for_one_reason_is_heard_once(
+    name: str, telemetry: Telemetry, tmp_path: Path
+) -> None:
     """As timeout(1) sends it: to its child, and then to the whole group. The command is in another group."""
     number = signal.Signals[name]
-    command = [sys.executable, "-c", PATIENT, *EXEC, "--", sys.executable, "-c", RECORDER, str(tmp_path / "got")]
-    with subprocess.Popen(command, env=telemetry.env, cwd=telemetry.cwd, stdout=subprocess.PIPE, start_new_session=True) as process:
+    command = [
+        sys.executable,
+        "-c",
+        PATIENT,
+        *EXEC,
+        "--",
+        sys.executable,
+        "-c",
+        RECORDER,
+        str(tmp_path / "got"),
+    ]
+    with subprocess.Popen(
+        command,
+        env=telemetry.env,
+        cwd=telemetry.cwd,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    ) as process:
         assert process.stdout
         process.stdout.readline()
         process.send_signal(number)
@@ -179,7 +220,9 @@ def test_a_signal_that_comes_twice_for_one_reason_is_heard_once(name: str, telem
 
 
 @linux
-def test_real_time_signals_that_come_thrice_are_heard_thrice(wrapped: Callable[..., Wrapped]) -> None:
+def test_real_time_signals_that_come_thrice_are_heard_thrice(
+    wrapped: Callable[..., Wrapped],
+) -> None:
     code = """
 import signal
 numbers = {signal.SIGRTMIN}
@@ -197,7 +240,9 @@ raise SystemExit(7)
 
 
 @pytest.mark.parametrize("name", ["SIGHUP", "SIGINT", "SIGQUIT"])
-def test_a_signal_that_is_ignored_from_the_start_cancels_nothing(name: str, telemetry: Telemetry) -> None:
+def test_a_signal_that_is_ignored_from_the_start_cancels_nothing(
+    name: str, telemetry: Telemetry
+) -> None:
     """As under nohup, or behind `&` in a script."""
     number = signal.Signals[name]
     command = (*EXEC, "--", "sh", "-c", "echo ready; read line; exit 3")
@@ -227,7 +272,9 @@ def test_a_signal_before_the_command_begins_reaches_it(telemetry: Telemetry) -> 
     whole = time.monotonic() - begun
     pick = random.Random(7)
     for _ in range(60):
-        process = telemetry.popen(*EXEC, "--", "sleep", "60", start_new_session=True, stderr=subprocess.DEVNULL)
+        process = telemetry.popen(
+            *EXEC, "--", "sleep", "60", start_new_session=True, stderr=subprocess.DEVNULL
+        )
         time.sleep(pick.uniform(0, 1.5 * whole))
         process.send_signal(pick.choice((signal.SIGTERM, signal.SIGINT, signal.SIGHUP)))
         assert process.wait(30) in (-15, -2, -1, 1, 130, 143, 129)
@@ -252,7 +299,9 @@ def test_stopped_and_continued_with_the_command(wrapped: Callable[..., Wrapped])
 
 @linux
 @pytest.mark.parametrize("name", ["TSTP", "TTIN", "TTOU"])
-def test_where_nobody_could_continue_it_the_command_does_not_stop(name: str, wrapped: Callable[..., Wrapped]) -> None:
+def test_where_nobody_could_continue_it_the_command_does_not_stop(
+    name: str, wrapped: Callable[..., Wrapped]
+) -> None:
     """As it would without us, in a group of processes that no shell looks after: there the kernel drops these signals."""
     one = wrapped(*EXEC, "--", "sh", "-c", f"kill -{name} $$; exit 3")
     assert one.code() == 3
@@ -262,8 +311,25 @@ def test_where_nobody_could_continue_it_the_command_does_not_stop(name: str, wra
 def test_where_somebody_could_continue_it_the_command_stops(telemetry: Telemetry) -> None:
     """A group of its own, whose parent is another group in the session."""
     code = "import os, subprocess, sys; p = subprocess.Popen(sys.argv[1:], process_group=0); print(p.pid, flush=True); sys.exit(p.wait())"
-    command = [sys.executable, "-S", "-c", code, str(PROGRAM), *EXEC, "--", "sh", "-c", "echo $$; kill -TSTP $$; exit 3"]
-    with subprocess.Popen(command, env=telemetry.env, cwd=telemetry.cwd, stdout=subprocess.PIPE, start_new_session=True) as process:
+    command = [
+        sys.executable,
+        "-S",
+        "-c",
+        code,
+        str(PROGRAM),
+        *EXEC,
+        "--",
+        "sh",
+        "-c",
+        "echo $$; kill -TSTP $$; exit 3",
+    ]
+    with subprocess.Popen(
+        command,
+        env=telemetry.env,
+        cwd=telemetry.cwd,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    ) as process:
         assert process.stdout
         ours, pid = int(process.stdout.readline()), int(process.stdout.readline())
         eventually(lambda: state(pid) == "T")
@@ -278,7 +344,12 @@ def test_where_somebody_could_continue_it_the_command_stops(telemetry: Telemetry
 
 
 @pytest.mark.parametrize(
-    ("command", "code"), [("exec sleep 60", 143), ("trap '' TERM; while :; do sleep 0.1; done", 137), ("trap 'exit 3' TERM; while :; do sleep 0.05; done", 3)]
+    ("command", "code"),
+    [
+        ("exec sleep 60", 143),
+        ("trap '' TERM; while :; do sleep 0.1; done", 137),
+        ("trap 'exit 3' TERM; while :; do sleep 0.05; done", 3),
+    ],
 )
 def test_a_time_limit(command: str, code: int, wrapped: Callable[..., Wrapped]) -> None:
     begun = time.monotonic()
@@ -286,7 +357,10 @@ def test_a_time_limit(command: str, code: int, wrapped: Callable[..., Wrapped]) 
     assert one.code() == code
     assert (time.monotonic() - begun < 4) is (code != 137)
     run = one.run()
-    assert (run["status"], "timed out after 300ms" in str(run["error_summary"])) == ("timeout", True)
+    assert (run["status"], "timed out after 300ms" in str(run["error_summary"])) == (
+        "timeout",
+        True,
+    )
 
 
 def test_the_grace_after_a_time_limit_is_one_for_all(wrapped: Callable[..., Wrapped]) -> None:
@@ -300,13 +374,26 @@ def test_the_grace_after_a_time_limit_is_one_for_all(wrapped: Callable[..., Wrap
 
 @pytest.mark.parametrize(
     "command",
-    ["trap '' TERM INT; ", "(trap '' TERM INT; while :; do sleep 0.1; done) & trap 'exit 137' TERM; "],
+    [
+        "trap '' TERM INT; ",
+        "(trap '' TERM INT; while :; do sleep 0.1; done) & trap 'exit 137' TERM; ",
+    ],
     ids=["itself", "what it leaves"],
 )
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
-def test_a_request_during_the_grace_ends_it(name: str, command: str, wrapped: Callable[..., Wrapped]) -> None:
+def test_a_request_during_the_grace_ends_it(
+    name: str, command: str, wrapped: Callable[..., Wrapped]
+) -> None:
     begun = time.monotonic()
-    one = wrapped(*EXEC, "--timeout", "1s", "--", "sh", "-c", command + "echo ready; while :; do sleep 0.1; done")
+    one = wrapped(
+        *EXEC,
+        "--timeout",
+        "1s",
+        "--",
+        "sh",
+        "-c",
+        command + "echo ready; while :; do sleep 0.1; done",
+    )
     one.ready()
     time.sleep(1.8)
     one.send(signal.Signals[name])
@@ -316,7 +403,9 @@ def test_a_request_during_the_grace_ends_it(name: str, command: str, wrapped: Ca
 
 
 @linux
-def test_a_zombie_that_another_must_collect_is_not_waited_for(wrapped: Callable[..., Wrapped]) -> None:
+def test_a_zombie_that_another_must_collect_is_not_waited_for(
+    wrapped: Callable[..., Wrapped],
+) -> None:
     code = """
 import os, time
 if not os.fork():
@@ -341,12 +430,30 @@ def test_a_command_within_its_limit_is_left_alone(telemetry: Telemetry) -> None:
 
 @linux
 @pytest.mark.parametrize("how", ["--timeout", "SIGTERM"])
-@pytest.mark.parametrize("child", ["sleep 61 &", "(sleep 61 &)", "trap '' TERM; (while :; do sleep 0.2; done) &"], ids=["child", "orphan", "stubborn"])
-def test_nothing_is_left_of_the_group(child: str, how: str, wrapped: Callable[..., Wrapped]) -> None:
+@pytest.mark.parametrize(
+    "child",
+    ["sleep 61 &", "(sleep 61 &)", "trap '' TERM; (while :; do sleep 0.2; done) &"],
+    ids=["child", "orphan", "stubborn"],
+)
+def test_nothing_is_left_of_the_group(
+    child: str, how: str, wrapped: Callable[..., Wrapped]
+) -> None:
     limit = ("--timeout", "600ms") if how == "--timeout" else ()
-    one = wrapped(*EXEC, *limit, "--", "sh", "-c", f"{child}\ntrap 'exit 4' TERM; echo ready $$; while :; do sleep 0.05; done")
+    one = wrapped(
+        *EXEC,
+        *limit,
+        "--",
+        "sh",
+        "-c",
+        f"{child}\ntrap 'exit 4' TERM; echo ready $$; while :; do sleep 0.05; done",
+    )
     group = int(one.ready()[0].split()[1])
-    members = [int(pid) for pid in subprocess.run(["pgrep", "-g", str(group)], capture_output=True, text=True).stdout.split()]
+    members = [
+        int(pid)
+        for pid in subprocess.run(
+            ["pgrep", "-g", str(group)], capture_output=True, text=True
+        ).stdout.split()
+    ]
     assert len(members) >= 2
     if how == "SIGTERM":
         one.send(signal.SIGTERM)
@@ -355,7 +462,9 @@ def test_nothing_is_left_of_the_group(child: str, how: str, wrapped: Callable[..
 
 
 @linux
-def test_killed_it_takes_the_command_along_and_the_run_is_reaped(wrapped: Callable[..., Wrapped], telemetry: Telemetry) -> None:
+def test_killed_it_takes_the_command_along_and_the_run_is_reaped(
+    wrapped: Callable[..., Wrapped], telemetry: Telemetry
+) -> None:
     one = wrapped(*EXEC, "--", "sh", "-c", "echo $$; exec sleep 60")
     (pid,) = map(int, one.ready())
     one.send(signal.SIGKILL)
@@ -380,7 +489,9 @@ while True:
 
 @linux
 @pytest.mark.parametrize("limit", [(), ("--timeout", "100ms")], ids=["SIGTERM", "--timeout"])
-def test_killed_after_a_request_to_end_it_leaves_nothing(limit: tuple[str, ...], wrapped: Callable[..., Wrapped]) -> None:
+def test_killed_after_a_request_to_end_it_leaves_nothing(
+    limit: tuple[str, ...], wrapped: Callable[..., Wrapped]
+) -> None:
     """As `timeout -k` and CI runners do. The kill reaches us alone, or our group, and the command is in another."""
     one = wrapped(*EXEC, *limit, "--", sys.executable, "-S", "-c", STUBBORN)
     assert one.process.stdout
@@ -410,7 +521,9 @@ os._exit(0)
 def test_what_a_command_leaves_behind_long_after_sighup_is_left_alone(telemetry: Telemetry) -> None:
     """That signal asks some programs to read their settings again."""
     argv = (*EXEC, "--no-capture", "--", sys.executable, "-S", "-c", RELOADING)
-    with telemetry.popen(*argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True) as process:
+    with telemetry.popen(
+        *argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+    ) as process:
         assert process.stdin
         assert process.stdout
         service = int(process.stdout.readline())
@@ -420,7 +533,13 @@ def test_what_a_command_leaves_behind_long_after_sighup_is_left_alone(telemetry:
         process.stdin.flush()
         assert process.wait(30) == 0
         # What would kill it takes its leave when it hears of our end.
-        eventually(lambda: not subprocess.run(["pgrep", "-f", f"kill -s KILL.* {os.getpgid(service)}$"], capture_output=True).stdout)
+        eventually(
+            lambda: (
+                not subprocess.run(
+                    ["pgrep", "-f", f"kill -s KILL.* {os.getpgid(service)}$"], capture_output=True
+                ).stdout
+            )
+        )
         assert is_alive(service)
         os.kill(service, signal.SIGKILL)
 
@@ -446,12 +565,29 @@ while time.monotonic() < end:
     time.sleep(0.02)
 sys.exit(5)
 """
-ANY = ["SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGQUIT", "SIGALRM", "SIGCONT", "SIGWINCH", "SIGCHLD", "SIGPIPE", "SIGURG", "SIGTSTP", "SIGSTOP"]
+ANY = [
+    "SIGTERM",
+    "SIGINT",
+    "SIGHUP",
+    "SIGUSR1",
+    "SIGUSR2",
+    "SIGQUIT",
+    "SIGALRM",
+    "SIGCONT",
+    "SIGWINCH",
+    "SIGCHLD",
+    "SIGPIPE",
+    "SIGURG",
+    "SIGTSTP",
+    "SIGSTOP",
+]
 
 
 @linux
 @pytest.mark.heavy
-def test_two_hundred_random_signals_leave_no_run_without_an_end_and_no_wrong_exit_code(telemetry: Telemetry) -> None:
+def test_two_hundred_random_signals_leave_no_run_without_an_end_and_no_wrong_exit_code(
+    telemetry: Telemetry,
+) -> None:
     """To the wrapper, to the command, and to what it started. How the command ended is told by the record, and where a shell stood
     between and lived to see it, by what that wrote down.
     """
@@ -465,9 +601,24 @@ def test_two_hundred_random_signals_leave_no_run_without_an_end_and_no_wrong_exi
         event, witness = f"trial-{trial}", telemetry.home / f"witness-{trial}"
         env = {"TREE": TREE, "STUBBORN": str(pick.randrange(2)), "SECONDS": "0.8"}
         # A shell between us writes down what became of the command, and ends as it did.
-        observe = f"'{sys.executable}' -S -c \"$TREE\" 2; code=$?; echo $code > '{witness}'; exit $code"
-        argv = ("--", "sh", "-c", observe) if trial % 2 else ("--", sys.executable, "-S", "-c", TREE, "2")
-        process = telemetry.popen(*EXEC, "--event-id", event, *argv, env=env, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        observe = (
+            f"'{sys.executable}' -S -c \"$TREE\" 2; code=$?; echo $code > '{witness}'; exit $code"
+        )
+        argv = (
+            ("--", "sh", "-c", observe)
+            if trial % 2
+            else ("--", sys.executable, "-S", "-c", TREE, "2")
+        )
+        process = telemetry.popen(
+            *EXEC,
+            "--event-id",
+            event,
+            *argv,
+            env=env,
+            start_new_session=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
         assert process.stdout
         process.stdout.readline()
         for _ in range(pick.randrange(1, 6)):
@@ -489,8 +640,16 @@ def test_two_hundred_random_signals_leave_no_run_without_an_end_and_no_wrong_exi
         process.stdout.close()
         run = telemetry.run(event)
         metrics = run["metrics_json"]
-        told = metrics.get("process.exit.code", None) if "process.exit.code" in metrics else 128 + signal.Signals[metrics["process.exit.signal"]]
-        assert (code, run["status"] != "running", run["end_time"] is not None) == (told, True, True), (trial, run)
+        told = (
+            metrics.get("process.exit.code", None)
+            if "process.exit.code" in metrics
+            else 128 + signal.Signals[metrics["process.exit.signal"]]
+        )
+        assert (code, run["status"] != "running", run["end_time"] is not None) == (
+            told,
+            True,
+            True,
+        ), (trial, run)
         if witness.exists():
             assert int(witness.read_text()) == code, (trial, run)
         codes.add(code)
@@ -500,6 +659,8 @@ def test_two_hundred_random_signals_leave_no_run_without_an_end_and_no_wrong_exi
 
 def _descendants(pid: int) -> list[int]:
     found: list[int] = []
-    for child in subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True).stdout.split():
+    for child in subprocess.run(
+        ["pgrep", "-P", str(pid)], capture_output=True, text=True
+    ).stdout.split():
         found += [int(child), *_descendants(int(child))]
     return found

@@ -16,7 +16,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from support import PROGRAM, Telemetry
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="signals with their senders are known on Linux")
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="signals with their senders are known on Linux"
+)
 EXEC = f"'{PROGRAM}' run exec --no-git --"
 
 
@@ -85,7 +87,9 @@ COUNTING = (
 
 
 @pytest.mark.parametrize(("name", "key"), [("SIGINT", "\x03"), ("SIGQUIT", "\x1c")])
-def test_a_key_reaches_the_command_once(name: str, key: str, terminal: Callable[..., Terminal], telemetry: Telemetry) -> None:
+def test_a_key_reaches_the_command_once(
+    name: str, key: str, terminal: Callable[..., Terminal], telemetry: Telemetry
+) -> None:
     (telemetry.cwd / "count.py").write_text(COUNTING.format(name=name))
     one = terminal()
     one.type(f"{EXEC} '{sys.executable}' count.py; echo code $?\n")
@@ -106,9 +110,13 @@ def test_ctrl_c_ends_the_command(terminal: Callable[..., Terminal], telemetry: T
     assert telemetry.run("@last")["status"] == "cancelled"
 
 
-def test_ctrl_c_that_the_command_survives_is_no_cancelled_run(terminal: Callable[..., Terminal], telemetry: Telemetry) -> None:
+def test_ctrl_c_that_the_command_survives_is_no_cancelled_run(
+    terminal: Callable[..., Terminal], telemetry: Telemetry
+) -> None:
     one = terminal()
-    one.type(f'{EXEC} sh -c \'trap "exit 0" INT; echo rea""dy; while :; do sleep 0.05; done\'; echo code $?\n')
+    one.type(
+        f'{EXEC} sh -c \'trap "exit 0" INT; echo rea""dy; while :; do sleep 0.05; done\'; echo code $?\n'
+    )
     one.wait_for("ready")
     one.type("\x03")
     one.wait_for("code 0")
@@ -133,9 +141,13 @@ def test_ctrl_z_and_fg(terminal: Callable[..., Terminal], telemetry: Telemetry) 
     assert telemetry.run("@last")["status"] == "success"
 
 
-def test_ctrl_c_ends_the_script_around_the_command(terminal: Callable[..., Terminal], telemetry: Telemetry) -> None:
+def test_ctrl_c_ends_the_script_around_the_command(
+    terminal: Callable[..., Terminal], telemetry: Telemetry
+) -> None:
     """A shell goes on with its script unless the command died of the signal."""
-    (telemetry.cwd / "script").write_text(f"for n in 1 2 3; do {EXEC} sh -c 'echo rea\"\"dy; exec sleep 60'; done; echo went on\n")
+    (telemetry.cwd / "script").write_text(
+        f"for n in 1 2 3; do {EXEC} sh -c 'echo rea\"\"dy; exec sleep 60'; done; echo went on\n"
+    )
     one = terminal()
     one.type("bash script; echo code $?\n")
     one.wait_for("ready")
@@ -143,21 +155,34 @@ def test_ctrl_c_ends_the_script_around_the_command(terminal: Callable[..., Termi
     assert "went on" not in one.wait_for(r"\^C(.|\n)*\$ ")
     one.type("echo code $?\n")
     one.wait_for("code 130")
-    assert (telemetry.run("@last")["status"], telemetry("query", "--count").line) == ("cancelled", "1")
+    assert (telemetry.run("@last")["status"], telemetry("query", "--count").line) == (
+        "cancelled",
+        "1",
+    )
 
 
-def test_ctrl_backslash_ends_the_command(terminal: Callable[..., Terminal], telemetry: Telemetry) -> None:
+def test_ctrl_backslash_ends_the_command(
+    terminal: Callable[..., Terminal], telemetry: Telemetry
+) -> None:
     one = terminal()
     one.type(f"{EXEC} sh -c 'ulimit -c 0; echo rea\"\"dy; exec sleep 60'; echo code $?\n")
     one.wait_for("ready")
     one.type("\x1c")
     one.wait_for("code 131")
     run = telemetry.run("@last")
-    assert (run["status"], run["error_summary"]) == ("cancelled", "cancelled by SIGQUIT, ended by SIGQUIT")
+    assert (run["status"], run["error_summary"]) == (
+        "cancelled",
+        "cancelled by SIGQUIT, ended by SIGQUIT",
+    )
 
 
-@pytest.mark.parametrize(("answer", "ended"), [("signal.SIG_DFL", "ended by SIGTERM"), ("lambda *_: sys.exit(0)", "exit code 0")])
-def test_ctrl_z_and_kill(answer: str, ended: str, terminal: Callable[..., Terminal], telemetry: Telemetry) -> None:
+@pytest.mark.parametrize(
+    ("answer", "ended"),
+    [("signal.SIG_DFL", "ended by SIGTERM"), ("lambda *_: sys.exit(0)", "exit code 0")],
+)
+def test_ctrl_z_and_kill(
+    answer: str, ended: str, terminal: Callable[..., Terminal], telemetry: Telemetry
+) -> None:
     """The shell signals the whole job and continues it then: the command has ended before we look."""
     code = f"import signal, sys\nsignal.signal(signal.SIGTERM, {answer})\nprint('ready', flush=True)\nwhile True: signal.pause()"
     (telemetry.cwd / "pause.py").write_text(code)
@@ -172,7 +197,9 @@ def test_ctrl_z_and_kill(answer: str, ended: str, terminal: Callable[..., Termin
     assert (run["status"], run["error_summary"]) == ("cancelled", f"cancelled by SIGTERM, {ended}")
 
 
-def test_ctrl_z_and_kill_of_us_alone(terminal: Callable[..., Terminal], telemetry: Telemetry) -> None:
+def test_ctrl_z_and_kill_of_us_alone(
+    terminal: Callable[..., Terminal], telemetry: Telemetry
+) -> None:
     one = terminal()
     one.type(f"{EXEC} sh -c 'echo rea\"\"dy; exec sleep 60'\n")
     one.wait_for("ready")
@@ -198,13 +225,17 @@ def test_ctrl_z_and_bg(terminal: Callable[..., Terminal], telemetry: Telemetry) 
     assert telemetry.run("@last")["error_summary"] == "exit code 4"
 
 
-def test_settings_of_the_terminal_are_the_commands(terminal: Callable[..., Terminal], telemetry: Telemetry) -> None:
+def test_settings_of_the_terminal_are_the_commands(
+    terminal: Callable[..., Terminal], telemetry: Telemetry
+) -> None:
     one = terminal("sh", "-c", f"{EXEC} stty rows 17 -echo intr ^G; stty -a; sleep 60")
     seen = one.wait_for(r"-echo(.|\n)*-extproc")
     assert all(word in seen for word in ("rows 17", "intr = ^G"))
 
 
-def test_in_the_background_it_waits_for_the_terminal(terminal: Callable[..., Terminal], telemetry: Telemetry) -> None:
+def test_in_the_background_it_waits_for_the_terminal(
+    terminal: Callable[..., Terminal], telemetry: Telemetry
+) -> None:
     one = terminal()
     one.type(f"{EXEC} cat &\n")
     one.wait_for(r"\[1\] \d+")
@@ -219,8 +250,18 @@ def test_in_the_background_it_waits_for_the_terminal(terminal: Callable[..., Ter
     assert telemetry.run("@last")["status"] == "success"
 
 
-@pytest.mark.parametrize(("name", "shown"), [("STOP", r"\(signal\)"), ("TSTP", ""), ("TTIN", r"\(tty input\)"), ("TTOU", r"\(tty output\)")])
-def test_a_command_that_stops_itself_gives_the_terminal_back(name: str, shown: str, terminal: Callable[..., Terminal], telemetry: Telemetry) -> None:
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("STOP", r"\(signal\)"),
+        ("TSTP", ""),
+        ("TTIN", r"\(tty input\)"),
+        ("TTOU", r"\(tty output\)"),
+    ],
+)
+def test_a_command_that_stops_itself_gives_the_terminal_back(
+    name: str, shown: str, terminal: Callable[..., Terminal], telemetry: Telemetry
+) -> None:
     one = terminal()
     one.type(f"{EXEC} sh -c 'kill -{name} $$; exit 4'\n")
     one.wait_for(r"Stopped(.|\n)*\$ ")
@@ -231,7 +272,9 @@ def test_a_command_that_stops_itself_gives_the_terminal_back(name: str, shown: s
     assert telemetry.run("@last")["error_summary"] == "exit code 4"
 
 
-def test_continued_alone_it_continues_the_command(terminal: Callable[..., Terminal], telemetry: Telemetry) -> None:
+def test_continued_alone_it_continues_the_command(
+    terminal: Callable[..., Terminal], telemetry: Telemetry
+) -> None:
     one = terminal()
     one.type(f"{EXEC} sh -c 'kill -STOP $$; sleep 0.3; exit 4'\n")
     one.wait_for(r"Stopped(.|\n)*\$ ")
@@ -239,7 +282,9 @@ def test_continued_alone_it_continues_the_command(terminal: Callable[..., Termin
     one.wait_for("Exit 4")
 
 
-def test_the_command_is_interactive_and_has_the_window(terminal: Callable[..., Terminal], telemetry: Telemetry) -> None:
+def test_the_command_is_interactive_and_has_the_window(
+    terminal: Callable[..., Terminal], telemetry: Telemetry
+) -> None:
     code = "import os, sys; print(*(os.isatty(n) for n in range(3)), os.get_terminal_size(), os.tcgetpgrp(0) == os.getpgrp(), flush=True); sys.exit(3)"
     (telemetry.cwd / "look.py").write_text(code)
     one = terminal()
@@ -249,7 +294,9 @@ def test_the_command_is_interactive_and_has_the_window(terminal: Callable[..., T
     assert telemetry.run("@last")["error_details"] is None
 
 
-def test_a_new_window_size_reaches_the_command_once(terminal: Callable[..., Terminal], telemetry: Telemetry) -> None:
+def test_a_new_window_size_reaches_the_command_once(
+    terminal: Callable[..., Terminal], telemetry: Telemetry
+) -> None:
     (telemetry.cwd / "count.py").write_text(COUNTING.format(name="SIGWINCH"))
     one = terminal()
     one.type(f"{EXEC} '{sys.executable}' count.py; echo code $?\n")
@@ -258,18 +305,24 @@ def test_a_new_window_size_reaches_the_command_once(terminal: Callable[..., Term
     assert "got 1 end" in one.wait_for("code 9")
 
 
-def test_a_signal_from_another_process_reaches_the_command_once(terminal: Callable[..., Terminal], telemetry: Telemetry) -> None:
+def test_a_signal_from_another_process_reaches_the_command_once(
+    terminal: Callable[..., Terminal], telemetry: Telemetry
+) -> None:
     (telemetry.cwd / "count.py").write_text(COUNTING.format(name="SIGTERM"))
     one = terminal()
     one.type(f"{EXEC} '{sys.executable}' count.py; echo code $?\n")
     one.wait_for("ready")
-    (pid,) = subprocess.run(["pgrep", "-P", str(one.shell.pid)], capture_output=True, text=True).stdout.split()
+    (pid,) = subprocess.run(
+        ["pgrep", "-P", str(one.shell.pid)], capture_output=True, text=True
+    ).stdout.split()
     os.kill(int(pid), signal.SIGTERM)
     assert "got 1 end" in one.wait_for("code 9")
     assert telemetry.run("@last")["status"] == "cancelled"
 
 
-def test_a_time_limit_ends_the_tree_and_spares_the_pipeline(terminal: Callable[..., Terminal], telemetry: Telemetry) -> None:
+def test_a_time_limit_ends_the_tree_and_spares_the_pipeline(
+    terminal: Callable[..., Terminal], telemetry: Telemetry
+) -> None:
     one = terminal()
     command = f"'{PROGRAM}' run exec --no-git --timeout 700ms -- sh -c 'sleep 77 & (sleep 77 &); sleep 77'"
     one.type(f"{command} | {{ cat; echo spa''red; }}; echo code ${{PIPESTATUS[0]}}\n")
@@ -278,7 +331,9 @@ def test_a_time_limit_ends_the_tree_and_spares_the_pipeline(terminal: Callable[.
     assert subprocess.run(["pgrep", "-fx", "sleep 77"], capture_output=True).stdout == b""
 
 
-def test_a_terminal_that_closes_ends_it(terminal: Callable[..., Terminal], telemetry: Telemetry) -> None:
+def test_a_terminal_that_closes_ends_it(
+    terminal: Callable[..., Terminal], telemetry: Telemetry
+) -> None:
     one = terminal()
     one.type(f"{EXEC} sh -c 'echo rea\"\"dy; exec sleep 60'\n")
     one.wait_for("ready")
@@ -291,9 +346,13 @@ def test_a_terminal_that_closes_ends_it(terminal: Callable[..., Terminal], telem
     assert (run["status"], run["metrics_json"]["process.exit.signal"]) == ("cancelled", "SIGHUP")
 
 
-def test_a_terminal_that_closes_ends_it_where_no_shell_stands_before_it(terminal: Callable[..., Terminal], telemetry: Telemetry) -> None:
+def test_a_terminal_that_closes_ends_it_where_no_shell_stands_before_it(
+    terminal: Callable[..., Terminal], telemetry: Telemetry
+) -> None:
     """Only the leader of the session is told by the kernel, and that is us."""
-    one = terminal(str(PROGRAM), "run", "exec", "--no-git", "--", "sh", "-c", "echo ready; exec sleep 60")
+    one = terminal(
+        str(PROGRAM), "run", "exec", "--no-git", "--", "sh", "-c", "echo ready; exec sleep 60"
+    )
     one.wait_for("ready")
     os.close(one.master)
     one.master = os.open(os.devnull, os.O_RDONLY)
@@ -302,8 +361,14 @@ def test_a_terminal_that_closes_ends_it_where_no_shell_stands_before_it(terminal
     assert (run["status"], run["metrics_json"]["process.exit.signal"]) == ("cancelled", "SIGHUP")
 
 
-def test_a_terminal_that_closes_reaches_the_command_once(terminal: Callable[..., Terminal], telemetry: Telemetry) -> None:
-    (telemetry.cwd / "count.py").write_text(COUNTING.format(name="SIGHUP").replace("print('got', len(got), 'end')", "open('got', 'w').write(str(len(got)))"))
+def test_a_terminal_that_closes_reaches_the_command_once(
+    terminal: Callable[..., Terminal], telemetry: Telemetry
+) -> None:
+    (telemetry.cwd / "count.py").write_text(
+        COUNTING.format(name="SIGHUP").replace(
+            "print('got', len(got), 'end')", "open('got', 'w').write(str(len(got)))"
+        )
+    )
     one = terminal(str(PROGRAM), "run", "exec", "--no-git", "--", sys.executable, "count.py")
     one.wait_for("ready")
     os.close(one.master)

@@ -1,0 +1,173 @@
+"""Commits of runs: associate-commit, commits, commit-url, repo-url."""
+
+import os
+from datetime import datetime
+
+from telemetry_cli.cli.commands.arguments import became, named_exactly, run_reference
+from telemetry_cli.cli.commands.features_rows import presented
+from telemetry_cli.cli.commands.result import (
+    READS,
+    WRITES,
+    Listing,
+    Written,
+    handler,
+)
+from telemetry_cli.core import clock
+from telemetry_cli.core import values as rules
+from telemetry_cli.core.config import Config
+from telemetry_cli.core.errors import InvalidInput
+from telemetry_cli.database import commits, runs
+from telemetry_cli.database.database import translated
+from telemetry_cli.discovery import environment
+from telemetry_cli.discovery.git import repository as git
+from telemetry_cli.journal.reader import open_for_reading
+from telemetry_cli.journal.writer import record
+
+
+@handler(*WRITES, records=True)
+def associate(
+    config: Config,
+    output: str,
+    *,
+    run: str | None,
+    commit: str | None,
+    source: str | None,
+    author: str | None,
+    timestamp: str | None,
+    repo: str | None,
+    role: str | None,
+    children: bool,
+    no_git: bool,
+) -> Written:
+    """Associate a run with the commit that came of it."""
+    moment = clock.now()
+    data: dict[str, object] = {
+        "run": run_reference(config, run),
+        "role": rules.choice("--role", role, rules.COMMIT_ROLES)
+        if role is not None
+        else "produced",
+        "source": rules.choice("--source", source, rules.COMMIT_SOURCES)
+        if source is not None
+        else environment.commit_source(),
+    }
+    given = {"author": rules.optional_text("--author", author) if author is not None else None}
+    given["timestamp"] = (
+        rules.instant("--timestamp", timestamp, moment) if timestamp is not None else None
+    )
+    if repo is not None and not os.path.isdir(repo):
+        raise InvalidInput(
+            f"--repo: {rules.shorten(repo)!r} is no folder; name a repository or a folder inside one"
+        )
+    if no_git and commit is None:
+        raise InvalidInput("--commit: with --no-git no repository is read, so a SHA must be given")
+    repository = None if no_git else git.find(repo)
+    try:
+        data |= _commit(commit, repository, moment)
+    except InvalidInput:
+        refused = None if no_git or repository else git.refusal(repo, "--commit")
+        if refused is None:
+            raise
+        raise refused from None
+    data |= {name: value for name, value in given.items() if value is not None}
+    if children:
+        data["children"] = True
+    outcome = record(
+        config,
+        "commit.associate",
+        {name: value for name, value in data.items() if value is not None},
+        clock.stamp(moment),
+    )
+    result, notes = became(
+        outcome,
+        event_id=named_exactly(str(data["run"])),
+        run_id=None,
+        commit_hash=data["commit_hash"],
+    )
+    return Written(result, f"{result['event_id'] or data['run']} {result['commit_hash']}", notes)
+
+
+def _commit(
+    revision: str | None, repository: git.Repository | None, moment: datetime
+) -> dict[str, object]:
+    """The commit that is meant, with what the repository tells of it."""
+    found, known = None, False
+    if repository and revision is None:
+        found = git.head(repository)
+    elif repository and revision and _askable(revision):
+        found, known = git.look_up(repository, revision)
+    if found is None:
+        found = git.Commit(
+            _default_sha() if revision is None else _literal_sha(revision, repository, known)
+        )
+    if repository:
+        return git.facts(repository, found, moment)
+    return {"commit_hash": found.sha}
+
+
+def _askable(revision: str) -> bool:
+    """Tell whether a revision can be put to git: one line of text that is not empty."""
+    return bool(revision.strip()) and rules.is_line(revision)
+
+
+def _default_sha() -> str:
+    known = rules.commit_hash(environment.facts().get("sha", ""))
+    if known:
+        return known
+    raise InvalidInput(
+        "--commit: no commit is given, and there is no repository here whose HEAD can be read",
+        "Pass --commit SHA, or --repo PATH.",
+    )
+
+
+def _literal_sha(revision: str, repository: git.Repository | None, known: bool) -> str:
+    """A SHA that the repository does not know is taken as given; what it knows as something else is not."""
+    sha = rules.commit_hash(revision)
+    if sha is None or known:
+        raise InvalidInput(
+            f"--commit: {rules.shorten(revision)!r} is no commit{' of the repository' if repository else ' and there is no repository to ask'};"
+            " give a revision that means one commit, or a SHA of 7 to 40 hex digits (or 64)"
+        )
+    return sha
+
+
+@handler(*READS)
+def ledger(
+    config: Config, output: str, *, run: str | None, commit: str | None, absolute: bool
+) -> Listing:
+    """The associations of a run, or of a commit, oldest first."""
+    prefix = rules.commit_prefix("--commit", commit) if commit is not None else None
+    reference = run_reference(config, run) if run is not None or prefix is None else None
+    reading = open_for_reading(config)
+    event_id = reading.run(reference)[2] if reference else None
+    rows: list[dict[str, object]] = []
+    if reading.db:
+        with translated(config.db_path):
+            rows = commits.ledger(reading.db, event_id, prefix)
+    return Listing(
+        "commits",
+        commits.COLUMNS,
+        rows,
+        reading.notes,
+        absolute=absolute,
+        prefixes=reading.prefixes,
+    )
+
+
+@handler(*WRITES)
+def commit_url(config: Config, output: str, *, run: str | None) -> Written:
+    """The web address of a run's commit."""
+    return _url(config, run, "commit_url")
+
+
+@handler(*WRITES)
+def repo_url(config: Config, output: str, *, run: str | None) -> Written:
+    """The web address of a run's repository."""
+    return _url(config, run, "repo_url")
+
+
+def _url(config: Config, run: str | None, field: str) -> Written:
+    reading = open_for_reading(config)
+    db, id_, _, _ = reading.run(run_reference(config, run))
+    with translated(config.db_path):
+        url = presented(runs.get(db, id_), config.url_styles)[field]
+    return Written({field: url}, str(url) if url else None, reading.notes)

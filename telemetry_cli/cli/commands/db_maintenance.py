@@ -1,0 +1,177 @@
+"""What is done to a whole database: db migrate, backup, restore, rebuild, prune, vacuum."""
+
+import os
+import time
+
+from telemetry_cli.cli.commands.arguments import became
+from telemetry_cli.cli.commands.result import WRITES, Written, handler
+from telemetry_cli.core import clock
+from telemetry_cli.core import values as rules
+from telemetry_cli.core.config import Config
+from telemetry_cli.core.errors import InvalidInput, LockTimeout, NotFound
+from telemetry_cli.core.locks import Lock
+from telemetry_cli.database import maintenance, prunable
+from telemetry_cli.database.database import check_place, translated
+from telemetry_cli.database.migrate import CURRENT_VERSION
+from telemetry_cli.journal import backups
+from telemetry_cli.journal import writer as recorder
+from telemetry_cli.journal.reader import open_for_reading
+from telemetry_cli.maintenance import prune as pruning
+from telemetry_cli.maintenance import rebuild as recovery
+
+
+@handler(*WRITES, writes=True)
+def migrate(config: Config, output: str) -> Written:
+    """Bring an older database to the current schema; what was there before is kept."""
+    check_place(config.db_path, config.owns_db_folder)
+    if not _is_there(config):
+        raise NotFound(f"there is no database at {config.db_path}", "The first record makes one.")
+    before = maintenance.version_of(config.db_path)
+    known = set(backups.snapshots(config))
+    reading = open_for_reading(config)
+    kept = next((path for path in backups.snapshots(config) if path not in known), None)
+    data: dict[str, object] = {
+        "from": before,
+        "to": CURRENT_VERSION,
+        "db_path": config.db_path,
+        "backup": kept,
+    }
+    notes = [*reading.notes, *([f"the old database is kept as {kept}"] if kept else [])]
+    return Written(
+        data,
+        f"migrated from version {before} to {CURRENT_VERSION}"
+        if before != CURRENT_VERSION
+        else f"already at version {before}",
+        notes,
+    )
+
+
+def _is_there(config: Config) -> bool:
+    try:
+        return os.path.getsize(config.db_path) > 0
+    except OSError:
+        return False
+
+
+@handler(*WRITES, writes=True)
+def backup(config: Config, output: str, *, to: str | None) -> Written:
+    """A verified copy of the database with its cursor: everything since can be applied to it again."""
+    target = _path("TO", to) if to is not None else None
+    reading = open_for_reading(config)
+    if reading.db is None:
+        raise NotFound(
+            f"there is no database at {config.db_path} to back up", "The first record makes one."
+        )
+    reading.db.close()
+    made = backups.make(config, clock.stamp(clock.now()), target)
+    return Written({"backup": made, "bytes": os.path.getsize(made)}, made, reading.notes)
+
+
+def _path(name: str, given: str) -> str:
+    if not given:
+        raise InvalidInput(f"{name}: the path is empty", "Name a file.")
+    return os.path.abspath(rules.text(name, given))
+
+
+@handler(*WRITES, writes=True)
+def restore(config: Config, output: str, *, backup: str) -> Written:
+    """Put a backup in place and apply the journal since."""
+    made = recovery.restore(config, _path("FROM", backup))
+    return _made(config, made, f"restored {config.db_path}")
+
+
+@handler(*WRITES, writes=True)
+def rebuild(config: Config, output: str) -> Written:
+    """Make the database again from the journal, or from a backup and the journal since."""
+    return _made(config, recovery.rebuild(config), f"rebuilt {config.db_path}")
+
+
+def _made(config: Config, made: recovery.Made, line: str) -> Written:
+    notes = [f"made from {made.origin}"]
+    if made.aside:
+        notes.append(f"the old database is kept as {made.aside}")
+    if made.damaged:
+        notes.append(
+            f"journal lines that are damaged or gone: {made.damaged}; what they did is there where a database still held it. See: telemetry doctor"
+        )
+    if made.left:
+        notes.append(
+            f"records that only the old database holds: {made.left}; to have them back: telemetry db rebuild"
+        )
+    return Written(
+        {
+            "db_path": config.db_path,
+            "from": made.origin,
+            "aside": made.aside,
+            "damaged": made.damaged,
+        },
+        line,
+        notes,
+    )
+
+
+@handler(*WRITES, records=True)
+def prune(config: Config, output: str, *, older_than: str | None, dry_run: bool) -> Written:
+    """Delete the runs that started before a time and run no more, with all that is about them."""
+    moment = clock.now()
+    if older_than is not None:
+        before = rules.filter_instant("--older-than", older_than, moment)
+    elif config.retention_days is not None:
+        before = rules.filter_instant("retention.days", f"{config.retention_days}d", moment)
+    else:
+        raise InvalidInput(
+            "--older-than: no time is given, and retention.days is not set",
+            "Give an age such as 90d, or set days under [retention] in the config.",
+        )
+    if dry_run:
+        reading = open_for_reading(config)
+        counts: dict[str, object] = {"runs": 0, "events": 0, "commits": 0}
+        if reading.db:
+            with translated(config.db_path):
+                counts = prunable.counts(reading.db, before)
+        return Written(
+            {"status": "dry-run", "before": before, **counts},
+            _said("would be pruned", counts, before),
+            reading.notes,
+        )
+    outcome = recorder.record(config, "runs.prune", {"before": before}, clock.stamp(moment))
+    result, notes = became(outcome, before=before, runs=None, events=None, commits=None)
+    if result["status"] == "buffered":
+        return Written(result, "buffered", notes)
+    try:
+        discarded = pruning.discard_journal(config)
+    except LockTimeout as error:
+        discarded = pruning.Discarded()
+        notes.append(
+            f"nothing of the journal was deleted: {error.message}; the next db prune does it"
+        )
+    result |= {"segments": discarded.segments, "blobs": discarded.blobs, "bytes": discarded.bytes}
+    if discarded.segments:
+        notes.append(
+            f"{discarded.segments} journal segments that every good backup covers were deleted ({discarded.bytes} bytes)"
+        )
+    return Written(result, _said("pruned", result, before), notes)
+
+
+def _said(what: str, counts: dict[str, object], before: str) -> str:
+    beside = ", ".join(f"{counts[name]} {name}" for name in ("events", "commits", "features"))
+    return f"runs from before {before} {what}: {counts['runs']}, with {beside}"
+
+
+@handler(*WRITES, writes=True)
+def vacuum(config: Config, output: str) -> Written:
+    """Give the space that deleted rows left back to the file system."""
+    reading = open_for_reading(config)
+    if reading.db is None:
+        raise NotFound(f"there is no database at {config.db_path}", "The first record makes one.")
+    reading.db.close()
+    before = os.path.getsize(config.db_path)
+    deadline = time.monotonic() + config.lock_timeout
+    with Lock(config.db_path + ".lock", deadline):
+        maintenance.vacuum(config.db_path, deadline)
+    after = os.path.getsize(config.db_path)
+    return Written(
+        {"db_path": config.db_path, "bytes_before": before, "bytes_after": after},
+        f"{before} bytes before, {after} after",
+        reading.notes,
+    )

@@ -1,0 +1,35 @@
+"""Whether all is well, and why a commit has a run or none: doctor."""
+
+from telemetry_cli.cli.commands.result import (
+    ONE,
+    READS,
+    Card,
+    Listing,
+    handler,
+)
+from telemetry_cli.core.config import Config
+from telemetry_cli.core.errors import InvalidInput
+
+
+@handler(*READS)
+def doctor(config: Config, output: str, *, commit: str | None) -> Card | Listing:
+    """What is wrong or worth knowing, each with what to do; or the story of one commit. Exit code 1 when there is a problem."""
+    if commit is not None:
+        return _commit(config, output, commit)
+    from telemetry_cli.maintenance import doctor as checkup
+    from telemetry_cli.maintenance.doctor.finding import COLUMNS, PROBLEM
+
+    findings = checkup.examine(config)
+    code = 1 if any(finding.severity == PROBLEM for finding in findings) else 0
+    return Listing("findings", COLUMNS, [finding.row() for finding in findings], code=code)
+
+
+def _commit(config: Config, output: str, commit: str) -> Card:
+    from telemetry_cli.git_hooks.explain import explain
+
+    if output not in ONE:
+        raise InvalidInput(
+            f"--output: {output!r} is not accepted with --commit; give one of {', '.join(ONE)}"
+        )
+    told, notes = explain(config, commit)
+    return Card("commit", told, notes, code=0 if told["runs"] else 1)

@@ -1,0 +1,147 @@
+"""Locks (`raw/.lock`: the journal, `<database>.lock`: its writer, `blobs/.lock`, `backups/.lock`): `flock` with a deadline.
+
+A writer also locks the unfinished file that it writes: whoever gets that lock knows that the writer is gone.
+
+filelock takes the same native lock, so both exclude each other; importing it costs more than starting the interpreter.
+"""
+
+import errno
+import fcntl
+import os
+import time
+
+from telemetry_cli.core.errors import LockTimeout, Refused
+from telemetry_cli.core.fs import open_private
+
+#: Seconds between two looks at a lock that is held, and how long a waiter stands back for others.
+_SHORTEST_PAUSE = 0.0005
+_LONGEST_PAUSE = 0.01
+_PATIENCE = 0.1
+#: Seconds that the writer of an unfinished file waits for whoever looks whether it is alive.
+_MOMENT = 1.0
+
+_open_descriptors: set[int] = set()
+
+
+def _drop_in_child() -> None:
+    """A forked child must not keep its parent's locks alive: `flock` belongs to the open file, which both share."""
+    for descriptor in _open_descriptors:
+        os.close(descriptor)
+    _open_descriptors.clear()
+
+
+os.register_at_fork(after_in_child=_drop_in_child)
+
+
+class Lock:
+    """A lock on `path`, taken on entry and released on exit; exclusive unless `shared`.
+
+    The file is made if it is missing; `descriptor` is open for reading and writing. Raises `LockTimeout` at `deadline`
+    (monotonic seconds).
+    """
+
+    def __init__(self, path: str, deadline: float, *, shared: bool = False) -> None:
+        self.path = path
+        self.deadline = deadline
+        self.descriptor = -1
+        self._operation = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB
+
+    def __enter__(self) -> "Lock":
+        begun = time.monotonic()
+        pause = _SHORTEST_PAUSE
+        while True:
+            descriptor = open_private(self.path, os.O_RDWR | os.O_CREAT)
+            _open_descriptors.add(descriptor)
+            try:
+                fcntl.flock(descriptor, self._operation)
+                if os.fstat(descriptor).st_nlink:
+                    self.descriptor = descriptor
+                    return self
+            except OSError as error:
+                if error.errno not in (errno.EAGAIN, errno.EACCES):
+                    _close(descriptor)
+                    raise
+            _close(descriptor)
+            now = time.monotonic()
+            if now >= self.deadline:
+                raise LockTimeout(
+                    f"{self.path} is locked by another process",
+                    "Try again, or raise TELEMETRY_LOCK_TIMEOUT.",
+                )
+            # The process id spreads the waiters, so that they do not all come back at once.
+            time.sleep(min(pause * (1 + os.getpid() % 8 / 8), self.deadline - now))
+            # At first ever longer, to leave the holder the processor; but whoever has waited long must come first.
+            pause = min(pause * 1.5, _LONGEST_PAUSE) if now - begun < _PATIENCE else _SHORTEST_PAUSE
+
+    def __exit__(self, *_: object) -> None:
+        if self.descriptor in _open_descriptors:
+            # Said outright: a child that was forked this moment still shares the lock, and closing alone would leave it there.
+            fcntl.flock(self.descriptor, fcntl.LOCK_UN)
+            _close(self.descriptor)
+        self.descriptor = -1
+
+
+def _close(descriptor: int) -> None:
+    _open_descriptors.discard(descriptor)
+    os.close(descriptor)
+
+
+def lock_unfinished(path: str) -> Lock:
+    """Make a file and lock it for as long as it is written. Only `remove_unlocked` ever wants the same lock."""
+    return Lock(path, time.monotonic() + _MOMENT)
+
+
+def is_free(path: str) -> bool:
+    """Tell whether nobody holds a lock on a file at this moment; also where there is no such file. Waits for nobody."""
+    try:
+        descriptor = open_private(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def remove_unlocked(path: str) -> None:
+    """Remove an unfinished file, unless its writer still lives and holds its lock. What cannot be opened stays, for `doctor` to name."""
+    try:
+        descriptor = open_private(path, os.O_RDONLY)
+    except (OSError, Refused):
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Not after the lock is given back: a writer that waits for it sees that the file is gone, and makes another.
+        os.unlink(path)
+    except OSError:
+        return
+    finally:
+        os.close(descriptor)
+
+
+def holders(path: str) -> list[tuple[int, str]]:
+    """Which processes hold a lock on a file, as (pid, program): what the system tells of that, which outside of Linux is nothing."""
+    try:
+        info = os.stat(path)
+        with open("/proc/locks", encoding="ascii", errors="replace") as table:
+            lines = [line.split() for line in table if "->" not in line]
+    except OSError:
+        return []
+    device = f"{os.major(info.st_dev):02x}:{os.minor(info.st_dev):02x}:{info.st_ino}"
+    pids = {
+        int(words[4])
+        for words in lines
+        if len(words) > 5 and words[5] == device and words[4].isdigit()
+    }
+    return [(pid, _program(pid)) for pid in sorted(pids)]
+
+
+def _program(pid: int) -> str:
+    try:
+        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
+            return file.read().strip()
+    except OSError:
+        return ""

@@ -33,9 +33,9 @@ def contend(world: World) -> tuple[int, float, float]:
         floors.append(
             max(
                 seconds
-                for seconds, _, _ in _at_once(lambda _, floor=floor: world.floor_write(floor))
+                for seconds, _, _ in _at_once(lambda _, floor=floor: world.floor_write(floor))  # type: ignore[misc]
             )
-        )  # type: ignore[misc]
+        )
     return failures, median(longest), median(floors)
 
 

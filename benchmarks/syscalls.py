@@ -56,7 +56,9 @@ def _kernel(world: World) -> str:
         "the standard library": _calls(world, world.python("-P", "-c", _LIBRARY)),
         "the package": _calls(
             world,
-            world.python("-P", "-c", "import telemetry_cli.entry, telemetry_cli.commands.run"),
+            world.python(
+                "-P", "-c", "import telemetry_cli.cli.main, telemetry_cli.cli.commands.run"
+            ),
         ),
         "the work": _calls(world, start),
         "git discovery": _calls(world, world.start(base, cwd=world.repository())),

@@ -204,5 +204,5 @@ class World:
 
     def commands(self) -> list[tuple[str, ...]]:
         """The paths of the installed program's commands, which may not be those of the tree around us."""
-        script = "import json; from telemetry_cli._fast import COMMANDS; print(json.dumps(list(COMMANDS)))"
+        script = "import json; from telemetry_cli.core.tables import COMMANDS; print(json.dumps(list(COMMANDS)))"
         return [tuple(path) for path in json.loads(self.answer(self.python("-P", "-c", script)))]

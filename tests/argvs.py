@@ -7,7 +7,7 @@ made above the folder's parent.
 import random
 from collections.abc import Iterator
 
-from telemetry_cli.cli._fast import COMMANDS, FLAG
+from telemetry_cli.core.tables import COMMANDS, FLAG
 
 #: What is no command, or less than one, besides those that are; `_complete` is what the shells' completion calls.
 PATHS = [

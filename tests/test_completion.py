@@ -18,10 +18,10 @@ from pathlib import Path
 import pytest
 from support import PROGRAM, Telemetry
 
-from telemetry_cli.cli import _fast, _help, table
 from telemetry_cli.cli.commands import shells
 from telemetry_cli.cli.commands.completion_values import is_harmless
 from telemetry_cli.cli.commands.features_rows import RUN_COLUMNS
+from telemetry_cli.core import tables
 from telemetry_cli.core import values as rules
 
 COMPLETIONS = Path(__file__).parent.parent / "completions"
@@ -117,12 +117,6 @@ def test_the_scripts_are_what_the_command_prints(shell: str, telemetry: Telemetr
     assert telemetry("completion", shell, "--json").json == {"shell": shell, "script": text}
 
 
-def test_the_help_in_a_line_is_what_the_declarations_say() -> None:
-    assert Path(_help.__file__).read_text(encoding="utf-8") == table.helps(), (
-        "run: ./dev regenerate"
-    )
-
-
 def test_an_unknown_shell(telemetry: Telemetry) -> None:
     refused = telemetry("completion", "tcsh", code=2)
     assert [shell for shell in FILES if shell not in refused.err] == []
@@ -131,30 +125,30 @@ def test_an_unknown_shell(telemetry: Telemetry) -> None:
 def test_the_way_in_is_hidden(telemetry: Telemetry) -> None:
     assert "_complete" not in telemetry("--help").out
     assert "_complete" not in asked(telemetry, "")
-    assert ("_complete",) not in _fast.COMMANDS
+    assert ("_complete",) not in tables.COMMANDS
 
 
 # What is offered
 
 
 def test_subcommands_with_their_help(telemetry: Telemetry) -> None:
-    assert set(asked(telemetry, "")) == {path[0] for path in _fast.COMMANDS}
+    assert set(asked(telemetry, "")) == {path[0] for path in tables.COMMANDS}
     assert asked(telemetry, "--db", "x", "--base-dir=y", "qu") == {
         "query": "List runs, newest first."
     }
     assert set(asked(telemetry, "run", "e")) == {
-        path[1] for path in _fast.COMMANDS if path[0] == "run" and path[1].startswith("e")
+        path[1] for path in tables.COMMANDS if path[0] == "run" and path[1].startswith("e")
     }
     assert asked(telemetry, "run", "nonsense", "") == asked(telemetry, "nonsense", "") == {}
     assert set(asked(telemetry, "--")) == {"--db", "--base-dir", "--version", "--help"}
 
 
-@pytest.mark.parametrize("path", sorted(_fast.COMMANDS))
+@pytest.mark.parametrize("path", sorted(tables.COMMANDS))
 def test_the_options_of_each_command_and_no_others(
     path: tuple[str, ...], telemetry: Telemetry
 ) -> None:
     offered = asked(telemetry, *path, "-")
-    assert set(offered) == {*_fast.COMMANDS[path][1], "-h", "--help"}
+    assert set(offered) == {*tables.COMMANDS[path][1], "-h", "--help"}
     assert [name for name, meaning in offered.items() if not meaning] == []
 
 
@@ -386,7 +380,7 @@ def test_hostile_names_are_not_offered(base: Telemetry) -> None:
 
 @pytest.mark.parametrize("words", [["", ""], ["run", "show", ""]])
 def test_completion_imports_nothing_heavy(words: list[str], base: Telemetry) -> None:
-    watch = "import sys, json; from telemetry_cli import entry; entry.main(); print(json.dumps(sorted(sys.modules)), file=sys.stderr)"
+    watch = "import sys, json; from telemetry_cli.cli import main; main.main(); print(json.dumps(sorted(sys.modules)), file=sys.stderr)"
     done = subprocess.run(
         [sys.executable, "-c", watch, "_complete", "fish", "--", *words],
         env=base.env,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from telemetry_cli.cli._fast import COMMANDS
+from telemetry_cli.core.tables import COMMANDS
 
 DOCS = Path(__file__).parent.parent / "docs"
 PICTURES = ("query", "stats", "run-tree", "run-show")

@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import PROGRAM, Telemetry
 
-from telemetry_cli.cli import _fast, table
-from telemetry_cli.cli import main as entry
+from telemetry_cli.cli import generate, parser
 from telemetry_cli.cli.app import UsageError
 from telemetry_cli.cli.app import parse as parse_with_typer
+from telemetry_cli.core import tables
 
 VALUES = [
     "",
@@ -39,11 +39,11 @@ VALUES = [
     "json",
     "abcdef1",
 ]
-SLOW_DOOR = "import telemetry_cli.entry as entry\nentry.parse = lambda argv, path: None\nfrom telemetry_cli.__main__ import program\nprogram()\n"
+SLOW_DOOR = "import telemetry_cli.cli.main as main\nmain.parse = lambda argv, path: None\nfrom telemetry_cli.__main__ import program\nprogram()\n"
 
 
 def test_the_table_is_what_the_declarations_say() -> None:
-    assert Path(_fast.__file__).read_text(encoding="utf-8") == table.table(), (
+    assert Path(tables.__file__).read_text(encoding="utf-8") == generate.tables(), (
         "run: ./dev regenerate"
     )
 
@@ -51,8 +51,10 @@ def test_the_table_is_what_the_declarations_say() -> None:
 @st.composite
 def argvs(draw: st.DrawFn) -> list[str]:
     """A command line: a known command with a mixture of right, odd and wrong words."""
-    path = draw(st.sampled_from(sorted(_fast.COMMANDS)))
-    names = sorted(_fast.COMMANDS[path][1])
+    path = draw(
+        st.sampled_from(sorted(path for path in tables.COMMANDS if tables.COMMANDS[path][1]))
+    )
+    names = sorted(tables.COMMANDS[path][1])
     value = st.sampled_from(VALUES) | st.text(max_size=6).filter(lambda text: "\0" not in text)
     word = st.one_of(
         st.tuples(st.sampled_from(names), value),
@@ -88,19 +90,19 @@ def slowly(argv: list[str]) -> Any:
 @settings(max_examples=1000, deadline=None)
 @given(argvs())
 def test_what_the_fast_door_understands_typer_understands_in_the_same_way(argv: list[str]) -> None:
-    fast = entry.parse(argv, entry.addressed(argv)[0])
+    fast = parser.parse(argv, parser.find_command(argv))
     if fast is not None:
         assert fast == slowly(argv)
 
 
-@pytest.mark.parametrize("path", sorted(_fast.COMMANDS))
+@pytest.mark.parametrize("path", sorted(tables.COMMANDS))
 def test_the_plain_grammar_goes_through_the_fast_door(path: tuple[str, ...]) -> None:
-    _, options, positionals, _, _ = _fast.COMMANDS[path]
+    _, options, positionals, _ = tables.COMMANDS[path]
     argv = ["--db", "x", "--base-dir=y", *path]
     for name, (_, kind) in options.items():
-        argv += [name] if kind == _fast.FLAG else [name, "value"]
+        argv += [name] if kind == tables.FLAG else [name, "value"]
     argv += ["--", *("word" for _ in positionals)]
-    fast = entry.parse(argv, path)
+    fast = parser.parse(argv, path)
     assert fast is not None
     assert fast == slowly(argv)
 

@@ -27,8 +27,8 @@ HEAVY = {
 WATCH = """
 import json, sys
 sys.argv = ["telemetry", *json.loads(sys.argv[1])]
-from telemetry_cli import entry
-code = entry.main()
+from telemetry_cli.cli import main
+code = main.main()
 sys.stdout.flush()
 print(json.dumps([code, sorted(sys.modules)]), file=sys.stderr)
 """
@@ -117,8 +117,8 @@ def traced(*args, **options):
     db.set_trace_callback(statements.append)
     return db
 sqlite3.connect = traced
-from telemetry_cli import entry
-entry.main()
+from telemetry_cli.cli import main
+main.main()
 sys.stdout.flush()
 print(json.dumps(statements), file=sys.stderr)
 """

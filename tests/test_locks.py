@@ -17,7 +17,7 @@ from telemetry_cli.core.errors import LockTimeout, Refused
 from telemetry_cli.core.locks import Lock, lock_unfinished, remove_unlocked
 from telemetry_cli.core.locks import is_free as is_free_now
 
-OURS = "from telemetry_cli.locks import Lock; lock = Lock(sys.argv[1], 0); lock.__enter__()"
+OURS = "from telemetry_cli.core.locks import Lock; lock = Lock(sys.argv[1], 0); lock.__enter__()"
 THEIRS = "from filelock import FileLock; lock = FileLock(sys.argv[1], fallback_to_soft=False); lock.acquire(timeout=0)"
 
 
@@ -56,7 +56,7 @@ def test_ours_and_filelocks_in_turn_lose_no_increment(path: Path, tmp_path: Path
     script = """if True:
         import sys, time
         from filelock import FileLock
-        from telemetry_cli.locks import Lock
+        from telemetry_cli.core.locks import Lock
         lock_path, counter, ours = sys.argv[1:]
         for _ in range(100):
             with Lock(lock_path, time.monotonic() + 60) if ours == "1" else FileLock(lock_path, fallback_to_soft=False, poll_interval=0.001):

@@ -662,8 +662,8 @@ def test_no_token_is_shorter_than_a_searched_text() -> None:
     assert [
         name
         for name, _, pattern in TOKENS
-        if re._parser.parse(pattern).getwidth()[0] < SHORTEST_TOKEN
-    ] == []  # type: ignore[attr-defined]
+        if re._parser.parse(pattern).getwidth()[0] < SHORTEST_TOKEN  # type: ignore[attr-defined]
+    ] == []
     assert sorted(RULES) == sorted((*TOKENS, *PHRASES))
 
 

@@ -1,4 +1,4 @@
-"""The whole program as one Typer app, and the slow door: argv in, the call that it means out."""
+"""The whole program as one Typer app: help, and every command line that the plain grammar leaves."""
 
 from typing import Annotated
 
@@ -7,32 +7,42 @@ from typer import Option
 
 from telemetry_cli import __version__
 from telemetry_cli.cli import (
-    bulk,
     commits,
+    completion,
+    config,
     conventions,
-    githooks,
-    history,
+    db,
+    doctor,
+    features,
+    git_hooks,
     hooks,
-    housekeeping,
-    questions,
+    import_export,
+    log,
+    query,
+    redact,
     run,
+    stats,
 )
-from telemetry_cli.cli.declare import Call, group, help_without_subcommand
+from telemetry_cli.cli.declare import group, help_without_subcommand
+from telemetry_cli.cli.parser import Call
+from telemetry_cli.core.tables import COMMANDS
 
 app = group("A flight recorder for agents and CI jobs, over a local SQLite file.")
 app.add_typer(run.app, name="run")
-commits.add_to(app)
-history.add_to(app)
-app.add_typer(githooks.app, name="git-hooks")
-questions.add_to(app)
+app.add_typer(commits.app)
+app.add_typer(log.app)
+app.add_typer(git_hooks.app, name="git-hooks")
+app.add_typer(query.app)
+app.add_typer(stats.app)
 app.add_typer(hooks.app, name="hooks")
-app.add_typer(hooks.features, name="features")
-hooks.add_to(app)
+app.add_typer(features.app)
 app.add_typer(conventions.app, name="conventions")
-bulk.add_to(app)
-app.add_typer(housekeeping.db, name="db")
-app.add_typer(housekeeping.config, name="config")
-housekeeping.add_to(app)
+app.add_typer(import_export.app)
+app.add_typer(db.app, name="db")
+app.add_typer(config.app, name="config")
+app.add_typer(doctor.app)
+app.add_typer(redact.app)
+app.add_typer(completion.app)
 
 
 def _print_version(given: bool) -> None:
@@ -47,38 +57,44 @@ def _root(
     db: Annotated[str | None, Option("--db", metavar="PATH", help="The database file.")] = None,
     base_dir: Annotated[
         str | None,
-        Option("--base-dir", metavar="PATH", help="The folder that everything is kept in."),
+        Option("--base-dir", metavar="PATH", help="The directory of everything that is stored."),
     ] = None,
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001 - its callback acts on it
         bool, Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
-    ] = False,  # noqa: ARG001 - its callback acts on it
+    ] = False,
 ) -> None:
     context.obj.update(db=db, base_dir=base_dir)
     help_without_subcommand(context)
 
 
 class UsageError(Exception):
-    """What Typer says of argv that it cannot parse."""
+    """A command line that Typer cannot parse; the message is Typer's."""
 
 
 def parse(argv: list[str]) -> tuple[Call, dict[str, str | None]] | int:
-    """The call that argv means and the global options; or an exit code, when help or the version was printed instead.
+    """Parse `argv` with Typer into a call and the global options.
 
-    Raises `UsageError` with Typer's message.
+    Returns an exit code instead if Typer printed help or the version. Raises `UsageError`.
     """
     global_options: dict[str, str | None] = {}
     try:
-        call = app(_joined(argv), prog_name="telemetry", standalone_mode=False, obj=global_options)
+        call = app(
+            _join_command(argv), prog_name="telemetry", standalone_mode=False, obj=global_options
+        )
     except typer.TyperException as error:
         raise UsageError(error.format_message()) from error
     return (call, global_options) if isinstance(call, tuple) else int(call or 0)
 
 
-def _joined(argv: list[str]) -> list[str]:
-    """argv, a command of two words made one: such a command stands beside one of a single word that takes arguments itself."""
-    names = [str(command.name) for command in app.registered_commands if " " in str(command.name)]
+def _join_command(argv: list[str]) -> list[str]:
+    """Return `argv` with the words of a command such as `commits relink` joined into one.
+
+    Typer knows it as one command of that name, because `commits` is a command with arguments too.
+    """
     index = 0
     while index < len(argv) and argv[index].startswith(("--db", "--base-dir")):
         index += 1 if "=" in argv[index] else 2
-    both = " ".join(argv[index : index + 2])
-    return [*argv[:index], both, *argv[index + 2 :]] if both in names else argv
+    path = tuple(argv[index : index + 2])
+    if path in COMMANDS and path[:1] in COMMANDS:
+        return [*argv[:index], " ".join(path), *argv[index + len(path) :]]
+    return argv

@@ -1,23 +1,16 @@
-"""`telemetry associate-commit`, `commits`, `commits relink`, `commit-url`, `repo-url`."""
+"""Declare `telemetry associate-commit`, `commits`, `commits relink`, `commit-url` and `repo-url`."""
 
 from typing import Annotated
 
-import typer
 from typer import Argument, Option
 
 from telemetry_cli.cli import options as o
-from telemetry_cli.cli.declare import command
+from telemetry_cli.cli.declare import READS, WRITES, command, toplevel
+
+app = toplevel()
 
 
-def add_to(app: typer.Typer) -> None:
-    """Declare the commands."""
-    command(app, "associate-commit", "commits:associate")(associate_commit)
-    command(app, "commits", "commits:ledger")(commits)
-    command(app, "commits relink", "relink:relink")(relink)
-    command(app, "commit-url", "commits:commit_url")(commit_url)
-    command(app, "repo-url", "commits:repo_url")(repo_url)
-
-
+@command(app, "associate-commit", "commits:associate", WRITES, records=True)
 def associate_commit(
     run: o.Run = None,
     commit: Annotated[
@@ -37,10 +30,7 @@ def associate_commit(
         str | None,
         Option("--timestamp", metavar="TIME", help="ISO 8601 with a zone; default the commit's."),
     ] = None,
-    repo: Annotated[
-        str | None,
-        Option("--repo", metavar="PATH", help="A folder of the repository; default here."),
-    ] = None,
+    repo: o.Repo = None,
     role: Annotated[
         str | None,
         Option("--role", metavar="ROLE", help="produced (the default), base or released."),
@@ -53,6 +43,7 @@ def associate_commit(
     """Associate a run with a commit."""
 
 
+@command(app, "commits", "commits:ledger", READS)
 def commits(
     run: o.Run = None,
     commit: Annotated[
@@ -64,15 +55,13 @@ def commits(
     """List the commits of a run, or the runs of a commit."""
 
 
+@command(app, "commits relink", "relink:relink", READS, records=True)
 def relink(
     range_: Annotated[
         str | None,
         Argument(metavar="A..B", help="Look for them among these commits; default all of HEAD's."),
     ] = None,
-    repo: Annotated[
-        str | None,
-        Option("--repo", metavar="PATH", help="A folder of the repository; default here."),
-    ] = None,
+    repo: o.Repo = None,
     dry_run: Annotated[
         bool, Option("--dry-run", help="Say what would be linked, and link nothing.")
     ] = False,
@@ -80,9 +69,11 @@ def relink(
     """Link rewritten commits (server squash, reset, filter-repo) to their original runs."""
 
 
+@command(app, "commit-url", "commits:commit_url", WRITES)
 def commit_url(run: o.Run = None) -> None:
     """Print the web address of a run's commit."""
 
 
+@command(app, "repo-url", "commits:repo_url", WRITES)
 def repo_url(run: o.Run = None) -> None:
     """Print the web address of a run's repository."""

@@ -1,16 +1,16 @@
-"""`telemetry conventions …`"""
+"""Declare `telemetry conventions …`."""
 
 from typing import Annotated
 
 from typer import Argument, Option
 
 from telemetry_cli.cli import options as o
-from telemetry_cli.cli.declare import command, group
+from telemetry_cli.cli.declare import CARD, READS, WRITES, command, group
 
 app = group("Which hooks apply to which job types, deployed in one step.")
 
 
-@command(app, "deploy", "conventions:deploy")
+@command(app, "deploy", "conventions:deploy", WRITES, records=True)
 def deploy(
     file: Annotated[str, Argument(metavar="FILE", help="The convention, in TOML.")],
     promote: Annotated[
@@ -25,17 +25,17 @@ def deploy(
     """Deploy a convention with all its hooks, or nothing of it."""
 
 
-@command(app, "list", "conventions:list_")
+@command(app, "list", "conventions:list_", READS)
 def list_(absolute: o.Absolute = False) -> None:
     """List conventions."""
 
 
-@command(app, "show", "conventions:show")
+@command(app, "show", "conventions:show", CARD)
 def show(slug: o.Slug) -> None:
     """Show a convention and what is live of its hooks."""
 
 
-@command(app, "run", "conventions:run", shared=o.filters)
+@command(app, "run", "conventions:run", CARD, records=True, shared=o.filters)
 def run(
     slug: o.Slug,
     retries: o.Retries = None,
@@ -45,6 +45,6 @@ def run(
     """Run every hook of a convention on its runs that match."""
 
 
-@command(app, "check", "conventions:check", shared=o.filters)
+@command(app, "check", "conventions:check", READS, shared=o.filters)
 def check(slug: o.Slug) -> None:
     """List where its runs break the schema of a convention."""

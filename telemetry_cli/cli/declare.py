@@ -1,24 +1,31 @@
-"""How a subcommand is declared: its function gives options and help, and `handler` names what runs.
+"""How a command is declared: a function gives its options and help, `command` everything else.
 
-Calling a declared function runs nothing: it returns the handler's name and what was parsed, which `entry` acts on. So
-both doors end in the same pair.
+A declared function does nothing when Typer calls it: it returns the command and the parsed
+parameters, as the plain grammar of `parser.py` does, and `main.py` acts on both in the same way.
 """
 
 import inspect
 from collections.abc import Callable, Sequence
-from importlib import import_module
 from typing import Annotated
 
 import typer
 
-from telemetry_cli.cli.commands.result import Handler
+from telemetry_cli.cli.parser import Call
+from telemetry_cli.core.tables import Command
 
-#: The handler as `module:function` below `telemetry_cli.cli.commands`, and the parsed parameters by name.
-Call = tuple[str, dict[str, object]]
+#: Output formats of a command that writes, of one that lists rows, and of one that shows one thing.
+WRITES = ("text", "json")
+READS = ("table", "json", "jsonl", "csv")
+CARD = ("table", "json")
+
+
+def toplevel() -> typer.Typer:
+    """Return an app for commands that stand directly below `telemetry`."""
+    return typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 def group(help_: str) -> typer.Typer:
-    """A noun with subcommands; named alone it prints its help, and exits as a usage error does."""
+    """Return an app for a noun with subcommands; without one it prints its help and exits 2."""
     app = typer.Typer(
         help=help_,
         invoke_without_command=True,
@@ -31,7 +38,7 @@ def group(help_: str) -> typer.Typer:
 
 
 def help_without_subcommand(context: typer.Context) -> None:
-    """Show what there is to choose from."""
+    """Print the help of a group that was called without a subcommand, and exit 2."""
     if context.invoked_subcommand is None:
         typer.echo(context.get_help(), err=True)
         raise typer.Exit(2)
@@ -41,20 +48,28 @@ def command(
     app: typer.Typer,
     name: str,
     handler: str,
-    shared: Callable[..., None] | None = None,
+    formats: Sequence[str],
     *,
+    records: bool = False,
+    wraps: bool = False,
+    writes: bool | str = False,
+    shared: Callable[..., None] | None = None,
     without: tuple[str, ...] = (),
     takes_rest: bool = False,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Register a declaration under `name`; the options of `shared`, which other commands have too, come before its own.
+    """Declare a command below `app`; the decorated function's signature and docstring are its help.
 
-    It has none of the options `without`. With `takes_rest` its last argument takes every word from the first one on, options too.
-    `-o` and `--json` come last, by the formats of the handler.
+    `handler`, `records`, `wraps` and `writes` are those of `Command`. `formats` are the output
+    formats, the default first; if there are any, `-o` and `--json` are added. The options of
+    `shared`, except those named in `without`, come before the command's own. With `takes_rest` the
+    last argument takes every word from the first one on, options too.
     """
 
     def register(declaration: Callable[..., None]) -> Callable[..., None]:
+        declared = Command(handler, tuple(formats), records, wraps, writes)
+
         def parsed(**params: object) -> Call:
-            return handler, params
+            return declared, params
 
         functions = (shared, declaration) if shared else (declaration,)
         parameters = [
@@ -63,45 +78,33 @@ def command(
             for parameter in inspect.signature(function).parameters.values()
             if parameter.name not in without
         ]
-        parameters.sort(
-            key=lambda parameter: parameter.default is not parameter.empty
-        )  # as a signature must be
-        parameters += _output_options(load(handler).formats)
+        # A signature lists parameters without a default first.
+        parameters.sort(key=lambda parameter: parameter.default is not parameter.empty)
+        parameters += _output_options(formats)
         # Typer reads the signature, and typing knows no such attribute of a function.
         parsed.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         parsed.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
         parsed.__doc__ = declaration.__doc__
-        app.command(
-            name, context_settings={"allow_interspersed_args": False} if takes_rest else None
-        )(parsed)
+        settings = {"allow_interspersed_args": False} if takes_rest else None
+        app.command(name, context_settings=settings)(parsed)
         return declaration
 
     return register
 
 
-def load(name: str) -> Handler:
-    """The handler of that name."""
-    module, _, function = name.partition(":")
-    handler: Handler = getattr(import_module(f"telemetry_cli.cli.commands.{module}"), function)
-    return handler
-
-
-#: What a format's name alone does not say.
-_SAID = {"env": "env (shell exports, safe to eval)", "ids": "ids (an event_id a line)"}
+#: Formats whose name needs an explanation.
+_EXPLAINED = {"env": "env (shell exports, safe to eval)", "ids": "ids (one event_id per line)"}
 
 
 def _output_options(formats: Sequence[str]) -> list[inspect.Parameter]:
     if not formats:
         return []
-    *others, last = (_SAID.get(name, name) for name in formats)
-    output = Annotated[
-        str | None,
-        typer.Option("-o", "--output", metavar="FORMAT", help=f"{', '.join(others)} or {last}."),
-    ]
+    *others, last = (_EXPLAINED.get(name, name) for name in formats)
+    help_ = f"{', '.join(others)} or {last}."
+    output = Annotated[str | None, typer.Option("-o", "--output", metavar="FORMAT", help=help_)]
     json = Annotated[bool, typer.Option("--json", help="Short for -o json.")]
+    keyword = inspect.Parameter.KEYWORD_ONLY
     return [
-        inspect.Parameter(
-            "output", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=output
-        ),
-        inspect.Parameter("json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=json),
+        inspect.Parameter("output", keyword, default=None, annotation=output),
+        inspect.Parameter("json", keyword, default=False, annotation=json),
     ]

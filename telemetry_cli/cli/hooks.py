@@ -1,23 +1,16 @@
-"""`telemetry hooks …`, `telemetry features query` and `telemetry provenance`."""
+"""Declare `telemetry hooks …`."""
 
 from typing import Annotated
 
-import typer
 from typer import Argument, Option
 
 from telemetry_cli.cli import options as o
-from telemetry_cli.cli.declare import command, group
+from telemetry_cli.cli.declare import CARD, READS, WRITES, command, group
 
 app = group("Versioned programs that compute rows about runs: release, roll back, run, trace.")
-features = group("What hooks said about runs.")
 
 
-def add_to(program: typer.Typer) -> None:
-    """Declare what belongs to no noun."""
-    command(program, "provenance", "features:provenance")(provenance)
-
-
-@command(app, "release", "releases:release")
+@command(app, "release", "releases:release", WRITES, records=True)
 def release(
     hook: o.Hook,
     args: Annotated[
@@ -76,12 +69,12 @@ def release(
     """Release a version of a hook and make it live."""
 
 
-@command(app, "list", "hooks:list_")
+@command(app, "list", "hooks:list_", READS)
 def list_(absolute: o.Absolute = False) -> None:
     """List hooks."""
 
 
-@command(app, "show", "hooks:show")
+@command(app, "show", "hooks:show", CARD)
 def show(
     release: Annotated[
         str,
@@ -102,7 +95,7 @@ def show(
     """Show a release of a hook, its contract among it."""
 
 
-@command(app, "history", "hooks:history")
+@command(app, "history", "hooks:history", READS)
 def history(
     hook: o.Hook,
     pointer: Annotated[
@@ -113,7 +106,7 @@ def history(
     """List the releases of a hook, oldest first."""
 
 
-@command(app, "diff", "hooks:diff")
+@command(app, "diff", "hooks:diff", WRITES)
 def diff(
     hook: o.Hook,
     a: Annotated[
@@ -125,7 +118,7 @@ def diff(
     """Show what differs between two releases."""
 
 
-@command(app, "rollback", "hooks:rollback")
+@command(app, "rollback", "hooks:rollback", WRITES, records=True)
 def rollback(
     hook: o.Hook,
     to: Annotated[
@@ -139,7 +132,7 @@ def rollback(
     """Make an earlier release live again; nothing else changes."""
 
 
-@command(app, "promote", "hooks:promote")
+@command(app, "promote", "hooks:promote", WRITES, records=True)
 def promote(
     hook: o.Hook,
     version: Annotated[str, Argument(metavar="N", help="A version.")],
@@ -149,7 +142,7 @@ def promote(
     """Make a release live."""
 
 
-@command(app, "run", "hooks_run:run", shared=o.filters)
+@command(app, "run", "hooks_run:run", CARD, records=True, shared=o.filters)
 def run(
     names: Annotated[list[str], Argument(metavar="NAME…", help="Hooks, run one after another.")],
     run: Annotated[
@@ -181,7 +174,7 @@ def run(
     """Run hooks on the runs that match."""
 
 
-@command(app, "runs", "hook_runs:runs")
+@command(app, "runs", "hook_runs:runs", READS)
 def runs(
     hook: Annotated[str | None, Argument(metavar="NAME", help="Only of this hook.")] = None,
     absolute: o.Absolute = False,
@@ -189,7 +182,7 @@ def runs(
     """List hook runs, newest first."""
 
 
-@command(app, "logs", "hook_runs:logs")
+@command(app, "logs", "hook_runs:logs", WRITES)
 def logs(
     hook_run: Annotated[str, Argument(metavar="HOOK_RUN", help="Its id, or the beginning of it.")],
     attempt: Annotated[
@@ -197,35 +190,3 @@ def logs(
     ] = None,
 ) -> None:
     """Print what a hook run wrote to stderr."""
-
-
-@command(features, "query", "features:query")
-def query(
-    hook: o.Hook,
-    where: Annotated[
-        str | None,
-        Option(
-            "--where",
-            metavar="EXPR",
-            help="SQL over one row, its values by name: score < 0.5 and version = 2.",
-        ),
-    ] = None,
-    run: Annotated[str | None, Option("--run", metavar="RUN", help="Only about this run.")] = None,
-    history: Annotated[
-        bool, Option("--history", help="Also rows that later ones supersede.")
-    ] = False,
-    explain: Annotated[
-        bool,
-        Option(
-            "--explain", help="With config, arguments and limits of the release behind each row."
-        ),
-    ] = False,
-    absolute: o.Absolute = False,
-) -> None:
-    """List the rows of a hook, newest first."""
-
-
-def provenance(
-    row_id: Annotated[str, Argument(metavar="ROW_ID", help="The number of a feature row.")],
-) -> None:
-    """Show where a feature row came from: hook run, release, digest, config, source."""

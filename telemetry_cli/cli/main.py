@@ -1,118 +1,113 @@
-"""The door: argv to a call (by the fast table, else by Typer), the call to a result, every error to its exit code."""
+"""CLI entry point: parse argv, run the handler, print its result, map errors to exit codes."""
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from telemetry_cli.cli._fast import (
-    COMMANDS,
-    FLAG,
-    MANY,
-    REST,
-    VALUE,
-)
-from telemetry_cli.cli.commands.result import HandedBack, Handler, Written
+from telemetry_cli.cli.commands.result import HandedBack, Result, Working, Written
 from telemetry_cli.cli.output import plain
+from telemetry_cli.cli.parser import Call, Globals, find_command, parse, split_globals
 from telemetry_cli.core.config import Config, is_on
 from telemetry_cli.core.errors import (
+    DiskTrouble,
     InvalidInput,
     NotDurable,
     OutputLost,
     TelemetryError,
     from_system,
 )
+from telemetry_cli.core.tables import COMMANDS, Command
 from telemetry_cli.redaction.redactor import hide
 
-_GLOBAL_OPTIONS = {"--db": "db", "--base-dir": "base_dir"}
-
-_LONGEST_PATH = 2
 _HELP = {"--help", "-h"}
 
-#: How the scripts in completions/ call the program.
+#: The word by which the scripts in completions/ call the program.
 _COMPLETE = "_complete"
-#: What git calls: nothing may be said, and nothing may fail.
+#: The command that git hooks call: it prints nothing and always exits 0.
 _FIRE = ("git-hooks", "fire")
 
-Path = tuple[str, ...]
-Call = tuple[str, dict[str, object]]
-Globals = dict[str, str | None]
+Handler = Callable[..., Result | Working]
 
 
-def main() -> int:
-    """Run the program on `sys.argv` and return its exit code; -N where it must end by signal N."""
+def main(argv: list[str] | None = None) -> int:
+    """Run the program on `argv` (default: `sys.argv` without the program).
+
+    Returns its exit code; -N where the process must end itself by signal N.
+    """
     plain.prepare_streams()
-    argv = sys.argv[1:]
+    argv = sys.argv[1:] if argv is None else argv
     if sys.getfilesystemencoding() != "utf-8":
         argv = [os.fsencode(word).decode(errors="surrogateescape") for word in argv]
     if argv[:1] == [_COMPLETE]:
         return _complete(argv[1:])
-    if addressed(argv)[0] == _FIRE and not _HELP.intersection(argv):
+    if find_command(argv) == _FIRE and not _HELP.intersection(argv):
         return _fire(argv)
     try:
         return _run(argv)
     except Exception as error:
-        return _failed(error, argv)
+        return _report_failure(error, argv)
 
 
 def _complete(argv: list[str]) -> int:
-    """Answer a shell that completes a line. There is always an answer, if an empty one: nobody would read an error."""
+    """Answer a shell that completes a word; with nothing if that fails, because it shows no errors."""
     try:
         from telemetry_cli.cli.commands.completion import answer
 
-        plain.show_words(answer(argv, _load))
-    except Exception:  # noqa: S110 - a line being typed is no place for an error; the shell offers nothing then
+        plain.show_words(answer(argv))
+    except Exception:  # noqa: S110 - an error message would end up on the line being typed
         pass
     return 0
 
 
 def _fire(argv: list[str]) -> int:
-    """Do what a git hook does. Whatever is wrong, the commit must not notice."""
+    """Run a git hook. Never raise or print: a failing hook must not affect the commit."""
     try:
-        global_options, words = _leading_globals(argv)
+        global_options, words = split_globals(argv)
         config = Config(**global_options)
         if not config.disabled:
             hide(config.redact_rules)
             hook, *arguments = words[len(_FIRE) :] or [""]
-            _load("fire:fire")(config, "text", hook=hook, arguments=arguments)
-    except Exception:  # noqa: S110 - git would show what is said here to whoever commits
+            _load(COMMANDS[_FIRE][0])(config, "text", hook=hook, arguments=arguments)
+    except Exception:  # noqa: S110 - git would show the message to the person who commits
         pass
     return 0
 
 
 def _run(argv: list[str]) -> int:
-    path, records = addressed(argv)
+    path = find_command(argv)
+    records = path in COMMANDS and COMMANDS[path][0].records
     if records and is_on("TELEMETRY_DISABLED") and not _HELP.intersection(argv):
         return 0
     parsed = parse(argv, path) or _parse_with_typer(argv)
     if isinstance(parsed, int):
         return parsed
-    (name, params), global_options = parsed
-    handler = _load(name)
-    config = _config(global_options, needed=not handler.wraps)
-    if config and config.disabled and handler.is_write(params):
+    (command, params), global_options = parsed
+    config = _read_config(global_options, needed=not command.wraps)
+    if config and config.disabled and _is_write(command, params):
         return 0
     for warning in config.warnings if config else ():
         plain.say(f"telemetry: warning: {warning}")
-    result = plain.settle(handler(config, output := _output(handler.formats, params), **params))
+    output = _choose_format(command.formats, params)
+    result = plain.settle(_call(command, config, output, params))
     for note in result.notes:
         plain.say(note if isinstance(note, HandedBack) else f"telemetry: {note}")
-    if handler.wraps and isinstance(result, Written):
+    if command.wraps and isinstance(result, Written):
         return result.code
     try:
         plain.show(result, output)
     except OutputLost:
-        # What was done is done, whether anybody reads of it or not.
-        if not records:
+        # A recorded operation stays recorded even if stdout is closed.
+        if not command.records:
             raise
     return result.code
 
 
-def _config(global_options: Globals, *, needed: bool) -> Config | None:
-    """The settings; None where environment or file are wrong and they are not `needed`."""
+def _read_config(global_options: Globals, *, needed: bool) -> Config | None:
+    """Return the settings; None if environment or file are invalid and the command can do without."""
     try:
         config = Config(**global_options)
     except TelemetryError as error:
-        if needed or not _is_wrong_without(global_options):
+        if needed or not _is_invalid_without_options(global_options):
             raise
         _report(error)
         return None
@@ -120,8 +115,8 @@ def _config(global_options: Globals, *, needed: bool) -> Config | None:
     return config
 
 
-def _is_wrong_without(global_options: Globals) -> bool:
-    """Tell whether the settings are wrong without the options on the command line too."""
+def _is_invalid_without_options(global_options: Globals) -> bool:
+    """Return whether the settings are invalid even without the options on the command line."""
     try:
         Config(**dict.fromkeys(global_options))
     except TelemetryError:
@@ -129,110 +124,42 @@ def _is_wrong_without(global_options: Globals) -> bool:
     return False
 
 
-def _load(name: str) -> Handler:
-    module, _, function = name.partition(":")
-    # Not importlib, which is another import.
-    handler: Handler = getattr(
-        __import__("telemetry_cli.cli.commands." + module, fromlist=(function,)), function
-    )
+def _load(command: Command) -> Handler:
+    """Import the handler of a command."""
+    module, _, function = command.handler.partition(":")
+    # `import_module` would import importlib, 0.7 ms.
+    package = __import__("telemetry_cli.cli.commands." + module, fromlist=(function,))
+    handler: Handler = getattr(package, function)
     return handler
 
 
-# From argv to a call
+def _is_write(command: Command, params: Mapping[str, object]) -> bool:
+    """Return whether a call with these parameters changes stored data."""
+    writes = command.writes
+    return bool(command.records or (params[writes] if isinstance(writes, str) else writes))
 
 
-def addressed(argv: list[str]) -> tuple[Path, bool]:
-    """The command that argv names, empty when it names none, and whether that command records something."""
-    path: Path = ()
-    rest = iter(argv)
-    for word in rest:
-        if word in _GLOBAL_OPTIONS:
-            next(rest, None)
-        elif not word.startswith("-"):
-            path = (*path, word)
-            if path in COMMANDS:
-                longer = (*path, next(rest, ""))
-                path = longer if longer in COMMANDS else path
-                return path, COMMANDS[path][4]
-            if len(path) == _LONGEST_PATH:
-                break
-    return (), False
+def _call(
+    command: Command, config: Config | None, output: str, params: dict[str, object]
+) -> Result | Working:
+    """Run the handler of a command.
 
-
-def parse(argv: list[str], path: Path) -> tuple[Call, Globals] | None:
-    """The call that argv means, if it is written in the plain grammar; None for anything else, which Typer can explain.
-
-    `--x V`, `--x=V`, `-o V`, flags, positionals, `--`, and the global options before the command.
+    Raises `NotDurable` if the disk fails while a command changes stored data without recording;
+    nothing has changed then. Commands that record report their record themselves, and permissions
+    are for the user to correct.
     """
-    global_options, rest = _leading_globals(argv)
-    if not path or tuple(rest[: len(path)]) != path:
-        return None
-    handler, options, positionals, defaults, _ = COMMANDS[path]
-    parsed = _options_and_words(
-        rest[len(path) :], options, bool(positionals) and positionals[-1][2] == REST
-    )
-    if parsed is None:
-        return None
-    params, words = parsed
-    if any(required for _, required, _ in positionals[len(words) :]):
-        return None
-    for name, _, kind in positionals:
-        if words:
-            params[name], words = (words[0], words[1:]) if kind == VALUE else (words, [])
-    return None if words else ((handler, defaults | params), global_options)
-
-
-def _leading_globals(argv: list[str]) -> tuple[Globals, list[str]]:
-    """The global options that argv begins with, and what follows them."""
-    found: Globals = {"db": None, "base_dir": None}
-    index = 0
-    while index < len(argv):
-        name, equals, value = argv[index].partition("=")
-        if name not in _GLOBAL_OPTIONS or (not equals and index + 1 == len(argv)):
-            break
-        found[_GLOBAL_OPTIONS[name]] = value if equals else argv[index + 1]
-        index += 1 if equals else 2
-    return found, argv[index:]
-
-
-def _options_and_words(
-    argv: list[str], options: dict[str, tuple[str, int]], takes_rest: bool
-) -> tuple[dict[str, object], list[str]] | None:
-    """The parameters that options set, and the positionals; None when a word is not in the plain grammar.
-
-    Where one takes the rest, no option comes behind the first of them.
-    """
-    params: dict[str, object] = {}
-    repeated: dict[str, list[str]] = {}
-    words: list[str] = []
-    rest = iter(argv)
-    for word in rest:
-        if word == "--":
-            words.extend(rest)
-        elif word == "-" or not word.startswith("-"):
-            words.append(word)
-            if takes_rest:
-                words.extend(rest)
-        else:
-            name, equals, value = word.partition("=") if word.startswith("--") else (word, "", "")
-            parameter, kind = options.get(name, ("", FLAG))
-            if not parameter or (equals and kind == FLAG):
-                return None
-            if kind == FLAG:
-                params[parameter] = True
-                continue
-            given = value if equals else next(rest, None)
-            if given is None:
-                return None
-            if kind == MANY:
-                repeated.setdefault(parameter, []).append(given)
-            else:
-                params[parameter] = given
-    return params | repeated, words
+    try:
+        return _load(command)(config, output, **params)
+    except (OSError, DiskTrouble) as error:
+        is_upkeep = _is_write(command, params) and not command.records
+        if not is_upkeep or isinstance(error, PermissionError):
+            raise
+        known = error if isinstance(error, TelemetryError) else from_system(error)
+        raise NotDurable(known.message, "", known.hint) from error
 
 
 def _parse_with_typer(argv: list[str]) -> tuple[Call, Globals] | int:
-    """The call that argv means; or an exit code, when help or the version was printed instead."""
+    """Return the call and the global options, or an exit code if help or the version was printed."""
     from telemetry_cli.cli.app import UsageError
     from telemetry_cli.cli.app import parse as parse_slowly
 
@@ -241,32 +168,30 @@ def _parse_with_typer(argv: list[str]) -> tuple[Call, Globals] | int:
     except OSError as error:
         raise OutputLost(f"stdout cannot be written: {error.strerror}") from None
     except UsageError as error:
-        words = " ".join(["telemetry", *addressed(argv)[0]])
+        words = " ".join(["telemetry", *find_command(argv)])
         raise InvalidInput(str(error), f"See: {words} --help") from None
 
 
-def _output(formats: Sequence[str], params: dict[str, object]) -> str:
-    """The format that `-o` or `--json` asks for, the command's default without them."""
+def _choose_format(formats: Sequence[str], params: dict[str, object]) -> str:
+    """Return the output format that `-o` or `--json` asks for, else the command's default."""
     if not formats:
         return ""
     named, json = params.pop("output"), params.pop("json")
     if named is not None and named not in formats:
-        raise InvalidInput(f"--output: {named!r} is not accepted; give one of {', '.join(formats)}")
+        raise InvalidInput(f"--output: invalid value {named!r} (choose from {', '.join(formats)})")
     if json and named not in (None, "json"):
         raise InvalidInput(f"--json: --output {named} is given too; give one of them")
     return "json" if json else str(named) if named is not None else formats[0]
 
 
-# From an error to its exit code
-
-
-def _failed(error: Exception, argv: list[str]) -> int:
-    disabled, never_fail, debug = _wishes(argv)
+def _report_failure(error: Exception, argv: list[str]) -> int:
+    """Report an error on stderr and return its exit code."""
+    disabled, never_fail, debug = _error_settings(argv)
     if debug and not isinstance(error, OutputLost):
         import traceback
 
         plain.say(traceback.format_exc())
-    known = _known(error) or _of_schema(error, argv)
+    known = _as_known_error(error) or _find_schema_fault(error, argv)
     if known is None:
         from telemetry_cli.cli.output.report import write_report
 
@@ -274,42 +199,51 @@ def _failed(error: Exception, argv: list[str]) -> int:
             f"telemetry met a defect in itself ({type(error).__name__})",
             f"A report is in {write_report(error)}; please file it.",
         )
-    records = addressed(argv)[1]
+    path = find_command(argv)
+    records = path in COMMANDS and COMMANDS[path][0].records
     if records and disabled:
         return 0
     _report(known)
     return 0 if records and never_fail else known.exit_code
 
 
-def _wishes(argv: list[str]) -> tuple[bool, bool, bool]:
-    """What the settings say of errors: (disabled, never fail, debug); the environment alone, where the settings are what is wrong."""
+def _error_settings(argv: list[str]) -> tuple[bool, bool, bool]:
+    """Return the settings `disabled`, `never_fail` and `debug`.
+
+    If the settings themselves are invalid, only the environment counts.
+    """
     try:
-        config = Config(**_leading_globals(argv)[0])
+        config = Config(**split_globals(argv)[0])
     except TelemetryError:
-        return is_on("TELEMETRY_DISABLED"), is_on("TELEMETRY_NEVER_FAIL"), is_on("TELEMETRY_DEBUG")
+        names = ("TELEMETRY_DISABLED", "TELEMETRY_NEVER_FAIL", "TELEMETRY_DEBUG")
+        disabled, never_fail, debug = (is_on(name) for name in names)
+        return disabled, never_fail, debug
     return config.disabled, config.never_fail, config.debug
 
 
-def _known(error: Exception) -> TelemetryError | None:
+def _as_known_error(error: Exception) -> TelemetryError | None:
     if isinstance(error, TelemetryError):
         return error
     return from_system(error) if isinstance(error, OSError) else None
 
 
-def _of_schema(error: Exception, argv: list[str]) -> TelemetryError | None:
-    """What is wrong with the tables, where a column that was to be read is not there. Asked only now: a read has no time to ask first."""
+def _find_schema_fault(error: Exception, argv: list[str]) -> TelemetryError | None:
+    """Return an error that names the missing table or column, if a failed look-up comes from one.
+
+    Checked only after the failure, because a read cannot afford to check first.
+    """
     if not isinstance(error, LookupError):
         return None
     from telemetry_cli.database.health import missing
 
     try:
-        return missing(Config(**_leading_globals(argv)[0]))
+        return missing(Config(**split_globals(argv)[0]))
     except TelemetryError:
         return None
 
 
 def _report(error: TelemetryError) -> None:
-    """Say on stderr what happened and what to do. An error without a message has said it already."""
+    """Print an error and its hint on stderr; nothing if the error has no message."""
     if isinstance(error, NotDurable) and error.record:
         plain.say(error.record)
     if error.message:

@@ -15,6 +15,11 @@ RunOption = Annotated[
     str | None, Option("--run", metavar="RUN", help="The run; default $TELEMETRY_EVENT_ID.")
 ]
 
+Repo = Annotated[
+    str | None,
+    Option("--repo", metavar="PATH", help="A folder of the repository; default here."),
+]
+
 Absolute = Annotated[bool, Option("--absolute", help="Full times in tables instead of ages.")]
 
 Status = Annotated[

@@ -1,16 +1,16 @@
-"""`telemetry run …`"""
+"""Declare `telemetry run …`."""
 
 from typing import Annotated
 
 from typer import Argument, Option
 
 from telemetry_cli.cli import options as o
-from telemetry_cli.cli.declare import command, group
+from telemetry_cli.cli.declare import CARD, READS, WRITES, command, group
 
 app = group("Record runs, and look at one.")
 
 
-@command(app, "start", "run:start", shared=o.fields)
+@command(app, "start", "run:start", ("text", "json", "env"), records=True, shared=o.fields)
 def start(
     event_id: Annotated[
         str | None,
@@ -30,7 +30,14 @@ def start(
 
 
 @command(
-    app, "exec", "exec:execute", shared=o.fields, without=("status", "start_time"), takes_rest=True
+    app,
+    "exec",
+    "exec:execute",
+    (),
+    wraps=True,
+    shared=o.fields,
+    without=("status", "start_time"),
+    takes_rest=True,
 )
 def execute(
     command: Annotated[
@@ -81,7 +88,7 @@ def execute(
     """
 
 
-@command(app, "end", "run:end")
+@command(app, "end", "run:end", WRITES, records=True)
 def end(
     run: o.Run = None,
     status: o.Status = None,
@@ -112,7 +119,7 @@ def end(
     """Record how a run ended."""
 
 
-@command(app, "update", "run:update", shared=o.fields)
+@command(app, "update", "run:update", WRITES, records=True, shared=o.fields)
 def update(
     run: o.Run = None,
     end_time: o.EndTime = None,
@@ -124,7 +131,7 @@ def update(
     """Set fields of a run; an empty text clears a field."""
 
 
-@command(app, "event", "run:event")
+@command(app, "event", "run:event", WRITES, records=True)
 def event(
     event_type: Annotated[str, Argument(metavar="TYPE", help="What happened, such as checkpoint.")],
     run: o.RunOption = None,
@@ -152,7 +159,7 @@ def event(
     """Record that something happened during a run."""
 
 
-@command(app, "events", "run:events")
+@command(app, "events", "run:events", READS)
 def events(
     run: o.Run = None,
     type_: Annotated[
@@ -163,17 +170,17 @@ def events(
     """List the events of a run, oldest first."""
 
 
-@command(app, "tree", "run:tree")
+@command(app, "tree", "run:tree", CARD)
 def tree(run: o.Run = None) -> None:
     """Show a run and everything that was started under it."""
 
 
-@command(app, "show", "run:show")
+@command(app, "show", "run:show", CARD)
 def show(run: o.Run = None, absolute: o.Absolute = False) -> None:
     """Show one run with its events, commits and children."""
 
 
-@command(app, "reap", "reap:reap")
+@command(app, "reap", "reap:reap", WRITES, records=True)
 def reap(
     older_than: Annotated[
         str | None,

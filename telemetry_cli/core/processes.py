@@ -149,9 +149,9 @@ def _started_by_ps(pid: int) -> str | None:
     command = ["ps", "-o", "lstart=", "-p", str(pid)]
     try:
         env = {"LC_ALL": "C", "PATH": "/bin:/usr/bin"}
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603 - the program is ours, its argument a number
             command, capture_output=True, text=True, timeout=1, check=False, env=env
-        )  # noqa: S603 - a number is all that varies
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip() or None

@@ -35,8 +35,8 @@ def _read(row: sqlite3.Row) -> Row:
         else bool(row[name])
         if name == "dirty"
         else row[name]
-        for name in row.keys()
-    }  # noqa: SIM118 - a sqlite3.Row iterates over its values
+        for name in row.keys()  # noqa: SIM118 - iterating a Row gives its values
+    }
 
 
 def _all(db: sqlite3.Connection, query: str, values: Sequence[object] = ()) -> list[Row]:
@@ -66,10 +66,10 @@ def hooks(db: sqlite3.Connection) -> list[Row]:
         row
         | {
             "cardinality": _contract(row)["cardinality"],
-            "columns": [column["name"] for column in _contract(row)["columns"]],
+            "columns": [column["name"] for column in _contract(row)["columns"]],  # type: ignore[attr-defined]
         }
         for row in rows
-    ]  # type: ignore[attr-defined]
+    ]
 
 
 def _contract(row: Row) -> dict[str, object]:

@@ -149,10 +149,9 @@ def shortest_prefixes(db: sqlite3.Connection, event_ids: Sequence[str]) -> dict[
 
 def _apart(event_id: str, *neighbours: str) -> str:
     need = _RANDOM_PREFIX if looks_random(event_id) else _READABLE_PREFIX
-    # Characters are what is compared, not the parts of a path.
-    return event_id[
-        : max(need, *(len(commonprefix((event_id, other))) + 1 for other in neighbours))
-    ]  # noqa: RUF071
+    # The ids are compared by character, not as paths.
+    shared = [len(commonprefix((event_id, other))) for other in neighbours]  # noqa: RUF071
+    return event_id[: max(need, *(length + 1 for length in shared))]
 
 
 def _longer(db: sqlite3.Connection, event_id: str, length: int) -> str:

@@ -169,9 +169,11 @@ def _write_file(config: Config, path: str, sha: str, executable: bool) -> None:
 
 def verify(config: Config, artifact: object) -> None:
     """Read a stored artifact to its end. Raises `NotFound` when a blob is gone, `TelemetryError` when one is damaged."""
-    for sha in (
-        [artifact["sha256"]] if isinstance(artifact, dict) else [sha for _, _, sha in artifact]
-    ):  # type: ignore[attr-defined]
+    if isinstance(artifact, dict):
+        digests = [artifact["sha256"]]
+    else:
+        digests = [sha for _, _, sha in artifact]  # type: ignore[attr-defined]
+    for sha in digests:
         for _ in blobs.content(config, sha):
             pass
 

@@ -376,8 +376,14 @@ def test_facts_of_a_commit_cost_no_association(
 ) -> None:
     run_id = client.start_run("a", "j")
     assert client.associate_commit(
-        run_id, "abcdef1", "ci", [1], datetime(2026, 1, 1), branch=Path("main"), repo=Unprintable()
-    )[0]  # type: ignore[arg-type]
+        run_id,
+        "abcdef1",
+        "ci",
+        [1],  # type: ignore[arg-type]
+        datetime(2026, 1, 1),
+        branch=Path("main"),  # type: ignore[arg-type]
+        repo=Unprintable(),  # type: ignore[arg-type]
+    )[0]
     (commit,) = telemetry.run(run_id)["commits"]
     assert (
         commit["commit_hash"],

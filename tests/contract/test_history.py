@@ -26,8 +26,8 @@ def traced(*args, **options):
     db.set_trace_callback(statements.append)
     return db
 sqlite3.connect = traced
-from telemetry_cli import entry
-entry.main()
+from telemetry_cli.cli import main
+main.main()
 print(json.dumps(statements), file=sys.stderr)
 """
 

@@ -168,10 +168,10 @@ def test_a_blob_gets_another_digest(stained: Telemetry) -> None:
     assert kept.read_bytes() == b'{"note":"[redacted]"}\nplain\n'
     assert kept.name == sha256(kept.read_bytes()).hexdigest()
     assert [
-        found["data"]["blob"]
+        found["data"]["blob"]  # type: ignore[index]
         for found in map(decode, journal_lines(stained))
-        if found and "blob" in found["data"]
-    ] == [kept.name]  # type: ignore[index,operator]
+        if found and "blob" in found["data"]  # type: ignore[operator]
+    ] == [kept.name]
 
 
 def keep_blob(telemetry: Telemetry, content: bytes) -> Path:

@@ -8,7 +8,7 @@ import time
 import pytest
 from support import Git, Telemetry
 
-from telemetry_cli.cli import _fast
+from telemetry_cli.core import tables
 
 DOCUMENTED = {0, 1, 2, 3, 4, 6, 75}
 HOSTILE = (b"\xff", b"\x1b[31m", b"9" * 30, b"")
@@ -25,7 +25,7 @@ WORDS = {"version": b"1", "command": b"true"}
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("path", sorted(_fast.COMMANDS), ids=" ".join)
+@pytest.mark.parametrize("path", sorted(tables.COMMANDS), ids=" ".join)
 def test_no_value_of_any_option_is_a_defect_and_a_refusal_names_the_option(
     path: tuple[str, ...], telemetry: Telemetry
 ) -> None:
@@ -43,11 +43,11 @@ def test_no_value_of_any_option_is_a_defect_and_a_refusal_names_the_option(
     )
     git("add", "known")
     git.commit()
-    _, options, positionals, _, _ = _fast.COMMANDS[path]
+    _, options, positionals, _ = tables.COMMANDS[path]
     words = [WORDS.get(name, b"known") for name, required, _ in positionals if required]
     for name, (parameter, kind) in options.items():
         spellings = [spelling for spelling, (other, _) in options.items() if other == parameter]
-        for value in HOSTILE if kind != _fast.FLAG else ():
+        for value in HOSTILE if kind != tables.FLAG else ():
             # Before the words: one of them may be a command, whose options these would be.
             ran = telemetry(*path, *WHOLE.get(path, ()), name, value, *words, code=None)
             assert ran.code in DOCUMENTED, (name, value, ran)

@@ -53,9 +53,9 @@ def _started(telemetry: Telemetry, argv: tuple[str, ...], number: int) -> "subpr
         "stdout": subprocess.DEVNULL,
         "stderr": subprocess.DEVNULL,
     }
-    return subprocess.Popen(
+    return subprocess.Popen(  # type: ignore[no-any-return]  # type: ignore[call-overload]  # type: ignore[call-overload, syntax]
         [*traced, str(PROGRAM), *argv], env=telemetry.env, cwd=telemetry.cwd, **quiet
-    )  # type: ignore[call-overload,no-any-return]
+    )
 
 
 def test_every_blob_that_a_line_names_is_there(telemetry: Telemetry) -> None:

@@ -38,8 +38,14 @@ class Files:
     def deploy(self, *options: str, code: int = 0, **given: object) -> dict[str, object]:
         """Write the file and deploy it: json of it, or what was said on stderr under `err`."""
         ran = self.hooks.telemetry(
-            "conventions", "deploy", str(self.write(**given)), "-o", "json", *options, code=code
-        )  # type: ignore[arg-type]
+            "conventions",
+            "deploy",
+            str(self.write(**given)),  # type: ignore[arg-type]
+            "-o",
+            "json",
+            *options,
+            code=code,
+        )
         return (ran.json if code == 0 else {}) | {"err": ran.err}
 
 
@@ -211,11 +217,11 @@ def test_sixteen_deployments_at_once_are_one(files: Files) -> None:
 
 def test_a_dry_run_shows_what_would_change(files: Files) -> None:
     shown = files.deploy("--dry-run")
-    assert (shown["created"], shown["hooks"][0]["version"], shown["hooks"][0]["created"]) == (
+    assert (shown["created"], shown["hooks"][0]["version"], shown["hooks"][0]["created"]) == (  # type: ignore[index]
         True,
         1,
         True,
-    )  # type: ignore[index]
+    )
     assert not files.hooks.telemetry.base.exists()
     files.deploy()
     before = files.hooks.telemetry.files()

@@ -199,7 +199,7 @@ def test_parquet(filled: Telemetry, tmp_path: Path) -> None:
 
 def test_parquet_names_its_extra_where_it_is_missing(filled: Telemetry, tmp_path: Path) -> None:
     script = "import sys; sys.modules['pyarrow'] = None; sys.argv = ['telemetry', 'export', '--to', sys.argv[1]]\n"
-    script += "from telemetry_cli import entry; sys.exit(entry.main())"
+    script += "from telemetry_cli.cli import main; sys.exit(main.main())"
     done = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path / "runs.parquet")],
         env=filled.env,

@@ -669,11 +669,11 @@ def test_a_bad_line_of_any_length_costs_that_line_only(
 
 PROGRESS = """
 import sys
-from telemetry_cli.render import progress
+from telemetry_cli.cli.output import progress
 progress._PATIENCE = 0
 sys.argv = ["telemetry", "import", sys.argv[1]]
-from telemetry_cli import entry
-sys.exit(entry.main())
+from telemetry_cli.cli import main
+sys.exit(main.main())
 """
 
 

@@ -66,9 +66,9 @@ def rows(telemetry: Telemetry, table: str) -> list[dict[str, Any]]:
     db = sqlite3.connect(telemetry.database)
     db.row_factory = sqlite3.Row
     found = [
-        {name: row[name] for name in row.keys() if name not in NOT_COMPARED}
+        {name: row[name] for name in row.keys() if name not in NOT_COMPARED}  # noqa: SIM118
         for row in db.execute(f"SELECT * FROM {table}")
-    ]  # noqa: SIM118
+    ]
     db.close()
     return sorted(found, key=json.dumps)
 

@@ -233,13 +233,13 @@ def test_relay_of_a_service_holds_nothing_but_stderr(go: Path, telemetry: Teleme
 #: The program where no thread can be started, as under RLIMIT_NPROC.
 WITHOUT_THREADS = """
 import sys
-from telemetry_cli import entry
-from telemetry_cli.store import sandbox
-from telemetry_cli.wrap import capture
+from telemetry_cli.cli import main
+from telemetry_cli.database import sandbox
+from telemetry_cli.exec import capture
 def refuse(*_):
     raise RuntimeError("can't start new thread")
 capture.start_new_thread = sandbox.start_new_thread = refuse
-sys.exit(entry.main())
+sys.exit(main.main())
 """
 
 

@@ -66,10 +66,10 @@ def test_no_locale_of_pythons_is_added(locale: dict[str, str], telemetry: Teleme
 def test_the_exit_code_is_the_commands(code: int, telemetry: Telemetry) -> None:
     telemetry(*EXEC, "--", "sh", "-c", f"exit {code}", code=code)
     run = last(telemetry)
-    assert (run["status"], run["metrics_json"]["process.exit.code"]) == (
+    assert (run["status"], run["metrics_json"]["process.exit.code"]) == (  # type: ignore[index]
         "failure" if code else "success",
         code,
-    )  # type: ignore[index]
+    )
 
 
 @pytest.mark.parametrize(
@@ -173,11 +173,11 @@ def test_a_name_that_is_no_text_cannot_be_found_and_is_told_in_text(telemetry: T
 #: The program, with an end that says what it is told to.
 SAYING = """
 import sys
-from telemetry_cli import entry
-from telemetry_cli.commands import wrapped
+from telemetry_cli.cli import main
+from telemetry_cli.cli.commands import exec as wrapped
 said = eval(sys.argv.pop(1))
 wrapped._ended = lambda *_: {"status": "failure", "duration_ms": 1000, **said}
-sys.exit(entry.main())
+sys.exit(main.main())
 """
 
 
@@ -450,12 +450,12 @@ def test_the_trace_goes_on_inside(telemetry: Telemetry) -> None:
     assert inside == [
         run["event_id"],
         run["run_id"],
-        f"00-{context['trace_id']}-{context['span_id']}-01",
-    ]  # type: ignore[index]
-    assert (context["trace_id"], context["parent_span_id"]) == (
+        f"00-{context['trace_id']}-{context['span_id']}-01",  # type: ignore[index]
+    ]
+    assert (context["trace_id"], context["parent_span_id"]) == (  # type: ignore[index]
         "0af7651916cd43dd8448eb211c80319c",
         "b7ad6b7169203331",
-    )  # type: ignore[index]
+    )
 
 
 @pytest.mark.parametrize(

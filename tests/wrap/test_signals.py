@@ -180,7 +180,7 @@ def test_a_command_that_reads_its_settings_again_at_sighup_is_no_cancelled_one(
 
 
 #: The program, waiting long for a signal to come again.
-PATIENT = "import sys; from telemetry_cli import entry; from telemetry_cli.wrap import watch; watch._MERGE_SECONDS = 2; sys.exit(entry.main())"
+PATIENT = "import sys; from telemetry_cli.cli import main; from telemetry_cli.exec import supervisor; supervisor._MERGE_SECONDS = 2; sys.exit(main.main())"
 
 
 @linux

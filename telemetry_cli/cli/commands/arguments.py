@@ -66,9 +66,9 @@ def merged_objects(
     if metric:
         # What lies under metrics is the object made above.
         merged["metrics"] = {
-            **merged.get("metrics", {}),
+            **merged.get("metrics", {}),  # type: ignore[dict-item]
             **dict(rules.pair("-m", item) for item in metric),
-        }  # type: ignore[dict-item]
+        }
     return merged
 
 

@@ -5,13 +5,7 @@ from datetime import datetime
 
 from telemetry_cli.cli.commands.arguments import became, named_exactly, run_reference
 from telemetry_cli.cli.commands.features_rows import presented
-from telemetry_cli.cli.commands.result import (
-    READS,
-    WRITES,
-    Listing,
-    Written,
-    handler,
-)
+from telemetry_cli.cli.commands.result import Listing, Written
 from telemetry_cli.core import clock
 from telemetry_cli.core import values as rules
 from telemetry_cli.core.config import Config
@@ -24,7 +18,6 @@ from telemetry_cli.journal.reader import open_for_reading
 from telemetry_cli.journal.writer import record
 
 
-@handler(*WRITES, records=True)
 def associate(
     config: Config,
     output: str,
@@ -130,7 +123,6 @@ def _literal_sha(revision: str, repository: git.Repository | None, known: bool) 
     return sha
 
 
-@handler(*READS)
 def ledger(
     config: Config, output: str, *, run: str | None, commit: str | None, absolute: bool
 ) -> Listing:
@@ -153,13 +145,11 @@ def ledger(
     )
 
 
-@handler(*WRITES)
 def commit_url(config: Config, output: str, *, run: str | None) -> Written:
     """The web address of a run's commit."""
     return _url(config, run, "commit_url")
 
 
-@handler(*WRITES)
 def repo_url(config: Config, output: str, *, run: str | None) -> Written:
     """The web address of a run's repository."""
     return _url(config, run, "repo_url")

@@ -1,26 +1,18 @@
 """Shell completion: the script for a shell, and the answer to what the script asks."""
 
-from collections.abc import Callable
-
-from telemetry_cli.cli.commands.result import (
-    WRITES,
-    Handler,
-    Written,
-    handler,
-)
+from telemetry_cli.cli.commands.result import Written
 from telemetry_cli.cli.commands.shells import SCRIPTS, words_of
 from telemetry_cli.core import values as rules
 from telemetry_cli.core.config import Config
 
 
-@handler(*WRITES)
 def script(config: Config, output: str, *, shell: str) -> Written:
     """The script that teaches a shell to complete our command lines."""
     text = SCRIPTS[rules.choice("SHELL", shell, tuple(SCRIPTS))]
     return Written({"shell": shell, "script": text}, text.removesuffix("\n"), multiline=True)
 
 
-def answer(argv: list[str], load: Callable[[str], Handler]) -> list[str]:
+def answer(argv: list[str]) -> list[str]:
     """The lines that a script reads, one per candidate: the word; for other shells than bash, a tab and its meaning.
 
     `argv` is SHELL [TYPED] -- WORDS…, the last of which is to be completed. bash gives its whole line as the one word,
@@ -35,7 +27,7 @@ def answer(argv: list[str], load: Callable[[str], Handler]) -> list[str]:
     elif shell == "powershell":
         # It leaves out empty arguments: each word is marked.
         words = [word.removeprefix("=") for word in words]
-    found = candidates(words, load)
+    found = candidates(words)
     if shell != "bash" or found is FILES:
         return [f"{word}\t{meaning}" if meaning else word for word, meaning in found]
     kept = len(words[-1].removesuffix(typed[0]))

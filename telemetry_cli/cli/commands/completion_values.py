@@ -1,20 +1,11 @@
 """What may come next on a command line: the answer to a shell that asks in order to complete a word."""
 
 import os
-from collections.abc import Callable
 
 from telemetry_cli import transfer
-from telemetry_cli.cli._fast import (
-    COMMANDS,
-    FLAG,
-    MANY,
-    REST,
-    VALUE,
-)
-from telemetry_cli.cli._help import HELP
-from telemetry_cli.cli.commands.result import Handler
 from telemetry_cli.cli.commands.shells import SCRIPTS
 from telemetry_cli.core import values as rules
+from telemetry_cli.core.tables import COMMANDS, FLAG, HELP, MANY, REST, VALUE
 from telemetry_cli.git_hooks import HOOKS
 
 #: A word and what it means, to be shown beside it.
@@ -143,24 +134,24 @@ class Line:
             self.flags[parameter] = os.path.expandvars(value) if "$" in value else value
 
 
-def candidates(words: list[str], load: Callable[[str], Handler]) -> list[Candidate]:
-    """What the last of `words` may become, each fit to be put on a command line as it is. `load` gives the handler of a name.
+def candidates(words: list[str]) -> list[Candidate]:
+    """What the last of `words` may become, each fit to be put on a command line as it is.
 
     `FILES` where it is a file's name.
     """
     line, word = Line(words[:-1]), words[-1]
     name, equals, value = word.partition("=")
     if line.awaited is not None:
-        return _fit(_values(line, line.awaited, word, load), word)
+        return _fit(_values(line, line.awaited, word), word)
     if line.is_full and not word:
         return _options(line)
     if line.options_ended or not word.startswith("-"):
-        return _fit(_words(line, word, load), word)
+        return _fit(_words(line, word), word)
     parameter, kind = line.parameter(name)
     if not equals:
         return [(option, help_) for option, help_ in _options(line) if option.startswith(word)]
     return (
-        _fit(_values(line, parameter, value, load), value, name + equals)
+        _fit(_values(line, parameter, value), value, name + equals)
         if name.startswith("--") and kind != FLAG
         else []
     )
@@ -203,16 +194,14 @@ def _options(line: Line) -> list[Candidate]:
     return [(name, helps.get(name, "")) for name in names if name not in taken]
 
 
-def _words(line: Line, word: str, load: Callable[[str], Handler]) -> list[Candidate]:
+def _words(line: Line, word: str) -> list[Candidate]:
     """Subcommands, or the value of the next positional."""
     if line.takes_rest:
         return FILES
     # A command may have subcommands besides: `commits`, `commits relink`.
     found = [] if line.positionals else _subcommands(line.path)
     values = (
-        _values(line, line.positional, word, load)
-        if line.path in COMMANDS and line.positional
-        else []
+        _values(line, line.positional, word) if line.path in COMMANDS and line.positional else []
     )
     return values if values is FILES else [*found, *values]
 
@@ -227,14 +216,12 @@ def _subcommands(path: tuple[str, ...]) -> list[Candidate]:
     return [(name[-1], HELP.get(name, ("", {}))[0]) for name in names]
 
 
-def _values(
-    line: Line, parameter: str, word: str, load: Callable[[str], Handler]
-) -> list[Candidate]:
+def _values(line: Line, parameter: str, word: str) -> list[Candidate]:
     """What a parameter accepts, as far as that can be listed."""
     if parameter in _CHOICES:
         return [(choice, "") for choice in _CHOICES[parameter]]
     if parameter == "output":
-        return [(format_, "") for format_ in load(COMMANDS[line.path][0]).formats]
+        return [(format_, "") for format_ in COMMANDS[line.path][0].formats]
     if parameter in _PERIODS:
         return [(time, "") for time in _TIMES]
     if parameter == "format_":

@@ -1,17 +1,9 @@
 """The settings: config show, config path."""
 
-from telemetry_cli.cli.commands.result import (
-    READS,
-    WRITES,
-    Listing,
-    Record,
-    Written,
-    handler,
-)
+from telemetry_cli.cli.commands.result import Listing, Record, Written
 from telemetry_cli.core.config import Config, config_path
 
 
-@handler(*READS)
 def show(config: Config, output: str) -> Listing:
     """Each setting, its value and where it came from."""
     rows: list[Record] = [
@@ -21,7 +13,6 @@ def show(config: Config, output: str) -> Listing:
     return Listing("settings", ("setting", "value", "source"), rows)
 
 
-@handler(*WRITES)
 def path(config: Config, output: str) -> Written:
     """Where the config file is, or would be."""
     return Written({"config_path": config_path()}, config_path())

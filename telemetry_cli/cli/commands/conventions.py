@@ -6,16 +6,7 @@ from telemetry_cli.cli.commands import hooks_run as hook_execution
 from telemetry_cli.cli.commands.arguments import became, planned
 from telemetry_cli.cli.commands.filters import Narrowing, narrowing
 from telemetry_cli.cli.commands.releases import check_first
-from telemetry_cli.cli.commands.result import (
-    ONE,
-    READS,
-    WRITES,
-    Card,
-    Listing,
-    Record,
-    Written,
-    handler,
-)
+from telemetry_cli.cli.commands.result import Card, Listing, Record, Written
 from telemetry_cli.core import clock
 from telemetry_cli.core import values as rules
 from telemetry_cli.core.config import Config
@@ -32,7 +23,6 @@ from telemetry_cli.redaction.redactor import Redactor
 _BREACHES = ("event_id", "field", "expected", "got")
 
 
-@handler(*WRITES, records=True)
 def deploy(
     config: Config, output: str, *, file: str, promote: bool, allow_dirty: bool, dry_run: bool
 ) -> Written:
@@ -68,7 +58,6 @@ def _lines(result: Record, would: bool) -> Iterator[str]:
         yield f"  {release['hook']}@{release['version']} {str(release['digest'])[:12]} {what}, live {release['live'] or 'none'}"
 
 
-@handler(*READS)
 def list_(config: Config, output: str, *, absolute: bool) -> Listing:
     """Every convention."""
     reading = open_for_reading(config)
@@ -80,7 +69,6 @@ def list_(config: Config, output: str, *, absolute: bool) -> Listing:
     return Listing("conventions", conventions.COLUMNS, rows, reading.notes, absolute=absolute)
 
 
-@handler(*ONE)
 def show(config: Config, output: str, *, slug: str) -> Card:
     """A convention and what is live of its hooks."""
     reading, db, found = _found(config, slug)
@@ -127,7 +115,6 @@ def _narrowed(
     return narrowed
 
 
-@handler(*ONE, records=True)
 def run(
     config: Config,
     output: str,
@@ -157,7 +144,6 @@ def run(
     )
 
 
-@handler(*READS)
 def check(
     config: Config, output: str, *, slug: str, job_type: Sequence[str] | None, **others: object
 ) -> Listing:

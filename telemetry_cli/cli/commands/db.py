@@ -1,19 +1,17 @@
 """The database as a thing: db path, db drain."""
 
-from telemetry_cli.cli.commands.result import WRITES, Written, handler
+from telemetry_cli.cli.commands.result import Written
 from telemetry_cli.core.config import Config
 from telemetry_cli.database.progress import RESTORE_BLOB, Unreadable
 from telemetry_cli.journal import writer as recorder
 from telemetry_cli.journal.reader import empty_lines, unreadable, waiting
 
 
-@handler(*WRITES)
 def path(config: Config, output: str) -> Written:
     """Where the database is."""
     return Written({"db_path": config.db_path, "base_dir": config.base_dir}, config.db_path)
 
 
-@handler(*WRITES, writes=True)
 def drain(config: Config, output: str) -> Written:
     """Apply every durable record that is not in the database yet. Exit code 1 when some of them cannot be read."""
     before, known = waiting(config), len(unreadable(config))

@@ -4,7 +4,7 @@ import os
 import time
 
 from telemetry_cli.cli.commands.arguments import became
-from telemetry_cli.cli.commands.result import WRITES, Written, handler
+from telemetry_cli.cli.commands.result import Written
 from telemetry_cli.core import clock
 from telemetry_cli.core import values as rules
 from telemetry_cli.core.config import Config
@@ -20,7 +20,6 @@ from telemetry_cli.maintenance import prune as pruning
 from telemetry_cli.maintenance import rebuild as recovery
 
 
-@handler(*WRITES, writes=True)
 def migrate(config: Config, output: str) -> Written:
     """Bring an older database to the current schema; what was there before is kept."""
     check_place(config.db_path, config.owns_db_folder)
@@ -53,7 +52,6 @@ def _is_there(config: Config) -> bool:
         return False
 
 
-@handler(*WRITES, writes=True)
 def backup(config: Config, output: str, *, to: str | None) -> Written:
     """A verified copy of the database with its cursor: everything since can be applied to it again."""
     target = _path("TO", to) if to is not None else None
@@ -73,14 +71,12 @@ def _path(name: str, given: str) -> str:
     return os.path.abspath(rules.text(name, given))
 
 
-@handler(*WRITES, writes=True)
 def restore(config: Config, output: str, *, backup: str) -> Written:
     """Put a backup in place and apply the journal since."""
     made = recovery.restore(config, _path("FROM", backup))
     return _made(config, made, f"restored {config.db_path}")
 
 
-@handler(*WRITES, writes=True)
 def rebuild(config: Config, output: str) -> Written:
     """Make the database again from the journal, or from a backup and the journal since."""
     return _made(config, recovery.rebuild(config), f"rebuilt {config.db_path}")
@@ -110,7 +106,6 @@ def _made(config: Config, made: recovery.Made, line: str) -> Written:
     )
 
 
-@handler(*WRITES, records=True)
 def prune(config: Config, output: str, *, older_than: str | None, dry_run: bool) -> Written:
     """Delete the runs that started before a time and run no more, with all that is about them."""
     moment = clock.now()
@@ -158,7 +153,6 @@ def _said(what: str, counts: dict[str, object], before: str) -> str:
     return f"runs from before {before} {what}: {counts['runs']}, with {beside}"
 
 
-@handler(*WRITES, writes=True)
 def vacuum(config: Config, output: str) -> Written:
     """Give the space that deleted rows left back to the file system."""
     reading = open_for_reading(config)

@@ -1,17 +1,13 @@
 """Whether all is well, and why a commit has a run or none: doctor."""
 
-from telemetry_cli.cli.commands.result import (
-    ONE,
-    READS,
-    Card,
-    Listing,
-    handler,
-)
+from telemetry_cli.cli.commands.result import Card, Listing
 from telemetry_cli.core.config import Config
 from telemetry_cli.core.errors import InvalidInput
 
+#: Output formats of one commit's story; the command declares those of its findings.
+_CARD = ("table", "json")
 
-@handler(*READS)
+
 def doctor(config: Config, output: str, *, commit: str | None) -> Card | Listing:
     """What is wrong or worth knowing, each with what to do; or the story of one commit. Exit code 1 when there is a problem."""
     if commit is not None:
@@ -27,9 +23,9 @@ def doctor(config: Config, output: str, *, commit: str | None) -> Card | Listing
 def _commit(config: Config, output: str, commit: str) -> Card:
     from telemetry_cli.git_hooks.explain import explain
 
-    if output not in ONE:
+    if output not in _CARD:
         raise InvalidInput(
-            f"--output: {output!r} is not accepted with --commit; give one of {', '.join(ONE)}"
+            f"--output: {output!r} is not accepted with --commit; give one of {', '.join(_CARD)}"
         )
     told, notes = explain(config, commit)
     return Card("commit", told, notes, code=0 if told["runs"] else 1)

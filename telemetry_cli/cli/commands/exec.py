@@ -14,7 +14,7 @@ from datetime import timedelta
 
 from telemetry_cli.cli.commands.arguments import became
 from telemetry_cli.cli.commands.new_run import begin, exports, names
-from telemetry_cli.cli.commands.result import HandedBack, Written, handler
+from telemetry_cli.cli.commands.result import HandedBack, Written
 from telemetry_cli.core import clock, processes
 from telemetry_cli.core import values as rules
 from telemetry_cli.core.config import Config
@@ -45,7 +45,6 @@ _SIGNALS: dict[int, str] = {
 _BARE_END = ("run", "created_by", "status", "end_time", "duration_ms")
 
 
-@handler(wraps=True)
 def execute(
     config: Config | None,
     output: str,

@@ -5,14 +5,7 @@ from collections.abc import Iterator
 from telemetry_cli.cli.commands.arguments import run_reference
 from telemetry_cli.cli.commands.features_rows import FEATURE_COLUMNS, presented_feature
 from telemetry_cli.cli.commands.filters import WHERE_SECONDS
-from telemetry_cli.cli.commands.result import (
-    ONE,
-    READS,
-    Card,
-    Listing,
-    Record,
-    handler,
-)
+from telemetry_cli.cli.commands.result import Card, Listing, Record
 from telemetry_cli.core import values as rules
 from telemetry_cli.core.config import Config
 from telemetry_cli.core.errors import InvalidInput
@@ -33,7 +26,6 @@ _EXPLAINED = (
 )
 
 
-@handler(*READS)
 def query(
     config: Config,
     output: str,
@@ -98,7 +90,6 @@ def _flat(row: Record) -> Record:
     return {**values, **{name: value for name, value in row.items() if name != "values"}}
 
 
-@handler(*ONE)
 def provenance(config: Config, output: str, *, row_id: str) -> Card:
     """A row, the hook run that computed it, and the release that ran."""
     number = rules.count("ROW_ID", row_id)

@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 
-from telemetry_cli.cli.commands.result import Written, handler
+from telemetry_cli.cli.commands.result import Written
 from telemetry_cli.core.config import Config
 from telemetry_cli.git_hooks.dispatch import fire as fire_hook
 
 
-@handler("text", records=True)
 def fire(
     config: Config, output: str, *, hook: str | None, arguments: Sequence[str] | None
 ) -> Written:

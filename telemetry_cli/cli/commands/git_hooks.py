@@ -4,14 +4,7 @@ import os
 import shutil
 import sys
 
-from telemetry_cli.cli.commands.result import (
-    READS,
-    WRITES,
-    Listing,
-    Record,
-    Written,
-    handler,
-)
+from telemetry_cli.cli.commands.result import Listing, Record, Written
 from telemetry_cli.core import values as rules
 from telemetry_cli.core.config import Config, is_from_flag
 from telemetry_cli.core.errors import Conflict, InvalidInput
@@ -33,7 +26,6 @@ from telemetry_cli.git_hooks.install import uninstall as uninstall_hooks
 _COLUMNS = ("hook", "installed", "fires", "last_fired", "through", "path", "earlier", "finding")
 
 
-@handler(*WRITES)
 def install(
     config: Config, output: str, *, repo: str | None, hooks: str | None, print_: bool, force: bool
 ) -> Written:
@@ -106,7 +98,6 @@ def _said(done: Record) -> str:
     return f"{done['status']} {done['hook']}: {done['path']}{earlier}"
 
 
-@handler(*WRITES)
 def uninstall(config: Config, output: str, *, repo: str | None, hooks: str | None) -> Written:
     """Take our hooks away and put the earlier ones back, byte for byte."""
     wanted = _hooks(hooks)
@@ -126,7 +117,6 @@ def uninstall(config: Config, output: str, *, repo: str | None, hooks: str | Non
     )
 
 
-@handler(*READS)
 def status(config: Config, output: str, *, repo: str | None, absolute: bool) -> Listing:
     """Which hooks are installed, and whether they fire, by the marks they leave."""
     place = places.place(repo)

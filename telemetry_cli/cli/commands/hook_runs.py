@@ -1,12 +1,6 @@
 """Hook runs: hooks runs, logs."""
 
-from telemetry_cli.cli.commands.result import (
-    READS,
-    WRITES,
-    Listing,
-    Written,
-    handler,
-)
+from telemetry_cli.cli.commands.result import Listing, Written
 from telemetry_cli.core import values as rules
 from telemetry_cli.core.config import Config
 from telemetry_cli.core.errors import NotFound
@@ -17,7 +11,6 @@ from telemetry_cli.journal import blobs
 from telemetry_cli.journal.reader import open_for_reading
 
 
-@handler(*READS)
 def runs(config: Config, output: str, *, hook: str | None, absolute: bool) -> Listing:
     """Hook runs, newest first."""
     name = rules.hook_name("NAME", hook) if hook is not None else None
@@ -39,7 +32,6 @@ def runs(config: Config, output: str, *, hook: str | None, absolute: bool) -> Li
     return Listing("hook_runs", hook_runs.COLUMNS, rows, reading.notes, absolute=absolute)
 
 
-@handler(*WRITES)
 def logs(config: Config, output: str, *, hook_run: str, attempt: str | None) -> Written:
     """What the attempts of a hook run wrote to stderr."""
     reference = rules.required_text("HOOK_RUN", hook_run)

@@ -5,16 +5,7 @@ from collections.abc import Iterator
 
 from telemetry_cli.cli.commands.arguments import became, planned
 from telemetry_cli.cli.commands.releases import check_first
-from telemetry_cli.cli.commands.result import (
-    ONE,
-    READS,
-    WRITES,
-    Card,
-    Listing,
-    Record,
-    Written,
-    handler,
-)
+from telemetry_cli.cli.commands.result import Card, Listing, Record, Written
 from telemetry_cli.core import clock
 from telemetry_cli.core import values as rules
 from telemetry_cli.core.config import Config
@@ -35,7 +26,6 @@ def _opened(config: Config) -> tuple[Reading, Connection]:
     return reading, reading.db or open_empty()
 
 
-@handler(*READS)
 def list_(config: Config, output: str, *, absolute: bool) -> Listing:
     """Every hook."""
     reading, db = _opened(config)
@@ -44,7 +34,6 @@ def list_(config: Config, output: str, *, absolute: bool) -> Listing:
     return Listing("hooks", registry.HOOK_COLUMNS, rows, reading.notes, absolute=absolute)
 
 
-@handler(*ONE)
 def show(
     config: Config, output: str, *, release: str, at: str | None, artifact: str | None
 ) -> Card:
@@ -66,7 +55,6 @@ def show(
     return Card("release", data, reading.notes)
 
 
-@handler(*READS)
 def history(config: Config, output: str, *, hook: str, pointer: bool, absolute: bool) -> Listing:
     """The releases of a hook, or the moves of its pointer, oldest first."""
     name = rules.hook_name("NAME", hook)
@@ -83,7 +71,6 @@ def history(config: Config, output: str, *, hook: str, pointer: bool, absolute: 
     )
 
 
-@handler(*WRITES)
 def diff(
     config: Config, output: str, *, hook: str, a: str | None, b: str | None, exit_code: bool
 ) -> Written:
@@ -182,7 +169,6 @@ def _text(config: Config, sha: str) -> list[str] | None:
         return None
 
 
-@handler(*WRITES, records=True)
 def rollback(
     config: Config,
     output: str,
@@ -198,7 +184,6 @@ def rollback(
     return _moved(config, hook, data, if_live, message or "rollback", dry_run)
 
 
-@handler(*WRITES, records=True)
 def promote(
     config: Config,
     output: str,

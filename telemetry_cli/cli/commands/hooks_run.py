@@ -8,13 +8,7 @@ from typing import BinaryIO
 from telemetry_cli.cli.commands.arguments import run_reference
 from telemetry_cli.cli.commands.features_rows import presented
 from telemetry_cli.cli.commands.filters import Narrowing, narrowing
-from telemetry_cli.cli.commands.result import (
-    ONE,
-    Card,
-    Record,
-    handler,
-    one_failed,
-)
+from telemetry_cli.cli.commands.result import Card, Record, one_failed
 from telemetry_cli.core import clock
 from telemetry_cli.core import values as rules
 from telemetry_cli.core.config import Config
@@ -59,7 +53,6 @@ def options(
     )
 
 
-@handler(*ONE, records=True)
 def run(
     config: Config,
     output: str,

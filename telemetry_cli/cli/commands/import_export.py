@@ -7,16 +7,7 @@ from typing import TYPE_CHECKING
 from telemetry_cli import transfer
 from telemetry_cli.cli.commands.features_rows import RUN_COLUMNS, presented, presented_event
 from telemetry_cli.cli.commands.filters import narrowing
-from telemetry_cli.cli.commands.result import (
-    WRITES,
-    Listing,
-    Progress,
-    Record,
-    Streamed,
-    Working,
-    Written,
-    handler,
-)
+from telemetry_cli.cli.commands.result import Listing, Progress, Record, Streamed, Working, Written
 from telemetry_cli.core import clock
 from telemetry_cli.core.config import Config
 from telemetry_cli.core.errors import InvalidInput
@@ -35,7 +26,6 @@ _SHAPES = {"ndjson": "jsonl", "json": "json", "csv": "csv"}
 _NESTED = (*RUN_COLUMNS, "events", "commits")
 
 
-@handler(*WRITES, records=True)
 def import_(
     config: Config, output: str, *, file: str, format_: str | None, atomic: bool
 ) -> Working:
@@ -98,7 +88,6 @@ def _told(report: "Report") -> list[str]:
     return notes
 
 
-@handler(*WRITES)
 def export(
     config: Config,
     output: str,

@@ -4,16 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from telemetry_cli.cli.commands.features_rows import RUN_COLUMNS, presented
 from telemetry_cli.cli.commands.filters import Narrowing, narrowing
-from telemetry_cli.cli.commands.result import (
-    READS,
-    Card,
-    Listing,
-    Record,
-    Result,
-    Watched,
-    Written,
-    handler,
-)
+from telemetry_cli.cli.commands.result import Card, Listing, Record, Result, Watched, Written
 from telemetry_cli.core import clock
 from telemetry_cli.core import values as rules
 from telemetry_cli.core.config import Config
@@ -26,7 +17,6 @@ _TABLE_LIMIT = 50
 _LIMIT = 100
 
 
-@handler(*READS, "ids")
 def query(
     config: Config,
     output: str,
@@ -145,7 +135,6 @@ def _rows(
         yield {name: run[name] for name in chosen} if chosen else run
 
 
-@handler("table", "json")
 def metadata(config: Config, output: str) -> Card:
     """The agent names and job types that occur."""
     reading = open_for_reading(config)

@@ -3,13 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from telemetry_cli.cli.commands.arguments import became
-from telemetry_cli.cli.commands.result import (
-    WRITES,
-    Record,
-    Written,
-    handler,
-    one_failed,
-)
+from telemetry_cli.cli.commands.result import Record, Written, one_failed
 from telemetry_cli.core import clock, processes
 from telemetry_cli.core import values as rules
 from telemetry_cli.core.config import Config
@@ -38,7 +32,6 @@ class Gone:
         self.data = data
 
 
-@handler(*WRITES, records=True)
 def reap(config: Config, output: str, *, older_than: str | None, dry_run: bool) -> Written:
     """End what has nobody left to end it."""
     moment = clock.now()

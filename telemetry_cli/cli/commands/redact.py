@@ -1,6 +1,6 @@
 """`telemetry redact`: secrets in what is stored already."""
 
-from telemetry_cli.cli.commands.result import WRITES, Written, handler
+from telemetry_cli.cli.commands.result import Written
 from telemetry_cli.core.config import Config
 from telemetry_cli.core.errors import InvalidInput
 from telemetry_cli.maintenance.redact_stored.fix import by_rule, fix
@@ -9,7 +9,6 @@ from telemetry_cli.maintenance.redact_stored.scan import Finding, scan
 _MOST_PLACES = 20
 
 
-@handler(*WRITES, writes="fix_")
 def redact(config: Config, output: str, *, scan_: bool, fix_: bool) -> Written:
     """Find secrets in everything that is stored, or take them out."""
     if scan_ == fix_:

@@ -3,12 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from telemetry_cli.cli.commands.arguments import became, json_text, planned
-from telemetry_cli.cli.commands.result import (
-    WRITES,
-    Record,
-    Written,
-    handler,
-)
+from telemetry_cli.cli.commands.result import Record, Written
 from telemetry_cli.core import clock
 from telemetry_cli.core import values as rules
 from telemetry_cli.core.config import Config
@@ -23,7 +18,6 @@ from telemetry_cli.journal.writer import record
 from telemetry_cli.redaction.redactor import Redactor
 
 
-@handler(*WRITES, records=True)
 def release(
     config: Config,
     output: str,

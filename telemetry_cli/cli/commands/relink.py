@@ -3,8 +3,8 @@
 from datetime import datetime
 
 from telemetry_cli.cli.commands.arguments import became
-from telemetry_cli.cli.commands.history import repository_around
-from telemetry_cli.cli.commands.result import READS, Listing, handler
+from telemetry_cli.cli.commands.log import repository_around
+from telemetry_cli.cli.commands.result import Listing
 from telemetry_cli.core import clock
 from telemetry_cli.core import values as rules
 from telemetry_cli.core.config import Config
@@ -18,7 +18,6 @@ from telemetry_cli.journal.writer import record
 _COLUMNS = ("commit_hash", "status", "by", "replaces", "reason")
 
 
-@handler(*READS, records=True)
 def relink(
     config: Config, output: str, *, range_: str | None, repo: str | None, dry_run: bool
 ) -> Listing:

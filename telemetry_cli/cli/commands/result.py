@@ -2,9 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from telemetry_cli.core.config import Config
 from telemetry_cli.core.errors import (
-    DiskTrouble,
     NotDurable,
     TelemetryError,
     from_system,
@@ -171,54 +169,3 @@ class Card:
 
 
 Result = Written | Listing | Watched | Streamed | Card
-
-WRITES = ("text", "json")
-READS = ("table", "json", "jsonl", "csv")
-ONE = ("table", "json")
-
-
-class Handler:
-    """A handler with the output formats of its result; the first is the default.
-
-    `records` marks a command that records something: `TELEMETRY_DISABLED` and `TELEMETRY_NEVER_FAIL` are about those. `wraps`
-    marks one that runs a command of the user's, which must run whatever is wrong with the settings: then it gets none. `writes`
-    marks one that records nothing and yet changes what is stored, or does so with the option of this name.
-    """
-
-    def __init__(
-        self,
-        function: Callable[..., Result | Working],
-        formats: Sequence[str],
-        records: bool,
-        wraps: bool,
-        writes: bool | str,
-    ) -> None:
-        self.function = function
-        self.formats = formats
-        self.records = records
-        self.wraps = wraps
-        self.writes = writes
-
-    def is_write(self, params: Mapping[str, object]) -> bool:
-        """Tell whether a call with these parameters changes what is stored."""
-        return self.records or bool(
-            params[self.writes] if isinstance(self.writes, str) else self.writes
-        )
-
-    def __call__(self, config: Config | None, output: str, **params: object) -> Result | Working:
-        """Run it with what was parsed. Where upkeep of the database meets an error of the disk, `NotDurable` is raised; nothing has changed then."""
-        try:
-            return self.function(config, output, **params)
-        except (OSError, DiskTrouble) as error:
-            # Permissions are for the user to see to; and what records hands the record back itself.
-            if self.records or not self.is_write(params) or isinstance(error, PermissionError):
-                raise
-            known = error if isinstance(error, TelemetryError) else from_system(error)
-            raise NotDurable(known.message, "", known.hint) from error
-
-
-def handler(
-    *formats: str, records: bool = False, wraps: bool = False, writes: bool | str = False
-) -> Callable[[Callable[..., Result | Working]], Handler]:
-    """Make a function the handler of a command."""
-    return lambda function: Handler(function, formats, records, wraps, writes)

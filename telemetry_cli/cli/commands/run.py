@@ -18,15 +18,7 @@ from telemetry_cli.cli.commands.new_run import (
     names,
     remote,
 )
-from telemetry_cli.cli.commands.result import (
-    ONE,
-    READS,
-    WRITES,
-    Card,
-    Listing,
-    Written,
-    handler,
-)
+from telemetry_cli.cli.commands.result import Card, Listing, Written
 from telemetry_cli.core import clock
 from telemetry_cli.core import values as rules
 from telemetry_cli.core.config import Config
@@ -38,7 +30,6 @@ from telemetry_cli.journal.reader import open_for_reading
 from telemetry_cli.journal.writer import Outcome, record
 
 
-@handler("text", "json", "env", records=True)
 def start(
     config: Config,
     output: str,
@@ -100,7 +91,6 @@ def start(
     )
 
 
-@handler(*WRITES, records=True)
 def update(
     config: Config,
     output: str,
@@ -135,7 +125,6 @@ def update(
     return _changed(record(config, "run.update", data, clock.stamp(moment)), data)
 
 
-@handler(*WRITES, records=True)
 def end(
     config: Config,
     output: str,
@@ -190,7 +179,6 @@ def _changed(outcome: Outcome, data: dict[str, object]) -> Written:
     return Written(result, f"{result['status']} {result['event_id'] or data['run']}", notes)
 
 
-@handler(*WRITES, records=True)
 def event(
     config: Config,
     output: str,
@@ -240,7 +228,6 @@ def event(
     )
 
 
-@handler(*READS)
 def events(
     config: Config, output: str, *, run: str | None, type_: str | None, absolute: bool
 ) -> Listing:
@@ -253,7 +240,6 @@ def events(
     return Listing("events", runs.EVENT_COLUMNS, rows, reading.notes, absolute=absolute)
 
 
-@handler(*ONE)
 def show(config: Config, output: str, *, run: str | None, absolute: bool) -> Card:
     """One run with everything that is known of it."""
     from telemetry_cli.cli.commands.reap import truth
@@ -277,7 +263,6 @@ def show(config: Config, output: str, *, run: str | None, absolute: bool) -> Car
     return Card("run", data, notes, absolute=absolute, prefixes=reading.prefixes)
 
 
-@handler(*ONE)
 def tree(config: Config, output: str, *, run: str | None) -> Card:
     """A run and everything that was started under it."""
     from telemetry_cli.cli.commands.reap import truths

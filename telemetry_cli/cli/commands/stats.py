@@ -6,12 +6,7 @@ from datetime import timedelta
 from telemetry_cli.cli.commands.features_rows import presented
 from telemetry_cli.cli.commands.filters import narrowing
 from telemetry_cli.cli.commands.reap import truths
-from telemetry_cli.cli.commands.result import (
-    READS,
-    Card,
-    Listing,
-    handler,
-)
+from telemetry_cli.cli.commands.result import Card, Listing
 from telemetry_cli.core import clock
 from telemetry_cli.core import values as rules
 from telemetry_cli.core.config import Config
@@ -23,7 +18,6 @@ _SQL_SECONDS = "10s"
 _LAST = 10
 
 
-@handler(*READS)
 def stats(
     config: Config,
     output: str,
@@ -59,7 +53,6 @@ def stats(
     )
 
 
-@handler("table", "json")
 def status(config: Config, output: str) -> Card:
     """The last runs, what is running, what waits, and whether all is well."""
     reading = open_for_reading(config)
@@ -87,7 +80,6 @@ def status(config: Config, output: str) -> Card:
     return Card("status", data, notes, beside=beside, prefixes=reading.prefixes)
 
 
-@handler(*READS)
 def sql(config: Config, output: str, *, statement: str, timeout: str | None) -> Listing:
     """The rows of one read-only statement."""
     seconds = rules.duration("--timeout", timeout if timeout is not None else _SQL_SECONDS)

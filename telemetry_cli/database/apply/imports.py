@@ -178,9 +178,8 @@ class _Into:
         there = dict(zip(self._columns, row[1:], strict=True))
         values = dict(zip(self._columns, record, strict=False))
         # An operation of an older telemetry does not tell; then every value counts.
-        said: list[str] = (
-            record[self._commits + 1] if len(record) > self._commits + 1 else self._columns
-        )  # type: ignore[assignment]
+        tells = len(record) > self._commits + 1
+        said: list[str] = record[self._commits + 1] if tells else self._columns  # type: ignore[assignment]
         given = {
             name: values[name]
             for name in self._columns

@@ -6,12 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from telemetry_cli.cli.commands.result import (
-    READS,
-    Listing,
-    Record,
-    handler,
-)
+from telemetry_cli.cli.commands.result import Listing, Record
 from telemetry_cli.core import values as rules
 from telemetry_cli.core.config import Config
 from telemetry_cli.core.errors import InvalidInput
@@ -33,7 +28,6 @@ _LOG_COLUMNS = ("commit_hash", "author", "timestamp", "subject", "runs")
 _BLAME_COLUMNS = ("line", "text", "commit_hash", "event_id", "agent_name", "source")
 
 
-@handler(*READS)
 def log(
     config: Config,
     output: str,
@@ -136,7 +130,6 @@ def _name(run: Record) -> str:
     return f"{run['agent_name']}/{run['job_type']}"
 
 
-@handler(*READS)
 def blame(config: Config, output: str, *, file: str, lines: str | None) -> Listing:
     """Each line of a file in HEAD with its commit, and the run and agent behind it."""
     if not file:

@@ -1,25 +1,22 @@
-"""`telemetry git-hooks …`."""
+"""Declare `telemetry git-hooks …`."""
 
 from typing import Annotated
 
 from typer import Argument, Option
 
 from telemetry_cli.cli import options as o
-from telemetry_cli.cli.declare import command, group
+from telemetry_cli.cli.declare import READS, WRITES, command, group
 
 app = group("Git hooks that associate commits with runs.")
 
 Hooks = Annotated[
     str | None, Option("--hooks", metavar="A,B,…", help="Comma-separated git hooks (default all).")
 ]
-Repo = Annotated[
-    str | None, Option("--repo", metavar="PATH", help="A folder of the repository; default here.")
-]
 
 
-@command(app, "install", "git_hooks:install")
+@command(app, "install", "git_hooks:install", WRITES)
 def install(
-    repo: Repo = None,
+    repo: o.Repo = None,
     hooks: Hooks = None,
     print_: Annotated[
         bool, Option("--print", help="Print the lines to add by hand, and install nothing.")
@@ -34,17 +31,17 @@ def install(
     """Install the hooks beside those that are there."""
 
 
-@command(app, "uninstall", "git_hooks:uninstall")
-def uninstall(repo: Repo = None, hooks: Hooks = None) -> None:
+@command(app, "uninstall", "git_hooks:uninstall", WRITES)
+def uninstall(repo: o.Repo = None, hooks: Hooks = None) -> None:
     """Take the hooks away and put the earlier ones back."""
 
 
-@command(app, "status", "git_hooks:status")
-def status(repo: Repo = None, absolute: o.Absolute = False) -> None:
+@command(app, "status", "git_hooks:status", READS)
+def status(repo: o.Repo = None, absolute: o.Absolute = False) -> None:
     """Show which hooks are installed, and whether they fire."""
 
 
-@command(app, "fire", "fire:fire")
+@command(app, "fire", "fire:fire", (), records=True)
 def fire(
     hook: Annotated[str | None, Argument(metavar="HOOK", help="Name of the git hook.")] = None,
     arguments: Annotated[

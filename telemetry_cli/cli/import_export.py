@@ -1,20 +1,16 @@
-"""`telemetry import` and `telemetry export`."""
+"""Declare `telemetry import` and `telemetry export`."""
 
 from typing import Annotated
 
-import typer
 from typer import Argument, Option
 
 from telemetry_cli.cli import options as o
-from telemetry_cli.cli.declare import command
+from telemetry_cli.cli.declare import WRITES, command, toplevel
+
+app = toplevel()
 
 
-def add_to(app: typer.Typer) -> None:
-    """Declare the commands."""
-    command(app, "import", "import_export:import_")(import_)
-    command(app, "export", "import_export:export", shared=o.filters)(export)
-
-
+@command(app, "import", "import_export:import_", WRITES, records=True)
 def import_(
     file: Annotated[str, Argument(metavar="FILE", help="The file, gzipped or not; - for stdin.")],
     format_: Annotated[
@@ -32,6 +28,7 @@ def import_(
     """Add the runs of a file, with their events and commits; what is there already stays as it is."""
 
 
+@command(app, "export", "import_export:export", WRITES, shared=o.filters)
 def export(
     to: Annotated[
         str | None,

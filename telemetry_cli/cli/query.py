@@ -1,23 +1,16 @@
-"""`telemetry query`, `stats`, `sql`, `status`, `metadata`."""
+"""Declare `telemetry query` and `telemetry metadata`."""
 
 from typing import Annotated
 
-import typer
-from typer import Argument, Option
+from typer import Option
 
 from telemetry_cli.cli import options as o
-from telemetry_cli.cli.declare import command
+from telemetry_cli.cli.declare import CARD, READS, command, toplevel
+
+app = toplevel()
 
 
-def add_to(app: typer.Typer) -> None:
-    """Declare the commands."""
-    command(app, "query", "query:query", shared=o.filters)(query)
-    command(app, "stats", "stats:stats", shared=o.filters)(stats)
-    command(app, "sql", "stats:sql")(sql)
-    command(app, "status", "stats:status")(status_)
-    command(app, "metadata", "query:metadata")(metadata)
-
-
+@command(app, "query", "query:query", (*READS, "ids"), shared=o.filters)
 def query(
     sort: Annotated[
         str | None,
@@ -54,37 +47,6 @@ def query(
     """List runs, newest first."""
 
 
-def stats(
-    by: Annotated[
-        str | None,
-        Option(
-            "--by",
-            metavar="FIELD",
-            help="One row per value of this field, or per day or hour (UTC).",
-        ),
-    ] = None,
-) -> None:
-    """Show counts, success rate and durations."""
-
-
-def sql(
-    statement: Annotated[
-        str, Argument(metavar="SQL", help="One SELECT; nothing but reading is allowed.")
-    ],
-    timeout: Annotated[
-        str | None,
-        Option("--timeout", metavar="DURATION", help="How long it may take; default 10s."),
-    ] = None,
-) -> None:
-    """Ask the database in SQL, read-only.
-
-    SQLite may take at most 256 MiB of memory for it.
-    """
-
-
-def status_() -> None:
-    """Show what ran last, what runs, and whether all is well."""
-
-
+@command(app, "metadata", "query:metadata", CARD)
 def metadata() -> None:
     """Show which agent names and job types there are."""

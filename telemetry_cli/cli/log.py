@@ -1,24 +1,16 @@
-"""`telemetry log`, `telemetry blame`."""
+"""Declare `telemetry log` and `telemetry blame`."""
 
 from typing import Annotated
 
-import typer
 from typer import Argument, Option
 
 from telemetry_cli.cli import options as o
-from telemetry_cli.cli.declare import command
+from telemetry_cli.cli.declare import READS, command, toplevel
 
-Repo = Annotated[
-    str | None, Option("--repo", metavar="PATH", help="A folder of the repository; default here.")
-]
+app = toplevel()
 
 
-def add_to(app: typer.Typer) -> None:
-    """Declare the commands."""
-    command(app, "log", "history:log")(log)
-    command(app, "blame", "history:blame")(blame)
-
-
+@command(app, "log", "log:log", READS)
 def log(
     revisions: Annotated[
         list[str] | None,
@@ -26,7 +18,7 @@ def log(
             metavar="REVISIONS", help="What git log takes: main, v1..v2, main ^dev; default HEAD."
         ),
     ] = None,
-    repo: Repo = None,
+    repo: o.Repo = None,
     limit: Annotated[
         str | None,
         Option(
@@ -40,6 +32,7 @@ def log(
     """List commits with the runs behind them."""
 
 
+@command(app, "blame", "log:blame", READS)
 def blame(
     file: Annotated[
         str, Argument(metavar="FILE", help="A file of the repository, as it stands in HEAD.")

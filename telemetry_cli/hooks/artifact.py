@@ -169,10 +169,8 @@ def _write_file(config: Config, path: str, sha: str, executable: bool) -> None:
 
 def verify(config: Config, artifact: object) -> None:
     """Read a stored artifact to its end. Raises `NotFound` when a blob is gone, `TelemetryError` when one is damaged."""
-    if isinstance(artifact, dict):
-        digests = [artifact["sha256"]]
-    else:
-        digests = [sha for _, _, sha in artifact]  # type: ignore[attr-defined]
+    files: list[list[str]] = [] if isinstance(artifact, dict) else artifact  # type: ignore[assignment]
+    digests = [artifact["sha256"]] if isinstance(artifact, dict) else [sha for *_, sha in files]
     for sha in digests:
         for _ in blobs.content(config, sha):
             pass

@@ -48,13 +48,13 @@ def _started(telemetry: Telemetry, argv: tuple[str, ...], number: int) -> "subpr
             "-e",
             f"inject={call}:signal=SIGKILL:when={when}",
         ]
-    quiet = {
-        "stdin": subprocess.DEVNULL,
-        "stdout": subprocess.DEVNULL,
-        "stderr": subprocess.DEVNULL,
-    }
-    return subprocess.Popen(  # type: ignore[no-any-return]  # type: ignore[call-overload]  # type: ignore[call-overload, syntax]
-        [*traced, str(PROGRAM), *argv], env=telemetry.env, cwd=telemetry.cwd, **quiet
+    return subprocess.Popen(
+        [*traced, str(PROGRAM), *argv],
+        env=telemetry.env,
+        cwd=telemetry.cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
 
 

@@ -11,7 +11,8 @@ from typing import Annotated
 import typer
 
 from telemetry_cli.cli.parser import Call
-from telemetry_cli.core.tables import Command
+from telemetry_cli.core.tables import RUN_FIELDS, Command
+from telemetry_cli.core.values import option as option_name
 
 #: Output formats of a command that writes, of one that lists rows, and of one that shows one thing.
 WRITES = ("text", "json")
@@ -53,6 +54,7 @@ def command(
     records: bool = False,
     wraps: bool = False,
     writes: bool | str = False,
+    fields: str = "",
     shared: Callable[..., None] | None = None,
     without: tuple[str, ...] = (),
     takes_rest: bool = False,
@@ -60,9 +62,10 @@ def command(
     """Declare a command below `app`; the decorated function's signature and docstring are its help.
 
     `handler`, `records`, `wraps` and `writes` are those of `Command`. `formats` are the output
-    formats, the default first; if there are any, `-o` and `--json` are added. The options of
-    `shared`, except those named in `without`, come before the command's own. With `takes_rest` the
-    last argument takes every word from the first one on, options too.
+    formats, the default first; if there are any, `-o` and `--json` are added. `fields` adds an option
+    for each field of a run that this command of `telemetry run` takes, `shared` the options of
+    another function; both come before the command's own, except those named in `without`. With
+    `takes_rest` the last argument takes every word from the first one on, options too.
     """
 
     def register(declaration: Callable[..., None]) -> Callable[..., None]:
@@ -72,12 +75,10 @@ def command(
             return declared, params
 
         functions = (shared, declaration) if shared else (declaration,)
-        parameters = [
-            parameter
-            for function in functions
-            for parameter in inspect.signature(function).parameters.values()
-            if parameter.name not in without
-        ]
+        parameters = _field_options(fields)
+        for function in functions:
+            parameters += inspect.signature(function).parameters.values()
+        parameters = [each for each in parameters if each.name not in without]
         # A signature lists parameters without a default first.
         parameters.sort(key=lambda parameter: parameter.default is not parameter.empty)
         parameters += _output_options(formats)
@@ -90,6 +91,29 @@ def command(
         return declaration
 
     return register
+
+
+#: Kind of a field → what its value is called in help.
+_METAVARS = {"name": "TEXT", "text": "TEXT", "count": "N", "time": "TIME", "remote": "URL"}
+
+
+def _field_options(command: str) -> list[inspect.Parameter]:
+    """Return an option for each field of a run that `telemetry run` COMMAND takes."""
+    options = []
+    for name, field in RUN_FIELDS.items():
+        if command in field.options:
+            metavar = _METAVARS.get(field.kind, field.kind.upper())
+            option = typer.Option(option_name(name), metavar=metavar, help=field.help)
+            annotation = Annotated[str | None, option]
+            options.append(
+                inspect.Parameter(
+                    name,
+                    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+                    default=None,
+                    annotation=annotation,
+                )
+            )
+    return options
 
 
 #: Formats whose name needs an explanation.

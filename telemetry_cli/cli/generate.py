@@ -5,12 +5,14 @@ from typing import Any
 
 import typer.main
 
-from telemetry_cli.cli.app import app
 from telemetry_cli.cli.parser import Call
+from telemetry_cli.core import tables as generated
+from telemetry_cli.models import Run, is_set_on_create, kind_of, options_of
 
-_HEADING = '''"""Tables generated from the command declarations by `./dev regenerate`. Do not edit.
+_HEADING = '''"""Tables generated from the commands and models by `./dev regenerate`. Do not edit.
 
-COMMANDS is what `cli/parser.py` parses with, HELP what shell completion shows.
+RUN_FIELDS are the fields of `models.Run`, COMMANDS is what `cli/parser.py` parses with, HELP what
+shell completion shows.
 """
 
 from collections import namedtuple
@@ -22,6 +24,11 @@ from collections import namedtuple
 #: writes: it records nothing but changes stored data; or the option with which it does.
 Command = namedtuple("Command", "handler formats records wraps writes")
 
+#: kind: as in `models.Kind`, or count, object, json.
+#: options: the commands of `telemetry run` that take the field as an option.
+#: on_create: the operation `run.create` may carry it.
+Field = namedtuple("Field", "kind options on_create help")
+
 VALUE, FLAG, MANY, REST = range(4)
 
 Path = tuple[str, ...]
@@ -30,8 +37,14 @@ Options = dict[str, tuple[str, int]]
 #: (parameter, required, VALUE, MANY or REST: every word from its first one on).
 Positionals = tuple[tuple[str, bool, int], ...]
 
-COMMANDS: dict[Path, tuple[Command, Options, Positionals, dict[str, object]]] = {
+#: Fields of a run, in the order of its columns.
+RUN_FIELDS: dict[str, Field] = {
 '''
+
+_COMMANDS_HEADING = """}
+
+COMMANDS: dict[Path, tuple[Command, Options, Positionals, dict[str, object]]] = {
+"""
 
 _HELP_HEADING = """}
 
@@ -42,8 +55,20 @@ HELP: dict[Path, tuple[str, dict[str, str]]] = {
 
 def tables() -> str:
     """Return the text of `core/tables.py`."""
+    fields = {
+        name: generated.Field(
+            kind_of(info), tuple(options_of(info)), is_set_on_create(info), info.description
+        )
+        for name, info in Run.model_fields.items()
+    }
+    # The commands that are declared next have an option for each field.
+    generated.RUN_FIELDS.clear()
+    generated.RUN_FIELDS.update(fields)
+    from telemetry_cli.cli.app import app
+
     root = typer.main.get_command(app)
-    lines = [_HEADING]
+    lines = [_HEADING, *(f"    {name!r}: {field!r},\n" for name, field in fields.items())]
+    lines.append(_COMMANDS_HEADING)
     for path, command in sorted(_nodes(root, ())):
         if not hasattr(command, "commands"):
             lines += [f"    {path!r}: (\n", *(f"        {part},\n" for part in _entry(command))]

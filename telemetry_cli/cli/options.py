@@ -22,22 +22,6 @@ Repo = Annotated[
 
 Absolute = Annotated[bool, Option("--absolute", help="Full times in tables instead of ages.")]
 
-Status = Annotated[
-    str | None,
-    Option(
-        "--status",
-        metavar="STATUS",
-        help="running, success, failure, partial, timeout or cancelled.",
-    ),
-]
-EndTime = Annotated[
-    str | None,
-    Option(
-        "--end-time",
-        metavar="TIME",
-        help="ISO 8601 with a zone, or an age such as 15m; default now.",
-    ),
-]
 Metrics = Annotated[
     str | None,
     Option(
@@ -55,30 +39,6 @@ Metric = Annotated[
     Option("-m", "--metric", metavar="KEY=VALUE", help="One metric; may be repeated."),
 ]
 
-OutputSummary = Annotated[
-    str | None, Option("--output-summary", metavar="TEXT", help="What came out, in a line.")
-]
-ErrorSummary = Annotated[
-    str | None, Option("--error-summary", metavar="TEXT", help="What went wrong, in a line.")
-]
-ErrorDetails = Annotated[
-    str | None,
-    Option("--error-details", metavar="TEXT", help="What went wrong, at length; 64 KiB are kept."),
-]
-ItemsDiscovered = Annotated[
-    str | None, Option("--items-discovered", metavar="N", help="Items found.")
-]
-ItemsSucceeded = Annotated[
-    str | None, Option("--items-succeeded", metavar="N", help="Items that went well.")
-]
-ItemsFailed = Annotated[
-    str | None, Option("--items-failed", metavar="N", help="Items that failed.")
-]
-ItemsSkipped = Annotated[str | None, Option("--items-skipped", metavar="N", help="Items left out.")]
-DurationMs = Annotated[
-    str | None,
-    Option("--duration-ms", metavar="N", help="Milliseconds; default from start to end."),
-]
 
 Hook = Annotated[
     str, Argument(metavar="NAME", help="A hook: a small letter, then small letters, digits and _.")
@@ -183,97 +143,13 @@ def filters(
     """The filters of every question over many runs."""
 
 
-def fields(
-    agent_name: Annotated[
-        str | None,
-        Option(
-            "--agent-name",
-            metavar="TEXT",
-            help="Who runs; default $TELEMETRY_AGENT_NAME, else the CI provider or agent.",
-        ),
-    ] = None,
-    job_type: Annotated[
-        str | None,
-        Option(
-            "--job-type",
-            metavar="TEXT",
-            help="What kind of job; default $TELEMETRY_JOB_TYPE, else the CI job's name.",
-        ),
-    ] = None,
+def inputs(
     parent: Annotated[
         str | None,
-        Option(
-            "--parent",
-            metavar="RUN",
-            help="The run this one belongs to; default $TELEMETRY_EVENT_ID.",
-        ),
-    ] = None,
-    status: Status = None,
-    start_time: Annotated[
-        str | None,
-        Option(
-            "--start-time",
-            metavar="TIME",
-            help="ISO 8601 with a zone, or an age such as 15m; default now.",
-        ),
-    ] = None,
-    product: Annotated[str | None, Option("--product", metavar="TEXT", help="Product.")] = None,
-    product_family: Annotated[
-        str | None, Option("--product-family", metavar="TEXT", help="Product family.")
-    ] = None,
-    platform: Annotated[str | None, Option("--platform", metavar="TEXT", help="Platform.")] = None,
-    subdomain: Annotated[
-        str | None, Option("--subdomain", metavar="TEXT", help="Subdomain.")
-    ] = None,
-    website: Annotated[str | None, Option("--website", metavar="TEXT", help="Website.")] = None,
-    website_section: Annotated[
-        str | None, Option("--website-section", metavar="TEXT", help="Section of the website.")
-    ] = None,
-    item_name: Annotated[
-        str | None, Option("--item-name", metavar="TEXT", help="The item worked on.")
-    ] = None,
-    environment: Annotated[
-        str | None, Option("--environment", metavar="TEXT", help="Environment, such as staging.")
-    ] = None,
-    host: Annotated[
-        str | None, Option("--host", metavar="TEXT", help="Machine; default this one's name.")
-    ] = None,
-    trigger_type: Annotated[
-        str | None, Option("--trigger-type", metavar="TEXT", help="What set the run off.")
-    ] = None,
-    insight_id: Annotated[
-        str | None, Option("--insight-id", metavar="TEXT", help="Insight the run follows from.")
-    ] = None,
-    source_ref: Annotated[
-        str | None, Option("--source-ref", metavar="TEXT", help="What the run reads from.")
-    ] = None,
-    target_ref: Annotated[
-        str | None, Option("--target-ref", metavar="TEXT", help="What the run writes to.")
-    ] = None,
-    input_summary: Annotated[
-        str | None, Option("--input-summary", metavar="TEXT", help="What went in, in a line.")
-    ] = None,
-    agent_owner: Annotated[
-        str | None,
-        Option("--agent-owner", metavar="TEXT", help="Who owns the agent; default $AGENT_OWNER."),
-    ] = None,
-    git_repo: Annotated[
-        str | None,
-        Option("--git-repo", metavar="URL", help="The repository's remote; default discovered."),
-    ] = None,
-    git_branch: Annotated[
-        str | None, Option("--git-branch", metavar="TEXT", help="The branch; default discovered.")
-    ] = None,
-    git_run_tag: Annotated[
-        str | None,
-        Option("--git-run-tag", metavar="TEXT", help="Repository and branch; default discovered."),
+        Option("--parent", metavar="RUN", help="Parent run; default $TELEMETRY_EVENT_ID."),
     ] = None,
     metrics: Metrics = None,
     context: Context = None,
     metric: Metric = None,
-    items_discovered: ItemsDiscovered = None,
-    items_succeeded: ItemsSucceeded = None,
-    items_failed: ItemsFailed = None,
-    items_skipped: ItemsSkipped = None,
 ) -> None:
-    """The fields of a run that can be given at its start and changed later."""
+    """Declare options of a run that are not plain fields."""

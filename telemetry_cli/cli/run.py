@@ -10,7 +10,15 @@ from telemetry_cli.cli.declare import CARD, READS, WRITES, command, group
 app = group("Record runs, and look at one.")
 
 
-@command(app, "start", "run:start", ("text", "json", "env"), records=True, shared=o.fields)
+@command(
+    app,
+    "start",
+    "run:start",
+    ("text", "json", "env"),
+    records=True,
+    fields="start",
+    shared=o.inputs,
+)
 def start(
     event_id: Annotated[
         str | None,
@@ -35,7 +43,8 @@ def start(
     "exec:execute",
     (),
     wraps=True,
-    shared=o.fields,
+    fields="start",
+    shared=o.inputs,
     without=("status", "start_time"),
     takes_rest=True,
 )
@@ -88,10 +97,9 @@ def execute(
     """
 
 
-@command(app, "end", "run:end", WRITES, records=True)
+@command(app, "end", "run:end", WRITES, records=True, fields="end")
 def end(
     run: o.Run = None,
-    status: o.Status = None,
     exit_code: Annotated[
         str | None,
         Option(
@@ -100,15 +108,6 @@ def end(
             help="0 is success, anything else failure; instead of --status.",
         ),
     ] = None,
-    end_time: o.EndTime = None,
-    duration_ms: o.DurationMs = None,
-    items_discovered: o.ItemsDiscovered = None,
-    items_succeeded: o.ItemsSucceeded = None,
-    items_failed: o.ItemsFailed = None,
-    items_skipped: o.ItemsSkipped = None,
-    output_summary: o.OutputSummary = None,
-    error_summary: o.ErrorSummary = None,
-    error_details: o.ErrorDetails = None,
     metrics: o.Metrics = None,
     context: o.Context = None,
     metric: o.Metric = None,
@@ -119,14 +118,9 @@ def end(
     """Record how a run ended."""
 
 
-@command(app, "update", "run:update", WRITES, records=True, shared=o.fields)
+@command(app, "update", "run:update", WRITES, records=True, fields="update", shared=o.inputs)
 def update(
     run: o.Run = None,
-    end_time: o.EndTime = None,
-    duration_ms: o.DurationMs = None,
-    output_summary: o.OutputSummary = None,
-    error_summary: o.ErrorSummary = None,
-    error_details: o.ErrorDetails = None,
 ) -> None:
     """Set fields of a run; an empty text clears a field."""
 

@@ -16,6 +16,7 @@ from telemetry_cli.core import values as rules
 from telemetry_cli.core.clock import milliseconds_between, stamp
 from telemetry_cli.core.errors import InvalidInput
 from telemetry_cli.core.precision import is_exact, is_finer
+from telemetry_cli.core.tables import RUN_FIELDS
 
 Row = dict[str, object]
 _Value = TypeVar("_Value")
@@ -26,14 +27,10 @@ EPOCH = "1970-01-01T00:00:00.000Z"
 
 _LONGEST_NAME = 200
 _LONGEST_RUN_ID = 255
-_TEXTS = (
-    *rules.TEXT_FIELDS,
-    "git_repo",
-    "git_branch",
-    "git_run_tag",
-    "git_commit_author",
-    "parent_run_id",
-    "api_posted_at",
+_TEXTS = tuple(
+    name
+    for name, field in RUN_FIELDS.items()
+    if field.kind in ("text", "remote") and name != "error_details"
 )
 _COUNTS = (*rules.COUNT_FIELDS, "api_posted", "api_retry_count")
 #: Numbers that can only be seconds, or milliseconds, since 1970.

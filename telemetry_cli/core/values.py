@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from telemetry_cli.core.clock import stamp
 from telemetry_cli.core.errors import InvalidInput
+from telemetry_cli.core.tables import RUN_FIELDS
 
 #: The version of the operations that this program writes and applies.
 OPERATION_VERSION = 1
@@ -24,17 +25,9 @@ STATUS_ALIASES = {
 COMMIT_SOURCES = ("manual", "llm", "ci")
 COMMIT_ROLES = ("produced", "base", "released")
 
-TEXT_FIELDS = (
-    "agent_owner", "product", "product_family", "platform", "subdomain", "website", "website_section", "item_name",
-    "environment", "host", "trigger_type", "insight_id", "source_ref", "target_ref", "input_summary", "output_summary",
-    "error_summary",
-)  # fmt: skip
-COUNT_FIELDS = (
-    "items_discovered",
-    "items_succeeded",
-    "items_failed",
-    "items_skipped",
-    "duration_ms",
+#: Fields of a run that count something, and that commands take as options.
+COUNT_FIELDS = tuple(
+    name for name, field in RUN_FIELDS.items() if field.kind == "count" and field.options
 )
 
 LARGEST_INTEGER = 2**63 - 1
@@ -540,15 +533,14 @@ def is_deeper(value: object, levels: int) -> bool:
 
 # Fields of a run
 
+_RULES = {"name": required_text, "text": optional_text, "count": count, "status": status}
+
+#: Field of a run that commands take as an option → its rule. Times and remotes are not among them:
+#: they need the current time, or the redaction of credentials. The recorder shortens error_details.
 FIELDS: dict[str, Callable[[str, str], object]] = {
-    "agent_name": required_text,
-    "job_type": required_text,
-    "status": status,
-    **dict.fromkeys(TEXT_FIELDS, optional_text),
-    "error_details": optional_text,  # The recorder shortens it, once secrets are taken out.
-    **dict.fromkeys(COUNT_FIELDS, count),
-    "git_branch": optional_text,
-    "git_run_tag": optional_text,
+    name: _RULES[field.kind]
+    for name, field in RUN_FIELDS.items()
+    if field.options and field.kind in _RULES
 }
 
 

@@ -6,21 +6,15 @@ from collections.abc import Iterator, Sequence
 from os.path import commonprefix
 
 from telemetry_cli.core.errors import Conflict, InvalidInput, NotFound
+from telemetry_cli.core.tables import RUN_FIELDS
 from telemetry_cli.core.values import encode, looks_random
 from telemetry_cli.database import search, shas
 from telemetry_cli.database.sandbox import Guard
 
 Row = dict[str, object]
 
-#: The columns of `agent_runs` in the order of the data model: what json, csv and --columns go by.
-COLUMNS = (
-    "id", "event_id", "run_id", "schema_version", "op_id", "created_at", "updated_at", "start_time", "end_time", "agent_name", "job_type",
-    "agent_owner", "product", "product_family", "platform", "subdomain", "website", "website_section", "item_name", "host", "environment",
-    "trigger_type", "insight_id", "source_ref", "target_ref", "input_summary", "output_summary", "error_summary", "error_details", "status",
-    "items_discovered", "items_succeeded", "items_failed", "items_skipped", "duration_ms", "git_repo", "git_branch", "git_run_tag", "git_dir",
-    "git_commit_hash", "git_commit_source", "git_commit_author", "git_commit_timestamp", "metrics_json", "context_json", "parent_run_id",
-    "pid", "process_started", "boot_id", "api_posted", "api_posted_at", "api_retry_count",
-)  # fmt: skip
+#: The columns of `agent_runs`, in the order of the data model: json, csv and --columns go by it.
+COLUMNS = ("id", "event_id", "run_id", "schema_version", "op_id", *list(RUN_FIELDS)[2:])
 EVENT_COLUMNS = (
     "id",
     "event_id",

@@ -8,6 +8,7 @@ from telemetry_cli.core import values as rules
 from telemetry_cli.core.csv_text import MARK, restore
 from telemetry_cli.core.errors import InvalidInput
 from telemetry_cli.core.legacy_values import moment_of
+from telemetry_cli.core.tables import RUN_FIELDS
 from telemetry_cli.transfer import legacy_records as legacy
 from telemetry_cli.transfer import sources
 from telemetry_cli.transfer.models import BadRecord, Document, from_line, from_values
@@ -37,10 +38,14 @@ class Format:
         self.continues = continues
 
 
-_NUMBERS = (*rules.COUNT_FIELDS, "pid", "api_posted", "api_retry_count")
-#: Texts that may be made of digits, which other programs take for numbers.
-_DIGITS = (*rules.TEXT_FIELDS, "git_branch", "git_run_tag", "process_started")
-_TIMES = ("created_at", "updated_at", "start_time", "end_time", "git_commit_timestamp")
+def _of_kind(kind: str) -> tuple[str, ...]:
+    return tuple(name for name, field in RUN_FIELDS.items() if field.kind == kind)
+
+
+_NUMBERS = _of_kind("count")
+#: Texts that may consist of digits, which other programs take for numbers.
+_DIGITS = _of_kind("text")
+_TIMES = _of_kind("time")
 
 
 def _from_json(raw: bytes, warn: Warn | None, _clean: Clean) -> Line:

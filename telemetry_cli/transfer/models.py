@@ -8,11 +8,13 @@ from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic_core import PydanticCustomError, SchemaValidator, ValidationError, core_schema
 from pydantic_core.core_schema import CoreSchema
 
 from telemetry_cli.core import values as rules
 from telemetry_cli.core.errors import InvalidInput
+from telemetry_cli.models import RULES, CommitAssociation, Event, Run, kind_of
 from telemetry_cli.redaction.redactor import remote_without_credentials
 from telemetry_cli.transfer.misfits import misfit
 
@@ -51,27 +53,12 @@ def _telling(rule: Callable[[str, str], object], name: str, value: str) -> objec
         ) from None
 
 
-def _commit_hash(name: str, value: str) -> str:
-    found = rules.commit_hash(value)
-    if found is None:
-        raise InvalidInput(
-            f"{name}: {rules.shorten(value)!r} is not accepted; give a SHA of 7 to 40 hex digits, or 64"
-        )
-    return found
-
-
 def _remote(name: str, value: str) -> str | None:
     return rules.optional_text(name, remote_without_credentials(value))
 
 
-def _source(name: str, value: str) -> str:
-    return rules.choice(name, value, rules.COMMIT_SOURCES)
-
-
-def _role(name: str, value: str) -> str:
-    return rules.choice(name, value, rules.COMMIT_ROLES)
-
-
+#: Kind of a field → its rule, as `models.Kind` has it; an import takes credentials out of URLs.
+_RULES = RULES | {"remote": _remote}
 _TEXT = core_schema.str_schema(strict=True)
 _COUNT = core_schema.int_schema(strict=True, ge=0, le=rules.LARGEST_INTEGER)
 _OBJECT = core_schema.union_schema(
@@ -80,86 +67,44 @@ _OBJECT = core_schema.union_schema(
         core_schema.str_schema(strict=True),
     ]
 )
-_RULES: dict[str, Callable[[str, str], object]] = {
-    **{name: rule for name, rule in rules.FIELDS.items() if name not in rules.COUNT_FIELDS},
-    "event_id": rules.event_id,
-    "run_id": rules.run_id,
-    **dict.fromkeys(
-        ("created_at", "updated_at", "start_time", "end_time", "git_commit_timestamp"),
-        rules.document_instant,
-    ),
-    "git_repo": _remote,
-    "git_commit_hash": _commit_hash,
-    "git_commit_source": _source,
-    **dict.fromkeys(
-        ("git_commit_author", "git_dir", "process_started", "boot_id", "api_posted_at"),
-        rules.optional_text,
-    ),
-    "parent_run_id": rules.optional_text,
-}
-_REQUIRED = ("agent_name", "job_type", "start_time")
-
-_EVENT_RULES: dict[str, Callable[[str, str], object]] = {
-    "event_type": rules.required_text,
-    "timestamp": rules.document_instant,
-    **dict.fromkeys(("trace_id", "span_id", "parent_span_id"), rules.optional_text),
-}
-_COMMIT_RULES: dict[str, Callable[[str, str], object]] = {
-    "commit_hash": _commit_hash,
-    "role": _role,
-    "source": _source,
-    "author": rules.optional_text,
-    "timestamp": rules.document_instant,
-    "repo": _remote,
-    "branch": rules.optional_text,
-    "associated_at": rules.document_instant,
-    "superseded_by": _commit_hash,
+#: Schemas of the fields that are not text.
+_OTHERS: dict[str, CoreSchema] = {
+    "count": _COUNT,
+    "object": _OBJECT,
+    "json": core_schema.any_schema(),
 }
 
 
 def _typed(
-    ruled: dict[str, Callable[[str, str], object]],
-    required: tuple[str, ...],
-    others: dict[str, CoreSchema],
-    *,
-    as_it_is: bool,
-    telling: bool,
+    model: type[BaseModel], *, as_it_is: bool, telling: bool, **others: CoreSchema
 ) -> core_schema.TypedDictSchema:
-    """A record: required fields hold a value, all others one or null; unknown keys pass, for the caller to see to.
+    """Return the schema of a record with the fields of `model` and those of `others`.
 
-    With `as_it_is`, a text that may be anything is not handed to its rule, which would change nothing in it.
+    Required fields hold a value, all others one or null; unknown keys pass, for the caller to
+    handle. With `as_it_is`, a field of any text skips its rule, which would change nothing in it.
     """
-    schemas = {
-        name: _TEXT
-        if as_it_is and rule is rules.optional_text
-        else _ruled(name, rule, telling=telling)
-        for name, rule in ruled.items()
-    } | others
-    return core_schema.typed_dict_schema(
-        {
-            name: core_schema.typed_dict_field(
-                schema if name in required else core_schema.nullable_schema(schema),
-                required=name in required,
-            )
-            for name, schema in schemas.items()
-        },
-        extra_behavior="allow",
-    )
+    fields = {}
+    for name, info in model.model_fields.items():
+        kind = kind_of(info)
+        schema = _OTHERS.get(kind)
+        if schema is None:
+            is_plain = as_it_is and kind == "text"
+            schema = _TEXT if is_plain else _ruled(name, _RULES[kind], telling=telling)
+        required = info.is_required()
+        if not required:
+            schema = core_schema.nullable_schema(schema)
+        fields[name] = core_schema.typed_dict_field(schema, required=required)
+    for name, schema in others.items():
+        nullable = core_schema.nullable_schema(schema)
+        fields[name] = core_schema.typed_dict_field(nullable, required=False)
+    return core_schema.typed_dict_schema(fields, extra_behavior="allow")
 
 
 def _run(*, as_it_is: bool = False, telling: bool = False) -> core_schema.TypedDictSchema:
     typed = partial(_typed, as_it_is=as_it_is, telling=telling)
-    event = typed(
-        _EVENT_RULES, ("event_type", "timestamp"), {"payload_json": core_schema.any_schema()}
-    )
-    others: dict[str, CoreSchema] = {
-        **dict.fromkeys(rules.COUNT_FIELDS, _COUNT),
-        **dict.fromkeys(("api_posted", "api_retry_count", "pid"), _COUNT),
-        **dict.fromkeys(("metrics_json", "context_json"), _OBJECT),
-        "events": core_schema.list_schema(event),
-        "commits": core_schema.list_schema(typed(_COMMIT_RULES, ("commit_hash",), {})),
-    }
-    return typed(_RULES, _REQUIRED, others)
+    events = core_schema.list_schema(typed(Event))
+    commits = core_schema.list_schema(typed(CommitAssociation))
+    return typed(Run, events=events, commits=commits)
 
 
 _VALIDATOR = SchemaValidator(_run())
@@ -174,24 +119,9 @@ def _for_bad_records() -> SchemaValidator:
 
 
 #: Every key that a record of a run may have, and the same of an event and of a commit in it.
-KNOWN = (
-    frozenset(
-        (
-            *_RULES,
-            *rules.COUNT_FIELDS,
-            "api_posted",
-            "api_retry_count",
-            "pid",
-            "metrics_json",
-            "context_json",
-            "events",
-            "commits",
-        )
-    )
-    | LEFT_OUT
-)
-EVENT_KEYS = frozenset((*_EVENT_RULES, "payload_json", "event_id", "run_id")) | LEFT_OUT
-COMMIT_KEYS = frozenset((*_COMMIT_RULES, "event_id")) | LEFT_OUT
+KNOWN = frozenset((*Run.model_fields, "events", "commits")) | LEFT_OUT
+EVENT_KEYS = frozenset((*Event.model_fields, "event_id", "run_id")) | LEFT_OUT
+COMMIT_KEYS = frozenset((*CommitAssociation.model_fields, "event_id")) | LEFT_OUT
 
 
 # Records

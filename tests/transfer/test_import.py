@@ -227,7 +227,7 @@ BAD = [
     (
         {"git_commit_hash": "main"},
         "git_commit_hash",
-        "'main' is not accepted; give a SHA of 7 to 40 hex digits, or 64",
+        "'main' is not a SHA of 7 to 40 hexadecimal digits, or 64",
     ),
     (
         {"git_commit_source": "me"},
@@ -245,7 +245,7 @@ BAD = [
     (
         {"commits": [{"commit_hash": "abcdef1"}, {"commit_hash": "x"}]},
         "commits.1.commit_hash",
-        "'x' is not accepted; give a SHA of 7 to 40 hex digits, or 64",
+        "'x' is not a SHA of 7 to 40 hexadecimal digits, or 64",
     ),
     (
         {"commits": [{"role": "base"}]},

@@ -4,26 +4,16 @@ import sqlite3
 
 from telemetry_cli.core.clock import milliseconds_between
 from telemetry_cli.core.errors import InvalidInput, NotFound
+from telemetry_cli.core.tables import RUN_FIELDS
 from telemetry_cli.core.values import UNSTORABLE, encode
 from telemetry_cli.database import search
 from telemetry_cli.database.apply.result import Data, Result, noted
 from telemetry_cli.database.database import damaged, read_json
 from telemetry_cli.database.runs import resolve
 
-_INSERTABLE = (
-    "event_id", "run_id", "start_time", "agent_name", "job_type", "status", "agent_owner", "product", "product_family", "platform", "subdomain",
-    "website", "website_section", "item_name", "environment", "host", "trigger_type", "insight_id", "source_ref", "target_ref", "input_summary",
-    "output_summary", "error_summary", "error_details", "items_discovered", "items_succeeded", "items_failed", "items_skipped", "duration_ms",
-    "git_repo", "git_branch", "git_run_tag", "git_dir", "parent_run_id", "pid", "process_started", "boot_id",
-)  # fmt: skip
-_UPDATABLE = frozenset(
-    (
-        "start_time", "end_time", "agent_name", "job_type", "status", "agent_owner", "product", "product_family", "platform", "subdomain", "website",
-        "website_section", "item_name", "environment", "host", "trigger_type", "insight_id", "source_ref", "target_ref", "input_summary",
-        "output_summary", "error_summary", "error_details", "items_discovered", "items_succeeded", "items_failed", "items_skipped", "duration_ms",
-        "git_repo", "git_branch", "git_run_tag",
-    )
-)  # fmt: skip
+#: Columns that `run.create` may set, and those that `run.update` and `run.end` may.
+_INSERTABLE = tuple(name for name, field in RUN_FIELDS.items() if field.on_create)
+_UPDATABLE = frozenset(name for name, field in RUN_FIELDS.items() if "update" in field.options)
 
 
 def create(db: sqlite3.Connection, operation: Data, data: Data) -> Result:

@@ -1,12 +1,18 @@
 """What tests work with: the installed program in an environment of its own, and git in a folder of its own."""
 
+import atexit
+import functools
 import json
 import os
+import shutil
+import socket
 import sqlite3
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +41,70 @@ class Ran:
 
     def __repr__(self) -> str:
         return f"exit {self.code}\n--- stdout\n{self.out}\n--- stderr\n{self.err}"
+
+
+#: Variables that an interpreter reads when it starts: a call with one of them needs a new one.
+_AT_START = {"LC_ALL", "LC_CTYPE", "PYTHONUTF8", "PYTHONIOENCODING", "PYTHONPATH", "TZ"}
+
+
+def _decode(content: bytes) -> str:
+    return content.decode(errors="surrogateescape")
+
+
+class ForkServer:
+    """Runs the program in forks of a process that has imported it; see `fork_server.py`."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.mkdtemp(prefix="telemetry-tests-")
+        self._path = os.path.join(self._folder, "socket")
+        script = Path(__file__).with_name("fork_server.py")
+        inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", str(script), self._path],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=inherited,
+            cwd="/",
+        )
+        assert self._process.stdout and self._process.stdout.readline() == b"ready\n"
+        self._process.stdout.close()
+        atexit.register(self.close)
+
+    def run(self, argv: Sequence[str | bytes], env: dict[str, str], cwd: Path, stdin: bytes) -> Ran:
+        """Run the program and return its result. Raises `TimeoutError` after two minutes."""
+        words = [os.fsdecode(word) for word in argv]
+        request = json.dumps({"argv": words, "env": env, "cwd": str(cwd)}).encode()
+        with (
+            tempfile.TemporaryFile() as given,
+            tempfile.TemporaryFile() as out,
+            tempfile.TemporaryFile() as err,
+            socket.socket(socket.AF_UNIX) as connection,
+        ):
+            given.write(stdin)
+            given.seek(0)
+            connection.settimeout(120)
+            connection.connect(self._path)
+            streams = [stream.fileno() for stream in (given, out, err)]
+            socket.send_fds(connection, [b"%08x" % len(request)], streams)
+            connection.sendall(request)
+            code = int(connection.recv(16))
+            texts = []
+            for stream in (out, err):
+                stream.seek(0)
+                texts.append(_decode(stream.read()))
+        return Ran(code, *texts)
+
+    def close(self) -> None:
+        """End the server and remove its socket."""
+        assert self._process.stdin
+        self._process.stdin.close()
+        self._process.wait(timeout=10)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+@functools.cache
+def _fork_server() -> ForkServer:
+    return ForkServer()
 
 
 #: Runs a command from a small process and writes its peak memory in KiB to a file: a process counts as its own what the one that started
@@ -83,20 +153,22 @@ class Telemetry:
         stdin: str | bytes = "",
         code: int | None = 0,
     ) -> Ran:
-        done = subprocess.run(
-            [str(PROGRAM), *argv],
-            env=self.env | (env or {}),
-            cwd=cwd or self.cwd,
-            input=stdin.encode() if isinstance(stdin, str) else stdin,
-            capture_output=True,
-            timeout=120,
-            check=False,
-        )
-        ran = Ran(
-            done.returncode,
-            done.stdout.decode(errors="surrogateescape"),
-            done.stderr.decode(errors="surrogateescape"),
-        )
+        environment = self.env | (env or {})
+        content = stdin.encode() if isinstance(stdin, str) else stdin
+        where = cwd or self.cwd
+        if _AT_START.isdisjoint(environment):
+            ran = _fork_server().run(argv, environment, where, content)
+        else:
+            done = subprocess.run(
+                [str(PROGRAM), *argv],
+                env=environment,
+                cwd=where,
+                input=content,
+                capture_output=True,
+                timeout=120,
+                check=False,
+            )
+            ran = Ran(done.returncode, _decode(done.stdout), _decode(done.stderr))
         assert "Traceback" not in ran.err, ran
         if code is not None:
             assert ran.code == code, ran

@@ -149,6 +149,8 @@ def _option(draw: random.Random, path: tuple[str, ...], hostility: float) -> lis
         else draw.choice(sorted(COMMANDS))
     )
     options = COMMANDS[own][1]
+    if not options:
+        return []
     name = draw.choice(sorted(options.keys() - NEVER))
     chance = draw.random()
     if options[name][1] == FLAG and chance < 0.97:

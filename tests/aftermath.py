@@ -7,7 +7,7 @@ from bases import AT, is_free
 
 from telemetry_cli.core.config import Config
 from telemetry_cli.database.migrate import CURRENT_VERSION
-from telemetry_cli.journal import writer as recorder
+from telemetry_cli.store import Store
 
 #: A question that gives one value, and the answers that are right.
 Fact = tuple[str, tuple[object, ...]]
@@ -25,9 +25,9 @@ def wrong_after(base: Path, facts: list[Fact]) -> str:
         "status": "running",
         "start_time": AT,
     }
-    outcome = recorder.record(config, "run.create", next_run, AT)
+    outcome = Store(config).record("run.create", next_run, AT)
     # On a busy machine a backlog may be more than a command on the fast path applies.
-    trouble = recorder.catch_up(config) if outcome.buffered else None
+    trouble = Store(config).catch_up() if outcome.buffered else None
     if trouble:
         return f"the next record is buffered: {trouble}"
     for lock in (base / "raw" / ".lock", Path(f"{config.db_path}.lock")):

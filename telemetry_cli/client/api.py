@@ -18,10 +18,10 @@ from telemetry_cli.core import values as rules
 from telemetry_cli.core.config import Config
 from telemetry_cli.core.errors import InvalidInput, NotDurable, TelemetryError
 from telemetry_cli.database import runs
-from telemetry_cli.database.database import open_reader, translated
-from telemetry_cli.journal import writer as recorder
-from telemetry_cli.journal.writer import Outcome
+from telemetry_cli.database.database import translated
+from telemetry_cli.journal.operations import Outcome, operation
 from telemetry_cli.redaction.redactor import Redactor
+from telemetry_cli.store import Store
 
 _log = logging.getLogger("telemetry_cli")
 #: How many runs of this process are known by both their names.
@@ -292,7 +292,7 @@ class TelemetryClient:
             self._relaxed
             and self._writer
             and not self._settings().disabled
-            and self._writer.write_later(recorder.operation("run.event", data, at))
+            and self._writer.write_later(operation("run.event", data, at))
         ):
             return True
         self._write("run.event", data, at)
@@ -404,7 +404,7 @@ class TelemetryClient:
             # The last objects are finalized: SQLite may be gone already, and Python 3.13 crashes where it is used.
             return {}
         # Without catching up first: a backlog may take longer than the deadline.
-        db = open_reader(config.db_path, config.owns_db_folder, config.lock_timeout)
+        db = Store(config).open_unchanged()
         if db is None:
             return {}
         try:
@@ -471,7 +471,7 @@ class TelemetryClient:
             return Outcome(0, {})
         assert self._writer
         outcome = self._writer.write(
-            recorder.operation(kind, data, at),
+            operation(kind, data, at),
             deadline if deadline is not None else self._deadline(),
         )
         self._settle(outcome)

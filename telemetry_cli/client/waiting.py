@@ -1,7 +1,6 @@
 """What waits in memory: an operation, and the error that says of it that it does."""
 
-from telemetry_cli.journal.segments import Operation
-from telemetry_cli.journal.writer import Outcome
+from telemetry_cli.journal.operations import Operation, Outcome
 
 
 class Waits(Exception):

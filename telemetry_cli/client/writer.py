@@ -17,9 +17,8 @@ from weakref import WeakSet
 
 from telemetry_cli.client.waiting import Entry, Waits
 from telemetry_cli.core.config import Config
-from telemetry_cli.journal import writer as recorder
-from telemetry_cli.journal.segments import Operation
-from telemetry_cli.journal.writer import Outcome
+from telemetry_cli.journal.operations import Operation, Outcome
+from telemetry_cli.store import Store
 
 #: How many operations may wait in memory; beyond that the oldest is given up, and counted.
 MOST_WAITING = 10_000
@@ -73,7 +72,7 @@ class Writer:
         """Make an operation durable, behind what waits in memory, and apply it, until `deadline` (monotonic seconds).
 
         Raises `Waits` when it waits in memory too: its trouble is a `TimeoutError` when other threads of this process were in the
-        way, or what `recorder.record_all` raises. Raises `TimeoutError` when it was given up for newer ones.
+        way, or what `Store.record_all` raises. Raises `TimeoutError` when it was given up for newer ones.
         """
         self._is_over()
         entry = self._keep(operation, awaited=True)
@@ -109,7 +108,7 @@ class Writer:
         return True
 
     def flush(self, deadline: float) -> None:
-        """Make durable what waited in memory when this was called. Raises as `recorder.record_all` does, and `TimeoutError`."""
+        """Make durable what waited in memory when this was called. Raises as `Store.record_all` does, and `TimeoutError`."""
         self._is_over()
         try:
             self._empty(deadline, None)
@@ -160,8 +159,8 @@ class Writer:
                     break
                 left -= len(batch)
                 try:
-                    outcomes = recorder.record_all(
-                        self._config, [entry.operation for entry in batch], deadline
+                    outcomes = Store(self._config).record_all(
+                        [entry.operation for entry in batch], deadline
                     )
                 except BaseException:
                     with self._memory:

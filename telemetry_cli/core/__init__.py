@@ -1,1 +1,1 @@
-""""""
+"""Settings, errors, locks, files, clock, validation and generated tables. Imports no other package."""

@@ -536,7 +536,7 @@ def is_deeper(value: object, levels: int) -> bool:
 _RULES = {"name": required_text, "text": optional_text, "count": count, "status": status}
 
 #: Field of a run that commands take as an option → its rule. Times and remotes are not among them:
-#: they need the current time, or the redaction of credentials. The recorder shortens error_details.
+#: they need the current time, or the redaction of credentials. `journal.writer` shortens error_details.
 FIELDS: dict[str, Callable[[str, str], object]] = {
     name: _RULES[field.kind]
     for name, field in RUN_FIELDS.items()

@@ -1,1 +1,1 @@
-"""The database: the only place with SQL. Nothing but `apply` changes a table, and only a drain reaches it."""
+"""The database: the only place with SQL. Only `apply` writes rows; `journal.writer` calls it."""

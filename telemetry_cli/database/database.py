@@ -29,6 +29,15 @@ from telemetry_cli.database.migrate import (
 )
 
 Connection = sqlite3.Connection
+#: How far the journal is applied: (journal_id, segment, offset, CRC of the last applied line).
+Cursor = tuple[str, str, int, str]
+#: A part of the journal that could not be read: (`damaged` for a line, else the kind of the
+#: operation whose blob is lost; its op_id; why).
+Unreadable = tuple[str, str, str]
+#: Its code in `rejected_ops`; any other code means that an operation broke a rule.
+UNREADABLE = 70
+#: What to do about an operation whose blob is gone or damaged.
+RESTORE_BLOB = "Restore the blob from a backup of the folder; then: telemetry db rebuild"
 
 #: What the name of a database that was put aside goes on with, behind that of the one that took its place.
 ASIDE = ".aside-"
@@ -369,3 +378,37 @@ def _quoted(path: str) -> str:
 def numbered(*values: object) -> dict[str, object]:
     """Values for `?1`, `?2`, … which sqlite3 takes for names: from Python 3.14 on it refuses a sequence for them."""
     return {str(number): value for number, value in enumerate(values, 1)}
+
+
+def read_cursor(db: Connection) -> Cursor | None:
+    """Return the cursor, or None before the first operation is applied."""
+    row = db.execute("SELECT journal_id, segment, offset, crc FROM journal_cursor").fetchone()
+    return tuple(row) if row else None
+
+
+def move_cursor(db: Connection, cursor: Cursor) -> None:
+    """Write the cursor, in the transaction that writes the rows."""
+    db.execute(
+        "INSERT OR REPLACE INTO journal_cursor (only_row, journal_id, segment, offset, crc)"
+        " VALUES (1, ?, ?, ?, ?)",
+        cursor,
+    )
+
+
+def result_of(db: Connection, op_id: str) -> tuple[int, dict[str, object]] | None:
+    """Return the exit code and result of an operation, or None while it is pending."""
+    row = db.execute(
+        "SELECT exit_code, result_json FROM op_results WHERE op_id = ?", (op_id,)
+    ).fetchone()
+    return (row[0], read_json(row[1])) if row else None
+
+
+def unreadable(db: Connection) -> list[Unreadable]:
+    """Return what could not be read when it was applied, oldest first."""
+    return [
+        tuple(row)
+        for row in db.execute(
+            "SELECT kind, op_id, message FROM rejected_ops WHERE code = ? ORDER BY id",
+            (UNREADABLE,),
+        )
+    ]

@@ -8,8 +8,7 @@ import time
 from telemetry_cli.core.errors import DatabaseTrouble, LockTimeout
 from telemetry_cli.core.fs import open_private
 from telemetry_cli.database import legacy_schema as legacy
-from telemetry_cli.database import progress
-from telemetry_cli.database.database import translated
+from telemetry_cli.database.database import Cursor, move_cursor, read_cursor, translated
 from telemetry_cli.database.migrate import FIRST_VERSION, noted_version
 
 #: What SQLite keeps beside a database; without its hot journal a database is a damaged one.
@@ -127,7 +126,7 @@ def check(path: str) -> None:
         raise DatabaseTrouble(f"{path} did not check out: {found[0]}")
 
 
-def cursor_of(path: str) -> tuple[int, progress.Cursor | None]:
+def cursor_of(path: str) -> tuple[int, Cursor | None]:
     """The version of the database at `path`, and how far the journal has been applied to it."""
     with translated(path):
         db = opened(path)
@@ -136,7 +135,7 @@ def cursor_of(path: str) -> tuple[int, progress.Cursor | None]:
             there = db.execute(
                 "SELECT 1 FROM sqlite_schema WHERE name = 'journal_cursor'"
             ).fetchone()
-            return version, progress.read_cursor(db) if there else None
+            return version, read_cursor(db) if there else None
         finally:
             db.close()
 
@@ -192,12 +191,12 @@ def mend_version(path: str) -> None:
             db.close()
 
 
-def set_cursor(path: str, cursor: progress.Cursor | None) -> None:
+def set_cursor(path: str, cursor: Cursor | None) -> None:
     """Let the journal be applied to the database at `path` from this place on, or (None) from its beginning."""
     with translated(path):
         db = sqlite3.connect(path, isolation_level=None)
         try:
-            progress.move_cursor(db, cursor) if cursor else db.execute("DELETE FROM journal_cursor")
+            move_cursor(db, cursor) if cursor else db.execute("DELETE FROM journal_cursor")
         finally:
             db.close()
 

@@ -5,10 +5,13 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from os.path import commonprefix
 
+from telemetry_cli.core.clock import now, stamp
+from telemetry_cli.core.config import Config
 from telemetry_cli.core.errors import Conflict, InvalidInput, NotFound
 from telemetry_cli.core.tables import RUN_FIELDS
 from telemetry_cli.core.values import encode, looks_random
 from telemetry_cli.database import search, shas
+from telemetry_cli.database.database import Connection, translated
 from telemetry_cli.database.sandbox import Guard
 
 Row = dict[str, object]
@@ -162,6 +165,42 @@ def _more(candidates: Sequence[object]) -> str:
 
 
 # Lists of runs
+
+
+class Reading:
+    """A read-only connection `db`, None if there is no database; `notes` go with every answer."""
+
+    def __init__(self, config: Config, db: Connection | None, notes: list[str]) -> None:
+        self.config = config
+        self.db = db
+        self.notes = notes
+
+    def run(self, reference: str) -> tuple[Connection, int, str, str]:
+        """Resolve a RUN argument to (the connection, id, event_id, run_id).
+
+        Raises `NotFound` with the notes on pending operations, or `Conflict` with the candidates.
+        """
+        waiting = "; ".join(self.notes)
+        if self.db is None:
+            raise NotFound(
+                f"Run not found: {reference}",
+                waiting or "Nothing has been recorded yet; begin with: telemetry run start",
+            )
+        with translated(self.config.db_path):
+            try:
+                id_, event_id, run_id, note = resolve(self.db, reference, stamp(now()))
+            except NotFound as error:
+                raise NotFound(error.message, waiting) from None
+        if note:
+            self.notes.append(note)
+        return self.db, id_, event_id, run_id
+
+    def prefixes(self, event_ids: Sequence[str]) -> dict[str, str]:
+        """Map event_ids to their shortest prefixes that are unique as a RUN argument."""
+        if self.db is None:
+            return {}
+        with translated(self.config.db_path):
+            return shortest_prefixes(self.db, event_ids)
 
 
 class Filters:

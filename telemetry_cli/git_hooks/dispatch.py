@@ -33,8 +33,7 @@ from telemetry_cli.git_hooks.hook_log import (
     firings,
     leave,
 )
-from telemetry_cli.journal.reader import glance
-from telemetry_cli.journal.writer import record
+from telemetry_cli.store import Store
 
 _SECONDS = 0.2
 #: Of these, what looking into the database may take.
@@ -65,8 +64,7 @@ class _Call:
     def record(self, kind: str, data: dict[str, object]) -> str:
         """Record an operation in the time that is left. Returns what became of it."""
         self.config.lock_timeout = max(0.0, self.deadline - time.monotonic())
-        outcome = record(
-            self.config,
+        outcome = Store(self.config).record(
             kind,
             {name: value for name, value in data.items() if value is not None},
             self.at,
@@ -207,7 +205,7 @@ def _open_run(config: Config, wanted: dict[str, object], moment: str) -> tuple[b
     gone: list[str] = []
     wanted["gone"] = gone
     try:
-        db = glance(config, _GLANCE_SECONDS)
+        db = Store(config).glance(_GLANCE_SECONDS)
         if db is None:
             return False, None
         with translated(config.db_path):
@@ -333,7 +331,7 @@ def _of_known(config: Config, pairs: list[list[str]]) -> list[list[str]]:
 def _known(config: Config, shas: list[str]) -> set[str] | None:
     """Those of the commits that have a run; None when the database cannot tell."""
     try:
-        db = glance(config, _GLANCE_SECONDS)
+        db = Store(config).glance(_GLANCE_SECONDS)
         with translated(config.db_path):
             return None if db is None else set(commits.behind(db, shas))
     except (TelemetryError, OSError):

@@ -11,7 +11,7 @@ from telemetry_cli.discovery.git import repository as git
 from telemetry_cli.git_hooks import hook_log as fired
 from telemetry_cli.git_hooks import managers as places
 from telemetry_cli.git_hooks import status as state
-from telemetry_cli.journal.reader import pending, unchanged
+from telemetry_cli.store import Store
 
 #: `commit_hash`, `runs` (as `log` tells them), `reason` (a word, to go by) and `explanation`; `advice` is what to do.
 Explanation = dict[str, object]
@@ -79,7 +79,7 @@ def _reason(
 
 
 def _by_ledger(config: Config, sha: str) -> Explanation | None:
-    db = unchanged(config)
+    db = Store(config).open_unchanged()
     if db is None:
         return None
     with translated(config.db_path):
@@ -112,7 +112,7 @@ def _by_ledger(config: Config, sha: str) -> Explanation | None:
 
 
 def _by_journal(config: Config, sha: str, *, is_certain: bool) -> Explanation | None:
-    for operation in pending(config, sha, whole=not is_certain):
+    for operation in Store(config).pending(sha, whole=not is_certain):
         if str(operation.get("op")).startswith("commit.") and any(
             named.startswith(sha) for named in _commits(operation)
         ):

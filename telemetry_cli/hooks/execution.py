@@ -22,8 +22,8 @@ from telemetry_cli.hooks.rows import Rows
 from telemetry_cli.hooks.spool import Spool, room
 from telemetry_cli.hooks.subjects import Subjects
 from telemetry_cli.journal import blobs
-from telemetry_cli.journal.writer import record
 from telemetry_cli.redaction.lines import redacted, redacted_text
+from telemetry_cli.store import Store
 
 _Done = TypeVar("_Done")
 
@@ -127,7 +127,7 @@ def execute(run: "Run", stop: stoppable, beat: Callable[[int], None]) -> Result:
     config, id_ = run.config, run.id
     begun = run.plan()
     started_at = stamp(now())
-    outcome = record(config, "hook.start", begun, started_at, patient=True)
+    outcome = Store(config).record("hook.start", begun, started_at, patient=True)
     outcome.check()
     if outcome.result.get("status") in ("existing", "skipped"):
         return Result(str(outcome.result["id"]), begun, standing=str(outcome.result["status"]))
@@ -142,11 +142,13 @@ def execute(run: "Run", stop: stoppable, beat: Callable[[int], None]) -> Result:
             }
             finished |= run.kept(held, status)
         except BaseException:
-            record(config, "hook.finish", aborted(id_), max(stamp(now()), started_at))
+            Store(config).record("hook.finish", aborted(id_), max(stamp(now()), started_at))
             raise
         finally:
             run.close()
-        outcome = record(config, "hook.finish", finished, ended_at := max(stamp(now()), started_at))
+        outcome = Store(config).record(
+            "hook.finish", finished, ended_at := max(stamp(now()), started_at)
+        )
     outcome.check()
     known = begun | finished | {"id": id_, "started_at": started_at, "finished_at": ended_at}
     return Result(id_, known, buffered=outcome.buffered.message if outcome.buffered else None)

@@ -6,7 +6,7 @@ from telemetry_cli.core.errors import Conflict
 from telemetry_cli.database import hook_runs
 from telemetry_cli.database.database import Connection, translated
 from telemetry_cli.hooks.process import is_gone
-from telemetry_cli.journal.writer import record
+from telemetry_cli.store import Store
 
 
 def gone_hook_runs(config: Config, db: Connection) -> list[dict[str, object]]:
@@ -28,7 +28,7 @@ def close_gone_hook_runs(config: Config, db: Connection) -> list[dict[str, objec
     closed = []
     for run in gone_hook_runs(config, db):
         try:
-            record(config, "hook.finish", aborted(run["id"]), stamp(now())).check()
+            Store(config).record("hook.finish", aborted(run["id"]), stamp(now())).check()
         except Conflict:
             continue
         closed.append(run)

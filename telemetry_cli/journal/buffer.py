@@ -65,6 +65,11 @@ def is_empty_line(name: str) -> bool:
     return name.endswith(_ENDING)
 
 
+def empty_lines(config: Config) -> list[str]:
+    """Return the paths of empty files with the name of a line."""
+    return [os.path.join(config.buffer_dir, name) for name in others(config) if is_empty_line(name)]
+
+
 def _names(config: Config, *, is_line: bool) -> list[str]:
     if not check_folder(config.buffer_dir):
         return []

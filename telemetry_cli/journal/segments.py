@@ -25,8 +25,8 @@ from telemetry_cli.core.fs import (
 from telemetry_cli.core.locks import Lock
 from telemetry_cli.core.values import DEEPEST_OPERATION, OPERATION_VERSION, is_deeper
 from telemetry_cli.journal import buffer
+from telemetry_cli.journal.operations import Operation
 
-Operation = dict[str, object]
 Position = tuple[str, int]
 
 START: Position = ("", 0)

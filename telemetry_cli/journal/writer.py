@@ -1,21 +1,18 @@
-"""The only way to write: append to the journal, drain the journal into the database, look up the outcome.
+"""Append operations to the journal, and apply what the journal holds to the database.
 
-An operation that was appended is recorded, whatever becomes of the drain: then it is `buffered`, and a later command
-applies it.
+Only `store.Store` and `maintenance` use this module.
 """
 
 import errno
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from telemetry_cli.core import values as rules
-from telemetry_cli.core.clock import new_op_id, now, stamp
+from telemetry_cli.core.clock import now, stamp
 from telemetry_cli.core.config import Config
 from telemetry_cli.core.errors import (
-    BY_EXIT_CODE,
     DatabaseTrouble,
     DiskTrouble,
     ForbiddenDatabase,
@@ -28,7 +25,6 @@ from telemetry_cli.core.errors import (
 )
 from telemetry_cli.core.fs import make_folder
 from telemetry_cli.core.locks import Lock
-from telemetry_cli.database import progress
 from telemetry_cli.database.apply import (
     Blobs,
     apply,
@@ -37,16 +33,20 @@ from telemetry_cli.database.apply import (
 )
 from telemetry_cli.database.database import (
     Connection,
+    Cursor,
     asides,
-    check_place,
     commit,
     ensure_schema,
     interrupted_at,
+    move_cursor,
     open_writer,
+    read_cursor,
+    result_of,
     translated,
 )
 from telemetry_cli.journal import segments as journal
-from telemetry_cli.journal.segments import Operation
+from telemetry_cli.journal.operations import Operation, Outcome
+from telemetry_cli.journal.segments import Position
 from telemetry_cli.redaction.redactor import Redactor
 
 #: What is applied in one transaction at most: operations, seconds, and when one that takes longer is given up (monotonic seconds).
@@ -66,130 +66,83 @@ _NAMELESS = ""
 Content = Callable[[Config, str], Iterator[bytes]]
 
 
-class Outcome:
-    """What became of an operation: its exit code and stored json; `buffered` says why it is not in the database yet."""
+def append(
+    config: Config, operations: Sequence[Operation], deadline: float
+) -> tuple[Position | None, TelemetryError | None]:
+    """Redact operations and append them to the journal in one flushed write.
 
-    def __init__(
-        self, exit_code: int, result: dict[str, object], buffered: TelemetryError | None = None
-    ) -> None:
-        self.exit_code = exit_code
-        self.result = result
-        self.buffered = buffered
-
-    def check(self) -> None:
-        """Raises the error that the operation ended with, if it did."""
-        if self.exit_code:
-            raise BY_EXIT_CODE.get(self.exit_code, TelemetryError)(
-                str(self.result["error"]), str(self.result.get("hint", ""))
-            )
-
-
-def operation(kind: str, data: dict[str, object], at: str) -> Operation:
-    """An operation as the journal holds it, with an id of its own. Writing it twice has one effect."""
-    return {"op_id": new_op_id(), "op": kind, "at": at, "actor": actor(), "data": data}
-
-
-def record(
-    config: Config, kind: str, data: dict[str, object], at: str, *, patient: bool = False
-) -> Outcome:
-    """Make one operation durable and, if the database is to be had before the deadline, apply it.
-
-    A large one is applied here too, behind whatever waits: it is no command on the fast path that makes it. The same holds of
-    a `patient` one, whose outcome matters more than the time. Once this returns, it is recorded. Raises `NotDurable` when it
-    could be written nowhere, `Refused` for planted links, and `InvalidInput` for a rule of the user's own that is none.
+    Return where the last one ends, or None and why they went to the buffer instead. If a journal
+    would begin next to a legacy database, that one is adopted first, if it can be before `deadline`
+    (monotonic seconds). Raises `NotDurable` and `Refused`, and `InvalidInput` for an invalid
+    redaction rule in the config.
     """
-    return record_all(
-        config, [operation(kind, data, at)], time.monotonic() + config.lock_timeout, patient=patient
-    )[0]
-
-
-def record_all(
-    config: Config, operations: Sequence[Operation], deadline: float, *, patient: bool = False
-) -> list[Outcome]:
-    """The same for some hundreds of operations, in their order, that share a flush and a transaction; one outcome for each.
-
-    What is one too many for a transaction is buffered. Raises as `record` does, and then none was recorded.
-    """
-    check_place(config.db_path, config.owns_db_folder)
-    op_ids = [str(made["op_id"]) for made in operations]
-    at = str(operations[-1]["at"])
-    position, trouble = _append(
-        config, op_ids[0], b"".join(_line(config, made) for made in operations), at, deadline
-    )
-    if position is None:
-        return _buffered(
-            op_ids,
-            JournalTrouble(
-                f"the journal could not be appended to ({trouble}), so the record waits in {config.buffer_dir}"
-            ),
-        )
-    if sys.is_finalizing():
-        # Applying needs imports and `open`, which are gone by the time that the last objects are finalized.
-        return _buffered(op_ids, JournalTrouble("the interpreter is being taken down"))
+    op_id, at = str(operations[0]["op_id"]), str(operations[-1]["at"])
+    lines = b"".join(_redacted_line(config, made) for made in operations)
     try:
-        if not patient and not any(is_large(made["op"]) for made in operations):
-            return _drain(config, at, deadline, _FAST, op_ids, position)
-        while True:
-            outcomes = _drain(
-                config, at, time.monotonic() + config.lock_timeout, BATCH, op_ids, position
-            )
-            if not any(outcome.buffered for outcome in outcomes):
-                return outcomes
-    except (DatabaseTrouble, LockTimeout, Refused) as error:
-        return _buffered(op_ids, error)
-    except OSError as error:
-        return _buffered(
-            op_ids, DatabaseTrouble(f"{config.db_path} could not be reached: {error.strerror}")
-        )
-
-
-def _buffered(op_ids: Sequence[str], why: TelemetryError) -> list[Outcome]:
-    return [Outcome(0, {}, why) for _ in op_ids]
-
-
-def _line(config: Config, operation: journal.Operation) -> bytes:
-    """An operation as it is written: without secrets. Every operation comes through here."""
-    line = journal.encode(operation)
-    redactor, data = Redactor(config.redact_rules), operation["data"]
-    if not isinstance(data, dict):
-        return line
-    details = data.get("error_details")
-    # Shortened only here, once they are clean: no rule knows a secret that a cut went through.
-    is_long = isinstance(details, str) and len(details) * 4 > rules.LONGEST_ERROR_DETAILS
-    return (
-        journal.encode({**operation, "data": redactor.operation(data)})
-        if is_long or redactor.suspects(line)
-        else line
-    )
-
-
-def _append(
-    config: Config, op_id: str, line: bytes, at: str, deadline: float
-) -> tuple[journal.Position | None, str]:
-    """Append a line. A journal that would begin beside the platform's database begins with that one, if it can be adopted now."""
-    try:
-        return journal.append(config, op_id, line, at, deadline)
+        position, trouble = journal.append(config, op_id, lines, at, deadline)
     except journal.BesideDatabase:
         from telemetry_cli.journal.adopt import adopt
 
         try:
             adopt(config, at, deadline)
         except (DatabaseTrouble, LockTimeout, OSError):
-            # The record comes first. The database is adopted by whoever drains, and its snapshot found by a rebuild.
+            # The record comes first. A later command adopts the database when it applies the
+            # journal, and a rebuild finds its snapshot.
             pass
-        return journal.append(config, op_id, line, at, deadline, unrecorded=True)
+        position, trouble = journal.append(config, op_id, lines, at, deadline, unrecorded=True)
+    if position is not None:
+        return position, None
+    return None, JournalTrouble(
+        f"the journal could not be appended to ({trouble}), so the record waits in "
+        f"{config.buffer_dir}"
+    )
 
 
-def actor() -> str:
-    """Who records: USER@HOST, in ASCII."""
-    user = os.environ.get("USER") or os.environ.get("LOGNAME") or str(os.getuid())
-    return f"{user}@{os.uname().nodename}".encode("ascii", "backslashreplace").decode()
+def _redacted_line(config: Config, operation: Operation) -> bytes:
+    """Return an operation's line without secrets. Every operation passes through here."""
+    line = journal.encode(operation)
+    redactor, data = Redactor(config.redact_rules), operation["data"]
+    if not isinstance(data, dict):
+        return line
+    details = data.get("error_details")
+    # Truncate only after redaction: no rule recognizes a secret that was cut in two.
+    is_long = isinstance(details, str) and len(details) * 4 > rules.LONGEST_ERROR_DETAILS
+    if is_long or redactor.suspects(line):
+        return journal.encode({**operation, "data": redactor.operation(data)})
+    return line
+
+
+def apply_new(
+    config: Config,
+    operations: Sequence[Operation],
+    position: Position,
+    deadline: float,
+    *,
+    patient: bool,
+) -> list[Outcome]:
+    """Apply operations that were appended up to `position`, after those before them.
+
+    Return the outcome of each. Stop at a long backlog, unless `patient` or one of them is large:
+    a command that makes a large one is not on the fast path. Raises `DatabaseTrouble`,
+    `LockTimeout` or `Refused`; then they stay pending.
+    """
+    op_ids, at = [str(made["op_id"]) for made in operations], str(operations[-1]["at"])
+    try:
+        if not patient and not any(is_large(made["op"]) for made in operations):
+            return _drain(config, at, deadline, _FAST, op_ids, position)
+        while True:
+            deadline = time.monotonic() + config.lock_timeout
+            outcomes = _drain(config, at, deadline, BATCH, op_ids, position)
+            if not any(outcome.buffered for outcome in outcomes):
+                return outcomes
+    except OSError as error:
+        raise DatabaseTrouble(f"{config.db_path} could not be reached: {error.strerror}") from None
 
 
 def catch_up(config: Config, *, patient: bool = False) -> TelemetryError | None:
-    """Apply what waits, in bounded transactions; not past the lock timeout in all, unless it is `patient`.
+    """Apply pending operations in bounded transactions; return why some are left, or None.
 
-    Returns what stood in the way, or None when all is applied.
+    Stop after the lock timeout unless `patient`.
     """
     at = stamp(now())
     begun = time.monotonic()
@@ -237,7 +190,7 @@ def _drain(
     deadline: float,
     limits: Limits,
     op_ids: Sequence[str] = (),
-    position: journal.Position | None = None,
+    position: Position | None = None,
 ) -> list[Outcome]:
     """Apply what lies behind the cursor, at most `limits` of it, in one transaction; adopt the platform's database first.
 
@@ -259,7 +212,7 @@ def _drain_ours(
     deadline: float,
     limits: Limits,
     op_ids: Sequence[str],
-    position: journal.Position | None,
+    position: Position | None,
 ) -> list[Outcome]:
     make_folder(os.path.dirname(config.db_path), may_be_link=not config.owns_db_folder)
     with Lock(config.db_path + ".lock", deadline):
@@ -277,7 +230,7 @@ def _drain_ours(
                         behind, trouble = apply_behind(
                             config, db, cursor, deadline, limits, position
                         )
-                found = [progress.result_of(db, op_id) for op_id in op_ids]
+                found = [result_of(db, op_id) for op_id in op_ids]
                 commit(db, deadline)
         finally:
             db.close()
@@ -317,9 +270,9 @@ def _was_adopted(config: Config) -> bool:
     return any_snapshot(config)
 
 
-def believable_cursor(config: Config, db: Connection) -> progress.Cursor:
+def believable_cursor(config: Config, db: Connection) -> Cursor:
     """The cursor, once journal_id and the last applied line agree with the journal; its beginning where nothing was applied yet."""
-    cursor = progress.read_cursor(db)
+    cursor = read_cursor(db)
     if cursor is None:
         names = journal.segments(config)
         if not names or journal.genesis(config) == journal.PRUNED:
@@ -336,7 +289,7 @@ def believable_cursor(config: Config, db: Connection) -> progress.Cursor:
     return cursor
 
 
-def is_of_journal(config: Config, cursor: progress.Cursor) -> bool:
+def is_of_journal(config: Config, cursor: Cursor) -> bool:
     """Tell whether a cursor is one of this journal: by its identity, and by the last applied line."""
     known, segment, offset, crc = cursor
     identity = journal.journal_id(config, journal.segments(config))
@@ -350,11 +303,11 @@ def is_of_journal(config: Config, cursor: progress.Cursor) -> bool:
 def apply_behind(
     config: Config,
     db: Connection,
-    cursor: progress.Cursor,
+    cursor: Cursor,
     deadline: float,
     limits: Limits,
-    synced: journal.Position | None,
-    until: journal.Position | None = None,
+    synced: Position | None,
+    until: Position | None = None,
     content: Content | None = None,
 ) -> tuple[bool, JournalTrouble | None]:
     """Apply lines in order (`until`: to where the cursor of another database is; `content`: how blobs are read) and move the cursor.
@@ -388,9 +341,7 @@ def apply_behind(
             break
         reached = place
     if reached != start:
-        progress.move_cursor(
-            db, (cursor[0], *reached, journal.fingerprint(journal.ending(config, reached)))
-        )
+        move_cursor(db, (cursor[0], *reached, journal.fingerprint(journal.ending(config, reached))))
     return behind, trouble
 
 
@@ -406,8 +357,8 @@ def _content(config: Config, digest: str) -> Iterator[bytes]:
 
 def _apply_line(
     db: Connection,
-    place: journal.Position,
-    operation: journal.Operation | None,
+    place: Position,
+    operation: Operation | None,
     line: bytes,
     blobs: Blobs,
 ) -> None:
@@ -429,3 +380,12 @@ def _apply_line(
         found = journal.decode(piece)
         if found is not None:
             apply(db, found, piece, blobs)
+
+
+def position_of(config: Config, db: Connection | None) -> Position:
+    """Return up to where the journal is applied to a database; the start if there is none."""
+    if db is None:
+        return journal.START
+    with translated(config.db_path):
+        cursor = read_cursor(db)
+    return (cursor[1], cursor[2]) if cursor else journal.START

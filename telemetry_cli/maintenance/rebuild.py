@@ -20,9 +20,10 @@ from telemetry_cli.core.errors import (
 )
 from telemetry_cli.core.fs import make_folder
 from telemetry_cli.core.locks import Lock
-from telemetry_cli.database import maintenance, progress, swap
+from telemetry_cli.database import maintenance, swap
 from telemetry_cli.database.database import (
     REBUILD,
+    Cursor,
     check_place,
     commit,
     ensure_schema,
@@ -116,7 +117,7 @@ def _check_not_newer(config: Config) -> None:
 
 
 def make_again(
-    config: Config, fresh: str, until: progress.Cursor | None = None, survivor: str | None = None
+    config: Config, fresh: str, until: Cursor | None = None, survivor: str | None = None
 ) -> str:
     """Make a database at `fresh` of all that there is, or of all up to a cursor. Returns what it was made from, in words.
 
@@ -197,13 +198,13 @@ def begin_with(config: Config, fresh: str, path: str | None) -> None:
         maintenance.set_cursor(fresh, origins.again_from(config, cursor))
 
 
-def apply_journal(config: Config, path: str, until: progress.Cursor | None = None) -> None:
+def apply_journal(config: Config, path: str, until: Cursor | None = None) -> None:
     """Apply the journal behind its cursor to the database at `path`, all of it or up to another cursor. Raises `DatabaseTrouble` or `LockTimeout`."""
     while _apply_some(config, path, until):
         pass
 
 
-def _apply_some(config: Config, path: str, until: progress.Cursor | None) -> bool:
+def _apply_some(config: Config, path: str, until: Cursor | None) -> bool:
     """Apply a batch of the journal to the database at `path`. Tells whether there is more.
 
     Each batch may wait anew: a long rebuild must not fail because an appender holds the journal for a moment.
@@ -316,7 +317,7 @@ def _settle(config: Config, source: str, fresh: str) -> None:
         maintenance.set_cursor(fresh, None)
 
 
-def _foreign(config: Config, source: str, cursor: progress.Cursor | None) -> Conflict:
+def _foreign(config: Config, source: str, cursor: Cursor | None) -> Conflict:
     """Why the journal cannot be applied to a backup: it lacks what came after it, or it is another's."""
     names = journal.segments(config)
     if cursor and cursor[0] == journal.journal_id(config, names) and cursor[1] < names[0]:

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 from telemetry_cli.core.config import Config
 from telemetry_cli.core.errors import DatabaseTrouble, LockedDatabase, TelemetryError
-from telemetry_cli.database import maintenance, progress
-from telemetry_cli.database.database import asides
+from telemetry_cli.database import maintenance
+from telemetry_cli.database.database import Cursor, asides
 from telemetry_cli.journal import backups
 from telemetry_cli.journal import segments as journal
 from telemetry_cli.journal.writer import is_of_journal
@@ -99,7 +99,7 @@ def belongs(config: Config, path: str) -> bool:
     return cursor is not None and is_of_journal(config, cursor)
 
 
-def is_ahead(config: Config, cursor: progress.Cursor) -> bool:
+def is_ahead(config: Config, cursor: Cursor) -> bool:
     """Tell whether a cursor that is not believed is of this journal all the same: lines that were applied are gone from it since.
 
     One in a segment that was pruned is not: what came behind it is gone.
@@ -108,7 +108,7 @@ def is_ahead(config: Config, cursor: progress.Cursor) -> bool:
     return bool(names) and cursor[0] == journal.journal_id(config, names) and cursor[1] >= names[0]
 
 
-def again_from(config: Config, cursor: progress.Cursor) -> progress.Cursor | None:
+def again_from(config: Config, cursor: Cursor) -> Cursor | None:
     """Where the journal is to be applied from to a database whose cursor is not believed; None: from its genesis.
 
     From the beginning of what there is: operations that have a result are passed over.

@@ -1,1 +1,1 @@
-""""""
+"""Redaction of secrets in values before anything is written."""

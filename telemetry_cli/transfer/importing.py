@@ -19,8 +19,8 @@ from telemetry_cli.core.errors import InvalidInput, NotDurable, TelemetryError
 from telemetry_cli.database.migrate import CURRENT_VERSION
 from telemetry_cli.database.repeats import Repeats
 from telemetry_cli.journal import blobs
-from telemetry_cli.journal.writer import record
 from telemetry_cli.redaction.redactor import Redactor
+from telemetry_cli.store import Store
 from telemetry_cli.transfer import legacy_records as legacy
 from telemetry_cli.transfer.cleaning import cleaned
 from telemetry_cli.transfer.formats import FORMATS, Format, named
@@ -210,7 +210,7 @@ class Import:
         try:
             with blobs.Lease(self._config) as lease:
                 data["blob"] = lease.put(chain((FIRST_LINE,), chunks))
-                outcome = record(self._config, "runs.import", data, at)
+                outcome = Store(self._config).record("runs.import", data, at)
         except OSError as error:
             raise _not_durable(self._config.blobs_dir, error) from None
         if outcome.buffered:

@@ -15,7 +15,7 @@ from support import Git, Telemetry
 
 from telemetry_cli import TelemetryClient
 from telemetry_cli.client import writer
-from telemetry_cli.journal import writer as recorder
+from telemetry_cli.store import Store
 
 Script = Callable[..., subprocess.CompletedProcess[str]]
 Warnings = Callable[[], list[str]]
@@ -331,7 +331,7 @@ def test_a_signal_handler_may_record_while_its_thread_is_writing(
         client.log_event(run_id, "signal")
         took.append(time.monotonic() - begun)
 
-    really = recorder.record_all
+    really = Store.record_all
 
     def interrupted(*given: object) -> object:
         if not took:
@@ -339,7 +339,7 @@ def test_a_signal_handler_may_record_while_its_thread_is_writing(
         return really(*given)  # type: ignore[arg-type]
 
     before = signal.signal(signal.SIGUSR1, handle)
-    monkeypatch.setattr(recorder, "record_all", interrupted)
+    monkeypatch.setattr(Store, "record_all", interrupted)
     try:
         assert client.update_run(run_id, product="cells")
     finally:

@@ -12,7 +12,7 @@ from hooking import SCORE, Hooks, ended_by, lives, pid_in, wait_for
 
 from telemetry_cli.core.config import Config
 from telemetry_cli.hooks.reap import close_gone_hook_runs, gone_hook_runs
-from telemetry_cli.journal.reader import open_for_reading
+from telemetry_cli.store import Store
 
 #: Starts a child in its own process group, one that leaves it, and waits.
 FAMILY = """
@@ -118,7 +118,7 @@ def test_killed_the_hook_dies_with_it_and_is_found(
     assert [run["status"] for run in listed.json] == ["running"]
     assert "process is gone" in listed.err
     config = Config(base_dir=str(hooks.telemetry.base))
-    db = open_for_reading(config).db
+    db = Store(config).read().db
     assert db
     assert (
         [run["id"] for run in gone_hook_runs(config, db)]

@@ -32,10 +32,10 @@ from support import PROGRAM, Ran, Telemetry
 
 from telemetry_cli.core.config import Config
 from telemetry_cli.journal import blobs
-from telemetry_cli.journal import writer as recorder
 from telemetry_cli.journal.segments import encode
 from telemetry_cli.maintenance import integrity as damage
 from telemetry_cli.maintenance import prune as pruning
+from telemetry_cli.store import Store
 
 OLD, LATER = "2025-01-01T00:00:00Z", "2025-06-01T00:00:00Z"
 TABLES = ("agent_runs", "run_events", "run_commits")
@@ -572,8 +572,7 @@ def test_blob_being_recorded_outlives_prune_of_the_same_content(
         assert "nothing of the journal was deleted" in ran.err
         with held(FLOCKED, telemetry.raw / ".lock") if is_buffered else nullcontext():
             config.lock_timeout = 0.1 if is_buffered else config.lock_timeout
-            outcome = recorder.record(
-                config,
+            outcome = Store(config).record(
                 "runs.import",
                 {"blob": digest, "schema_version": 8},
                 "2999-01-01T00:00:00.000Z",

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from telemetry_cli.core import values as rules
 from telemetry_cli.core.config import Config
 from telemetry_cli.core.errors import InvalidInput
-from telemetry_cli.journal.writer import Outcome
+from telemetry_cli.journal.operations import Outcome
 from telemetry_cli.redaction.redactor import refuse_secret
 
 

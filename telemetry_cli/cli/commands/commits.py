@@ -14,8 +14,7 @@ from telemetry_cli.database import commits, runs
 from telemetry_cli.database.database import translated
 from telemetry_cli.discovery import environment
 from telemetry_cli.discovery.git import repository as git
-from telemetry_cli.journal.reader import open_for_reading
-from telemetry_cli.journal.writer import record
+from telemetry_cli.store import Store
 
 
 def associate(
@@ -64,8 +63,7 @@ def associate(
     data |= {name: value for name, value in given.items() if value is not None}
     if children:
         data["children"] = True
-    outcome = record(
-        config,
+    outcome = Store(config).record(
         "commit.associate",
         {name: value for name, value in data.items() if value is not None},
         clock.stamp(moment),
@@ -129,7 +127,7 @@ def ledger(
     """The associations of a run, or of a commit, oldest first."""
     prefix = rules.commit_prefix("--commit", commit) if commit is not None else None
     reference = run_reference(config, run) if run is not None or prefix is None else None
-    reading = open_for_reading(config)
+    reading = Store(config).read()
     event_id = reading.run(reference)[2] if reference else None
     rows: list[dict[str, object]] = []
     if reading.db:
@@ -156,7 +154,7 @@ def repo_url(config: Config, output: str, *, run: str | None) -> Written:
 
 
 def _url(config: Config, run: str | None, field: str) -> Written:
-    reading = open_for_reading(config)
+    reading = Store(config).read()
     db, id_, _, _ = reading.run(run_reference(config, run))
     with translated(config.db_path):
         url = presented(runs.get(db, id_), config.url_styles)[field]

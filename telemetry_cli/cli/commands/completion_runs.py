@@ -79,6 +79,8 @@ class Recall:
             config = Config(*self._flags)
             self._path = config.db_path
             if _at_rest(self._path):
+                # Not through the store: its imports are a tenth of what TAB takes, and nothing is
+                # applied here.
                 self._db = open_reader(self._path, config.owns_db_folder, _LOCK_SECONDS)
         if self._db:
             deadline = time.monotonic() + _SECONDS

@@ -13,12 +13,12 @@ from telemetry_cli.core.config import Config
 from telemetry_cli.core.errors import InvalidInput
 from telemetry_cli.database import conventions, registry
 from telemetry_cli.database.database import Connection, open_empty, translated
+from telemetry_cli.database.runs import Reading
 from telemetry_cli.hooks import convention as documents
 from telemetry_cli.hooks import subjects
 from telemetry_cli.journal import blobs
-from telemetry_cli.journal.reader import Reading, open_for_reading
-from telemetry_cli.journal.writer import record
 from telemetry_cli.redaction.redactor import Redactor
+from telemetry_cli.store import Store
 
 _BREACHES = ("event_id", "field", "expected", "got")
 
@@ -31,7 +31,7 @@ def deploy(
     deployment = documents.Deployment(file, promote=promote, allow_dirty=allow_dirty)
     data = deployment.looked_at(Redactor(config.redact_rules))
     if dry_run:
-        reading = open_for_reading(config)
+        reading = Store(config).read()
         with translated(config.db_path):
             result, notes = planned(
                 conventions.planned(reading.db or open_empty(), data), reading.notes
@@ -40,7 +40,9 @@ def deploy(
         check_first(config, lambda db: conventions.planned(db, data))
         with blobs.Lease(config) as lease:
             data = deployment.kept(lease)
-            outcome = record(config, "convention.deploy", data, clock.stamp(moment), patient=True)
+            outcome = Store(config).record(
+                "convention.deploy", data, clock.stamp(moment), patient=True
+            )
         result, notes = became(outcome, slug=data["slug"], created=None, changed=None, hooks=None)
     return Written(result, "\n".join(_lines(result, dry_run)), notes, multiline=True)
 
@@ -60,7 +62,7 @@ def _lines(result: Record, would: bool) -> Iterator[str]:
 
 def list_(config: Config, output: str, *, absolute: bool) -> Listing:
     """Every convention."""
-    reading = open_for_reading(config)
+    reading = Store(config).read()
     with translated(config.db_path):
         rows = [
             {name: row[name] for name in conventions.COLUMNS}
@@ -98,7 +100,7 @@ def show(config: Config, output: str, *, slug: str) -> Card:
 
 def _found(config: Config, slug: str) -> tuple[Reading, Connection, Record]:
     name = rules.required_text("SLUG", slug)
-    reading = open_for_reading(config)
+    reading = Store(config).read()
     db = reading.db or open_empty()
     with translated(config.db_path):
         return reading, db, conventions.convention(db, name)

@@ -2,9 +2,10 @@
 
 from telemetry_cli.cli.commands.result import Written
 from telemetry_cli.core.config import Config
-from telemetry_cli.database.progress import RESTORE_BLOB, Unreadable
-from telemetry_cli.journal import writer as recorder
-from telemetry_cli.journal.reader import empty_lines, unreadable, waiting
+from telemetry_cli.core.errors import OlderDatabase
+from telemetry_cli.database.database import RESTORE_BLOB, Unreadable, translated, unreadable
+from telemetry_cli.journal import buffer
+from telemetry_cli.store import Store
 
 
 def path(config: Config, output: str) -> Written:
@@ -14,10 +15,11 @@ def path(config: Config, output: str) -> Written:
 
 def drain(config: Config, output: str) -> Written:
     """Apply every durable record that is not in the database yet. Exit code 1 when some of them cannot be read."""
-    before, known = waiting(config), len(unreadable(config))
-    trouble = recorder.catch_up(config, patient=True) if before else None
-    left = waiting(config) if trouble else 0
-    damaged = unreadable(config)[known:]
+    store = Store(config)
+    before, known = store.count_pending(), len(_unreadable(config))
+    trouble = store.catch_up(patient=True) if before else None
+    left = store.count_pending() if trouble else 0
+    damaged = _unreadable(config)[known:]
     applied = max(0, before - left - len(damaged))
     data: dict[str, object] = {"applied": applied, "waiting": left, "damaged": len(damaged)}
     line = ", ".join(
@@ -29,10 +31,25 @@ def drain(config: Config, output: str) -> Written:
     )
     notes = [
         *_damage(damaged),
-        *(f"{path} is empty: there is no record in it" for path in empty_lines(config)),
+        *(f"{path} is empty: there is no record in it" for path in buffer.empty_lines(config)),
         *(filter(None, (trouble.message, trouble.hint)) if trouble else ()),
     ]
     return Written(data, line, notes, code=trouble.exit_code if trouble else int(bool(damaged)))
+
+
+def _unreadable(config: Config) -> list[Unreadable]:
+    """Return what could not be read of the journal; nothing before a database of this version."""
+    try:
+        db = Store(config).open_unchanged()
+    except OlderDatabase:
+        return []
+    if db is None:
+        return []
+    try:
+        with translated(config.db_path):
+            return unreadable(db)
+    finally:
+        db.close()
 
 
 def _damage(found: list[Unreadable]) -> list[str]:

@@ -14,10 +14,9 @@ from telemetry_cli.database import maintenance, prunable
 from telemetry_cli.database.database import check_place, translated
 from telemetry_cli.database.migrate import CURRENT_VERSION
 from telemetry_cli.journal import backups
-from telemetry_cli.journal import writer as recorder
-from telemetry_cli.journal.reader import open_for_reading
 from telemetry_cli.maintenance import prune as pruning
 from telemetry_cli.maintenance import rebuild as recovery
+from telemetry_cli.store import Store
 
 
 def migrate(config: Config, output: str) -> Written:
@@ -27,7 +26,7 @@ def migrate(config: Config, output: str) -> Written:
         raise NotFound(f"there is no database at {config.db_path}", "The first record makes one.")
     before = maintenance.version_of(config.db_path)
     known = set(backups.snapshots(config))
-    reading = open_for_reading(config)
+    reading = Store(config).read()
     kept = next((path for path in backups.snapshots(config) if path not in known), None)
     data: dict[str, object] = {
         "from": before,
@@ -55,7 +54,7 @@ def _is_there(config: Config) -> bool:
 def backup(config: Config, output: str, *, to: str | None) -> Written:
     """A verified copy of the database with its cursor: everything since can be applied to it again."""
     target = _path("TO", to) if to is not None else None
-    reading = open_for_reading(config)
+    reading = Store(config).read()
     if reading.db is None:
         raise NotFound(
             f"there is no database at {config.db_path} to back up", "The first record makes one."
@@ -119,7 +118,7 @@ def prune(config: Config, output: str, *, older_than: str | None, dry_run: bool)
             "Give an age such as 90d, or set days under [retention] in the config.",
         )
     if dry_run:
-        reading = open_for_reading(config)
+        reading = Store(config).read()
         counts: dict[str, object] = {"runs": 0, "events": 0, "commits": 0}
         if reading.db:
             with translated(config.db_path):
@@ -129,7 +128,7 @@ def prune(config: Config, output: str, *, older_than: str | None, dry_run: bool)
             _said("would be pruned", counts, before),
             reading.notes,
         )
-    outcome = recorder.record(config, "runs.prune", {"before": before}, clock.stamp(moment))
+    outcome = Store(config).record("runs.prune", {"before": before}, clock.stamp(moment))
     result, notes = became(outcome, before=before, runs=None, events=None, commits=None)
     if result["status"] == "buffered":
         return Written(result, "buffered", notes)
@@ -155,7 +154,7 @@ def _said(what: str, counts: dict[str, object], before: str) -> str:
 
 def vacuum(config: Config, output: str) -> Written:
     """Give the space that deleted rows left back to the file system."""
-    reading = open_for_reading(config)
+    reading = Store(config).read()
     if reading.db is None:
         raise NotFound(f"there is no database at {config.db_path}", "The first record makes one.")
     reading.db.close()

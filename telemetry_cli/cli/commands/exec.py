@@ -23,8 +23,9 @@ from telemetry_cli.discovery import environment
 from telemetry_cli.exec import capture, spawn
 from telemetry_cli.exec import supervisor as watch
 from telemetry_cli.exec.spawn import NotStarted, Signals
-from telemetry_cli.journal.writer import operation, record_all
+from telemetry_cli.journal.operations import operation
 from telemetry_cli.redaction.redactor import Redactor
+from telemetry_cli.store import Store
 
 Data = dict[str, object]
 
@@ -242,7 +243,8 @@ class _Recording:
         """The result of an operation, None where it is not recorded. Where it is its data that is wrong, record it with other data `instead`."""
         try:
             result, notes = became(
-                record_all(config, [made], time.monotonic() + config.lock_timeout)[0], **if_buffered
+                Store(config).record_all([made], time.monotonic() + config.lock_timeout)[0],
+                **if_buffered,
             )
         except Exception as trouble:
             self._failed(trouble)

@@ -12,7 +12,7 @@ from telemetry_cli.core.errors import InvalidInput
 from telemetry_cli.database import features, hook_runs, registry
 from telemetry_cli.database.database import open_empty, translated, translated_rows
 from telemetry_cli.database.sandbox import confined, expression
-from telemetry_cli.journal.reader import open_for_reading
+from telemetry_cli.store import Store
 
 _EXPLAINED = (
     "config",
@@ -42,7 +42,7 @@ def query(
     text = rules.text("--where", where) if where is not None else None
     condition = expression("--where", text) if text is not None else None
     reference = run_reference(config, run, "--run") if run is not None else None
-    reading = open_for_reading(config)
+    reading = Store(config).read()
     db = reading.db or open_empty()
     with translated(config.db_path):
         contract = registry.hook(db, name)["contract"]
@@ -95,7 +95,7 @@ def provenance(config: Config, output: str, *, row_id: str) -> Card:
     number = rules.count("ROW_ID", row_id)
     if not number:
         raise InvalidInput("ROW_ID: rows are counted from 1")
-    reading = open_for_reading(config)
+    reading = Store(config).read()
     db = reading.db or open_empty()
     with translated(config.db_path):
         row = features.get(db, number)

@@ -8,13 +8,13 @@ from telemetry_cli.database import hook_runs, registry
 from telemetry_cli.database.database import open_empty, translated, translated_rows
 from telemetry_cli.hooks.reap import gone_hook_runs
 from telemetry_cli.journal import blobs
-from telemetry_cli.journal.reader import open_for_reading
+from telemetry_cli.store import Store
 
 
 def runs(config: Config, output: str, *, hook: str | None, absolute: bool) -> Listing:
     """Hook runs, newest first."""
     name = rules.hook_name("NAME", hook) if hook is not None else None
-    reading = open_for_reading(config)
+    reading = Store(config).read()
     db = reading.db or open_empty()
     with translated(config.db_path):
         if name is not None:
@@ -36,7 +36,7 @@ def logs(config: Config, output: str, *, hook_run: str, attempt: str | None) -> 
     """What the attempts of a hook run wrote to stderr."""
     reference = rules.required_text("HOOK_RUN", hook_run)
     only = rules.count("--attempt", attempt) if attempt is not None else None
-    reading = open_for_reading(config)
+    reading = Store(config).read()
     db = reading.db or open_empty()
     with translated(config.db_path):
         row = hook_runs.resolve(db, reference)

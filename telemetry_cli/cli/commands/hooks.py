@@ -12,17 +12,17 @@ from telemetry_cli.core.config import Config
 from telemetry_cli.core.errors import InvalidInput, NotFound
 from telemetry_cli.database import registry
 from telemetry_cli.database.database import Connection, open_empty, translated
+from telemetry_cli.database.runs import Reading
 from telemetry_cli.hooks import artifact as artifacts
 from telemetry_cli.journal import blobs
-from telemetry_cli.journal.reader import Reading, open_for_reading
-from telemetry_cli.journal.writer import record
+from telemetry_cli.store import Store
 
 _FIELDS = ("kind", "argv", "config", "limits", "source_ref", "dirty", "message", "artifact")
 _LARGEST_TEXT = 1 << 20
 
 
 def _opened(config: Config) -> tuple[Reading, Connection]:
-    reading = open_for_reading(config)
+    reading = Store(config).read()
     return reading, reading.db or open_empty()
 
 
@@ -218,7 +218,7 @@ def _moved(
     else:
         check_first(config, lambda db: registry.planned_move(db, data))
         result, notes = became(
-            record(config, "hook.point", data, clock.stamp(moment), patient=True),
+            Store(config).record("hook.point", data, clock.stamp(moment), patient=True),
             hook=name,
             **{"from": None, "to": given["to"], "live": None},
         )

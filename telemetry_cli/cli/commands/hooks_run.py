@@ -20,14 +20,15 @@ from telemetry_cli.database.database import (
     translated,
     translated_rows,
 )
+from telemetry_cli.database.runs import Reading
 from telemetry_cli.hooks import execution, subjects, work
 from telemetry_cli.hooks.attempt import Stopped
 from telemetry_cli.hooks.progress import Shown
 from telemetry_cli.hooks.reap import close_gone_hook_runs
 from telemetry_cli.hooks.subjects import Subjects
-from telemetry_cli.journal.reader import Reading, open_for_reading
-from telemetry_cli.journal.writer import actor
+from telemetry_cli.journal.operations import actor
 from telemetry_cli.redaction.redactor import Redactor
+from telemetry_cli.store import Store
 
 #: Status → exit code; the worst of all counts.
 _CODES = {"rejected": 1, "failed": 1, "errored": 5}
@@ -97,7 +98,7 @@ def run(
     ]
     if len(given) > 1:
         raise InvalidInput(f"{given[0]}: {given[1]} is given too; give one of them")
-    reading = open_for_reading(config)
+    reading = Store(config).read()
     db = reading.db or open_empty()
     with translated(config.db_path):
         releases = registry.releases_to_run(db, wanted, version)
@@ -235,7 +236,7 @@ def _told(config: Config, result: execution.Result, notes: list[str]) -> Record:
         known = result.data | {"has_logs": any(log["bytes"] for log in logs), "actor": actor()}
         row = {name: known.get(name) for name in (*hook_runs.COLUMNS, "mismatches")}
     else:
-        reading = open_for_reading(config)
+        reading = Store(config).read()
         with translated(config.db_path):
             row = _presented(hook_runs.resolve(reading.db or open_empty(), result.id))
     if result.standing == "skipped":

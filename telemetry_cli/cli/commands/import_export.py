@@ -13,7 +13,7 @@ from telemetry_cli.core.config import Config
 from telemetry_cli.core.errors import InvalidInput
 from telemetry_cli.database import runs
 from telemetry_cli.database.database import open_empty, translated, translated_rows
-from telemetry_cli.journal.reader import open_for_reading
+from telemetry_cli.store import Store
 
 if TYPE_CHECKING:
     from telemetry_cli.transfer.importing import Report
@@ -115,7 +115,7 @@ def export(
         product=product,
         **others,
     )
-    reading = open_for_reading(config)
+    reading = Store(config).read()
     db = reading.db or open_empty()
     is_all = not any((agent_name, job_type, status, product, *others.values()))
     with translated(config.db_path):

@@ -12,9 +12,10 @@ from telemetry_cli.core.config import Config
 from telemetry_cli.core.errors import InvalidInput
 from telemetry_cli.database import commits
 from telemetry_cli.database.database import translated
+from telemetry_cli.database.runs import Reading
 from telemetry_cli.discovery.git import log as history
 from telemetry_cli.discovery.git import repository as git
-from telemetry_cli.journal.reader import Reading, open_for_reading
+from telemetry_cli.store import Store
 
 _TABLE_LIMIT = 50
 #: How long git may take for short answers to people.
@@ -47,7 +48,7 @@ def log(
         else 0
     )
     repository = repository_around(repo)
-    reading = open_for_reading(config)
+    reading = Store(config).read()
     is_unborn = not words and git.head(repository) is None
     first, found = (
         ([], iter(()))
@@ -143,7 +144,7 @@ def blame(config: Config, output: str, *, file: str, lines: str | None) -> Listi
     repository = repository_around(folder, "FILE")
     if lines is not None:
         rules.required_text("-L", lines)
-    reading = open_for_reading(config)
+    reading = Store(config).read()
     found = list(history.blame(repository, folder, name, lines))
     runs = _runs(reading, list({sha for _, _, sha in found}))
     tally = _Tally()

@@ -11,7 +11,8 @@ from telemetry_cli.core.config import Config
 from telemetry_cli.core.errors import InvalidInput
 from telemetry_cli.database import runs
 from telemetry_cli.database.database import translated, translated_rows
-from telemetry_cli.journal.reader import Reading, open_for_reading
+from telemetry_cli.database.runs import Reading
+from telemetry_cli.store import Store
 
 _TABLE_LIMIT = 50
 _LIMIT = 100
@@ -93,7 +94,7 @@ def query(
 
 
 def _settled(config: Config, narrowed: Narrowing) -> Reading:
-    reading = open_for_reading(config)
+    reading = Store(config).read()
     if reading.db:
         with translated(config.db_path):
             narrowed.settle(reading.db)
@@ -137,7 +138,7 @@ def _rows(
 
 def metadata(config: Config, output: str) -> Card:
     """The agent names and job types that occur."""
-    reading = open_for_reading(config)
+    reading = Store(config).read()
     names: dict[str, list[str]] = {"agent_names": [], "job_types": []}
     if reading.db:
         with translated(config.db_path):

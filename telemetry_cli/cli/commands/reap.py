@@ -12,8 +12,7 @@ from telemetry_cli.database import runs
 from telemetry_cli.database.database import Connection, translated, translated_rows
 from telemetry_cli.discovery import environment
 from telemetry_cli.hooks.reap import aborted, gone_hook_runs
-from telemetry_cli.journal.reader import open_for_reading
-from telemetry_cli.journal.writer import record
+from telemetry_cli.store import Store
 
 #: So many runs whose process is gone are named beside others.
 _MOST_TOLD = 10
@@ -36,7 +35,7 @@ def reap(config: Config, output: str, *, older_than: str | None, dry_run: bool) 
     """End what has nobody left to end it."""
     moment = clock.now()
     before = rules.instant("--older-than", older_than, moment) if older_than is not None else None
-    reading = open_for_reading(config)
+    reading = Store(config).read()
     notes = list(reading.notes)
     reaped: list[Record] = []
     worst = 0
@@ -44,7 +43,7 @@ def reap(config: Config, output: str, *, older_than: str | None, dry_run: bool) 
     for gone in found:
         if not dry_run:
             try:
-                notes += became(record(config, gone.kind, gone.data, clock.stamp(moment)))[1]
+                notes += became(Store(config).record(gone.kind, gone.data, clock.stamp(moment)))[1]
             except TelemetryError as error:
                 worst = max(worst, one_failed(gone.id, error, notes))
                 continue

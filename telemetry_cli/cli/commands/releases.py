@@ -13,9 +13,8 @@ from telemetry_cli.database.database import Connection, open_empty, translated
 from telemetry_cli.hooks import contract as contracts
 from telemetry_cli.hooks.releases import Draft
 from telemetry_cli.journal import blobs
-from telemetry_cli.journal.reader import open_for_reading
-from telemetry_cli.journal.writer import record
 from telemetry_cli.redaction.redactor import Redactor
+from telemetry_cli.store import Store
 
 
 def release(
@@ -63,7 +62,7 @@ def release(
     moves = {"promote": "never" if no_promote else "new", "if_live": live}
     data = draft.looked_at(Redactor(config.redact_rules)) | moves
     if dry_run:
-        reading = open_for_reading(config)
+        reading = Store(config).read()
         with translated(config.db_path):
             return _released(
                 *planned(
@@ -74,7 +73,7 @@ def release(
     check_first(config, lambda db: registry.planned_release(db, data))
     with blobs.Lease(config) as lease:
         data = draft.kept(lease) | moves
-        outcome = record(config, "hook.release", data, clock.stamp(moment), patient=True)
+        outcome = Store(config).record("hook.release", data, clock.stamp(moment), patient=True)
     return _released(
         *became(
             outcome,
@@ -95,7 +94,7 @@ def check_first(config: Config, plan: Callable[[Connection], object]) -> None:
     another process does meanwhile. Raises what `plan` raises.
     """
     try:
-        reading = open_for_reading(config)
+        reading = Store(config).read()
     except (DatabaseTrouble, LockTimeout):
         return
     db = reading.db or open_empty()

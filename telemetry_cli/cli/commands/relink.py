@@ -11,9 +11,9 @@ from telemetry_cli.core.config import Config
 from telemetry_cli.core.errors import InvalidInput
 from telemetry_cli.database import commits
 from telemetry_cli.database.database import translated
+from telemetry_cli.database.runs import Reading
 from telemetry_cli.discovery.git import repository as git
-from telemetry_cli.journal.reader import Reading, open_for_reading
-from telemetry_cli.journal.writer import record
+from telemetry_cli.store import Store
 
 _COLUMNS = ("commit_hash", "status", "by", "replaces", "reason")
 
@@ -24,7 +24,7 @@ def relink(
     """Match commits without a run with those whose place they took; what is not certain is listed as unlinked."""
     repository = repository_around(repo)
     since, until = _ends(repository, range_)
-    reading = open_for_reading(config)
+    reading = Store(config).read()
     found, living, notes = _findings(reading, repository, since, until, everywhere=range_ is None)
     pairs = [
         [old, finding["commit_hash"]]
@@ -42,7 +42,7 @@ def relink(
             "facts": facts,
             "living": [old for old, _ in pairs if old in living],
         }
-        outcome = record(config, "commit.rewrite", data, clock.stamp(moment))
+        outcome = Store(config).record("commit.rewrite", data, clock.stamp(moment))
         notes += became(outcome)[1]
     return Listing("relinked", _COLUMNS, found, notes)
 

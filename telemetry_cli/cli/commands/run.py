@@ -26,8 +26,8 @@ from telemetry_cli.core.errors import InvalidInput
 from telemetry_cli.database import commits, runs
 from telemetry_cli.database.database import translated, translated_rows
 from telemetry_cli.discovery import environment
-from telemetry_cli.journal.reader import open_for_reading
-from telemetry_cli.journal.writer import Outcome, record
+from telemetry_cli.journal.operations import Outcome
+from telemetry_cli.store import Store
 
 
 def start(
@@ -77,7 +77,7 @@ def start(
         told=dict(trace.context) if output == "env" else {},
         fields=fields,
     )
-    outcome = record(config, "run.create", begun.data, clock.stamp(moment))
+    outcome = Store(config).record("run.create", begun.data, clock.stamp(moment))
     result, said = became(outcome, event_id=begun.data["event_id"], run_id=begun.data["run_id"])
     if result["status"] == "duplicate":
         said.append(
@@ -122,7 +122,7 @@ def update(
             "telemetry run update --help lists them.",
         )
     data["run"] = run_reference(config, run)
-    return _changed(record(config, "run.update", data, clock.stamp(moment)), data)
+    return _changed(Store(config).record("run.update", data, clock.stamp(moment)), data)
 
 
 def end(
@@ -157,7 +157,7 @@ def end(
     data["run"] = run_reference(config, run)
     if force:
         data["force"] = True
-    return _changed(record(config, "run.end", data, clock.stamp(moment)), data)
+    return _changed(Store(config).record("run.end", data, clock.stamp(moment)), data)
 
 
 def _times(moment: datetime, start_time: str | None, end_time: str | None) -> dict[str, object]:
@@ -214,7 +214,7 @@ def event(
     ):
         if value is not None:
             data[name] = rules.required_text(rules.option(name), value)
-    outcome = record(config, "run.event", data, clock.stamp(moment))
+    outcome = Store(config).record("run.event", data, clock.stamp(moment))
     result, notes = became(
         outcome,
         event_id=named_exactly(str(data["run"])),
@@ -234,7 +234,7 @@ def events(
     """The events of a run, oldest first."""
     reference = run_reference(config, run)
     only = rules.text("--type", type_) if type_ is not None else None
-    reading = open_for_reading(config)
+    reading = Store(config).read()
     db, _, event_id, _ = reading.run(reference)
     rows = translated_rows(config.db_path, map(presented_event, runs.events(db, event_id, only)))
     return Listing("events", runs.EVENT_COLUMNS, rows, reading.notes, absolute=absolute)
@@ -246,7 +246,7 @@ def show(config: Config, output: str, *, run: str | None, absolute: bool) -> Car
     from telemetry_cli.database import features
 
     reference = run_reference(config, run)
-    reading = open_for_reading(config)
+    reading = Store(config).read()
     db, id_, event_id, run_id = reading.run(reference)
     with translated(config.db_path):
         data = presented(runs.get(db, id_), config.url_styles)
@@ -268,7 +268,7 @@ def tree(config: Config, output: str, *, run: str | None) -> Card:
     from telemetry_cli.cli.commands.reap import truths
 
     reference = run_reference(config, run)
-    reading = open_for_reading(config)
+    reading = Store(config).read()
     db, _, event_id, _ = reading.run(reference)
     with translated(config.db_path):
         rows = runs.tree(db, event_id)

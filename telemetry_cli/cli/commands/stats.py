@@ -12,7 +12,7 @@ from telemetry_cli.core import values as rules
 from telemetry_cli.core.config import Config
 from telemetry_cli.database import runs, sandbox, statistics
 from telemetry_cli.database.database import open_empty, translated
-from telemetry_cli.journal.reader import open_for_reading, waiting
+from telemetry_cli.store import Store
 
 _SQL_SECONDS = "10s"
 _LAST = 10
@@ -40,7 +40,7 @@ def stats(
         **others,
     )
     grouping = statistics.grouping("--by", by) if by is not None else None
-    reading = open_for_reading(config)
+    reading = Store(config).read()
     db = reading.db or open_empty()
     with translated(config.db_path):
         filters = narrowed.settle(db)
@@ -55,7 +55,7 @@ def stats(
 
 def status(config: Config, output: str) -> Card:
     """The last runs, what is running, what waits, and whether all is well."""
-    reading = open_for_reading(config)
+    reading = Store(config).read()
     db = reading.db or open_empty()
     guard = translated(config.db_path)
     newest, running = runs.Filters(), runs.Filters()
@@ -71,7 +71,7 @@ def status(config: Config, output: str) -> Card:
     shown = {"last runs": last, "still running": [row for row in going if row["id"] not in known]}
     notes = [*reading.notes, *truths(going)]
     data |= {
-        "buffered": waiting(config),
+        "buffered": Store(config).count_pending(),
         "db_path": config.db_path,
         "journal_mode": "DELETE",
         "synchronous": config.synchronous,
@@ -84,7 +84,7 @@ def sql(config: Config, output: str, *, statement: str, timeout: str | None) -> 
     """The rows of one read-only statement."""
     seconds = rules.duration("--timeout", timeout if timeout is not None else _SQL_SECONDS)
     text = rules.text("SQL", statement)
-    reading = open_for_reading(config)
+    reading = Store(config).read()
     with translated(config.db_path):
         columns, rows = sandbox.ask(reading.db or open_empty(), text, seconds)
     return Listing(

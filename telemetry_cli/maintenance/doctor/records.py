@@ -13,9 +13,8 @@ from telemetry_cli.database import (
     maintenance,
     registry,
 )
-from telemetry_cli.database.database import asides, translated
+from telemetry_cli.database.database import RESTORE_BLOB, UNREADABLE, asides, translated
 from telemetry_cli.database.migrate import CURRENT_VERSION, FIRST_VERSION
-from telemetry_cli.database.progress import RESTORE_BLOB, UNREADABLE
 from telemetry_cli.journal import backups, buffer
 from telemetry_cli.journal import segments as journal
 from telemetry_cli.maintenance import integrity as damage

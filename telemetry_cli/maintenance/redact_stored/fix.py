@@ -22,15 +22,13 @@ from telemetry_cli.journal import (
 from telemetry_cli.journal import (
     segments as journal,
 )
-from telemetry_cli.journal import (
-    writer as recorder,
-)
 from telemetry_cli.maintenance import prune as pruning
 from telemetry_cli.maintenance import remains
 from telemetry_cli.maintenance.redact_stored import rewrite as second
 from telemetry_cli.maintenance.redact_stored.redactor import Cleaner
 from telemetry_cli.maintenance.redact_stored.rows import journal_line
 from telemetry_cli.maintenance.redact_stored.scan import Finding, scan, scan_blob
+from telemetry_cli.store import Store
 
 
 def fix(config: Config) -> tuple[list[Finding], list[Finding], list[str]]:
@@ -52,7 +50,7 @@ def fix(config: Config) -> tuple[list[Finding], list[Finding], list[str]]:
             and maintenance.version_of(config.db_path) >= FIRST_VERSION
         ):
             second.check(config)
-        trouble = recorder.catch_up(config, patient=True)
+        trouble = Store(config).catch_up(patient=True)
         if trouble:
             raise trouble
         with blobs.Lease(config) as lease, _locked(config):

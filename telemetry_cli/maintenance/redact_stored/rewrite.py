@@ -30,11 +30,11 @@ from telemetry_cli.core.fs import (
 from telemetry_cli.database import (
     compare,
     maintenance,
-    progress,
     runs,
     swap,
     texts,
 )
+from telemetry_cli.database.database import Cursor
 from telemetry_cli.database.migrate import FIRST_VERSION
 from telemetry_cli.journal import (
     adopt as adoption,
@@ -343,9 +343,7 @@ def _clean(cleaner: Cleaner, path: str) -> None:
     texts.replace(path, lambda table, column, text: stored_text(cleaner, table, column, text))
 
 
-def _in_second(
-    config: Config, second: Config, cursor: progress.Cursor | None
-) -> progress.Cursor | None:
+def _in_second(config: Config, second: Config, cursor: Cursor | None) -> Cursor | None:
     """A cursor in the journal as one in the second: behind as many lines."""
     if cursor is None:
         return None

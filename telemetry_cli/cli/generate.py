@@ -7,6 +7,7 @@ import typer.main
 
 from telemetry_cli.cli.parser import Call
 from telemetry_cli.core import tables as generated
+from telemetry_cli.database.migrate import migrations
 from telemetry_cli.models import Run, is_set_on_create, kind_of, options_of
 
 _HEADING = '''"""Tables generated from the commands and models by `./dev regenerate`. Do not edit.
@@ -36,10 +37,12 @@ Path = tuple[str, ...]
 Options = dict[str, tuple[str, int]]
 #: (parameter, required, VALUE, MANY or REST: every word from its first one on).
 Positionals = tuple[tuple[str, bool, int], ...]
+'''
 
+_FIELDS_HEADING = """
 #: Fields of a run, in the order of its columns.
 RUN_FIELDS: dict[str, Field] = {
-'''
+"""
 
 _COMMANDS_HEADING = """}
 
@@ -67,7 +70,8 @@ def tables() -> str:
     from telemetry_cli.cli.app import app
 
     root = typer.main.get_command(app)
-    lines = [_HEADING, *(f"    {name!r}: {field!r},\n" for name, field in fields.items())]
+    lines = [_HEADING, f"\n#: The newest migration.\nSCHEMA_VERSION = {migrations()[-1][0]}\n"]
+    lines += [_FIELDS_HEADING, *(f"    {name!r}: {field!r},\n" for name, field in fields.items())]
     lines.append(_COMMANDS_HEADING)
     for path, command in sorted(_nodes(root, ())):
         if not hasattr(command, "commands"):

@@ -26,6 +26,9 @@ Options = dict[str, tuple[str, int]]
 #: (parameter, required, VALUE, MANY or REST: every word from its first one on).
 Positionals = tuple[tuple[str, bool, int], ...]
 
+#: The newest migration.
+SCHEMA_VERSION = 11
+
 #: Fields of a run, in the order of its columns.
 RUN_FIELDS: dict[str, Field] = {
     'event_id': Field(kind='event_id', options=(), on_create=True, help='Idempotency key, unique.'),

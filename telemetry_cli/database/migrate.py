@@ -3,8 +3,11 @@
 import os
 import sqlite3
 
+from telemetry_cli.core.tables import SCHEMA_VERSION
+
 _FOLDER = os.path.join(os.path.dirname(__file__), "schema")
-CURRENT_VERSION = 11
+#: The newest version. Generated, because listing the files costs time on the fast path.
+CURRENT_VERSION = SCHEMA_VERSION
 #: The first schema of this program; what is older belongs to the platform (see `legacy`).
 FIRST_VERSION = 8
 
@@ -15,7 +18,7 @@ def apply_schema(db: sqlite3.Connection, at: str, version: int = 0) -> None:
     The caller holds the writer lock and an IMMEDIATE transaction. Not `executescript`, which commits what came before it: half
     a schema must not survive a kill.
     """
-    for number, name in _files():
+    for number, name in migrations():
         if number <= version:
             continue
         with open(os.path.join(_FOLDER, name), encoding="utf-8") as file:
@@ -40,7 +43,8 @@ def noted_version(db: sqlite3.Connection) -> int | None:
     return found
 
 
-def _files() -> list[tuple[int, str]]:
+def migrations() -> list[tuple[int, str]]:
+    """Return (version, file name) of each migration, oldest first."""
     return [(int(name[:4]), name) for name in sorted(os.listdir(_FOLDER)) if name.endswith(".sql")]
 
 

@@ -31,11 +31,10 @@ from telemetry_cli.database import (
     conventions,
     features,
     hook_runs,
-    progress,
     registry,
     runs,
 )
-from telemetry_cli.database.database import translated
+from telemetry_cli.database.database import result_of, translated
 from telemetry_cli.journal import blobs
 from telemetry_cli.journal import segments as journal
 
@@ -261,11 +260,11 @@ def test_wrong_lines_are_applied_or_rejected_one_by_one(
                 assert one
                 applying.apply(db, one, line, partial(content, config))
             db.row_factory = sqlite3.Row
-            code = progress.result_of(db, str(operation["op_id"]))[0]  # type: ignore[index]
+            code = result_of(db, str(operation["op_id"]))[0]  # type: ignore[index]
             became["rejected" if code else "applied"] += 1
             if not code:
                 read_all(db)
-            assert progress.result_of(db, f"{number:032x}")[1]["status"] == "created"  # type: ignore[index]
+            assert result_of(db, f"{number:032x}")[1]["status"] == "created"  # type: ignore[index]
         except Exception as error:
             raise AssertionError(f"number {number}: {line[:2000]!r}") from error
         finally:

@@ -4,7 +4,6 @@ A value that breaks its rule costs that value: it is set aside as text, see `val
 `InvalidInput`, which names the field: the names of a run, how it ended, the run that is meant, and ids that look like secrets.
 """
 
-import os
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
@@ -73,9 +72,7 @@ def started(
         data.setdefault("parent", reference(config, "parent", enclosing))
     data["boot_id"] = processes.place()
     if ends_here:
-        pid = os.getpid()
-        process_started, boot_id = processes.identity(pid)
-        data |= {"pid": pid, "process_started": process_started, "boot_id": boot_id}
+        data |= processes.identify_self()
     if git_seconds:
         data = {
             **git.surroundings(data.get("git_branch"), min(git_seconds, git.DEADLINE_SECONDS)),

@@ -19,6 +19,14 @@ def identity(pid: int) -> tuple[str | None, str | None]:
     return _started(pid)[0], _namespace() or None
 
 
+def identify_self() -> dict[str, object]:
+    """Return pid, process_started and boot_id of this process, without what the platform does not tell."""
+    pid = os.getpid()
+    started, boot = identity(pid)
+    found = {"pid": pid, "process_started": started, "boot_id": boot}
+    return {name: value for name, value in found.items() if value}
+
+
 def place() -> str | None:
     """The boot and process namespace that we run in, and after an `@` the machine, which stays the same when it is started again.
 

@@ -7,13 +7,8 @@ from telemetry_cli.core import processes
 
 def identity() -> dict[str, object]:
     """What tells this process from any other: host, pid, process_started, boot_id."""
-    started, boot = processes.identity(os.getpid())
-    return {
-        "host": os.uname().nodename,
-        "pid": os.getpid(),
-        "process_started": started or "",
-        "boot_id": boot or "",
-    }
+    unknown = {"process_started": "", "boot_id": ""}
+    return {"host": os.uname().nodename, **unknown, **processes.identify_self()}
 
 
 def is_gone(recorded: dict[str, object]) -> bool:

@@ -21,6 +21,14 @@ def test_a_live_process_is_alive_and_stays_the_same() -> None:
     assert processes.is_alive(os.getpid(), *identity) is True
 
 
+def test_identify_self_leaves_out_unknown_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    started, boot = processes.identity(os.getpid())
+    known = {"pid": os.getpid(), "process_started": started, "boot_id": boot}
+    assert processes.identify_self() == {name: value for name, value in known.items() if value}
+    monkeypatch.setattr(processes, "identity", lambda pid: (None, None))
+    assert processes.identify_self() == {"pid": os.getpid()}
+
+
 def test_an_ended_process_is_gone() -> None:
     with subprocess.Popen(["sleep", "60"]) as process:
         identity = processes.identity(process.pid)

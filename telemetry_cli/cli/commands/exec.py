@@ -156,16 +156,7 @@ class _Recording:
                 raise
             self._failed(error)  # It is the environment that is wrong, not what was asked for.
             return
-        started, boot = processes.identity(os.getpid())
-        self._begun = {
-            **data,
-            "pid": os.getpid(),
-            **{
-                name: value
-                for name, value in (("process_started", started), ("boot_id", boot))
-                if value
-            },
-        }
+        self._begun = {**data, **processes.identify_self()}
 
     def start(self, env: dict[bytes, bytes]) -> dict[bytes, bytes]:
         """Make the run durable, and return the command's environment."""

@@ -6,7 +6,6 @@ from pathlib import Path
 from bases import AT, is_free
 
 from telemetry_cli.core.config import Config
-from telemetry_cli.database.migrate import CURRENT_VERSION
 from telemetry_cli.store import Store
 
 #: A question that gives one value, and the answers that are right.
@@ -17,7 +16,7 @@ def wrong_after(base: Path, facts: list[Fact]) -> str:
     """Record another run, as the next command would, and return what is wrong then; empty when nothing is."""
     config = Config(base_dir=str(base))
     next_run = {
-        "schema_version": CURRENT_VERSION,
+        "schema_version": SCHEMA_VERSION,
         "event_id": "next",
         "run_id": "next",
         "agent_name": "a",

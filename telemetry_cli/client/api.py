@@ -111,12 +111,13 @@ class TelemetryClient:
     # Recording
 
     def start_run(
-        self, agent_name: str, job_type: str, trigger_type: str = "cli", **fields: object
+        self, agent_name: str, job_type: str, trigger_type: str | None = None, **fields: object
     ) -> str:
         """Record that a run began, and return its run_id; empty without agent_name or job_type. It may still wait in memory, see `flush`.
 
         fields: any field of a run (`product="cells"`, `items_discovered=3`, `metrics={…}`, `start_time=` a datetime with a zone,
-        `event_id=` the idempotency key: the same one again returns the run that is there). parent_run_id defaults to the run
+        `event_id=` the idempotency key: the same one again returns the run that is there). trigger_type
+        defaults to what the CI provider names, else `cli`. parent_run_id defaults to the run
         that this code is tracked under, else `$TELEMETRY_EVENT_ID`; an empty one means no parent.
         """
         return self._start(agent_name, job_type, trigger_type, fields)
@@ -125,7 +126,7 @@ class TelemetryClient:
         self,
         agent_name: str,
         job_type: str,
-        trigger_type: str,
+        trigger_type: str | None,
         given: dict[str, object],
         *,
         ends_here: bool = False,
@@ -367,7 +368,7 @@ class TelemetryClient:
         return facts
 
     def track_run(
-        self, agent_name: str, job_type: str, trigger_type: str = "cli", **fields: object
+        self, agent_name: str, job_type: str, trigger_type: str | None = None, **fields: object
     ) -> "tracking.Tracked":
         """A run around a block, or around every call of a function; sync and async alike.
 
@@ -555,7 +556,7 @@ _default: list[TelemetryClient] = []
 
 
 def track_run(
-    agent_name: str, job_type: str, trigger_type: str = "cli", **fields: object
+    agent_name: str, job_type: str, trigger_type: str | None = None, **fields: object
 ) -> "tracking.Tracked":
     """`TelemetryClient.track_run` of a client with default settings, made when it is first needed."""
     if not _default:

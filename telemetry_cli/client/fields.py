@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from telemetry_cli.client.values import NOTHING, Unstorable, converted, document, escaped
-from telemetry_cli.core import clock, processes
+from telemetry_cli.core import clock
 from telemetry_cli.core import values as rules
 from telemetry_cli.core.config import Config
 from telemetry_cli.core.errors import InvalidInput
-from telemetry_cli.database.migrate import CURRENT_VERSION
 from telemetry_cli.discovery import environment
 from telemetry_cli.discovery.git import repository as git
+from telemetry_cli.discovery.new_run import build_run
 from telemetry_cli.redaction.redactor import refuse_secret, remote_without_credentials
 
 Data = dict[str, object]
@@ -39,7 +39,7 @@ def started(
     """The data of a `run.create`: what is given, and what is known of the place it is given in; null values count as not given.
 
     git_seconds: how long git may be asked about the repository around; 0: it is not looked for.
-    With `ends_here` this process is the one that will end the run: should it die before, `run reap` can tell.
+    `ends_here` as for `build_run`.
     """
     given = {name: value for name, value in fields.items() if value is not None}
     if "end_time" in given:
@@ -53,7 +53,6 @@ def started(
     for name in _NAMES:
         if name not in data:
             raise InvalidInput(unstorable.reasons.get(name, f"{name}: no name is given"))
-    data = {"schema_version": CURRENT_VERSION, "status": "running", **data}
     data["event_id"] = (
         _id(config, "event_id", given.get("event_id"), rules.event_id, unstorable)
         or clock.new_event_id()
@@ -64,22 +63,17 @@ def started(
     if data.get("parent") == data["event_id"]:
         unstorable.add("parent", data["parent"], f"parent: {data['event_id']} is the run itself")
         data["parent"] = None
-    data.setdefault("start_time", clock.stamp(moment))
-    data.setdefault("agent_owner", config.agent_owner)
-    data.setdefault("host", environment.host())
-    enclosing = parent or environment.current_run()
-    if enclosing and enclosing != data["event_id"]:
-        data.setdefault("parent", reference(config, "parent", enclosing))
-    data["boot_id"] = processes.place()
-    if ends_here:
-        data |= processes.identify_self()
-    if git_seconds:
-        data = {
-            **git.surroundings(data.get("git_branch"), min(git_seconds, git.DEADLINE_SECONDS)),
-            **data,
-        }
+    data = build_run(
+        config,
+        clock.stamp(moment),
+        data,
+        git.find(None, min(git_seconds, git.DEADLINE_SECONDS)) if git_seconds else None,
+        enclosing=parent or environment.current_run(),
+        trigger="cli",
+        ends_here=ends_here,
+    )
     lay_aside(data, unstorable)
-    return {name: value for name, value in data.items() if value is not None}
+    return data
 
 
 def lay_aside(data: Data, unstorable: Unstorable) -> None:

@@ -72,7 +72,7 @@ class RunContext:
             self._client._guarded(lambda: self._metrics.update(_mapping(metrics)), None)
 
     def _begin(
-        self, agent_name: str, job_type: str, trigger_type: str, fields: dict[str, object]
+        self, agent_name: str, job_type: str, trigger_type: str | None, fields: dict[str, object]
     ) -> None:
         def prepare() -> Callable[[], tuple[str, str]]:
             self.event_id, self.run_id, write = self._client._prepared(
@@ -153,7 +153,7 @@ class Tracked:
         client: "TelemetryClient",
         agent_name: str,
         job_type: str,
-        trigger_type: str,
+        trigger_type: str | None,
         fields: dict[str, object],
     ) -> None:
         self._client = client

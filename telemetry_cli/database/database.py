@@ -21,8 +21,8 @@ from telemetry_cli.core.fs import (
     open_private,
     sync_folder,
 )
+from telemetry_cli.core.tables import SCHEMA_VERSION
 from telemetry_cli.database.migrate import (
-    CURRENT_VERSION,
     FIRST_VERSION,
     apply_schema,
     noted_version,
@@ -190,7 +190,7 @@ def open_writer(
         )
         try:
             # Setting the mode may rewrite the file's header, and a database that is not ours is left as it is.
-            if FIRST_VERSION <= db.execute("PRAGMA user_version").fetchone()[0] <= CURRENT_VERSION:
+            if FIRST_VERSION <= db.execute("PRAGMA user_version").fetchone()[0] <= SCHEMA_VERSION:
                 leave_wal_mode(db, deadline)
             db.execute(f"PRAGMA synchronous = {synchronous}")
             db.execute(f"PRAGMA foreign_keys = {'ON' if foreign_keys else 'OFF'}")
@@ -274,12 +274,12 @@ def ensure_schema(db: sqlite3.Connection, path: str, at: str) -> bool:
     """
     with translated(path):
         version = db.execute("PRAGMA user_version").fetchone()[0]
-        if version == CURRENT_VERSION:
+        if version == SCHEMA_VERSION:
             return False
         if version == 0 and not db.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone():
             apply_schema(db, at)
             return True
-        if FIRST_VERSION <= version < CURRENT_VERSION and noted_version(db) in (None, version):
+        if FIRST_VERSION <= version < SCHEMA_VERSION and noted_version(db) in (None, version):
             apply_schema(db, at, version)
             return False
         raise _other_version(db, path, version)
@@ -288,7 +288,7 @@ def ensure_schema(db: sqlite3.Connection, path: str, at: str) -> bool:
 def newer(path: str, version: int) -> NewerDatabase:
     """What to say of a database that a newer telemetry wrote."""
     return NewerDatabase(
-        f"{path} has schema version {version}; this telemetry knows {CURRENT_VERSION}",
+        f"{path} has schema version {version}; this telemetry knows {SCHEMA_VERSION}",
         "Upgrade telemetry.",
     )
 
@@ -296,7 +296,7 @@ def newer(path: str, version: int) -> NewerDatabase:
 def _other_version(db: Connection, path: str, version: int) -> DatabaseTrouble:
     """What to say of a database that has not the current version, or says that it has another one."""
     noted = noted_version(db)
-    if noted is not None and noted != version and noted <= CURRENT_VERSION:
+    if noted is not None and noted != version and noted <= SCHEMA_VERSION:
         return DatabaseTrouble(
             f"{path} is damaged: it has schema version {noted}, and its header says {version}",
             REBUILD,
@@ -310,11 +310,11 @@ def _other_version(db: Connection, path: str, version: int) -> DatabaseTrouble:
                 f"{path} was made by another program (schema version {version})",
                 "Name another database with --db, or another --base-dir.",
             )
-        version = found if found <= legacy.LAST_VERSION else max(found, CURRENT_VERSION + 1)
-    if version > CURRENT_VERSION:
+        version = found if found <= legacy.LAST_VERSION else max(found, SCHEMA_VERSION + 1)
+    if version > SCHEMA_VERSION:
         return newer(path, version)
     return OlderDatabase(
-        f"{path} has schema version {version} and must be brought to {CURRENT_VERSION} first",
+        f"{path} has schema version {version} and must be brought to {SCHEMA_VERSION} first",
         "Make the file and its folder writable, or give a copy with --db; then: telemetry db migrate",
     )
 
@@ -353,7 +353,7 @@ def open_reader(path: str, private: bool, timeout: float) -> sqlite3.Connection 
             if version == 0 and not db.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone():
                 db.close()
                 return None
-            if version != CURRENT_VERSION:
+            if version != SCHEMA_VERSION:
                 raise _other_version(db, path, version)
         except BaseException:
             db.close()

@@ -6,8 +6,6 @@ import sqlite3
 from telemetry_cli.core.tables import SCHEMA_VERSION
 
 _FOLDER = os.path.join(os.path.dirname(__file__), "schema")
-#: The newest version. Generated, because listing the files costs time on the fast path.
-CURRENT_VERSION = SCHEMA_VERSION
 #: The first schema of this program; what is older belongs to the platform (see `legacy`).
 FIRST_VERSION = 8
 
@@ -29,7 +27,7 @@ def apply_schema(db: sqlite3.Connection, at: str, version: int = 0) -> None:
             "INSERT INTO schema_migrations (version, applied_at, description) VALUES (?, ?, ?)",
             (number, at, description),
         )
-    db.execute(f"PRAGMA user_version = {CURRENT_VERSION}")
+    db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
 def noted_version(db: sqlite3.Connection) -> int | None:

@@ -10,9 +10,9 @@ from typing import BinaryIO
 
 from telemetry_cli.core.clock import new_op_id
 from telemetry_cli.core.fs import open_private, sync_file, sync_folder
+from telemetry_cli.core.tables import SCHEMA_VERSION
 from telemetry_cli.database.database import ASIDE, leave_wal_mode, translated
 from telemetry_cli.database.maintenance import BESIDE, opened, remove
-from telemetry_cli.database.migrate import CURRENT_VERSION
 
 #: What is made beside a database on the way: its successor, by a rebuild (which may need two) or a restore, and the copy of it that is put aside.
 REBUILT, SECOND, RESTORED, _COPIED = ".rebuild", ".second", ".restore", ".aside"
@@ -60,7 +60,7 @@ def alone(path: str, deadline: float) -> Iterator[None]:
 def _begin_exclusive(db: sqlite3.Connection, deadline: float) -> None:
     try:
         # A newer database is left as it is, its journal's mode too.
-        if db.execute("PRAGMA user_version").fetchone()[0] <= CURRENT_VERSION:
+        if db.execute("PRAGMA user_version").fetchone()[0] <= SCHEMA_VERSION:
             leave_wal_mode(db, deadline)
         db.execute(f"PRAGMA busy_timeout = {max(0, int((deadline - time.monotonic()) * 1000))}")
         db.execute("BEGIN EXCLUSIVE")

@@ -17,10 +17,10 @@ from telemetry_cli.core.config import Config
 from telemetry_cli.core.errors import InvalidInput, TelemetryError
 from telemetry_cli.database import commits
 from telemetry_cli.database.database import translated
-from telemetry_cli.database.migrate import CURRENT_VERSION
 from telemetry_cli.discovery import environment
 from telemetry_cli.discovery.git import reflog as moves
 from telemetry_cli.discovery.git import repository as git
+from telemetry_cli.discovery.new_run import build_run
 from telemetry_cli.git_hooks import HOOKS
 from telemetry_cli.git_hooks.hook_log import (
     BUFFERED,
@@ -230,23 +230,13 @@ def _is_gone(row: dict[str, object], since: str) -> bool:
 def _short_run(call: _Call, commit: git.Commit) -> dict[str, object]:
     """The run that a commit makes of itself; the same one when the hook fires twice."""
     agent = call.config.agent_name or environment.actor() or "git"
-    url, branch = git.remote(call.repository), git.branch(call.repository)
     run = {
-        "schema_version": CURRENT_VERSION,
         "event_id": f"commit-{commit.sha}",
         "run_id": clock.new_run_id(call.moment, agent),
         "agent_name": agent,
         "job_type": "commit",
-        "status": "running",
-        "start_time": call.at,
-        "agent_owner": call.config.agent_owner,
-        "host": environment.host(),
-        "git_repo": url,
-        "git_branch": branch,
-        "git_run_tag": git.run_tag(call.repository, url, branch),
-        "git_dir": git.path_text(call.repository.git_dir),
     }
-    return {name: value for name, value in run.items() if value is not None}
+    return build_run(call.config, call.at, run, call.repository)
 
 
 # Rewrites

@@ -31,7 +31,7 @@ from telemetry_cli.database.database import (
     open_writer,
     translated,
 )
-from telemetry_cli.database.migrate import CURRENT_VERSION, FIRST_VERSION
+from telemetry_cli.database.migrate import FIRST_VERSION
 from telemetry_cli.journal import (
     adopt as adoption,
 )
@@ -109,7 +109,7 @@ def _check_not_newer(config: Config) -> None:
     try:
         version = maintenance.version_of(config.db_path)
         # Where the file is damaged, what it says of its version means nothing.
-        is_newer = version > CURRENT_VERSION and not maintenance.faults(config.db_path, 1)
+        is_newer = version > SCHEMA_VERSION and not maintenance.faults(config.db_path, 1)
     except (DatabaseTrouble, OSError):
         return
     if is_newer:
@@ -289,7 +289,7 @@ def _settle(config: Config, source: str, fresh: str) -> None:
     """Make the copy of a backup one that this journal can be applied to."""
     maintenance.mend_version(fresh)
     version, cursor = maintenance.cursor_of(fresh)
-    if version > CURRENT_VERSION:
+    if version > SCHEMA_VERSION:
         raise newer(source, version)
     found = maintenance.faults(fresh, 1) if version >= FIRST_VERSION else maintenance.damage(fresh)
     if found:

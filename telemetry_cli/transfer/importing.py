@@ -16,7 +16,7 @@ from typing import IO, Any
 from telemetry_cli.core import clock
 from telemetry_cli.core.config import Config
 from telemetry_cli.core.errors import InvalidInput, NotDurable, TelemetryError
-from telemetry_cli.database.migrate import CURRENT_VERSION
+from telemetry_cli.core.tables import SCHEMA_VERSION
 from telemetry_cli.database.repeats import Repeats
 from telemetry_cli.journal import blobs
 from telemetry_cli.redaction.redactor import Redactor
@@ -204,7 +204,7 @@ class Import:
 
     def _record(self, chunks: Iterable[bytes], runs: int, first: int) -> None:
         at = clock.stamp(clock.now())
-        data: dict[str, object] = {"schema_version": CURRENT_VERSION}
+        data: dict[str, object] = {"schema_version": SCHEMA_VERSION}
         if self._format.continues:
             data["continues"] = True
         try:

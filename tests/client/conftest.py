@@ -1,13 +1,14 @@
 """Fixtures of the client's tests: a client on a base of its own, and what scripts of other processes begin with."""
 
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support import Telemetry
+from support import INHERITED, Telemetry
 
 from telemetry_cli import TelemetryClient
 
@@ -15,15 +16,9 @@ from telemetry_cli import TelemetryClient
 @pytest.fixture
 def client(telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch) -> Iterator[TelemetryClient]:
     """A client on the base of `telemetry`, with nothing of our environment."""
-    for variable in (
-        "TELEMETRY_EVENT_ID",
-        "TELEMETRY_DISABLED",
-        "TELEMETRY_LOCK_TIMEOUT",
-        "TELEMETRY_DB_PATH",
-    ):
-        monkeypatch.delenv(variable, raising=False)
+    for variable in set(os.environ) - {*INHERITED, "PYTEST_CURRENT_TEST"}:
+        monkeypatch.delenv(variable)
     monkeypatch.setenv("HOME", str(telemetry.home))
-    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
     made = TelemetryClient(telemetry.base, discover_git=False)
     yield made
     made.close()

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import time
@@ -75,6 +76,71 @@ def test_a_whole_life(client: TelemetryClient, telemetry: Telemetry) -> None:
         ("checkpoint", {"step": [1, None]})
     ]
     assert client.get_stats()["failures"] == {}
+
+
+#: Variables of a job of GitLab CI.
+JOB = {
+    "GITLAB_CI": "true",
+    "CI_JOB_NAME": "build",
+    "CI_JOB_ID": "7",
+    "CI_PIPELINE_ID": "12",
+    "CI_PIPELINE_SOURCE": "schedule",
+    "CI_COMMIT_BRANCH": "topic",
+    "CI_PROJECT_URL": "https://gitlab-ci-token:secret@gitlab.com/acme/shop",
+}
+
+
+@pytest.fixture
+def ci_job(client: TelemetryClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment of `JOB`, around a client that finds no other settings."""
+    for variable, value in JOB.items():
+        monkeypatch.setenv(variable, value)
+
+
+@pytest.mark.usefixtures("ci_job")
+def test_run_in_ci_records_what_run_start_records(
+    client: TelemetryClient, telemetry: Telemetry
+) -> None:
+    run = telemetry.run(client.start_run("a", "j"))
+    other = telemetry.run(telemetry.start("--no-git", env=JOB))
+    names = ("trigger_type", "context_json", "git_repo", "git_branch", "git_run_tag", "boot_id")
+    assert [run[name] for name in names] == [other[name] for name in names]
+    assert run["trigger_type"] == "schedule"
+    assert run["context_json"]["cicd.pipeline.run.id"] == "12"
+    assert run["context_json"]["vcs.ref.head.name"] == "topic"
+    assert (run["git_repo"], run["git_run_tag"]) == (
+        "https://gitlab.com/acme/shop",
+        "shop/topic",
+    )
+
+
+@pytest.mark.usefixtures("ci_job")
+def test_given_fields_win_over_those_of_the_ci_job(
+    client: TelemetryClient, telemetry: Telemetry
+) -> None:
+    run_id = client.start_run(
+        "a",
+        "j",
+        "hand",
+        git_branch="mine",
+        git_repo="",
+        context={"cicd.pipeline.run.id": "mine", "n": object},
+    )
+    run = telemetry.run(run_id)
+    assert (run["trigger_type"], run["git_branch"], run["git_repo"]) == ("hand", "mine", None)
+    assert run["context_json"]["cicd.pipeline.run.id"] == "mine"
+    assert run["context_json"]["cicd.pipeline.task.name"] == "build"
+    assert list(run["context_json"]["unstorable"]) == ["context.n"]
+
+
+@pytest.mark.usefixtures("ci_job")
+def test_tracked_run_in_ci_records_trigger_and_process(
+    client: TelemetryClient, telemetry: Telemetry
+) -> None:
+    with client.track_run("a", "j") as tracked:
+        pass
+    run = telemetry.run(tracked.event_id)
+    assert (run["trigger_type"], run["pid"]) == ("schedule", os.getpid())
 
 
 def test_the_repository_around_is_discovered(

@@ -7,7 +7,7 @@ import pytest
 from bases import FLOCKED, append, held
 from support import Telemetry
 
-from telemetry_cli.database.migrate import CURRENT_VERSION
+from telemetry_cli.core.tables import SCHEMA_VERSION
 
 HOSTILE = (
     "\x1b[31mred\x1b[0m",
@@ -54,7 +54,7 @@ def test_status(telemetry: Telemetry) -> None:
         "db_path": str(telemetry.database),
         "journal_mode": "DELETE",
         "synchronous": "EXTRA",
-        "schema_version": CURRENT_VERSION,
+        "schema_version": SCHEMA_VERSION,
     }
     assert (
         telemetry("status", "--json", env={"TELEMETRY_DB_SYNCHRONOUS": "FULL"}).json["synchronous"]
@@ -65,7 +65,7 @@ def test_status(telemetry: Telemetry) -> None:
 def test_status_where_nothing_was_recorded(telemetry: Telemetry) -> None:
     assert telemetry("status", "--json").json == {
         "total_runs": 0, "agents": {}, "recent_24h": 0, "running": 0, "buffered": 0, "rejected": 0,
-        "db_path": str(telemetry.database), "journal_mode": "DELETE", "synchronous": "EXTRA", "schema_version": CURRENT_VERSION,
+        "db_path": str(telemetry.database), "journal_mode": "DELETE", "synchronous": "EXTRA", "schema_version": SCHEMA_VERSION,
     }  # fmt: skip
     assert telemetry("status").out
     assert not telemetry.base.exists()

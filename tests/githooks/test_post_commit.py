@@ -166,6 +166,29 @@ def test_always_makes_a_short_run(repo: Repository, telemetry: Telemetry) -> Non
     assert repo.runs_of("HEAD") == ["open"]
 
 
+def test_short_run_in_ci_records_the_job(repo: Repository, telemetry: Telemetry) -> None:
+    repo.change()
+    config(telemetry, '[git_hooks]\nrecord = "always"\n')
+    repo("checkout", "--quiet", "--detach")
+    job = {
+        "GITLAB_CI": "true",
+        "CI_PIPELINE_ID": "12",
+        "CI_PIPELINE_SOURCE": "push",
+        "CI_COMMIT_BRANCH": "topic",
+    }
+    repo("commit", "--quiet", "--allow-empty", "-m", "x", env=job)
+    (run,) = telemetry("query", "--commit", repo("rev-parse", "HEAD"), "--json").json
+    assert (run["agent_name"], run["trigger_type"], run["git_branch"]) == (
+        "gitlab-ci",
+        "push",
+        "topic",
+    )
+    assert run["context_json"] == {
+        "cicd.pipeline.run.id": "12",
+        "vcs.ref.head.name": "topic",
+    }
+
+
 @pytest.mark.parametrize("hooks", ["all", "post-commit alone"])
 def test_always_makes_one_run_of_a_commit_and_its_amends(
     hooks: str, repo: Repository, telemetry: Telemetry

@@ -9,7 +9,7 @@ import pytest
 from bases import NAMED, START, assert_sound, ids, started, waiting
 from support import Ran, Telemetry
 
-from telemetry_cli.database.migrate import CURRENT_VERSION
+from telemetry_cli.core.tables import SCHEMA_VERSION
 
 PROCESSES = 32
 pytestmark = pytest.mark.heavy
@@ -64,7 +64,7 @@ def test_first_users_of_an_empty_base_do_not_get_in_each_others_way(
     calls = _each(telemetry, 1)
     assert [ran for ran, _ in calls if ran.code or "buffered" in ran.err] == []
     assert ids(telemetry) == sorted(started(ran) for ran, _ in calls)
-    assert telemetry.sql("SELECT max(version) FROM schema_migrations") == [(CURRENT_VERSION,)]
+    assert telemetry.sql("SELECT max(version) FROM schema_migrations") == [(SCHEMA_VERSION,)]
     assert len(list(telemetry.raw.glob("ops_*"))) == 1
 
 

@@ -15,7 +15,7 @@ from bases import EXCLUSIVE, START, assert_sound, held, ids, read_only
 from platforms import VERSIONS
 from support import Telemetry
 
-from telemetry_cli.database import migrate
+from telemetry_cli.core.tables import SCHEMA_VERSION
 
 SHORT = {"TELEMETRY_LOCK_TIMEOUT": "1.5"}
 
@@ -131,7 +131,7 @@ def test_the_schema_versions_it_went_through_are_kept(telemetry: Telemetry, vers
     assert found[:version] == [
         (number, f"{platforms.DESCRIPTION} {number}") for number in range(1, version + 1)
     ]
-    assert found[-1][0] == migrate.CURRENT_VERSION == telemetry.sql("PRAGMA user_version")[0][0]
+    assert found[-1][0] == SCHEMA_VERSION == telemetry.sql("PRAGMA user_version")[0][0]
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -558,11 +558,11 @@ def test_migrate_says_what_it_did(telemetry: Telemetry) -> None:
     ran = telemetry("db", "migrate", "--json")
     assert (ran.json["from"], ran.json["to"], Path(ran.json["backup"])) == (
         2,
-        migrate.CURRENT_VERSION,
+        SCHEMA_VERSION,
         snapshots(telemetry)[0],
     )
     again = telemetry("db", "migrate", "--json")
-    assert (again.json["from"], again.json["backup"]) == (migrate.CURRENT_VERSION, None)
+    assert (again.json["from"], again.json["backup"]) == (SCHEMA_VERSION, None)
 
 
 def test_a_newer_platform_is_left_untouched(telemetry: Telemetry) -> None:

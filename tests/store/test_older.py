@@ -10,8 +10,8 @@ from bases import AT, assert_sound
 from hooking import in_parallel
 from support import Telemetry
 
+from telemetry_cli.core.tables import SCHEMA_VERSION
 from telemetry_cli.database import migrate
-from telemetry_cli.database.migrate import CURRENT_VERSION
 
 FOLDER = Path(migrate.__file__).parent / "schema"
 
@@ -56,10 +56,10 @@ def test_whatever_comes_first_brings_it_up_to_date(
     older: Telemetry, argv: list[str], tmp_path: Path
 ) -> None:
     older(*argv)
-    assert older.sql("PRAGMA user_version") == [(CURRENT_VERSION,)]
+    assert older.sql("PRAGMA user_version") == [(SCHEMA_VERSION,)]
     assert [
         row[0] for row in older.sql("SELECT version FROM schema_migrations ORDER BY version")
-    ] == [*range(8, CURRENT_VERSION + 1)]
+    ] == [*range(8, SCHEMA_VERSION + 1)]
     assert older.run("known")["agent_name"] == "tester"
     fresh = Telemetry(tmp_path / "fresh")
     fresh.start()

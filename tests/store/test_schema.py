@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from telemetry_cli.database.migrate import CURRENT_VERSION, apply_schema
+from telemetry_cli.core.tables import SCHEMA_VERSION
+from telemetry_cli.database.migrate import apply_schema
 
 AT = "2026-01-02T03:04:05.678Z"
 DUMP = Path(__file__).with_name("schema.sql")
@@ -81,9 +82,9 @@ def test_every_table_is_strict(db: sqlite3.Connection) -> None:
 
 
 def test_the_version_stands_in_both_places(db: sqlite3.Connection) -> None:
-    assert db.execute("PRAGMA user_version").fetchone() == (CURRENT_VERSION,)
+    assert db.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
     assert db.execute("SELECT max(version), applied_at FROM schema_migrations").fetchone() == (
-        CURRENT_VERSION,
+        SCHEMA_VERSION,
         AT,
     )
 

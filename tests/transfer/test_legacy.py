@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from support import Telemetry
 
 from telemetry_cli.core import legacy_values as legacy_rules
+from telemetry_cli.core.tables import SCHEMA_VERSION
 from telemetry_cli.database import foreign
 from telemetry_cli.database.apply import imports
-from telemetry_cli.database.migrate import CURRENT_VERSION, apply_schema
+from telemetry_cli.database.migrate import apply_schema
 from telemetry_cli.transfer.legacy_records import line
 from telemetry_cli.transfer.records import FIRST_LINE
 
@@ -357,7 +358,7 @@ def test_any_row_of_the_platform_becomes_a_run(db: sqlite3.Connection, row: dict
     made, _ = line(("run", row), lambda *_: None)
     db.execute("SAVEPOINT one")
     counts = imports.runs(
-        db, {"at": AT, "op_id": "op"}, {"schema_version": CURRENT_VERSION}, [FIRST_LINE, made]
+        db, {"at": AT, "op_id": "op"}, {"schema_version": SCHEMA_VERSION}, [FIRST_LINE, made]
     )
     stored = db.execute("SELECT context_json FROM agent_runs").fetchall()
     db.execute("ROLLBACK TO one")

@@ -10,9 +10,9 @@ from telemetry_cli.core import values as rules
 from telemetry_cli.core.config import Config
 from telemetry_cli.core.errors import InvalidInput, LockTimeout, NotFound
 from telemetry_cli.core.locks import Lock
+from telemetry_cli.core.tables import SCHEMA_VERSION
 from telemetry_cli.database import maintenance, prunable
 from telemetry_cli.database.database import check_place, translated
-from telemetry_cli.database.migrate import CURRENT_VERSION
 from telemetry_cli.journal import backups
 from telemetry_cli.maintenance import prune as pruning
 from telemetry_cli.maintenance import rebuild as recovery
@@ -30,15 +30,15 @@ def migrate(config: Config, output: str) -> Written:
     kept = next((path for path in backups.snapshots(config) if path not in known), None)
     data: dict[str, object] = {
         "from": before,
-        "to": CURRENT_VERSION,
+        "to": SCHEMA_VERSION,
         "db_path": config.db_path,
         "backup": kept,
     }
     notes = [*reading.notes, *([f"the old database is kept as {kept}"] if kept else [])]
     return Written(
         data,
-        f"migrated from version {before} to {CURRENT_VERSION}"
-        if before != CURRENT_VERSION
+        f"migrated from version {before} to {SCHEMA_VERSION}"
+        if before != SCHEMA_VERSION
         else f"already at version {before}",
         notes,
     )

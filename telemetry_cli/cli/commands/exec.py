@@ -15,7 +15,7 @@ from datetime import timedelta
 from telemetry_cli.cli.commands.arguments import became
 from telemetry_cli.cli.commands.new_run import begin, exports, names
 from telemetry_cli.cli.commands.result import HandedBack, Written
-from telemetry_cli.core import clock, processes
+from telemetry_cli.core import clock
 from telemetry_cli.core import values as rules
 from telemetry_cli.core.config import Config
 from telemetry_cli.core.errors import InvalidInput, NotDurable, TelemetryError
@@ -89,6 +89,7 @@ def execute(
             no_git=no_git,
             told={**_process(shown), **recording.trace.context},
             apart=_texts(words),
+            ends_here=True,
             fields=fields,
         )
         recording.notes += begun.notes
@@ -156,7 +157,7 @@ class _Recording:
                 raise
             self._failed(error)  # It is the environment that is wrong, not what was asked for.
             return
-        self._begun = {**data, **processes.identify_self()}
+        self._begun = data
 
     def start(self, env: dict[bytes, bytes]) -> dict[bytes, bytes]:
         """Make the run durable, and return the command's environment."""

@@ -3,32 +3,17 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from telemetry_cli.cli.commands.arguments import merged_objects, parent_reference, run_reference
-from telemetry_cli.core import clock, processes
+from telemetry_cli.cli.commands.arguments import merged_objects, parent_reference
+from telemetry_cli.core import clock
 from telemetry_cli.core import values as rules
 from telemetry_cli.core.config import Config
 from telemetry_cli.core.errors import InvalidInput
-from telemetry_cli.database.migrate import CURRENT_VERSION
 from telemetry_cli.discovery import environment
-from telemetry_cli.discovery.git import remotes
 from telemetry_cli.discovery.git import repository as git
+from telemetry_cli.discovery.new_run import build_run
 from telemetry_cli.redaction.redactor import Redactor, refuse_secret, remote_without_credentials
 
 _LONGEST_NAME = 200
-#: Fact of a CI job → its name in a run's context: OpenTelemetry's where it has one (semantic conventions for CI/CD and VCS).
-_CONTEXT = {
-    "run": "cicd.pipeline.run.id",
-    "run_url": "cicd.pipeline.run.url.full",
-    "job": "cicd.pipeline.task.name",
-    "job_id": "cicd.pipeline.task.run.id",
-    "job_url": "cicd.pipeline.task.run.url.full",
-    "step": "cicd.pipeline.step",
-    "attempt": "cicd.pipeline.run.attempt",
-    "pull_request": "vcs.change.id",
-    "repository": "vcs.repository.url.full",
-    "branch": "vcs.ref.head.name",
-    "sha": "vcs.ref.head.revision",
-}
 
 
 class Beginning:
@@ -56,17 +41,15 @@ def begin(
     fields: Mapping[str, str | None],
     told: dict[str, object],
     apart: Sequence[str] = (),
+    ends_here: bool = False,
 ) -> Beginning:
     """Convert what was given and find out the rest. `identity`: agent_name and job_type; `told`: context that the caller knows.
 
-    `apart` tells several runs of one CI step apart (`--event-id auto`). Raises `InvalidInput`.
+    `apart` tells several runs of one CI step apart (`--event-id auto`). `ends_here` as for `build_run`. Raises `InvalidInput`.
     """
     agent, job = identity
-    at, facts = clock.stamp(moment), environment.facts()
     notes: list[str] = []
     data: dict[str, object] = {
-        "schema_version": CURRENT_VERSION,
-        "status": "running",
         "agent_name": agent,
         "job_type": job,
         **rules.fields(fields),
@@ -83,22 +66,24 @@ def begin(
         if run_id is not None
         else _run_id(config, moment, agent)
     )
-    data["start_time"] = (
-        rules.instant("--start-time", start_time, moment) if start_time is not None else at
-    )
-    data.setdefault("agent_owner", config.agent_owner)
-    data.setdefault("host", environment.host())
-    data["boot_id"] = processes.place()
-    data.setdefault("trigger_type", facts.get("trigger"))
-    data |= _parent(config, parent, str(data["event_id"]))
+    if start_time is not None:
+        data["start_time"] = rules.instant("--start-time", start_time, moment)
+    if parent is not None:
+        if parent == data["event_id"]:
+            raise InvalidInput(f"--parent: {parent} is the run itself")
+        data["parent"] = parent_reference(config, parent)
     if git_repo is not None:
         data["git_repo"] = remote(git_repo)
-    data = {**_git_facts(data, facts, no_git=no_git), **data}
-    known = {**{name: facts[fact] for fact, name in _CONTEXT.items() if fact in facts}, **told}
-    if known:
-        given = data.get("context", {})
-        data["context"] = {**known, **(given if isinstance(given, dict) else {})}
-    return Beginning({name: value for name, value in data.items() if value is not None}, notes)
+    built = build_run(
+        config,
+        clock.stamp(moment),
+        data,
+        None if no_git else git.find(None),
+        enclosing=environment.current_run(),
+        context=told,
+        ends_here=ends_here,
+    )
+    return Beginning(built, notes)
 
 
 def names(
@@ -137,55 +122,9 @@ def _run_id(config: Config, moment: datetime, agent: str) -> str:
     return clock.new_run_id(moment, Redactor(config.redact_rules).text(agent))
 
 
-def _parent(config: Config, parent: str | None, event_id: str) -> dict[str, object]:
-    if parent is not None:
-        if parent == event_id:
-            raise InvalidInput(f"--parent: {parent} is the run itself")
-        return {"parent": parent_reference(config, parent)}
-    current = environment.current_run()
-    # A script that exports the id first and starts the run with it is not its own parent.
-    return {"parent": run_reference(config, None)} if current and current != event_id else {}
-
-
 def remote(value: str) -> str | None:
     """`--git-repo`: an address without credentials. Raises `InvalidInput`."""
     return rules.optional_text("--git-repo", remote_without_credentials(value))
-
-
-def _git_facts(
-    given: dict[str, object], facts: dict[str, str], *, no_git: bool
-) -> dict[str, object]:
-    """Remote, branch and tag of the repository here; what it does not tell (a checkout by SHA is on no branch), the CI provider may."""
-    repository = None if no_git else git.find(None)
-    url = git.remote(repository) if repository else None
-    url = url or _ci_remote(facts.get("repository", ""))
-    branch = (
-        str(given.get("git_branch") or "")
-        or (git.branch(repository) if repository else None)
-        or facts.get("branch")
-    )
-    if repository is None:
-        name = remotes.name(url) if url else None
-        return {
-            "git_repo": url,
-            "git_branch": branch,
-            "git_run_tag": f"{name}/{branch}" if name and branch else None,
-        }
-    return {
-        "git_repo": url,
-        "git_branch": branch,
-        "git_run_tag": git.run_tag(repository, url, branch),
-        "git_dir": git.path_text(repository.git_dir),
-    }
-
-
-def _ci_remote(repository: str) -> str | None:
-    """The repository that a CI provider names, where that is an address."""
-    return (
-        remote_without_credentials(repository) or None
-        if "://" in repository or "@" in repository
-        else None
-    )
 
 
 def exports(result: dict[str, object], trace: environment.Trace) -> dict[str, str | None]:

@@ -357,25 +357,6 @@ def run_tag(repository: Repository, url: str | None, branch_name: str | None) ->
     return storable(f"{name or repository.name}/{branch_name}") if branch_name else None
 
 
-def surroundings(
-    given_branch: object = None, seconds: float = DEADLINE_SECONDS
-) -> dict[str, object]:
-    """What a run keeps of the repository around the working folder: git_repo, git_branch, git_run_tag, git_dir; empty where there is none.
-
-    A branch that was given counts instead of the one that is checked out. git is asked for so many seconds at most.
-    """
-    repository = find(None, seconds)
-    if repository is None:
-        return {}
-    url, branch_name = remote(repository), str(given_branch or "") or branch(repository)
-    return {
-        "git_repo": url,
-        "git_branch": branch_name,
-        "git_run_tag": run_tag(repository, url, branch_name),
-        "git_dir": path_text(repository.git_dir),
-    }
-
-
 def storable(text: str) -> str | None:
     """Text that can be stored, else None: a name that is not UTF-8 cannot, and null is better than a wrong one."""
     try:

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from telemetry_cli.core import clock
 from telemetry_cli.core.errors import DatabaseTrouble, TelemetryError
+from telemetry_cli.core.tables import SCHEMA_VERSION
 from telemetry_cli.core.values import shorten
 from telemetry_cli.database import (
     compare,
@@ -14,7 +15,7 @@ from telemetry_cli.database import (
     registry,
 )
 from telemetry_cli.database.database import RESTORE_BLOB, UNREADABLE, asides, translated
-from telemetry_cli.database.migrate import CURRENT_VERSION, FIRST_VERSION
+from telemetry_cli.database.migrate import FIRST_VERSION
 from telemetry_cli.journal import backups, buffer
 from telemetry_cli.journal import segments as journal
 from telemetry_cli.maintenance import integrity as damage
@@ -65,21 +66,21 @@ def database(examined: Examined) -> Iterator[Finding]:
     for fault in faults:
         yield problem(f"integrity_check: {fault}", config.db_path, _REBUILD)
     said = maintenance.cursor_of(examined.copy)[0]
-    if FIRST_VERSION <= version <= CURRENT_VERSION and said != version:
+    if FIRST_VERSION <= version <= SCHEMA_VERSION and said != version:
         yield problem(
             f"it has schema version {version}, and its header says {said}", config.db_path, _REBUILD
         )
         return
-    if version != CURRENT_VERSION:
-        newer = version > CURRENT_VERSION
+    if version != SCHEMA_VERSION:
+        newer = version > SCHEMA_VERSION
         finding = problem if newer else warning
         yield finding(
-            f"schema version {version}; this telemetry knows {CURRENT_VERSION}",
+            f"schema version {version}; this telemetry knows {SCHEMA_VERSION}",
             config.db_path,
             "Upgrade telemetry." if newer else "telemetry db migrate",
         )
-    examined.has_tables = version == CURRENT_VERSION
-    examined.is_sound = not faults and version == CURRENT_VERSION
+    examined.has_tables = version == SCHEMA_VERSION
+    examined.is_sound = not faults and version == SCHEMA_VERSION
 
 
 def settings(examined: Examined) -> Iterator[Finding]:

@@ -3,12 +3,14 @@
 import errno
 import os
 import stat
+from collections.abc import Iterable
 from io import BufferedReader, FileIO
 
 from telemetry_cli.core.errors import Refused
 
 #: Where Linux shows a process its open files, by their numbers.
 _OPEN_FILES = "/proc/self/fd"
+_BLOCK = 1 << 20
 _NO_LINKS = os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
 
 
@@ -272,6 +274,15 @@ def sync_file(path: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def write_new(path: str, chunks: Iterable[bytes]) -> None:
+    """Write a new private file, flushed; its directory is not synced. Raises `OSError` where `path` exists."""
+    descriptor = open_private(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    with open(descriptor, "wb", buffering=_BLOCK) as file:
+        file.writelines(chunks)
+        file.flush()
+        os.fsync(descriptor)
 
 
 def write_all(descriptor: int, data: bytes) -> None:

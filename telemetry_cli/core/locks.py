@@ -9,9 +9,10 @@ import errno
 import fcntl
 import os
 import time
+from collections.abc import Callable, Iterable
 
 from telemetry_cli.core.errors import LockTimeout, Refused
-from telemetry_cli.core.fs import open_private
+from telemetry_cli.core.fs import open_private, sync_folder
 
 #: Seconds between two looks at a lock that is held, and how long a waiter stands back for others.
 _SHORTEST_PAUSE = 0.0005
@@ -19,6 +20,7 @@ _LONGEST_PAUSE = 0.01
 _PATIENCE = 0.1
 #: Seconds that the writer of an unfinished file waits for whoever looks whether it is alive.
 _MOMENT = 1.0
+_BLOCK = 1 << 20
 
 _open_descriptors: set[int] = set()
 
@@ -89,6 +91,34 @@ def _close(descriptor: int) -> None:
 def lock_unfinished(path: str) -> Lock:
     """Make a file and lock it for as long as it is written. Only `remove_unlocked` ever wants the same lock."""
     return Lock(path, time.monotonic() + _MOMENT)
+
+
+def write_atomic(partial: str, chunks: Iterable[bytes], find_target: Callable[[], str]) -> str:
+    """Write a private file under the name `partial`, flush it, and rename it to its target.
+
+    find_target: returns the path to rename it to, in the same directory; called once all chunks are
+        written. The directory is synced. Returns that path. Memory: one chunk.
+
+    The file is locked while it is unfinished: without its lock, its writer was killed. On an error
+    before the rename the file is removed. Raises `LockTimeout`, `Refused` for a planted link, and
+    `OSError`, after which the target may be there already where only the directory was not synced.
+    """
+    with lock_unfinished(partial) as lock:
+        try:
+            with open(lock.descriptor, "wb", buffering=_BLOCK, closefd=False) as file:
+                file.writelines(chunks)
+                file.flush()
+                os.fsync(lock.descriptor)
+            target = find_target()
+            os.rename(partial, target)
+        except BaseException:
+            try:
+                os.unlink(partial)
+            except OSError:
+                pass
+            raise
+    sync_folder(os.path.dirname(target))
+    return target
 
 
 def is_free(path: str) -> bool:

@@ -20,7 +20,7 @@ from telemetry_cli.core.fs import (
     open_private,
     sync_folder,
 )
-from telemetry_cli.core.locks import Lock, lock_unfinished, remove_unlocked
+from telemetry_cli.core.locks import Lock, remove_unlocked, write_atomic
 
 _DIGITS = frozenset("0123456789abcdef")
 _BLOCK = 1 << 20
@@ -58,22 +58,16 @@ class Lease:
         config = self._config
         partial = os.path.join(config.blobs_dir, f".{new_op_id()}.tmp")
         digest = sha256()
-        with lock_unfinished(partial) as lock:
-            try:
-                with open(lock.descriptor, "wb", buffering=_BLOCK, closefd=False) as file:
-                    for chunk in chunks:
-                        digest.update(chunk)
-                        file.write(chunk)
-                    file.flush()
-                    os.fsync(lock.descriptor)
-                os.rename(partial, os.path.join(config.blobs_dir, digest.hexdigest()))
-            except BaseException:
-                try:
-                    os.unlink(partial)
-                except OSError:
-                    pass
-                raise
-        for folder in (config.blobs_dir, config.base_dir, os.path.dirname(config.base_dir)):
+
+        def digested() -> Iterator[bytes]:
+            for chunk in chunks:
+                digest.update(chunk)
+                yield chunk
+
+        write_atomic(
+            partial, digested(), lambda: os.path.join(config.blobs_dir, digest.hexdigest())
+        )
+        for folder in (config.base_dir, os.path.dirname(config.base_dir)):
             sync_folder(folder)
         return digest.hexdigest()
 

@@ -9,9 +9,8 @@ from telemetry_cli.core.fs import (
     make_folder,
     open_private,
     sync_folder,
-    write_all,
 )
-from telemetry_cli.core.locks import lock_unfinished, remove_unlocked
+from telemetry_cli.core.locks import remove_unlocked, write_atomic
 
 _ENDING, _PARTIAL = ".ndjson", ".tmp"
 #: Bytes: a line that was kept has more than its newline.
@@ -102,8 +101,8 @@ def keep(
         path = os.path.join(
             config.buffer_dir, _name(line_names(config) if names is None else names, op_id)
         )
-        _write(path, line)
-        for folder in (config.buffer_dir, config.base_dir, os.path.dirname(config.base_dir)):
+        write_atomic(path + _PARTIAL, [line], lambda: path)
+        for folder in (config.base_dir, os.path.dirname(config.base_dir)):
             sync_folder(folder)
     except (OSError, LockTimeout) as error:
         for leftover in (path + _PARTIAL, path):
@@ -116,14 +115,6 @@ def keep(
             line.decode().rstrip("\n"),
             "The record stands above: save it. " + _advise(config, error),
         ) from trouble
-
-
-def _write(path: str, line: bytes) -> None:
-    """Write a line under another name, flushed, and rename it. Locked until then: without its lock, its writer was killed."""
-    with lock_unfinished(path + _PARTIAL) as lock:
-        write_all(lock.descriptor, line)
-        os.fsync(lock.descriptor)
-        os.rename(path + _PARTIAL, path)
 
 
 def _advise(config: Config, error: Exception) -> str:
@@ -162,5 +153,4 @@ def replace(config: Config, name: str, line: bytes) -> None:
     """Put another line in the place of one that waits. Raises `OSError`."""
     path = os.path.join(config.buffer_dir, name)
     remove_unlocked(path + _PARTIAL)
-    _write(path, line)
-    sync_folder(config.buffer_dir)
+    write_atomic(path + _PARTIAL, [line], lambda: path)

@@ -21,6 +21,7 @@ from telemetry_cli.core.fs import (
     open_private,
     sync_folder,
     write_all,
+    write_new,
 )
 from telemetry_cli.core.locks import Lock
 from telemetry_cli.core.values import DEEPEST_OPERATION, OPERATION_VERSION, is_deeper
@@ -470,14 +471,7 @@ def lines_of(config: Config, name: str) -> Iterator[bytes]:
 
 def write_segment(config: Config, name: str, lines: Iterable[bytes]) -> None:
     """Write a whole segment anew, flushed."""
-    with open(
-        open_private(os.path.join(config.raw_dir, name), os.O_WRONLY | os.O_CREAT | os.O_EXCL),
-        "wb",
-        buffering=_BLOCK,
-    ) as file:
-        file.writelines(lines)
-        file.flush()
-        os.fsync(file.fileno())
+    write_new(os.path.join(config.raw_dir, name), lines)
 
 
 def take_over(config: Config, second: Config) -> None:

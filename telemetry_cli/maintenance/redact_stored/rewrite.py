@@ -22,10 +22,9 @@ from telemetry_cli.core.errors import (
 )
 from telemetry_cli.core.fs import (
     make_folder,
-    open_private,
     sync_file,
     sync_folder,
-    write_all,
+    write_new,
 )
 from telemetry_cli.database import (
     compare,
@@ -96,10 +95,8 @@ def prepare(config: Config, lease: blobs.Lease) -> list[str]:
         snapshots = _make_snapshots(config, cleaner)
         _write_journal(config, cleaner, lease, second, snapshots)
         notes = _make_databases(config, cleaner, second)
-        _write(
-            os.path.join(second.raw_dir, _OBSOLETE),
-            json.dumps({"snapshots": sorted(snapshots)}).encode(),
-        )
+        obsolete = json.dumps({"snapshots": sorted(snapshots)}).encode()
+        write_new(os.path.join(second.raw_dir, _OBSOLETE), [obsolete])
         for folder in (second.raw_dir, config.backups_dir, os.path.dirname(config.db_path)):
             if os.path.isdir(folder):
                 sync_folder(folder)
@@ -174,15 +171,6 @@ def _forget(config: Config, second: Config) -> None:
     for path in second_databases(config):
         maintenance.remove(path)
     shutil.rmtree(second.raw_dir, ignore_errors=True)
-
-
-def _write(path: str, content: bytes) -> None:
-    descriptor = open_private(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-    try:
-        write_all(descriptor, content)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 # The journal

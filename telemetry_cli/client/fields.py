@@ -7,7 +7,7 @@ A value that breaks its rule costs that value: it is set aside as text, see `val
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
-from telemetry_cli.client.values import NOTHING, Unstorable, converted, document, escaped
+from telemetry_cli.client.values import NOTHING, Unstorable, converted, document
 from telemetry_cli.core import clock
 from telemetry_cli.core import values as rules
 from telemetry_cli.core.config import Config
@@ -215,7 +215,7 @@ def payload(value: object, unstorable: Unstorable) -> object:
 
 def _object(name: str, value: object, unstorable: Unstorable) -> object:
     if isinstance(value, str):
-        return rules.json_object(name, escaped(value))
+        return rules.json_object(name, rules.escape_text(value))
     found = document(name, value, unstorable)
     if found is not NOTHING and not isinstance(found, dict):
         raise InvalidInput(f"{name}: a dict is needed, not {type(value).__name__}")
@@ -241,7 +241,7 @@ def _digits(name: str, value: object) -> str:
 def text(name: str, value: object) -> str:
     """A value as text: one that has a form as text, number or truth value in JSON. Raises `InvalidInput` for any other."""
     if isinstance(value, str):
-        return escaped(value)
+        return rules.escape_text(value)
     plain = _scalar(value)
     if isinstance(plain, str):
         return plain

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from telemetry_cli.client import fields as fields_
 from telemetry_cli.client.aside import InThread, has_loop
-from telemetry_cli.client.values import escaped
 from telemetry_cli.client.waiting import Waits
 from telemetry_cli.core import values as rules
 from telemetry_cli.core.errors import InvalidInput
@@ -273,11 +272,11 @@ def _message(error: BaseException) -> str:
     except Exception:
         message = "its message cannot be read"
     name = type(error).__name__
-    return escaped(f"{name}: {message}" if message else name)
+    return rules.escape_text(f"{name}: {message}" if message else name)
 
 
 def _details(error: BaseException) -> str:
     try:
-        return escaped("".join(traceback.format_exception(error)))
+        return rules.escape_text("".join(traceback.format_exception(error)))
     except Exception:
         return ""

@@ -63,22 +63,11 @@ class Unstorable:
         }
 
 
-def escaped(text: str) -> str:
-    """Return a text with an escape for each character that cannot be stored: NUL and lone surrogates."""
-    # Of a subclass the characters, whatever its `__str__` returns.
-    plain = str.__str__(text)
-    return (
-        plain
-        if plain.isascii() and "\0" not in plain
-        else plain.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
-    )
-
-
 def as_text(value: object) -> str:
     """Return any value as text. An object that cannot even be printed is named by its type."""
     for show in (str, repr):
         try:
-            return escaped(show(value))
+            return rules.escape_text(show(value))
         except Exception:  # noqa: S112 - the host's objects may raise anything, RecursionError among it
             continue
     return f"<{type(value).__name__}>"
@@ -182,7 +171,7 @@ def _key(key: object) -> str:
     if not isinstance(plain, str):
         plain = simplified(plain)
     return (
-        escaped(plain)
+        rules.escape_text(plain)
         if isinstance(plain, str)
         else json.dumps(plain)
         if isinstance(plain, (bool, int, float, type(None)))
@@ -198,13 +187,13 @@ def simplified(value: object) -> object:
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, str):
-        return escaped(value)
+        return rules.escape_text(value)
     if isinstance(value, (int, float)):
         return int(value) if isinstance(value, int) else float(value)
     if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value).decode("utf-8", "backslashreplace")
     if isinstance(value, os.PathLike):
-        return escaped(os.fsdecode(value))
+        return rules.escape_text(os.fsdecode(value))
     if isinstance(value, timedelta):
         return value.total_seconds()
     if _is_a(value, "decimal", "Decimal"):

@@ -59,6 +59,15 @@ def text(name: str, value: str) -> str:
     return value
 
 
+def escape_text(value: str) -> str:
+    """Return a text with an escape for each character that cannot be stored: NUL and lone surrogates."""
+    # Of a subclass the characters, whatever its `__str__` returns.
+    plain = str.__str__(value)
+    if plain.isascii() and "\0" not in plain:
+        return plain
+    return plain.encode(errors="backslashreplace").decode().replace("\0", "\\x00")
+
+
 def is_line(value: str) -> bool:
     """Tell whether a value is one line of text: without control characters, but with the spaces and joiners of any script."""
     return value.isprintable() or not any(

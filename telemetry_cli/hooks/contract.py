@@ -181,14 +181,10 @@ def mismatch(number: int, column: str | None, expected: str, got: str) -> Mismat
     """One mismatch as the contract of commands shows it."""
     return {
         "row": number,
-        "column": _storable(column) if column is not None else None,
+        "column": rules.escape_text(column) if column is not None else None,
         "expected": expected,
-        "got": _storable(got),
+        "got": rules.escape_text(got),
     }
-
-
-def _storable(text: str) -> str:
-    return text.encode(errors="backslashreplace").decode()
 
 
 def load(name: str, path: str) -> Contract:

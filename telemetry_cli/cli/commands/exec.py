@@ -213,10 +213,11 @@ class _Recording:
         except Exception as defect:
             self._failed(defect)
             data = {"status": "failure"}
-        data = {name: _storable(value) for name, value in data.items()} | {
-            "run": self.event_id,
-            "created_by": self._created_by,
+        data = {
+            name: rules.escape_text(value.replace("\0", "")) if isinstance(value, str) else value
+            for name, value in data.items()
         }
+        data |= {"run": self.event_id, "created_by": self._created_by}
         if self._begun and isinstance(data.get("duration_ms"), int):
             # When the command ended; whatever we do after it is no part of its run.
             start = clock.parse_stamp(str(self._begun["start_time"]))
@@ -348,15 +349,6 @@ def _visible(line: str) -> str:
     return "".join(
         char for char in plain if " " <= char < "\x7f" or char > "\x9f" or char == "\t"
     ).strip()
-
-
-def _storable(value: object) -> object:
-    """A text as a column takes it: what is no character is escaped, as it is on stderr."""
-    return (
-        value.replace("\0", "").encode(errors="backslashreplace").decode()
-        if isinstance(value, str)
-        else value
-    )
 
 
 def _signal_name(number: int) -> str:

@@ -9,6 +9,7 @@ from telemetry_cli.cli.commands.arguments import run_reference
 from telemetry_cli.cli.commands.features_rows import presented
 from telemetry_cli.cli.commands.filters import Narrowing, narrowing
 from telemetry_cli.cli.commands.result import Card, Record, one_failed
+from telemetry_cli.cli.output.progress import HookProgress
 from telemetry_cli.core import clock
 from telemetry_cli.core import values as rules
 from telemetry_cli.core.config import Config
@@ -23,7 +24,6 @@ from telemetry_cli.database.database import (
 from telemetry_cli.database.runs import Reading
 from telemetry_cli.hooks import execution, subjects, work
 from telemetry_cli.hooks.attempt import Stopped
-from telemetry_cli.hooks.progress import Shown
 from telemetry_cli.hooks.reap import close_gone_hook_runs
 from telemetry_cli.hooks.subjects import Subjects
 from telemetry_cli.journal.operations import actor
@@ -173,7 +173,7 @@ def executed(
         try:
             given = stop.interruptible(lambda: Subjects(kind, folder, lines))
             prepared = _prepared(reading, db, releases, given, how, folder, stop)
-            with Shown(len(releases), given.count) as shown:
+            with HookProgress(len(releases), given.count) as shown:
                 for one in prepared:
                     stop.check()
                     shown.next(str(one.release["hook"]))

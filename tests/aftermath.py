@@ -6,6 +6,7 @@ from pathlib import Path
 from bases import AT, is_free
 
 from telemetry_cli.core.config import Config
+from telemetry_cli.core.tables import SCHEMA_VERSION
 from telemetry_cli.store import Store
 
 #: A question that gives one value, and the answers that are right.

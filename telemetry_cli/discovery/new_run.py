@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from telemetry_cli.core import processes
 from telemetry_cli.core import values as rules
-from telemetry_cli.core.tables import SCHEMA_VERSION
 from telemetry_cli.core.config import Config
+from telemetry_cli.core.tables import SCHEMA_VERSION
 from telemetry_cli.discovery import environment
 from telemetry_cli.discovery.git import remotes
 from telemetry_cli.discovery.git import repository as git

@@ -20,6 +20,7 @@ from telemetry_cli.core.errors import (
 )
 from telemetry_cli.core.fs import make_folder
 from telemetry_cli.core.locks import Lock
+from telemetry_cli.core.tables import SCHEMA_VERSION
 from telemetry_cli.database import maintenance, swap
 from telemetry_cli.database.database import (
     REBUILD,

@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 from test_secret_shapes import HELD
 
-from telemetry_cli.redaction.names import nested
+from telemetry_cli.redaction.names import nested, secret_values
 from telemetry_cli.redaction.patterns import RULES
 from telemetry_cli.redaction.redactor import Redactor
 
@@ -106,3 +106,10 @@ def test_all_rules_together_are_linear(unit: str) -> None:
             times.append(time.process_time() - begun)
         best.append(min(times))
     assert best[1] <= max(2.5 * best[0], 0.01), best
+
+
+@pytest.mark.parametrize("secret", ['\\a"b/c d1234', "!@#$%^&*()!@#$%^&*()", "%25%25%25a1b2c3"])
+@pytest.mark.parametrize("unit", ["\\", "%25", "%2525", "\\u0022", "!@#$", "a\\"])
+def test_the_forms_of_a_secret_variable_are_linear(secret: str, unit: str) -> None:
+    (known,) = (one for one in secret_values({"DB_PASSWORD": secret}) if one.length == len(secret))
+    check_linear(known.pattern(), [unit], LENGTH)

@@ -36,8 +36,10 @@ _PAIRS = (("name", "value"), ("Name", "Value"), ("key", "value"), ("Key", "Value
 _MOST_BROKEN = 1000
 #: Most variables are told from secrets by their last letter.
 _LAST_LETTERS = frozenset((*(name[-1] for name in SECRET_NAMES), "y", "_"))
-#: Characters that stand as they are in a percent-encoded text.
-_UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+#: Each time that JSON becomes a text in JSON, twice as many backslashes stand in it, and one more.
+_BACKSLASHES = "{1,63}+"
+#: What else stands for a character: the letter behind a backslash in JSON, `+` in a form.
+_OTHER_FORMS = {"\n": "|n", "\r": "|r", "\t": "|t", " ": r"|\+"}
 #: What a description of a field says of its type.
 _TYPES = (
     "string",
@@ -204,7 +206,7 @@ def named_value(item: Mapping[str, object]) -> tuple[str, str] | None:
     return None
 
 
-def secret_values(environ: Mapping[str, str]) -> Sequence[str]:
+def secret_values(environ: Mapping[str, str]) -> Sequence["Known"]:
     """The secrets that the environment holds, longest first, as far as finding one of them in a text means anything."""
     values: set[str] = set()
     for name, value in environ.items():
@@ -222,38 +224,85 @@ def secret_values(environ: Mapping[str, str]) -> Sequence[str]:
                 if _is_random(line) and _is_telling(line)
             )
             if _is_telling(whole):
-                values.update((whole, *_encoded(whole)))
-    return sorted(values, key=len, reverse=True) if values else ()
+                values.update((whole, *_base64_of(whole)))
+    return tuple(map(_known, sorted(values, key=len, reverse=True))) if values else ()
+
+
+class Known:
+    """A secret that is known, as it may stand in a text: each of its characters as it is, escaped for JSON
+    (once, or more often, for JSON within JSON) or percent-encoded.
+
+    Letters and digits of ASCII stand as they are in all of these.
+    """
+
+    def __init__(self, secret: str) -> None:
+        self.length = len(secret)
+        self._secret = secret
+        runs = "".join(char if _is_plain(char) else " " for char in secret).split()
+        self._runs = sorted(runs, key=len, reverse=True)
+        self._runs_as_bytes = [run.encode() for run in self._runs]
+
+    def may_stand_in(self, text: str) -> bool:
+        """Tell whether a text is worth the pattern."""
+        return all(map(text.__contains__, self._runs))
+
+    def may_stand_in_line(self, line: bytes) -> bool:
+        """The same for a line that is not decoded."""
+        return all(map(line.__contains__, self._runs_as_bytes))
+
+    def pattern(self) -> str:
+        """A regular expression that takes time linear in the text."""
+        return _pattern_of(self._secret)
+
+
+_known = lru_cache(256)(Known)
 
 
 @lru_cache(256)
-def _encoded(value: str) -> tuple[str, ...]:
-    """Return a value as it stands in a JSON string, in a URL, and in base64, alone or after other text such as `user:`."""
-    return tuple(_encodings(value))
+def _pattern_of(secret: str) -> str:
+    pieces = [
+        char if _is_plain(char) else _any_form(char)
+        for before, char in zip(" " + secret, secret, strict=False)
+        # One backslash stands for several: how many there are depends on how often it was escaped.
+        if (before, char) != ("\\", "\\")
+    ]
+    return "".join(pieces)
 
 
-def _encodings(value: str) -> Iterator[str]:
+def _any_form(char: str) -> str:
+    """Match a character in any form. What runs on is bounded, since a match may begin at each character."""
+    percent = "".join(
+        f"%(?:25){{0,3}}(?i:{byte:02x})" for byte in char.encode(errors="surrogateescape")
+    )
+    if char == "\\":
+        return rf"(?:\\|u005[Cc]|{percent}){_BACKSLASHES}"
+    units = char.encode("utf-16-be", "surrogatepass")
+    escaped = rf"\\{_BACKSLASHES}".join(
+        f"u(?i:{units[place : place + 2].hex()})" for place in range(0, len(units), 2)
+    )
+    plain = f"\\{char}" if char.isascii() else char
+    others = _OTHER_FORMS.get(char, "")
+    return rf"(?:{percent}|(?:\\{_BACKSLASHES})?+(?:{plain}|{escaped}{others}))"
+
+
+def _is_plain(char: str) -> bool:
+    return char.isascii() and char.isalnum()
+
+
+@lru_cache(256)
+def _base64_of(value: str) -> tuple[str, ...]:
+    """Return what a value is in base64, alone or after other text such as `user:`."""
     from binascii import b2a_base64
 
     content = value.encode(errors="surrogateescape")
-    yield json.dumps(value)[1:-1]
-    yield json.dumps(value, ensure_ascii=False)[1:-1]
-    for pattern in ("%{:02X}", "%{:02x}"):
-        percent = "".join(
-            char
-            if char in _UNRESERVED
-            else "".join(map(pattern.format, char.encode(errors="surrogateescape")))
-            for char in value
-        )
-        yield percent
-        yield percent.replace("%20", "+")
-    for before in range(3):
+    texts = [
         # Without the characters that also depend on what stands before or behind.
-        text = b2a_base64(bytes(before) + content, newline=False)[
+        b2a_base64(bytes(before) + content, newline=False)[
             -(-before * 4 // 3) : (before + len(content)) * 4 // 3
         ].decode()
-        yield text
-        yield text.replace("+", "-").replace("/", "_")
+        for before in range(3)
+    ]
+    return (*texts, *(text.replace("+", "-").replace("/", "_") for text in texts))
 
 
 def _is_telling(value: str) -> bool:

@@ -62,9 +62,7 @@ class Redactor:
 
     def suspects(self, line: bytes) -> bool:
         """Tell whether there may be anything to redact in lines of JSON or text; the marks of secrets are ASCII."""
-        if self._own or any(
-            value.encode(errors="surrogateescape") in line for value in self._values
-        ):
+        if self._own or any(known.may_stand_in_line(line) for known in self._values):
             return True
         text = line.decode("ascii", "replace")
         if len(text) > _LONGEST_LINE:
@@ -84,12 +82,11 @@ class Redactor:
         return self._without_own(text)
 
     def _without_values(self, text: str) -> str:
-        if not self._values or len(text) < len(self._values[-1]):
+        if not self._values or len(text) < self._values[-1].length:
             return text
-        for value in self._values:
-            if value in text:
-                self._count("environment", text.count(value))
-                text = text.replace(value, REDACTED)
+        for known in self._values:
+            if known.may_stand_in(text):
+                text = self._substituted("environment", known.pattern(), text)
         return text
 
     def _without_own(self, text: str) -> str:

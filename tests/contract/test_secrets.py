@@ -528,6 +528,33 @@ def test_a_secret_variable_is_hidden_in_a_url_and_in_base64(telemetry: Telemetry
     assert telemetry.run("@last")["error_details"] == f"{login[:6]}[redacted] [redacted]\n"
 
 
+@pytest.mark.parametrize("field", ["context_json", "payload_json"])
+def test_a_secret_variable_is_hidden_in_json_in_an_import(field: str, telemetry: Telemetry) -> None:
+    """JSON in a line of a blob is a text, so that a backslash before a character stands there twice."""
+    secret = 'ab"cd\\efgh+12345678'
+    run = {
+        "agent_name": "a",
+        "job_type": "j",
+        "start_time": "2026-01-02T03:04:05Z",
+        "event_id": "E",
+    }
+    event = {"event_type": "step", "timestamp": run["start_time"], "payload_json": {"q": [secret]}}
+    record = run | (
+        {"context_json": {"x": f"say {secret}"}} if field == "context_json" else {"events": [event]}
+    )
+    telemetry(
+        "import",
+        "-",
+        "--format",
+        "ndjson",
+        stdin=json.dumps(record) + "\n",
+        env={"DB_PASSWORD": secret},
+    )
+    assert leaks(telemetry, "efgh+12345678") == []
+    shown = telemetry("run", "show" if field == "context_json" else "events", "E", "--json").out
+    assert "[redacted]" in shown
+
+
 def test_an_own_rule_that_takes_for_ever_holds_nobody_up(telemetry: Telemetry) -> None:
     """Neither a record nor a commit."""
     (telemetry.home / ".config" / "telemetry").mkdir(parents=True)

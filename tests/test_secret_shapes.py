@@ -541,8 +541,19 @@ def test_ids_and_digests_of_an_operation_stay() -> None:
     assert Redactor({}, {}).operation(data) == {**data, "product": f"TOKEN={REDACTED}"}
 
 
-def test_metrics_named_token_or_pass_keep_their_numbers() -> None:
-    metrics = {"token": 250000, "bearer_token": 1.5e9, "build_pass": 10**9, "pass": True}
+def test_metrics_keep_their_numbers_whatever_their_names() -> None:
+    metrics = {
+        "token": 250000,
+        "bearer_token": 1.5e9,
+        "build_pass": 10**9,
+        "pass": True,
+        "leaked_password": 250000,
+        "access_key": 12,
+        "n_secret": 3,
+        "rotated_api_key": 2 * 10**5,
+        "encryption_key": 1.5,
+        "credential": 10**9,
+    }
     for data in ({"metrics": metrics}, {"metrics_json": json.dumps(metrics)}):
         assert Redactor({}, {}).operation(data) == data
         assert Redactor({}, {}).row(list(data), list(data.values())) == list(data.values())
@@ -552,8 +563,11 @@ def test_metrics_named_token_or_pass_keep_their_numbers() -> None:
     assert Redactor({}, {}).operation({"metrics_json": '{"token":"a1b2c3d4","pass":250000}'}) == {
         "metrics_json": f'{{"token":"{REDACTED}","pass":250000}}'
     }
-    assert Redactor({}, {}).operation({"metrics": {"db_password": 250000}}) == {
+    assert Redactor({}, {}).operation({"metrics": {"db_password": "250000"}}) == {
         "metrics": {"db_password": REDACTED}
+    }
+    assert Redactor({}, {}).operation({"metrics": {"password": {"value": 250000}}}) == {
+        "metrics": {"password": {"value": REDACTED}}
     }
     assert Redactor({}, {}).operation({"context": {"token": 250000}}) == {
         "context": {"token": REDACTED}

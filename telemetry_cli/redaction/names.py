@@ -152,11 +152,6 @@ def is_secret_name(name: str) -> bool:
     return plain.endswith(SECRET_NAMES) and not plain.endswith(HARMLESS_NAMES)
 
 
-def is_count_name(name: str) -> bool:
-    """Tell whether a number under the name of a secret may count something: `token`, `tests_pass`."""
-    return _plain(name).endswith(_COUNTED)
-
-
 def _plain(name: str) -> str:
     """A name in lower case, without separators."""
     return name.lower().replace("_", "").replace("-", "").replace(".", "").replace(" ", "")

@@ -10,7 +10,6 @@ from telemetry_cli.core.errors import InvalidInput
 from telemetry_cli.redaction.names import (
     REDACTED,
     Under,
-    is_count_name,
     is_no_secret,
     is_option,
     is_secret_option,
@@ -130,7 +129,7 @@ class Redactor:
         }
 
     def field(self, name: str, value: object) -> object:
-        """Redact the value of a field or column. Metrics under names such as `token` and `pass` are counts, however large."""
+        """Redact the value of a field or column. A number in metrics is one, whatever its name."""
         if name == "metrics" and isinstance(value, dict):
             return self._metrics(value)
         if name == "metrics_json" and isinstance(value, str):
@@ -140,12 +139,8 @@ class Redactor:
     def _metrics(self, items: object) -> object:
         if not isinstance(items, dict):
             return self.value(items)
-        is_count = {
-            key: isinstance(item, (int, float)) and is_count_name(key)
-            for key, item in items.items()
-        }
         return {
-            self._string(key): item if is_count[key] else self._named(key, item)
+            self._string(key): item if isinstance(item, (int, float)) else self._named(key, item)
             for key, item in items.items()
         }
 

@@ -321,20 +321,21 @@ def test_whatever_lies_under_the_name_of_a_secret_is_taken_out(
         "passwords": ["swordfish"],
         "credentials": {"pw": "swordfish"},
         "tokens": 123456,
+        "password": 12345678,
     }
     if door == "start":
         telemetry.start(
             "--event-id",
             "E",
             "-m",
-            "password=12345678",
+            "password=swordfish",
             "-m",
             "max_tokens=123456",
             "--context",
             json.dumps(context),
         )
     else:
-        metrics = {"password": 12345678, "max_tokens": 123456}
+        metrics = {"password": "swordfish", "max_tokens": 123456}
         record = {
             "agent_name": "a",
             "job_type": "j",
@@ -351,6 +352,7 @@ def test_whatever_lies_under_the_name_of_a_secret_is_taken_out(
         "passwords": ["[redacted]"],
         "credentials": {"pw": "[redacted]"},
         "tokens": 123456,
+        "password": "[redacted]",
     }
     assert {name: run["context_json"][name] for name in context} == cleaned
     assert leaks(telemetry, "swordfish") == leaks(telemetry, "12345678") == []
@@ -493,6 +495,9 @@ def test_metrics_and_options_that_only_sound_like_secrets_stay(telemetry: Teleme
         "first_pass": 120000,
         "tests_pass": 10**6,
         "tokens_used": 10**7,
+        "leaked_password": 250000,
+        "n_secret": 3,
+        "access_key": 12,
     }
     telemetry.start(
         "--event-id",

@@ -57,8 +57,9 @@ class _Known(NamedTuple):
 class TelemetryClient:
     """Records runs in the local database, as the program `telemetry` does, from inside a Python process.
 
-    No method raises: what goes wrong is logged once per kind of failure (logger `telemetry_cli`), counted (`get_stats`), and what
-    could not be written waits in memory and goes with the next record, `flush()`, or `close()`. A value that cannot be stored costs no
+    No method raises: what goes wrong is logged once per kind of failure and per field (logger
+    `telemetry_cli`) and counted (`get_stats`). A record that cannot be written waits in memory and
+    goes with the next record, `flush()`, or `close()`. A value that cannot be stored costs no
     record: it is kept as text under `unstorable`, in the run's context or the event's payload. No method waits longer than `timeout`
     seconds for locks. One client may be shared by threads, survives a fork, and serves asyncio (see `track_run`).
 
@@ -80,6 +81,7 @@ class TelemetryClient:
     ) -> None:
         self._failures: Counter[str] = Counter()
         self._named: set[str] = set()
+        self._logged: set[str] = set()
         self._recorded = 0
         self._runs: OrderedDict[str, _Known] = OrderedDict()
         self._relaxed = durability == "relaxed"
@@ -113,7 +115,9 @@ class TelemetryClient:
     def start_run(
         self, agent_name: str, job_type: str, trigger_type: str | None = None, **fields: object
     ) -> str:
-        """Record that a run began, and return its run_id; empty without agent_name or job_type. It may still wait in memory, see `flush`.
+        """Record the start of a run and return its run_id. It may still wait in memory, see `flush`.
+
+        An agent_name or job_type that is missing or empty is recorded as `unknown`.
 
         fields: any field of a run (`product="cells"`, `items_discovered=3`, `metrics={…}`, `start_time=` a datetime with a zone,
         `event_id=` the idempotency key: the same one again returns the run that is there). trigger_type
@@ -204,6 +208,8 @@ class TelemetryClient:
     def end_run(self, run_id: str, status: str = "success", **fields: object) -> bool:
         """Record how a run ended: success, failure, partial, timeout or cancelled. Returns whether that is recorded.
 
+        Any other status is kept as text under `unstorable`, and the run ends as partial; None means success.
+
         end_time defaults to now and duration_ms (milliseconds) to the time since its start. fields: `items_succeeded=…`,
         `output_summary=…`, `error_summary=…`, `error_details=…`, `metrics={…}` (merged key by key) and any other field of a run.
         A run that has ended stays as it is: True.
@@ -211,10 +217,20 @@ class TelemetryClient:
         return self._guarded(lambda: self._end(run_id, status, fields), False)
 
     def _end(
-        self, run_id: str, status: str, given: dict[str, object], deadline: float | None = None
+        self,
+        run_id: str,
+        status: object,
+        given: dict[str, object],
+        deadline: float | None = None,
+        *,
+        otherwise: str = "partial",
     ) -> bool:
+        """Record the end of a run; with the status `otherwise` where the given one is invalid."""
         moment, unstorable = clock.now(), Unstorable(self._clean)
-        fixed = {"run": self._reference(run_id), "status": fields.status(status)}
+        fixed = {
+            "run": self._reference(run_id),
+            "status": fields.final_status(status, otherwise, unstorable),
+        }
         data = {**fields.changed(self._settings(), moment, given, unstorable), **fixed}
         known = self._runs.get(run_id)
         if known and data.keys().isdisjoint(("start_time", "end_time", "duration_ms")):
@@ -275,14 +291,14 @@ class TelemetryClient:
     def log_event(self, run_id: str, event_type: str, payload: object = None) -> bool:
         """Record that something happened during a run; payload is any value, see `TelemetryClient`. Returns whether it is recorded.
 
-        With durability="relaxed": whether it will be, by the background thread.
+        An event_type that is missing or empty is recorded as `unknown`. With durability="relaxed": whether it will be, by the background thread.
         """
         return self._guarded(lambda: self._event(run_id, event_type, payload), False)
 
     def _event(self, run_id: str, event_type: str, payload: object) -> bool:
         unstorable = Unstorable(self._clean)
         data: dict[str, object] = {
-            "event_type": fields.label("event_type", event_type, unstorable),
+            "event_type": fields.event_type(event_type, unstorable),
             "run": self._reference(run_id),
         }
         if payload is not None or unstorable.texts:
@@ -507,8 +523,12 @@ class TelemetryClient:
         said = _words(trouble)
         if isinstance(error, Waits):
             said = f"{said.removesuffix('.')}; the record waits in memory"
+        # Messages about a field begin with its name.
+        field = said.partition(":")[0] if isinstance(trouble, InvalidInput) else ""
         self._complain(
-            trouble.slug if isinstance(trouble, TelemetryError) else type(trouble).__name__, said
+            trouble.slug if isinstance(trouble, TelemetryError) else type(trouble).__name__,
+            said,
+            field=field if field.isidentifier() else "",
         )
 
     def _name(self, unstorable: Unstorable, prefix: str = "") -> None:
@@ -522,10 +542,15 @@ class TelemetryClient:
                 self._log(logging.WARNING, f"{reason}; it is kept as text", f"unstorable {name}")
         unstorable.reasons.clear()
 
-    def _complain(self, kind: str, message: str, level: int = logging.WARNING) -> None:
+    def _complain(
+        self, kind: str, message: str, level: int = logging.WARNING, field: str = ""
+    ) -> None:
+        """Count a failure, and log the first one of its kind, or of its kind and field."""
         self._failures[kind] += 1
-        if self._failures[kind] == 1:
-            self._log(level, message, kind)
+        key = f"{kind} {field}" if field else kind
+        if key not in self._logged:
+            self._logged.add(key)
+            self._log(level, message, key)
 
     def _log(self, level: int, message: str, kind: str) -> None:
         try:

@@ -1,11 +1,13 @@
 """Python values to the data of an operation, by the same rules as everywhere.
 
-A value that breaks its rule costs that value: it is set aside as text, see `values`. Only what a record cannot be without raises
-`InvalidInput`, which names the field: the names of a run, how it ended, the run that is meant, and ids that look like secrets.
+A value that breaks its rule is set aside as text, see `values`, and the record is kept. Only the reference
+to the run that a record belongs to raises `InvalidInput`.
 """
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
+from typing import TypeVar
 
 from telemetry_cli.client.values import NOTHING, Unstorable, converted, document
 from telemetry_cli.core import clock
@@ -18,12 +20,15 @@ from telemetry_cli.discovery.new_run import build_run
 from telemetry_cli.redaction.redactor import refuse_secret, remote_without_credentials
 
 Data = dict[str, object]
+T = TypeVar("T")
 
 #: The names by which a field may be given besides its own.
 _ALIASES = {"metrics_json": "metrics", "context_json": "context", "parent_run_id": "parent"}
 _TIMES = ("start_time", "end_time")
 _NAMES = ("agent_name", "job_type")
 _LONGEST_NAME = 200
+#: Stands for a name or type that is not given, or cannot be stored.
+_UNKNOWN = "unknown"
 
 
 def started(
@@ -52,7 +57,9 @@ def started(
     )
     for name in _NAMES:
         if name not in data:
-            raise InvalidInput(unstorable.reasons.get(name, f"{name}: no name is given"))
+            if name not in unstorable.reasons:
+                unstorable.add(name, None, f"{name}: no name is given")
+            data[name] = _UNKNOWN
     data["event_id"] = (
         _id(config, "event_id", given.get("event_id"), rules.event_id, unstorable)
         or clock.new_event_id()
@@ -63,12 +70,15 @@ def started(
     if data.get("parent") == data["event_id"]:
         unstorable.add("parent", data["parent"], f"parent: {data['event_id']} is the run itself")
         data["parent"] = None
+    enclosing = parent or environment.current_run()
+    if enclosing and enclosing != data["event_id"]:
+        enclosing = _id(config, "parent", enclosing, rules.reference, unstorable)
     data = build_run(
         config,
         clock.stamp(moment),
         data,
         git.find(None, min(git_seconds, git.DEADLINE_SECONDS)) if git_seconds else None,
-        enclosing=parent or environment.current_run(),
+        enclosing=enclosing,
         trigger="cli",
         ends_here=ends_here,
     )
@@ -90,14 +100,26 @@ def _id(
     rule: Callable[[str, str], str],
     unstorable: Unstorable,
 ) -> str | None:
-    """Return an id, or None for an empty one and for one that breaks its rule. Raises `InvalidInput` for what looks like a secret."""
-    try:
+    """Return an id, or None for one that is empty, breaks its rule or looks like a secret."""
+
+    def find() -> str | None:
         found = text(name, value) if value is not None else ""
-        ruled = rule(name, found) if found.strip() else None
+        if not found.strip():
+            return None
+        return refuse_secret(name, rule(name, found), config.redact_rules)
+
+    return _convert(name, value, find, None, unstorable)
+
+
+def _convert(
+    name: str, value: object, convert: Callable[[], T], otherwise: T, unstorable: Unstorable
+) -> T:
+    """Return what `convert` returns. When it fails, set the value aside and return `otherwise`."""
+    try:
+        return convert()
     except Exception as error:
         unstorable.add(name, value, _message(name, error))
-        return None
-    return refuse_secret(name, ruled, config.redact_rules) if ruled else None
+        return otherwise
 
 
 def reference(config: Config, name: str, value: object) -> str:
@@ -120,12 +142,12 @@ def changed(
         ):
             continue
         if name == "parent":
-            data[name] = _id(config, name, value, rules.reference, unstorable)
+            parent = _id(config, name, value, rules.reference, unstorable)
+            if name not in unstorable.reasons:
+                data[name] = parent
             continue
-        try:
-            found = _value(name, value, moment, unstorable)
-        except Exception as error:
-            found = unstorable.add(given, value, _message(given, error))
+        find = partial(_value, name, value, moment, unstorable)
+        found = _convert(given, value, find, NOTHING, unstorable)
         if found is not NOTHING:
             data[name] = found
     return data
@@ -167,14 +189,25 @@ def label(name: str, value: object, unstorable: Unstorable) -> str:
     return rules.required_text(name, found)
 
 
-def status(value: object) -> str:
-    """How a run ended. Raises `InvalidInput`."""
-    found = rules.status("status", text("status", value))
-    if found == "running":
-        raise InvalidInput(
-            "status: a run that ends is not running; give success, failure, partial, timeout or cancelled"
-        )
-    return found
+def event_type(value: object, unstorable: Unstorable) -> str:
+    """Return the type of an event, `unknown` for one that cannot be stored."""
+    find = partial(label, "event_type", value, unstorable)
+    return _convert("event_type", value, find, _UNKNOWN, unstorable)
+
+
+def final_status(value: object, otherwise: str, unstorable: Unstorable) -> str:
+    """Return the status a run ends with: `success` for None, `otherwise` for an invalid one."""
+
+    def find() -> str:
+        found = rules.status("status", text("status", value))
+        if found == "running":
+            raise InvalidInput(
+                "status: a run that ends is not running; "
+                "give success, failure, partial, timeout or cancelled"
+            )
+        return found
+
+    return "success" if value is None else _convert("status", value, find, otherwise, unstorable)
 
 
 def instant(name: str, value: object, moment: datetime) -> str:
@@ -190,11 +223,9 @@ def commit_facts(given: Mapping[str, object], moment: datetime, unstorable: Unst
     for name, value in given.items():
         if value is None:
             continue
-        try:
-            found = instant(name, value, moment) if name == "timestamp" else text(name, value)
-        except Exception as error:
-            unstorable.add(name, value, _message(name, error))
-        else:
+        convert = partial(instant, moment=moment) if name == "timestamp" else text
+        found = _convert(name, value, partial(convert, name, value), None, unstorable)
+        if found is not None:
             facts[name] = (remote_without_credentials(found) if name == "repo" else found) or None
     return facts
 

@@ -9,7 +9,6 @@ from functools import partial, wraps
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from telemetry_cli.client import fields as fields_
 from telemetry_cli.client.aside import InThread, has_loop
 from telemetry_cli.client.waiting import Waits
 from telemetry_cli.core import values as rules
@@ -38,7 +37,7 @@ def current_run() -> str | None:
 
 
 class RunContext:
-    """A run while it is tracked. `run_id` and `event_id` are empty when its fields broke a rule; then nothing is recorded of it."""
+    """A run while it is tracked. `run_id` and `event_id` are empty when nothing can be recorded of it."""
 
     def __init__(self, client: "TelemetryClient") -> None:
         self._client = client
@@ -108,17 +107,15 @@ class RunContext:
             else {}
         )
         fields: dict[str, object] = {**said, **self._fields}
-        ending = fields.pop("status", None)
-        status = _status(error) if error is not None else "success"
-        if ending is not None and error is None:
-            status = self._client._guarded(lambda: fields_.status(ending), status)
+        given_status = fields.pop("status", None)
+        status = _status(error) if error is not None else given_status
         if self._metrics:
             fields["metrics"] = self._metrics
         deadline = self._client._deadline()
 
-        def end(status: str, given: dict[str, object]) -> bool:
+        def end(status: object, given: dict[str, object]) -> bool:
             try:
-                self._client._end(self.run_id, status, given, deadline)
+                self._client._end(self.run_id, status, given, deadline, otherwise="success")
             except Waits as waits:
                 self._client._tell(waits)
             return True

@@ -221,7 +221,9 @@ def test_a_bad_status_costs_nothing_else(
 ) -> None:
     with client.track_run("a", "j") as run:
         run.set_metrics(status=status, items_succeeded=3)
-    assert (last(telemetry)["status"], last(telemetry)["items_succeeded"]) == ("success", 3)
+    run = last(telemetry)
+    assert (run["status"], run["items_succeeded"]) == ("success", 3)
+    assert run["context_json"] == {"unstorable": {"status": status}}
 
 
 def test_a_status_of_ones_own(client: TelemetryClient, telemetry: Telemetry) -> None:
@@ -230,11 +232,12 @@ def test_a_status_of_ones_own(client: TelemetryClient, telemetry: Telemetry) -> 
     assert last(telemetry)["status"] == "partial"
 
 
-def test_a_run_that_could_not_begin_leaves_the_block_alone(client: TelemetryClient) -> None:
-    with client.track_run("", "j") as run:
+def test_a_run_that_could_not_begin_leaves_the_block_alone() -> None:
+    client = TelemetryClient(durability="none")  # type: ignore[arg-type]
+    with client.track_run("a", "j") as run:
         assert (run.run_id, run.log_event("x")) == ("", False)
         run.set_metrics(a=1)
-    assert client.get_stats()["failures"] == {"invalid-input": 1}
+    assert client.get_stats()["failures"]["invalid-input"] >= 1
 
 
 def test_runs_within_runs_are_their_children(client: TelemetryClient, telemetry: Telemetry) -> None:

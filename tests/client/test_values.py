@@ -306,6 +306,19 @@ def test_empty_parent_of_an_update_takes_the_parent_away(
     assert telemetry.run(run_id)["parent_run_id"] is None
 
 
+def test_update_with_invalid_parent_keeps_the_parent(
+    client: TelemetryClient, telemetry: Telemetry
+) -> None:
+    parent = telemetry.start()
+    run_id = client.start_run("a", "j", parent_run_id=parent)
+    assert client.update_run(run_id, parent_run_id="@somewhere")
+    run = telemetry.run(run_id)
+    assert (run["parent_run_id"], run["context_json"]) == (
+        parent,
+        {"unstorable": {"parent": "@somewhere"}},
+    )
+
+
 def test_own_id_as_parent_costs_no_run(client: TelemetryClient, telemetry: Telemetry) -> None:
     client.start_run("a", "j", event_id="E", parent_run_id="E")
     assert (telemetry.run("E")["parent_run_id"], telemetry.run("E")["context_json"]) == (
@@ -330,6 +343,95 @@ def test_what_was_set_aside_earlier_stays(client: TelemetryClient, telemetry: Te
     assert telemetry.run(run_id)["context_json"] == {
         "unstorable": {"colour": "red", "metrics.loss": "nan", "size": "<class 'object'>"}
     }
+
+
+SECRET = "ghp_" + "a1B2c3D4e5" * 4
+
+
+@pytest.mark.parametrize("status", ["weird-status", "running", "", 5, object], ids=str)
+def test_end_with_invalid_status_is_partial(
+    status: Any, client: TelemetryClient, telemetry: Telemetry
+) -> None:
+    run_id = client.start_run("a", "j")
+    assert client.end_run(run_id, status, items_succeeded=4, metrics={"k": 1}, context={"c": 1})
+    run = telemetry.run(run_id)
+    assert (run["status"], run["items_succeeded"], run["metrics_json"]) == ("partial", 4, {"k": 1})
+    assert run["context_json"] == {"c": 1, "unstorable": {"status": str(status)}}
+    assert client.get_stats()["failures"] == {"unstorable": 1}
+
+
+def test_end_with_no_status_is_success(client: TelemetryClient, telemetry: Telemetry) -> None:
+    run_id = client.start_run("a", "j")
+    assert client.end_run(run_id, None, items_succeeded=4)  # type: ignore[arg-type]
+    run = telemetry.run(run_id)
+    assert (run["status"], run["items_succeeded"], run["context_json"]) == ("success", 4, {})
+
+
+@pytest.mark.parametrize("event_type", [None, "", "  ", [1]], ids=repr)
+@pytest.mark.parametrize("durability", ["durable", "relaxed"])
+def test_event_without_valid_type_is_unknown(
+    durability: Any, event_type: Any, client: TelemetryClient, telemetry: Telemetry
+) -> None:
+    run_id = client.start_run("a", "j")
+    writer = TelemetryClient(telemetry.base, durability=durability)
+    assert writer.log_event(run_id, event_type, {"step": 1})
+    assert writer.flush()
+    (event,) = telemetry.run(run_id)["events"]
+    assert (event["event_type"], event["payload_json"]) == (
+        "unknown",
+        {"step": 1, "unstorable": {"event_type": str(event_type)}},
+    )
+
+
+@pytest.mark.parametrize("name", ["agent_name", "job_type"])
+@pytest.mark.parametrize("value", [None, "", "  ", object], ids=str)
+def test_run_without_valid_name_is_unknown(
+    value: Any, name: str, client: TelemetryClient, telemetry: Telemetry, warnings: Warnings
+) -> None:
+    names = {"agent_name": "a", "job_type": "j"} | {name: value}
+    run = telemetry.run(client.start_run(**names))
+    assert {key: run[key] for key in names} == names | {name: "unknown"}
+    assert run["context_json"] == {"unstorable": {name: str(value)}}
+    assert [name in line for line in warnings()] == [True]
+
+
+def test_update_with_empty_name_keeps_the_name(
+    client: TelemetryClient, telemetry: Telemetry
+) -> None:
+    run_id = client.start_run("a", "j")
+    assert client.update_run(run_id, agent_name="", product="p")
+    run = telemetry.run(run_id)
+    assert (run["agent_name"], run["product"]) == ("a", "p")
+
+
+@pytest.mark.parametrize("name", ["event_id", "run_id", "parent_run_id"])
+def test_id_that_looks_like_a_secret_is_replaced(
+    name: str, client: TelemetryClient, telemetry: Telemetry, warnings: Warnings
+) -> None:
+    fields: dict[str, Any] = {name: SECRET}
+    run_id = client.start_run("a", "j", **fields)
+    known = run_id if name == "parent_run_id" else SECRET
+    assert client.log_event(known, "step")
+    assert client.update_run(known, product="p")
+    assert client.end_run(known)
+    run = telemetry.run(run_id)
+    assert (run["status"], run["product"], len(run["events"])) == ("success", "p", 1)
+    assert run["context_json"]["unstorable"] == {
+        "parent" if name == "parent_run_id" else name: "[redacted]"
+    }
+    assert not any(
+        SECRET.encode() in path.read_bytes() for path in telemetry.base.rglob("*") if path.is_file()
+    )
+    assert not any(SECRET in line for line in warnings())
+
+
+@pytest.mark.parametrize("parent", ["@somewhere", SECRET], ids=["shape", "secret"])
+def test_invalid_parent_in_environment_costs_no_run(
+    parent: str, client: TelemetryClient, telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TELEMETRY_EVENT_ID", parent)
+    run = telemetry.run(client.start_run("a", "j"))
+    assert (run["parent_run_id"], list(run["context_json"]["unstorable"])) == (None, ["parent"])
 
 
 @pytest.mark.parametrize(

@@ -119,16 +119,17 @@ FORMS: dict[str, tuple[Callable[[], str], str]] = {
 COMMANDS = [
     "ansible-playbook --ask-become-pass site.yml", "ansible-playbook --ask-pass --ask-vault-pass deploy.yml", "mysql --skip-password shop", "gh auth login --with-token < file",
     "docker login --password-stdin ghcr.io", "git commit -m 'Rotate the token'", "rails credentials --show-secret edit", "tool --private-key ~/.ssh/id_ed25519 --token /run/secrets/token1",
+    "docker build --secret id=npm,src=.npmrc .", "docker build --secret=id=npm,env=NPM_TOKEN .", "docker build --secret type=file,id=npm .", "train --max-token 4096", "train --num-token 5000 x", "bench --pass 2",
 ]  # fmt: skip
 #: What holds nothing secret, and stays to the byte.
 HARMLESS = [
     # Numbers and metrics.
-    "total_token=250000 prompt_token=180000 samples_per_pass=1048576", "tokens_used=1234567 max_tokens=200000", "first_pass=120000", '{"total_tokens": 250000, "total_token": 250000}',
+    "total_token=250000 prompt_token=180000 samples_per_pass=1048576", "tokens_used=1234567 max_tokens=200000", "first_pass=120000", "loss_per_token=0.123456", "mean_token=1234.5, x", '{"total_tokens": 250000, "total_token": 250000}',
     "usage: prompt_tokens: 1200345, completion_tokens: 88123", "token=4096", "pass=17 fail=0", "tests pass: 17 of 20", "unit_pass: 120 of 125", "3 passed, 1 skipped in 12.30s",
     # What only names a secret.
     *COMMANDS, "the option --password is required", "use --token to authenticate", "vault: enter the password: ",
     "TypeError: login() missing 1 required positional argument: 'password'", "E   KeyError: 'api_key'", "PASSED tests/test_auth.py::test_password_reset", "Invalid token: identifier",
-    "password: ${DB_PASSWORD}", "token: ${{ secrets.GITHUB_TOKEN }}", "PASSWORD=***", "api_key: <your key>", "secret=os.environ['X']", '{"auth": "oauth2-authorization-code"}', '"auth": "required"',
+    "password: ${DB_PASSWORD}", "password: [a-z]{8}", "token: [a-z0-9_]+", "token: ${{ secrets.GITHUB_TOKEN }}", "PASSWORD=***", "api_key: <your key>", "secret=os.environ['X']", '{"auth": "oauth2-authorization-code"}', '"auth": "required"',
     "auth: AuthenticationMiddleware", "author=ada oauth=enabled", "- name: DB_PASSWORD\n  valueFrom:\n    secretKeyRef:\n      name: db\n      key: password\n", '{"name": "LOG_LEVEL", "value": "debug17x"}',
     '{"name": "DB_PASSWORD", "valueFrom": "arn:aws:secretsmanager:eu-west-1:1:secret:db-Ab12Cd"}', "arn:aws:secretsmanager:us-east-1:123456789012:secret:db/password-Ab12Cd",
     "private_key: /etc/ssl/private/server1.key", "TOKEN=/run/secrets/token1", "--private-key ~/.ssh/id_ed25519", "password: op://vault/db/password1", '{"private_key": "./keys/deploy2.pem"}',
@@ -140,7 +141,7 @@ HARMLESS = [
     # Addresses without credentials.
     "https://github.com/acme/shop.git", "git@github.com:acme/shop.git", "ssh://git@github.com/acme/shop", "git+https://git@github.com/acme/shop.git@v1.2", "http://localhost:5173/@vite/client",
     "http://[::1]:8080/@fs/home/x.js", "docker://alpine:3.18@sha256:" + "0a1b" * 16, "http://example.com:8080?mail=ada@example.org", "https://example.org/a@b/c?page=2", "see http://h:8080/ or ada@example.org",
-    "https://cdn.example.org/npm/@scope/pkg@1.2.3/x.js", "mailto:ada@example.org", "postgres://db:5432/shop", "redis://cache:6379/0", "https://example.org/?auth=disabled&x=1", "amqp://mq:5672//",
+    "https://cdn.example.org/npm/@scope/pkg@1.2.3/x.js", "mailto:ada@example.org", "postgres://db:5432/shop", "redis://cache:6379/0", "https://example.org/?auth=disabled&x=1", "amqp://mq:5672//", "ftp://anonymous@host/pub",
     # Paths, logs, code.
     "/home/ada/.ssh/id_rsa", "cat: /etc/passwd: Permission denied", "src/auth/password_reset.py:17: error", "C:\\Users\\ada\\token.txt", "OLDPWD=/builds/acme/shop", "PWD=/work",
     "2026-11-20T14:15:16.123Z INFO [main] c.a.s.TokenService - refreshed token in 12ms", "warning: token `x` is never used", "const token = tokenizer.next();", "return secrets.token_hex(16)",

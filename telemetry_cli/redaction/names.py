@@ -167,6 +167,14 @@ def is_secret_option(word: str) -> bool:
     )
 
 
+def is_no_secret_argument(option: str, word: str) -> bool:
+    """Tell whether what follows an option counts something (`--max-token 4096`), or says where a build finds a secret (`--secret id=npm`)."""
+    name = option.lower()
+    if name.endswith("secret"):
+        return word.startswith(("id=", "type="))
+    return name.endswith(("token", "pass")) and word.isdigit() and len(word) <= 5
+
+
 def is_option(word: str) -> bool:
     """A long option, or one of a letter; what else begins with '-' may be a value."""
     return word.startswith("--") or (word.startswith("-") and len(word) <= 2)

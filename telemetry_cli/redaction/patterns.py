@@ -43,7 +43,7 @@ ROOTS = frozenset((
 #: the address of a secret in a store, what was redacted before.
 _NO_SECRET = (
     r"(?![\"']?(?:\$(?:[{(]|(?:[a-z_][a-z0-9_]*+|[0-9@*#?!$-])(?![^\s\"'`;&|<>)/:.,@\]}\\]))"
-    r"|<|\{\{|%[({a-z]|\*{3}|\[redacted\]|\.\.\."
+    r"|<|\{\{|%[({a-z]|\*{3}|\[(?:redacted\]|[a-z0-9_^-]{2,40}\][{+*])|\.\.\."
     r"|(?:null|none|true|false|yes|no|string|str|bytes|required|optional|undefined|missing|empty)\b"
     rf"|(?:os|process|env|self|args|config|settings|secrets)[.\[]"
     rf"|~/|\.\.?/|/(?:{'|'.join(sorted(ROOTS))})/|arn:|op://))"
@@ -55,7 +55,7 @@ KEY_WORDS = ("access", "api", "auth", "bearer", "otp", "refresh", "reset", "sess
 #: After `token=` and `pass=`, a small number is a count; after `total_token=`, any number is.
 _NO_COUNT = (
     r"(?!(?:(?:(?<=token=)|(?<=pass=))[0-9]{1,5}"
-    rf"|(?:(?<=[a-z0-9]_token=){''.join(f'(?<!{word}_token=)' for word in KEY_WORDS)}|(?<=(?:{'|'.join(word[-3:] for word in COUNT_WORDS)})_pass=))[0-9]{{1,12}}+)"
+    rf"|(?:(?<=[a-z0-9]_token=){''.join(f'(?<!{word}_token=)' for word in KEY_WORDS)}|(?<=(?:{'|'.join(word[-3:] for word in COUNT_WORDS)})_pass=))[0-9]{{1,12}}+)(?:\.[0-9]{{1,17}}+)?+"
     r"(?![^\s,;)&\"']))"
 )
 #: A text in quotes, with what is escaped in it: in JSON, and in JSON that is a text in JSON.
@@ -234,7 +234,7 @@ PHRASES: tuple[Rule, ...] = (
      (r"(?i)://(?<=[a-z0-9+.-]{2}://)(?!\[redacted\]@)(?P<secret>[^\s/:@\"'<>?#\[]{0,256}+:(?!//|@)"
      rf"(?:(?![0-9]{{1,5}}/){_password_without('?#')}|(?![0-9]{{1,5}}[?#]){_password_without('/')}))@(?!sha256:)")),
     ("url-token", (("://", "@"),),
-     r"(?i)://(?:(?<=http://)|(?<=https://)|(?<=git://)|(?<=ftp://)|(?<=ftps://))(?!\[redacted\]@|git@)(?P<secret>[^\s/:@\"'<>?#]++)@"),
+     r"(?i)://(?:(?<=http://)|(?<=https://)|(?<=git://)|(?<=ftp://)|(?<=ftps://))(?!\[redacted\]@|(?:git|anonymous)@)(?P<secret>[^\s/:@\"'<>?#]++)@"),
     ("url-query", ("sig=", "key=", "auth=", "signature=", "jwt=", "-token=", "-credential="),
      (r"(?i)[?&](?:key|sig|jwt|auth(?==[^&\s\"'#0-9]{0,64}+[0-9])|signature|x-(?:amz|goog)-(?:signature|credential|security-token))="
      r"(?!\[redacted\])(?P<secret>[^&\s\"'#]{8,})")),
@@ -249,7 +249,7 @@ PHRASES: tuple[Rule, ...] = (
      (rf"(?i)(?<![a-z0-9])(?:_?auth|npm_?auth_?ident){_QUOTE}?\s{{0,4}}+[:=]\s{{0,4}}+(?:{_QUOTE})?"
      rf"(?-i:(?=(?:{_BASE64_OF_ASCII}){{3}})(?P<secret>[A-Za-z0-9+/]{{12,}}+={{0,2}}))(?![\w-])")),
     # Names that say what follows.
-    ("assignment", _with(_KEYS, "=", "s=", "\"=", "'=", "\x1b"), rf"(?i){_WORDS}[\"'\\]{{0,2}}+{_COLOUR}={_COLOUR}{_NO_SECRET}{_NO_COUNT}{_VALUE}"),
+    ("assignment", _with(_KEYS, "=", "s=", "\"=", "'=", "\x1b"), rf"(?i){_WORDS}[\"'\\]{{0,2}}+{_COLOUR}={_COLOUR}{_NO_SECRET}{_NO_COUNT}(?!(?<=--secret=)(?:id|type)=[a-z]){_VALUE}"),
     ("assignment-spaced", tuple((word, " =") for word in NAME_MARKS),
      rf"(?i){_WORDS}\s{{1,20}}+=\s{{0,20}}+{_NO_SECRET}(?:{_QUOTED}|{_DIGIT}(?P<secret>[^\s\"'().\[\]{{}},;]{{6,}}+)(?=\s|$))"),
     ("json-pair", _with(_KEYS, "\"", "'", "s\"", "s'", "\\"), rf"(?i)[\"']{_NAME}\\?[\"']{_COLOUR}\s{{0,4}}+(?::|=>){_COLOUR}\s{{0,4}}+{_COLOUR}{_NO_SECRET}(?:{_QUOTED})"),
@@ -271,7 +271,7 @@ PHRASES: tuple[Rule, ...] = (
     ("secret-line", _with(("key", "keydata", "key-data", "key_data", "token", "secret"), ":", "\x1b"),
      rf"(?i){_WORDS}(?<!:secret){_COLOUR}:{_COLOUR}[ \t]{{0,4}}+{_COLOUR}{_NO_SECRET}[\"']?+{_DIGIT}{_LETTER}(?P<secret>[^\s\"',;(){{}}<>\x1b]{{8,}})"),
     ("option", _with(_KEYS, " ", "s ", "\t", "\x1f", "s\x1f"),
-     rf"(?i)(?<![\w.-])--?+(?!(?:{'|'.join(FLAG_WORDS)})-){_NAME}\s{{1,4}}+(?!--|-\w?(?:\s|$)|[\"']?pass:)[\"']?+{_NO_SECRET}{_PROSE}(?P<secret>[^\s\"']+)"),
+     rf"(?i)(?<![\w.-])--?+(?!(?:{'|'.join(FLAG_WORDS)})-){_NAME}\s{{1,4}}+(?!--|-\w?(?:\s|$)|[\"']?pass:|(?:(?<=token\s)|(?<=pass\s))[0-9]{{1,5}}(?:\s|$)|(?<=secret\s)[\"']?(?:id|type)=[a-z])[\"']?+{_NO_SECRET}{_PROSE}(?P<secret>[^\s\"']+)"),
     # Short options may stand together: -fsSu ada:…
     ("curl-user", (("curl", " -"), ("curl", "\x1f-"), ("wget", "-"), ("http", "--auth"), ("http", " -a"), ("http", "\x1f-a"), ("xh", "--auth"), ("xh", " -a"), ("xh", "\x1f-a")),
      rf"(?i)(?<![a-z]){_CURL}{_arguments(_CURL, 400)}(?<=\s)(?:-[a-z0-9#]{{0,12}}?u|-a|--user|--proxy-user|--auth)[\s=]?+[\"']?+[^\s:\"'/]{{1,64}}+:" + _NO_SECRET

@@ -11,6 +11,7 @@ from telemetry_cli.redaction.names import (
     REDACTED,
     Under,
     is_no_secret,
+    is_no_secret_argument,
     is_option,
     is_secret_option,
     named_value,
@@ -247,6 +248,7 @@ class Redactor:
                 and isinstance(before, str)
                 and is_secret_option(before)
                 and not is_option(item)
+                and not is_no_secret_argument(before, item)
                 and not is_no_secret(item)
             ):
                 self._count("option")

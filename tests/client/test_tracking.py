@@ -221,9 +221,9 @@ def test_a_bad_status_costs_nothing_else(
 ) -> None:
     with client.track_run("a", "j") as run:
         run.set_metrics(status=status, items_succeeded=3)
-    run = last(telemetry)
-    assert (run["status"], run["items_succeeded"]) == ("success", 3)
-    assert run["context_json"] == {"unstorable": {"status": status}}
+    found = last(telemetry)
+    assert (found["status"], found["items_succeeded"]) == ("success", 3)
+    assert found["context_json"] == {"unstorable": {"status": status}}
 
 
 def test_a_status_of_ones_own(client: TelemetryClient, telemetry: Telemetry) -> None:

@@ -49,6 +49,7 @@ class _Recorder:
         self._client = client
         self._outcomes: dict[str, str] = {}
         self._not_collected = 0
+        self._is_stopped = False
         self._names = (
             config.getoption("telemetry_agent") or "pytest",
             config.getoption("telemetry_job") or "tests",
@@ -100,6 +101,10 @@ class _Recorder:
             # The reports of subtests come first and under the name of their test: what the test itself came to is the last word.
             self._outcomes[report.nodeid] = "skipped" if report.skipped else "succeeded"
 
+    def pytest_keyboard_interrupt(self) -> None:
+        """Note that Ctrl-C or `pytest.exit` stops the session; its exit code may be any."""
+        self._is_stopped = True
+
     def pytest_sessionfinish(self, session: "pytest.Session", exitstatus: int) -> None:
         """End the run."""
         if not self._records():
@@ -111,11 +116,15 @@ class _Recorder:
         counts["items_discovered"] = max(
             session.testscollected + self._not_collected, len(outcomes)
         )
-        # 2: interrupted, by a person, by what could not be collected, or by `-x` under pytest-xdist. 5: no test was collected.
+        # 5: no test was collected.
         status = (
             "failure"
             if counts["items_failed"]
-            else {0: "success", 2: "cancelled", 5: "success"}.get(int(exitstatus), "failure")
+            else "cancelled"
+            if self._is_stopped
+            else "success"
+            if int(exitstatus) in (0, 5)
+            else "failure"
         )
         summary = (
             f"{counts['items_failed']} tests failed"
@@ -131,4 +140,11 @@ class _Recorder:
             error_summary=summary if status == "failure" else None,
             **counts,
         )
+        self._run_id = ""
         self._client.close()
+
+    def pytest_unconfigure(self) -> None:
+        """End the run of a session that another plugin stopped before it had begun."""
+        if self._records():
+            self._client.end_run(self._run_id, "cancelled" if self._is_stopped else "failure")
+            self._client.close()

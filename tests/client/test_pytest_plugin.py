@@ -97,6 +97,24 @@ def test_a_run_per_session(options: tuple[str, ...], telemetry: Telemetry, tmp_p
             "failure",
             0,
         ),
+        (
+            (
+                "import pytest\n@pytest.fixture(autouse=True)\n"
+                "def stop(): pytest.exit('enough', returncode=0)\ndef test_it(): pass"
+            ),
+            "cancelled",
+            0,
+        ),
+        (
+            (
+                "import pytest\ndef test_good(): pass\n"
+                "def test_it(): pytest.exit('enough', returncode=0)"
+            ),
+            "cancelled",
+            0,
+        ),
+        ("import pytest\ndef test_it(): pytest.exit('enough', returncode=5)", "cancelled", 5),
+        ("import pytest\ndef test_it(): pytest.exit('enough', returncode=7)", "cancelled", 7),
         ("import sys\ndef test_it(): sys.exit(0)", "failure", 1),
         ("import sys\nsys.exit(0)", "failure", 3),
     ],
@@ -109,6 +127,10 @@ def test_a_run_per_session(options: tuple[str, ...], telemetry: Telemetry, tmp_p
         "interrupted after a failure",
         "exited after one",
         "exited with 0 after one",
+        "exited with 0 before any test",
+        "exited with 0",
+        "exited with 5",
+        "exited with 7",
         "exits",
         "exits early",
     ],
@@ -118,6 +140,19 @@ def test_how_a_session_ends(
 ) -> None:
     assert run(telemetry, tmp_path, "--telemetry", tests=tests).returncode == code
     assert telemetry.run("@last")["status"] == status
+
+
+@pytest.mark.parametrize("code", [0, 7])
+@pytest.mark.parametrize("hook", ["sessionstart", "collection_modifyitems"])
+def test_session_exited_by_a_hook_is_cancelled(
+    hook: str, code: int, telemetry: Telemetry, tmp_path: Path
+) -> None:
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "conftest.py").write_text(
+        f"import pytest\ndef pytest_{hook}(): pytest.exit('enough', returncode={code})\n"
+    )
+    assert run(telemetry, tmp_path, "--telemetry").returncode == code
+    assert telemetry.run("@last")["status"] == "cancelled"
 
 
 @pytest.mark.parametrize(

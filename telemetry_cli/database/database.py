@@ -191,7 +191,7 @@ def open_writer(
         try:
             # Setting the mode may rewrite the file's header, and a database that is not ours is left as it is.
             if FIRST_VERSION <= db.execute("PRAGMA user_version").fetchone()[0] <= SCHEMA_VERSION:
-                leave_wal_mode(db, deadline)
+                _try_to_leave_wal_mode(db)
             db.execute(f"PRAGMA synchronous = {synchronous}")
             db.execute(f"PRAGMA foreign_keys = {'ON' if foreign_keys else 'OFF'}")
             db.execute("PRAGMA recursive_triggers = ON")
@@ -219,6 +219,15 @@ def leave_wal_mode(db: Connection, deadline: float) -> None:
             ):
                 raise
         time.sleep(max(0.0, min(_PAUSE, deadline - time.monotonic())))
+
+
+def _try_to_leave_wal_mode(db: Connection) -> None:
+    """Stay in WAL mode where another connection is open in it: an idle one holds no write up."""
+    try:
+        leave_wal_mode(db, 0.0)
+    except sqlite3.OperationalError as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_BUSY:
+            raise
 
 
 def check_place(path: str, private: bool) -> None:

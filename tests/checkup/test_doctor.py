@@ -251,7 +251,7 @@ def test_what_somebody_else_made_in_the_database(telemetry: Telemetry) -> None:
 def test_a_database_in_wal_mode(telemetry: Telemetry) -> None:
     telemetry.start()
     changed(telemetry, "PRAGMA journal_mode = WAL")
-    assert "WAL mode, which the next write ends" in only(telemetry, "warning")["what"]
+    assert "WAL mode until no other program has it open" in only(telemetry, "warning")["what"]
     telemetry.start()
     assert findings(telemetry, code=0) == []
 

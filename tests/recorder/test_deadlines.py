@@ -147,15 +147,26 @@ IN_WAL_MODE = (
 )
 
 
-@pytest.mark.parametrize(
-    "argv", [START, ("db", "rebuild"), ("db", "prune", "--older-than", "1d")], ids=" ".join
-)
-def test_write_waits_for_a_reader_in_wal_mode(telemetry: Telemetry, argv: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("is_idle", [True, False], ids=["idle", "reading"])
+def test_open_connection_in_wal_mode_holds_no_write_up(
+    telemetry: Telemetry, is_idle: bool
+) -> None:
+    telemetry.start()
+    with held(IN_WAL_MODE + ("; db.execute('COMMIT')" if is_idle else ""), telemetry.database):
+        assert telemetry.start_ran(env=AT_ONCE).err == ""
+        assert telemetry("query", "--count", env=AT_ONCE).line == "2"
+    telemetry.start()
+    assert len(ids(telemetry)) == 3
+    assert telemetry.database.read_bytes()[18] == 1
+
+
+def test_rebuild_waits_for_a_reader_in_wal_mode(telemetry: Telemetry) -> None:
     """SQLite itself would not wait where the mode has to be changed."""
     telemetry.start()
     with held(IN_WAL_MODE, telemetry.database):
         writer = telemetry.popen(
-            *argv,
+            "db",
+            "rebuild",
             env={"TELEMETRY_LOCK_TIMEOUT": "60"},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -169,6 +180,7 @@ def test_write_waits_for_a_reader_in_wal_mode(telemetry: Telemetry, argv: tuple[
 
 def test_write_in_wal_mode_is_buffered_when_its_time_is_over(telemetry: Telemetry) -> None:
     telemetry.start()
-    with held(IN_WAL_MODE, telemetry.database):
+    writing = IN_WAL_MODE + "; db.execute('COMMIT'); db.execute('BEGIN IMMEDIATE')"
+    with held(writing, telemetry.database):
         assert "is locked by another process" in telemetry.start_ran(env=AT_ONCE).err
     assert len(ids(telemetry)) == 2

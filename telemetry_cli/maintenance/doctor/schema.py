@@ -64,7 +64,7 @@ def journal_mode(examined: Examined) -> Iterator[Finding]:
         return
     if is_wal:
         yield warning(
-            "the database is in WAL mode, which the next write ends",
+            "the database is in WAL mode until no other program has it open",
             examined.config.db_path,
             "Find out what else opens it.",
         )

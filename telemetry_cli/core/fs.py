@@ -3,7 +3,7 @@
 import errno
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from io import BufferedReader, FileIO
 
 from telemetry_cli.core.errors import Refused
@@ -37,6 +37,20 @@ def respect_owner(base_dir: str, db_path: str, *, is_default: bool) -> None:
         _places.pop(key, None)
         if info and info.st_uid and (key == base_dir or not key.startswith(beginning)):
             _places[key] = (*place, info.st_uid, info.st_gid)
+    owner = info.st_uid if info else 0
+    for link in _links_on_way(base_dir):
+        if not {os.lstat(link).st_uid, os.stat(os.path.dirname(link)).st_uid} <= {0, owner}:
+            raise planted(link)
+
+
+def _links_on_way(path: str) -> Iterator[str]:
+    """Yield the links that lead to a path, those behind links too."""
+    folder = os.path.dirname(path)
+    if folder != path:
+        yield from _links_on_way(folder)
+    if os.path.islink(path) and os.path.exists(path):
+        yield path
+        yield from _links_on_way(os.path.join(folder, os.readlink(path)))
 
 
 def _find_place(path: str) -> tuple[str, str, int, int] | None:

@@ -256,6 +256,18 @@ def test_root_follows_no_link_on_the_way_below_anothers_base(
     assert list(roots.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["base", "base/link/telemetry"])
+def test_root_refuses_anothers_link_on_the_way_to_the_base(others_base: Path, name: str) -> None:
+    roots, base = others_base.parent / "roots", others_base.parent / name
+    link = base if name == "base" else base.parent
+    if name == "base":
+        others_base.rename(others_base.parent / "aside")
+    link.symlink_to(roots)
+    os.lchown(link, 12345, 12345)
+    with pytest.raises(Refused):
+        files.respect_owner(str(base), str(base / "db"), is_default=name != "base")
+
+
 def test_root_follows_no_link_in_the_place_of_anothers_base(others_base: Path) -> None:
     roots = others_base.parent / "roots"
     others_base.rename(others_base.parent / "aside")

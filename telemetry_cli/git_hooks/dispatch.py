@@ -83,7 +83,7 @@ class _Call:
 def fire(config: Config, hook: str, arguments: Sequence[str]) -> None:
     """Do what a hook does, and leave its mark. Unknown hooks do nothing."""
     act = _ACTS.get(hook)
-    repository = git.around_hook() if act else None
+    repository = git.find(None, is_hook=True) if act else None
     if act is None or repository is None:
         return
     call = _Call(config, repository, arguments)

@@ -94,7 +94,7 @@ def place(repo: str | None) -> Place:
         raise InvalidInput(
             f"--repo: {repo!r} is no folder; name a repository or a folder inside one"
         )
-    repository = git.around_hook() if repo is None else git.find(repo)
+    repository = git.find(repo, is_hook=True)
     if repository is None:
         raise git.no_repository(repo, "Pass --repo PATH.")
     work_tree = repository.work_tree or _separate_work_tree(repository)
@@ -177,11 +177,7 @@ def _is_inside(repository: git.Repository, work_tree: str, folder: str) -> bool:
     homes = [work_tree, repository.common_dir]
     if os.path.basename(repository.common_dir) == ".git":
         homes.append(os.path.dirname(repository.common_dir))
-    real = os.path.realpath(folder)
-    return any(
-        os.path.commonpath([real, os.path.realpath(home)]) == os.path.realpath(home)
-        for home in homes
-    )
+    return any(git.is_below(folder, home) for home in homes)
 
 
 def _has_made(folder: str, sign: bytes) -> bool:

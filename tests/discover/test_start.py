@@ -99,6 +99,32 @@ def test_linked_worktree_within_a_hook_of_another(
     )
 
 
+@pytest.mark.parametrize("named", ["absolutely", "relatively", "by its config"])
+@pytest.mark.parametrize("around", [None, ".", "below"])
+def test_work_tree_apart_from_its_repository(
+    named: str, around: str | None, telemetry: Telemetry, make_git: Make, tmp_path: Path
+) -> None:
+    """As people keep their dot files; `around`: where in the work tree another repository lies."""
+    home = tmp_path / "dots"
+    below = home / "below"
+    if around:
+        make_git(f"dots/{around}")
+    below.mkdir(parents=True, exist_ok=True)
+    dots = make_git("dots/.cfg", "--bare")
+    cwd, env = below, {"GIT_DIR": str(dots.path), "GIT_WORK_TREE": str(home)}
+    if named == "relatively":
+        cwd, env = home, {"GIT_DIR": ".cfg", "GIT_WORK_TREE": "."}
+    elif named == "by its config":
+        del env["GIT_WORK_TREE"]
+    # Without a work tree that is named, a repository that we stand in counts more.
+    is_other = named == "by its config" and around is not None
+    seen = started(telemetry, cwd, env=env)[3]
+    assert seen == (str((home / str(around) / ".git").resolve()) if is_other else str(dots.path))
+    outside = started(telemetry, make_git("other").path, env=env)[3]
+    if named != "relatively":
+        assert outside == str(tmp_path / "other/.git")
+
+
 @pytest.mark.parametrize(
     "name", ["main-\u00fcml\u00e4ut", "a\u3000b", "\ue0b0-powerline", "x\u00adsoft"]
 )

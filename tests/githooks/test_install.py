@@ -803,8 +803,9 @@ def test_a_bare_repository_with_a_work_tree_elsewhere(
     assert {name for name in os.listdir(git_dir / "hooks") if not name.endswith(".sample")} == set(
         HOOKS
     )
-    telemetry.start("--event-id", "run", cwd=telemetry.home)
-    dotfiles.change(".profile", env={"TELEMETRY_EVENT_ID": "run"})
+    git_variables = {name: dotfiles.env[name] for name in ("GIT_DIR", "GIT_WORK_TREE")}
+    telemetry.start("--event-id", "run", cwd=telemetry.home, env=git_variables)
+    dotfiles.change(".profile")
     assert (dotfiles.runs_of("HEAD"), (telemetry.home / "ran").read_text()) == (
         ["run"],
         "post-commit\n",

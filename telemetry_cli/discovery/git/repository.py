@@ -102,15 +102,18 @@ class Commit:
 # The repository
 
 
-def find(path: str | None, seconds: float = DEADLINE_SECONDS) -> Repository | None:
-    """The repository around `path`, or around the working directory when `path` is None; git may be asked about it for so many seconds.
+def find(
+    path: str | None, seconds: float = DEADLINE_SECONDS, *, is_hook: bool = False
+) -> Repository | None:
+    """Return the repository around `path`, or the one meant here when `path` is None; git has `seconds` for all questions.
 
-    Found as git finds it: no further up than `GIT_CEILING_DIRECTORIES` or a mount point lets it look. A bare repository counts
-    only when `path` names it: one that lies inside somebody's work tree could be a trap. None when there is no repository, when a
+    Found as git finds it: no further up than `GIT_CEILING_DIRECTORIES` or a mount point lets it look. Without a path, `GIT_DIR`
+    counts too; `is_hook` tells that git runs us as a hook (see `_named_or_around`). A bare repository counts only when `path` or
+    `GIT_DIR` names it: one that lies inside somebody's work tree could be a trap. None when there is no repository, when a
     `.git` file leads nowhere, or when the repository belongs to somebody else and git refuses to read it (see `refusal`).
     """
     try:
-        found = _locate(path, seconds)
+        found = _locate(path, seconds, is_hook=is_hook)
         return found if found and _is_ours(found) else None
     except (OSError, ValueError):
         return None
@@ -144,11 +147,45 @@ def no_repository(path: str | None, hint: str, option: str = "--repo") -> Invali
     )
 
 
-def _locate(path: str | None, seconds: float) -> Repository | None:
+def _locate(path: str | None, seconds: float, *, is_hook: bool = False) -> Repository | None:
     """The same as `find`, whoever owns it. Raises OSError and ValueError."""
-    folder = os.path.realpath(path) if path is not None else os.getcwd()
-    if path is not None and os.path.basename(folder) != ".git" and _is_git_dir(folder):
+    if path is None:
+        folder = os.getcwd()
+        return _named_or_around(folder, _locate_above(folder, seconds), seconds, is_hook=is_hook)
+    folder = os.path.realpath(path)
+    if os.path.basename(folder) != ".git" and _is_git_dir(folder):
         return Repository(folder, None, seconds)
+    return _locate_above(folder, seconds)
+
+
+def _named_or_around(
+    folder: str, around: Repository | None, seconds: float, *, is_hook: bool
+) -> Repository | None:
+    """Choose between the repository that `GIT_DIR` names and the one `around` the working directory `folder`.
+
+    A hook hands `GIT_DIR` on to everything that it starts, also in other repositories. So it counts in the hook itself,
+    outside any other repository, and inside the work tree that `GIT_WORK_TREE` names.
+    """
+    named, work_tree = os.environ.get("GIT_DIR"), os.environ.get("GIT_WORK_TREE")
+    git_dir = os.path.realpath(named) if named else ""
+    if not git_dir or not _is_git_dir(git_dir):
+        return around
+    if around and os.path.samefile(git_dir, around.git_dir):
+        return around
+    if around and not is_hook and not (work_tree and is_below(folder, work_tree)):
+        return around
+    # Its work tree has no .git that leads back to it, so git is asked in the git directory itself.
+    return Repository(git_dir, None, seconds)
+
+
+def is_below(folder: str, above: str) -> bool:
+    """Tell whether `folder` is the directory `above` or lies in it, links followed."""
+    real = os.path.realpath(above)
+    return os.path.commonpath([os.path.realpath(folder), real]) == real
+
+
+def _locate_above(folder: str, seconds: float) -> Repository | None:
+    """The repository whose work tree `folder`, a real path, lies in. Raises OSError and ValueError."""
     ceilings, device = _ceilings(), None if _crosses_mounts() else os.stat(folder).st_dev
     while True:
         git_dir = _git_dir_in(folder)
@@ -190,23 +227,6 @@ def _crosses_mounts() -> bool:
         "no",
         "off",
     )
-
-
-def around_hook() -> Repository | None:
-    """The repository whose hook we run in: the one around the working folder, unless git says with `GIT_DIR` that it is another."""
-    around = find(None)
-    named = os.environ.get("GIT_DIR")
-    if not named:
-        return around
-    try:
-        git_dir = os.path.realpath(named)
-        if around and os.path.samefile(git_dir, around.git_dir):
-            return around
-        # Its work tree has no .git that leads back to it, so git is asked in the git directory itself.
-        named_one = Repository(git_dir, None) if _is_git_dir(git_dir) else None
-        return around if named_one is None else named_one if _is_ours(named_one) else None
-    except (OSError, ValueError):
-        return around
 
 
 def _is_git_dir(path: str) -> bool:

@@ -57,11 +57,11 @@ def _is_there(sign: str) -> bool:
 def facts() -> dict[str, str]:
     """What the CI provider says of this job, by the names in `FACTS`: those that are set, and can be stored."""
     found = provider()
-    return (
-        {fact: value for fact in FACTS if (value := _filled(fact, found.facts.get(fact, ())))}
-        if found
-        else {}
-    )
+    if found is None:
+        return {}
+    told = {fact: value for fact in FACTS if (value := _filled(fact, found.facts.get(fact, ())))}
+    tag = _branch(os.environ.get(found.tag, ""))
+    return {fact: value for fact, value in told.items() if fact != "branch" or value != tag}
 
 
 def _filled(fact: str, texts: tuple[str, ...]) -> str | None:
@@ -94,22 +94,25 @@ def _normal(fact: str, value: str) -> str | None:
         return sha if _is_id(sha, 40) or _is_id(sha, 64) else None
     if fact == "branch":
         return _branch(value)
+    if fact == "pull_request":
+        # `pull/2024/rework` is a branch.
+        return value if "/" not in value else None
     return _address(value) if fact.endswith("_url") else value
 
 
 def _branch(value: str) -> str | None:
     """A branch's own name, without a ref's or a remote's before it; None for a tag, a pull request's ref or a detached HEAD."""
-    name = value.removeprefix("refs/heads/")
+    if value.startswith("refs/heads/"):
+        return value.removeprefix("refs/heads/") or None
+    name = value
     for remotes in ("refs/remotes/", "remotes/"):
         name = name.removeprefix(remotes).partition("/")[2] if name.startswith(remotes) else name
     # For a fork, Buildkite says OWNER:BRANCH; no branch's name holds a colon.
     name = name.removeprefix("origin/").rpartition(":")[2]
-    is_pull_request = name.startswith("pull/") and name.split("/")[1].isdigit()
-    return (
-        None
-        if not name or name in _NO_BRANCH or name.startswith("refs/") or is_pull_request
-        else name
-    )
+    first, number, *rest = name.split("/") if "/" in name else (name, "")
+    is_pull_request = first == "pull" and number.isdigit() and rest in ([], ["head"], ["merge"])
+    is_none = not name or name in _NO_BRANCH or name.startswith("refs/") or is_pull_request
+    return None if is_none else name
 
 
 def _address(text: str) -> str:

@@ -24,6 +24,7 @@ class Provider:
 
     detect: signs, separated by spaces, any of which is enough: `VARIABLE` (set, and not to 0, false, no or off),
         `VARIABLE=value` (in any case), or the absolute path of a directory.
+    tag: the variable with the tag that is built, where a variable of the branch says the tag too.
     identity: the facts without which two of its jobs could be taken for the same one.
     facts: one or several texts for each; the first one whose `{VARIABLE}`s are all set counts. `{VARIABLE:before*after}` is the
         part of a value that has this shape; before it, `**/` is all up to the last slash, if there is one.
@@ -36,12 +37,14 @@ class Provider:
         detect: str,
         docs: str,
         identity: tuple[str, ...] = ("run", "job_id"),
+        tag: str = "",
         **facts: str | tuple[str, ...],
     ) -> None:
         self.name = name
         self.detect = tuple(detect.split())
         self.docs = docs
         self.identity = identity
+        self.tag = tag
         self.facts: Facts = {
             fact: (texts,) if isinstance(texts, str) else texts for fact, texts in facts.items()
         }
@@ -71,7 +74,7 @@ def _github(name: str, detect: str, docs: str, run_url: str, **more: str) -> Pro
         "attempt": "{GITHUB_RUN_ATTEMPT}",
         **more,
     }
-    return Provider(name, detect, docs, ("run", "attempt", "job_id"), **facts)
+    return Provider(name, detect, docs, ("run", "attempt", "job_id"), "", **facts)
 
 
 #: More specific ones first: Forgejo and Gitea set GitHub's variables too, and everyone sets CI.
@@ -181,6 +184,7 @@ PROVIDERS = (
         job="{TRAVIS_JOB_NAME}",
         trigger="{TRAVIS_EVENT_TYPE}",
         branch=("{TRAVIS_PULL_REQUEST_BRANCH}", "{TRAVIS_BRANCH}"),
+        tag="TRAVIS_TAG",
         sha=("{TRAVIS_PULL_REQUEST_SHA}", "{TRAVIS_COMMIT}"),
         repository="{TRAVIS_REPO_SLUG}",
         run="{TRAVIS_BUILD_ID}",
@@ -197,6 +201,7 @@ PROVIDERS = (
         step=("{BUILDKITE_STEP_KEY}", "{BUILDKITE_STEP_ID}"),
         trigger="{BUILDKITE_SOURCE}",
         branch="{BUILDKITE_BRANCH}",
+        tag="BUILDKITE_TAG",
         sha="{BUILDKITE_COMMIT}",
         repository="{BUILDKITE_REPO}",
         run="{BUILDKITE_BUILD_ID}",
@@ -215,6 +220,7 @@ PROVIDERS = (
         step="{DRONE_STEP_NUMBER}",
         trigger="{DRONE_BUILD_EVENT}",
         branch=("{DRONE_SOURCE_BRANCH}", "{DRONE_BRANCH}"),
+        tag="DRONE_TAG",
         sha="{DRONE_COMMIT_SHA}",
         repository=("{DRONE_GIT_HTTP_URL}", "{DRONE_REPO}"),
         run="{DRONE_BUILD_NUMBER}",
@@ -232,6 +238,7 @@ PROVIDERS = (
         step="{CI_STEP_NUMBER}",
         trigger="{CI_PIPELINE_EVENT}",
         branch=("{CI_COMMIT_SOURCE_BRANCH}", "{CI_COMMIT_BRANCH}"),
+        tag="CI_COMMIT_TAG",
         sha="{CI_COMMIT_SHA}",
         repository=("{CI_REPO_URL}", "{CI_REPO}"),
         run="{CI_PIPELINE_NUMBER}",
@@ -264,6 +271,7 @@ PROVIDERS = (
         "https://www.appveyor.com/docs/environment-variables/",
         job=("{APPVEYOR_JOB_NAME}", "{APPVEYOR_PROJECT_SLUG}"),
         branch=("{APPVEYOR_PULL_REQUEST_HEAD_REPO_BRANCH}", "{APPVEYOR_REPO_BRANCH}"),
+        tag="APPVEYOR_REPO_TAG_NAME",
         sha=("{APPVEYOR_PULL_REQUEST_HEAD_COMMIT}", "{APPVEYOR_REPO_COMMIT}"),
         repository="{APPVEYOR_REPO_NAME}",
         run="{APPVEYOR_BUILD_ID}",
@@ -293,6 +301,7 @@ PROVIDERS = (
         "https://docs.semaphore.io/reference/env-vars",
         job="{SEMAPHORE_JOB_NAME}",
         branch=("{SEMAPHORE_GIT_PR_BRANCH}", "{SEMAPHORE_GIT_BRANCH}"),
+        tag="SEMAPHORE_GIT_TAG_NAME",
         sha=("{SEMAPHORE_GIT_PR_SHA}", "{SEMAPHORE_GIT_SHA}"),
         repository=("{SEMAPHORE_GIT_URL}", "{SEMAPHORE_GIT_REPO_SLUG}"),
         run=("{SEMAPHORE_PIPELINE_ID}", "{SEMAPHORE_WORKFLOW_ID}"),
@@ -317,6 +326,7 @@ PROVIDERS = (
             "{BRANCH_NAME}",
             "{GIT_BRANCH}",
         ),
+        tag="TAG_NAME",
         sha=("{ghprbActualCommit}", "{gitlabMergeRequestLastCommit}", "{GIT_COMMIT}"),
         repository=("{GIT_URL}", "{JOB_URL}"),
         run=("{BUILD_TAG}", "{BUILD_NUMBER}"),

@@ -259,6 +259,13 @@ def test_sha_is_a_whole_one_or_none(
         ("pull/12", None),
         ("pull/12/head", None),
         ("pull/request", "pull/request"),
+        ("pull/2024/rework", "pull/2024/rework"),
+        ("refs/heads/pull/2024", "pull/2024"),
+        ("refs/heads/origin/main", "origin/main"),
+        ("refs/heads/remotes/main", "remotes/main"),
+        ("refs/heads/refs/main", "refs/main"),
+        ("refs/heads/detached", "detached"),
+        ("refs/heads/", None),
         ("HEAD", None),
         ("origin/HEAD", None),
         ("detached", None),
@@ -276,7 +283,27 @@ def test_branch_has_one_form(
     monkeypatch.setenv(*sign_of(provider))
     plain = next(text for text in provider.facts["branch"] if ":" not in text and "/" not in text)
     monkeypatch.setenv(variables_of(plain)[0], said)
-    assert environment.facts().get("branch") == branch
+    found = environment.facts()
+    assert found.get("branch") == branch
+    assert "rework" not in found.get("pull_request", "")
+
+
+@pytest.mark.parametrize(
+    "provider",
+    [provider for provider in providers.PROVIDERS if provider.tag],
+    ids=lambda provider: provider.name,
+)
+@pytest.mark.parametrize("said", ["v1.0", "refs/heads/v1.0"])
+def test_branch_that_is_the_tag_is_none(
+    provider: providers.Provider, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(*sign_of(provider))
+    monkeypatch.setenv(variables_of(provider.facts["branch"][-1])[0], said)
+    assert environment.facts()["branch"] == "v1.0"
+    monkeypatch.setenv(provider.tag, "v0.9")
+    assert environment.facts()["branch"] == "v1.0"
+    monkeypatch.setenv(provider.tag, "v1.0")
+    assert "branch" not in environment.facts()
 
 
 #: Provider → what it says of a pull request, beside the merge that it made for it.

@@ -47,15 +47,8 @@ told=$(cat; printf x)
 told=${told%x}
 """
 _TELL = 'printf %s "$told" 2>/dev/null | '
-#: Leaves what git replays to post-rewrite without starting Python: by the process that calls the hook, where /proc tells (no fork), else by the
-#: last line of HEAD's reflog. The same rule as `moves.is_replay`.
-_GUARDS = {
-    "post-commit": """\
-git=${{GIT_DIR:-.git}}
-if [ -d "$git/rebase-merge" ] || [ -d "$git/rebase-apply" ]; then
-    caller=
-    {{ read -r caller <"/proc/$PPID/cmdline"; }} 2>/dev/null || :
-    case $caller in gitrebase*) exit {code} ;; esac
+#: Exits for a commit that a rebase made, as HEAD's last reflog line tells. The same rule as `moves.is_replay`.
+_LAST_MOVE = """\
     last=$(tail -n 1 "$git/logs/HEAD" 2>/dev/null) || :
     last=${{last#*"\t"}}
     case ${{last%%: *}} in
@@ -63,7 +56,23 @@ if [ -d "$git/rebase-merge" ] || [ -d "$git/rebase-apply" ]; then
     rebase | "rebase "* | {steps}) exit {code} ;;
     esac
 fi
-""",
+"""
+#: Leaves what git replays to the rebase's own post-rewrite without starting Python. For post-commit, the process that calls the hook
+#: tells first, where there is /proc (no fork). git amends for each reword, squash and fixup of a rebase.
+_GUARDS = {
+    "post-commit": """\
+git=${{GIT_DIR:-.git}}
+if [ -d "$git/rebase-merge" ] || [ -d "$git/rebase-apply" ]; then
+    caller=
+    {{ read -r caller <"/proc/$PPID/cmdline"; }} 2>/dev/null || :
+    case $caller in gitrebase*) exit {code} ;; esac
+"""
+    + _LAST_MOVE,
+    "post-rewrite": """\
+git=${{GIT_DIR:-.git}}
+if [ "$1" = amend ] && [ -d "$git/rebase-merge" ]; then
+"""
+    + _LAST_MOVE,
     "post-applypatch": """\
 [ ! -f "${{GIT_DIR:-.git}}/rebase-apply/rebasing" ] || exit {code}
 """,

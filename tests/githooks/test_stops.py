@@ -252,11 +252,32 @@ def test_replays_start_no_program_and_a_persons_commit_does(
     before = topic("rev-parse", "HEAD")
     assert topic.ran(*REPLAYS[how]).returncode == 0
     assert topic("rev-parse", "HEAD") != before
-    called = notes.read_text().split()
-    # Rewords and squashes are amends as well.
-    assert called == ["post-rewrite"] * (4 if how == "steps" else 1)
+    # Rewords and squashes are amends, and the end of the rebase tells of them too.
+    assert notes.read_text().split() == ["post-rewrite"]
     topic.change("by hand")
-    assert notes.read_text().split() == [*called, "post-commit"]
+    topic("commit", "--quiet", "--amend", "-m", "better")
+    assert notes.read_text().split() == ["post-rewrite", *["post-commit"] * 2, "post-rewrite"]
+
+
+def test_amend_by_hand_at_a_stop_starts_the_program(topic: Repository, tmp_path: Path) -> None:
+    notes = calls(topic, tmp_path, "sh")
+    edited(topic, "1s/pick/edit/", "main")
+    assert notes.read_text().split() == []
+    topic("commit", "--quiet", "--amend", "-m", "better")
+    assert notes.read_text().split() == ["post-commit", "post-rewrite"]
+
+
+@pytest.mark.parametrize("step", ["reword", "squash", "fixup", "edit"])
+def test_commit_that_a_step_amends_keeps_its_run(
+    step: str, open_run: str, repo: Repository, telemetry: Telemetry
+) -> None:
+    olds = [repo.change(name) for name in "abc"]
+    telemetry("run", "end", open_run)
+    edited(repo, f"-e 2s/pick/{step}/ -e '1s/$/ x/'", "--force-rebase", "HEAD~3")
+    if step == "edit":
+        repo("commit", "--quiet", "--amend", "-m", "better")
+        repo("-c", "core.editor=true", "rebase", "--continue")
+    assert [repo.runs_of(sha) for sha in (*olds, "HEAD", "HEAD~1")] == [[open_run]] * 5
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from bases import START, append, create, held, ids
+from bases import append, create, held, ids
 from documents import LEAST
 from support import Telemetry
 
@@ -148,9 +148,7 @@ IN_WAL_MODE = (
 
 
 @pytest.mark.parametrize("is_idle", [True, False], ids=["idle", "reading"])
-def test_open_connection_in_wal_mode_holds_no_write_up(
-    telemetry: Telemetry, is_idle: bool
-) -> None:
+def test_open_connection_in_wal_mode_holds_no_write_up(telemetry: Telemetry, is_idle: bool) -> None:
     telemetry.start()
     with held(IN_WAL_MODE + ("; db.execute('COMMIT')" if is_idle else ""), telemetry.database):
         assert telemetry.start_ran(env=AT_ONCE).err == ""

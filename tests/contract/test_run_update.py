@@ -188,3 +188,10 @@ def test_update_of_end_time_sets_duration_unless_given(
     telemetry.start("--event-id", "timed", "--start-time", "2026-03-01T08:00:00Z")
     telemetry("run", "update", "timed", *options)
     assert telemetry.run("timed")["duration_ms"] == milliseconds
+
+
+def test_start_time_of_a_finished_run_sets_its_duration(telemetry: Telemetry) -> None:
+    telemetry.start("--event-id", "timed", "--start-time", "2026-03-01T00:00:00Z")
+    telemetry("run", "end", "timed", "--end-time", "2026-03-01T00:00:10Z")
+    telemetry("run", "update", "timed", "--start-time", "2026-03-01T00:00:05Z")
+    assert telemetry.run("timed")["duration_ms"] == 5000

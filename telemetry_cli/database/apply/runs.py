@@ -71,14 +71,15 @@ def _parent(db: sqlite3.Connection, operation: Data, reference: str, child: str)
 
 
 def update(db: sqlite3.Connection, operation: Data, data: Data) -> Result:
-    """What is given is set, JSON objects merged key by key; an end_time sets duration_ms too, unless that is given."""
+    """Set what is given, JSON objects merged key by key.
+
+    A start or end of a run that has an end sets duration_ms too, unless that is given.
+    """
     run, note = _run(db, operation, data)
     values = _new_values(db, operation, run, data)
-    if "end_time" in values:
-        values.setdefault(
-            "duration_ms",
-            _duration(values.get("start_time", run["start_time"]), values["end_time"]),
-        )
+    start, end = (values.get(name, run[name]) for name in ("start_time", "end_time"))
+    if end is not None and not values.keys().isdisjoint(("start_time", "end_time")):
+        values.setdefault("duration_ms", _duration(start, end))
     return _changed(db, operation, run, note, values)
 
 

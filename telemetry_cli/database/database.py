@@ -363,7 +363,12 @@ def open_reader(path: str, private: bool, timeout: float) -> sqlite3.Connection 
                 db.close()
                 return None
             if version != SCHEMA_VERSION:
-                raise _other_version(db, path, version)
+                # Another process may migrate the database between two statements.
+                db.execute("BEGIN")
+                version = db.execute("PRAGMA user_version").fetchone()[0]
+                if version != SCHEMA_VERSION:
+                    raise _other_version(db, path, version)
+                db.execute("COMMIT")
         except BaseException:
             db.close()
             raise

@@ -72,6 +72,8 @@ _TROUBLE = {
 }
 #: Between two looks at a time limit.
 INSTRUCTIONS_BETWEEN_LOOKS = 20_000
+#: The names of the rowid.
+ROWIDS = ("rowid", "_rowid_", "oid")
 _DISK = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL)
 #: Seconds between two tries of what SQLite does not wait for.
 _PAUSE = 0.01
@@ -349,7 +351,7 @@ def open_reader(path: str, private: bool, timeout: float) -> sqlite3.Connection 
     mode = "rw" if os.access(path, os.W_OK) else "ro"
     with translated(path):
         db = sqlite3.connect(
-            f"file:{_quoted(path)}?mode={mode}",
+            f"file:{quote_path(path)}?mode={mode}",
             uri=True,
             timeout=timeout,
             isolation_level=None,
@@ -384,9 +386,14 @@ def open_empty() -> Connection:
     return db
 
 
-def _quoted(path: str) -> str:
-    """A path as part of a `file:` URI."""
+def quote_path(path: str) -> str:
+    """Return a path as part of a `file:` URI."""
     return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+
+def quote_name(name: str) -> str:
+    """Return the name of a table, column or trigger as SQL has it, whatever characters are in it."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def numbered(*values: object) -> dict[str, object]:

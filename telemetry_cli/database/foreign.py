@@ -6,11 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from telemetry_cli.core.errors import InvalidInput
-from telemetry_cli.database.database import Connection
+from telemetry_cli.database.database import ROWIDS, Connection, quote_name, quote_path
 
 _PAGE = 500
-#: The names of the rowid.
-_ROWIDS = ("rowid", "_rowid_", "oid")
 
 
 def open_foreign(path: str) -> Connection:
@@ -20,7 +18,7 @@ def open_foreign(path: str) -> Connection:
             raise InvalidInput(f"{path} is empty")
     except OSError as error:
         raise InvalidInput(f"{path} cannot be read: {error.strerror}") from None
-    quoted = os.path.abspath(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    quoted = quote_path(os.path.abspath(path))
     # Where the folder may not be written, SQLite cannot share a database in WAL mode; with nothing beside it, it need not.
     alone = not any(os.path.exists(path + suffix) for suffix in ("-wal", "-journal"))
     for option in ("", "&immutable=1") if alone else ("",):
@@ -71,12 +69,12 @@ def rows(db: Connection, table: str) -> Iterator[tuple[int, dict[str, object]]]:
     with _reading(table):
         keys = _keys(db, table, names)
         if keys:
-            yield from _pages(db, f'"{table}"', keys, [_quoted(name) for name in names], names)
+            yield from _pages(db, f'"{table}"', keys, [quote_name(name) for name in names], names)
             return
         # A view has nothing to go on by: it is asked once, and what it says is kept in a file of SQLite's own.
         plain = [f"c{number}" for number in range(len(names))]
         copied = ", ".join(
-            f"{_quoted(name)} AS {new}" for name, new in zip(names, plain, strict=True)
+            f"{quote_name(name)} AS {new}" for name, new in zip(names, plain, strict=True)
         )
         db.execute(f'CREATE TEMP TABLE telemetry_copy AS SELECT {copied} FROM "{table}"')
         yield from _pages(db, "temp.telemetry_copy", ["rowid"], plain, names)
@@ -93,7 +91,7 @@ def _pages(
     number = 0
     while page:
         for row in page:
-            number = row[0] if keys[0] in _ROWIDS else number + 1
+            number = row[0] if keys[0] in ROWIDS else number + 1
             yield number, dict(zip(names, row[len(keys) :], strict=True))
         last = tuple(map(_bound, page[-1][: len(keys)]))
         places = ", ".join("CAST(? AS TEXT)" if isinstance(value, _Text) else "?" for value in last)
@@ -105,7 +103,7 @@ def _pages(
 def having(db: Connection, table: str, column: str, values: list[object]) -> set[object]:
     """Which of the values a column of a table holds. Raises `InvalidInput` when the file is damaged."""
     values = [value for value in values if not isinstance(_bound(value), _Text)]
-    question = f'SELECT DISTINCT {_quoted(column)} FROM "{table}" WHERE {_quoted(column)} IN ({", ".join("?" * len(values))})'
+    question = f'SELECT DISTINCT {quote_name(column)} FROM "{table}" WHERE {quote_name(column)} IN ({", ".join("?" * len(values))})'
     with _reading(table):
         return {row[0] for row in db.execute(question, values)}
 
@@ -118,10 +116,6 @@ def _bound(value: object) -> object:
     if isinstance(value, str) and any("\udc80" <= char <= "\udcff" for char in value):
         return _Text(value.encode("utf-8", "surrogateescape"))
     return value
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _keys(db: Connection, table: str, names: list[str]) -> list[str]:
@@ -141,5 +135,5 @@ def _keys(db: Connection, table: str, names: list[str]) -> list[str]:
         described = sorted(
             (row[5], row[1]) for row in db.execute(f'PRAGMA table_info("{table}")') if row[5]
         )
-        return [_quoted(name) for _, name in described]
-    return [] if kind == "view" else [name for name in _ROWIDS if name not in names][:1]
+        return [quote_name(name) for _, name in described]
+    return [] if kind == "view" else [name for name in ROWIDS if name not in names][:1]

@@ -15,6 +15,7 @@ from telemetry_cli.core import legacy_values as legacy_rules
 from telemetry_cli.core.errors import DatabaseTrouble
 from telemetry_cli.core.legacy_values import Found, event_id_of
 from telemetry_cli.core.values import encode
+from telemetry_cli.database.database import quote_name
 from telemetry_cli.database.migrate import apply_schema
 
 #: The last version that is not ours.
@@ -65,7 +66,7 @@ def migrate(db: sqlite3.Connection, path: str, at: str, version: int) -> None:
         for name, table in aside.items():
             copy.whole_rows(name, table)
         before, after = (
-            db.execute(f"SELECT count(*) FROM {_quoted(table)}").fetchone()[0]
+            db.execute(f"SELECT count(*) FROM {quote_name(table)}").fetchone()[0]
             for table in (runs, "agent_runs")
         )
         _drop(db)
@@ -91,18 +92,14 @@ def _set_aside(db: sqlite3.Connection) -> dict[str, str]:
     for kind, name in db.execute(
         "SELECT type, name FROM sqlite_schema WHERE type <> 'table' AND sql IS NOT NULL ORDER BY type DESC"
     ).fetchall():
-        db.execute(f"DROP {kind} IF EXISTS {_quoted(name)}")
+        db.execute(f"DROP {kind} IF EXISTS {quote_name(name)}")
     aside = {}
     for _, name, kind, *_ in db.execute("PRAGMA main.table_list").fetchall():
         if name.startswith("sqlite_") or kind == "shadow":
             continue
         aside[name.lower()] = _ASIDE + name
-        db.execute(f"ALTER TABLE {_quoted(name)} RENAME TO {_quoted(_ASIDE + name)}")
+        db.execute(f"ALTER TABLE {quote_name(name)} RENAME TO {quote_name(_ASIDE + name)}")
     return aside
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _rows(db: sqlite3.Connection, table: str) -> Iterator[tuple[int, dict[str, object]]]:
@@ -111,9 +108,9 @@ def _rows(db: sqlite3.Connection, table: str) -> Iterator[tuple[int, dict[str, o
         row[4] for row in db.execute("PRAGMA main.table_list").fetchall() if row[1] == table
     )
     cursor = db.execute(
-        f"SELECT * FROM {_quoted(table)}"
+        f"SELECT * FROM {quote_name(table)}"
         if without_rowid
-        else f"SELECT rowid, * FROM {_quoted(table)} ORDER BY rowid"
+        else f"SELECT rowid, * FROM {quote_name(table)} ORDER BY rowid"
     )
     names = [column[0] for column in cursor.description]
     for number, row in enumerate(cursor, 1):
@@ -131,7 +128,7 @@ def _found(row: Mapping[str, object]) -> Found:
 
 def _insert(db: sqlite3.Connection, table: str, row: Mapping[str, object]) -> None:
     db.execute(
-        f"INSERT INTO {table} ({','.join(map(_quoted, row))}) VALUES ({','.join('?' * len(row))})",
+        f"INSERT INTO {table} ({','.join(map(quote_name, row))}) VALUES ({','.join('?' * len(row))})",
         tuple(row.values()),
     )
 
@@ -167,7 +164,7 @@ class _Copy:
         """Every run, with what has no place in one; order and content decide about ids, so that they agree everywhere."""
         numbered = any(
             row[1].lower() == "id" and row[2].upper() == "INTEGER" and row[5]
-            for row in self._db.execute(f"PRAGMA table_info({_quoted(table)})")
+            for row in self._db.execute(f"PRAGMA table_info({quote_name(table)})")
         )
         for number, row in _rows(self._db, table):
             found = _found(row)
@@ -310,7 +307,7 @@ def _drop(db: sqlite3.Connection) -> None:
         if row[1].startswith((_ASIDE, "sqlite_stat")) and row[2] != "shadow"
     ]
     for name in names:
-        db.execute(f"DROP TABLE {_quoted(name)}")
+        db.execute(f"DROP TABLE {quote_name(name)}")
     if not db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence'").fetchone():
         return
     # SQLite drops this one never, once some table of it has had AUTOINCREMENT; under another name it is a table like any other.

@@ -8,8 +8,15 @@ import time
 from telemetry_cli.core.errors import DatabaseTrouble, LockTimeout
 from telemetry_cli.core.fs import open_private
 from telemetry_cli.database import legacy_schema as legacy
-from telemetry_cli.database.database import Cursor, move_cursor, read_cursor, translated
-from telemetry_cli.database.migrate import FIRST_VERSION, noted_version
+from telemetry_cli.database.database import (
+    Cursor,
+    move_cursor,
+    quote_name,
+    quote_path,
+    read_cursor,
+    translated,
+)
+from telemetry_cli.database.migrate import FIRST_VERSION, is_ours, noted_version
 
 #: What SQLite keeps beside a database; without its hot journal a database is a damaged one.
 BESIDE = ("-journal", "-wal", "-shm")
@@ -49,10 +56,9 @@ def copy(path: str, target: str, deadline: float) -> None:
 
 def opened(path: str, deadline: float = 0.0) -> sqlite3.Connection:
     """A connection that makes no database. It rolls back what a killed writer left where it may, and waits for others until the deadline."""
-    quoted = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
     mode = "rw" if os.access(path, os.W_OK) else "ro"
     return sqlite3.connect(
-        f"file:{quoted}?mode={mode}",
+        f"file:{quote_path(path)}?mode={mode}",
         uri=True,
         timeout=max(0.0, deadline - time.monotonic()),
         isolation_level=None,
@@ -108,7 +114,7 @@ def _integrity_by_table(db: sqlite3.Connection) -> list[str]:
     faults = []
     for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
         try:
-            faults += _integrity(db, '"' + name.replace('"', '""') + '"')
+            faults += _integrity(db, quote_name(name))
         except sqlite3.OperationalError as error:
             if not _is_schemas(error):
                 raise
@@ -132,10 +138,7 @@ def cursor_of(path: str) -> tuple[int, Cursor | None]:
         db = opened(path)
         try:
             version: int = db.execute("PRAGMA user_version").fetchone()[0]
-            there = db.execute(
-                "SELECT 1 FROM sqlite_schema WHERE name = 'journal_cursor'"
-            ).fetchone()
-            return version, read_cursor(db) if there else None
+            return version, read_cursor(db) if is_ours(db) else None
         finally:
             db.close()
 
@@ -158,6 +161,8 @@ def named_digests(path: str) -> set[str]:
     with translated(path):
         db = opened(path)
         try:
+            if not is_ours(db):
+                return set()
             tables = {
                 str(name)
                 for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")

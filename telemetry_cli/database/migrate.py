@@ -30,12 +30,17 @@ def apply_schema(db: sqlite3.Connection, at: str, version: int = 0) -> None:
     db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
+def is_ours(db: sqlite3.Connection) -> bool:
+    """Return whether a database has the tables of this program, and not only tables named so."""
+    return all(
+        db.execute(f"SELECT 1 FROM pragma_table_info('{table}') WHERE name = '{column}'").fetchone()
+        for table, column in (("journal_cursor", "journal_id"), ("agent_runs", "op_id"))
+    )
+
+
 def noted_version(db: sqlite3.Connection) -> int | None:
     """The version that a database of ours notes beside each migration; None for any other. A bit may flip in `user_version`, which says it too."""
-    tables = db.execute(
-        "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('schema_migrations', 'journal_cursor')"
-    ).fetchone()[0]
-    if tables < 2:
+    if not is_ours(db):
         return None
     found: int | None = db.execute("SELECT max(version) FROM schema_migrations").fetchone()[0]
     return found

@@ -223,6 +223,34 @@ def test_an_old_database_is_adopted_first(telemetry: Telemetry) -> None:
     assert_sound(telemetry)
 
 
+def test_tables_of_the_user_in_an_adopted_database_lose_their_secrets(
+    telemetry: Telemetry,
+) -> None:
+    platforms.make(telemetry.database, 7)
+    db = sqlite3.connect(telemetry.database)
+    with db:
+        for made in (
+            "VIRTUAL TABLE notes USING fts5 (x)",
+            "TABLE notes_old (x)",
+            "TABLE sqlitexnotes (x)",
+            'TABLE "a""b" ("x""y")',
+            "TABLE journal_cursor (x)",
+            "TABLE made (x, y AS (x) STORED)",
+        ):
+            db.execute(f"CREATE {made}")
+        for table in ("notes", "notes_old", "sqlitexnotes", '"a""b"', "journal_cursor", "made"):
+            db.execute(f"INSERT INTO {table} VALUES (?)", (TOKEN,))
+        db.execute("UPDATE schema_migrations SET description = ? WHERE version = 1", (TOKEN,))
+    db.close()
+    telemetry.start("--event-id", "later")
+    telemetry("redact", "--fix")
+    assert hits(telemetry) == []
+    telemetry("db", "rebuild")
+    assert hits(telemetry) == []
+    assert telemetry("redact", "--scan").line == "found: no secrets"
+    assert_sound(telemetry)
+
+
 def test_a_backup_without_secrets_still_belongs_to_the_journal(telemetry: Telemetry) -> None:
     """The journal before its place gets shorter."""
     telemetry.start("--event-id", "clean")

@@ -379,6 +379,20 @@ def test_columns_and_tables_that_nothing_is_made_for_are_kept(
     assert telemetry("query", "--search", "crawler", "-o", "ids").out.split()
 
 
+@pytest.mark.parametrize("name", ["journal_cursor", "hook_logs", "hook_releases"])
+def test_a_table_of_the_users_named_like_ours_is_kept(telemetry: Telemetry, name: str) -> None:
+    platforms.make(telemetry.database, 7)
+    db = sqlite3.connect(telemetry.database)
+    with db:
+        db.execute(f"CREATE TABLE {name} (x)")
+        db.execute(f"INSERT INTO {name} VALUES (1)")
+    db.close()
+    assert len(ids(telemetry)) == 3
+    assert json.loads(str(kept(telemetry)[f"{name}[1]"])) == {"x": 1}
+    telemetry("db", "rebuild")
+    assert telemetry("doctor").line == "All is well."
+
+
 def test_what_the_platform_noted_of_its_versions_is_kept(telemetry: Telemetry) -> None:
     platforms.make(telemetry.database, 5)
     db = sqlite3.connect(telemetry.database)

@@ -11,6 +11,8 @@ from telemetry_cli.core.errors import Refused
 #: Where Linux shows a process its open files, by their numbers.
 _OPEN_FILES = "/proc/self/fd"
 _BLOCK = 1 << 20
+#: Links that the system follows on the way to one file.
+_MOST_LINKS = 40
 _NO_LINKS = os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
 
 
@@ -44,13 +46,23 @@ def respect_owner(base_dir: str, db_path: str, *, is_default: bool) -> None:
 
 
 def _links_on_way(path: str) -> Iterator[str]:
-    """Yield the links that lead to a path, those behind links too."""
-    folder = os.path.dirname(path)
-    if folder != path:
-        yield from _links_on_way(folder)
-    if os.path.islink(path) and os.path.exists(path):
-        yield path
-        yield from _links_on_way(os.path.join(folder, os.readlink(path)))
+    """Yield the links that lead to an absolute path, those behind links too."""
+    folder, pending, followed = os.sep, path.split(os.sep), 0
+    while pending and followed < _MOST_LINKS:
+        name = pending.pop(0)
+        full = os.path.join(folder, name) if name else folder
+        if name == os.pardir:
+            folder = os.path.dirname(folder)
+        elif os.path.islink(full) and os.path.exists(full):
+            yield full
+            followed += 1
+            target = os.readlink(full)
+            folder = os.sep if os.path.isabs(target) else folder
+            pending = [*target.split(os.sep), *pending]
+        elif os.path.lexists(full):
+            folder = full
+        else:
+            return
 
 
 def _find_place(path: str) -> tuple[str, str, int, int] | None:

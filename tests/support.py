@@ -44,7 +44,15 @@ class Ran:
 
 
 #: Variables that an interpreter reads when it starts: a call with one of them needs a new one.
-_AT_START = {"LC_ALL", "LC_CTYPE", "PYTHONUTF8", "PYTHONIOENCODING", "PYTHONPATH", "TZ"}
+_AT_START = {
+    "LD_PRELOAD",
+    "LC_ALL",
+    "LC_CTYPE",
+    "PYTHONUTF8",
+    "PYTHONIOENCODING",
+    "PYTHONPATH",
+    "TZ",
+}
 
 
 def _decode(content: bytes) -> str:
@@ -120,6 +128,9 @@ class Telemetry:
     and no call may ever show a traceback.
     """
 
+    #: Start an interpreter for each call, where contention between processes is what is tested.
+    in_processes = False
+
     def __init__(self, home: Path) -> None:
         self.home = home
         self.base = home / "base"
@@ -156,7 +167,7 @@ class Telemetry:
         environment = self.env | (env or {})
         content = stdin.encode() if isinstance(stdin, str) else stdin
         where = cwd or self.cwd
-        if _AT_START.isdisjoint(environment):
+        if not self.in_processes and _AT_START.isdisjoint(environment):
             ran = _fork_server().run(argv, environment, where, content)
         else:
             done = subprocess.run(

@@ -48,6 +48,11 @@ def _longest_start(telemetry: Telemetry, rounds: int) -> float:
     return max(seconds for _, seconds in _at_once(telemetry, rounds, "db", "path"))
 
 
+@pytest.fixture(autouse=True)
+def _in_processes(telemetry: Telemetry) -> None:
+    telemetry.in_processes = True
+
+
 def test_writers_before_a_locked_database_are_all_done_in_time(telemetry: Telemetry) -> None:
     telemetry.start()
     allowed = 2 + GRACE + _longest_start(telemetry, 1)

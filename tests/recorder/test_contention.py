@@ -30,6 +30,11 @@ def _each(telemetry: Telemetry, rounds: int, *options: str) -> list[tuple[Ran, f
         return [call for calls in pool.map(one, range(PROCESSES)) for call in calls]
 
 
+@pytest.fixture(autouse=True)
+def _in_processes(telemetry: Telemetry) -> None:
+    telemetry.in_processes = True
+
+
 def test_every_start_of_many_processes_is_found_once(telemetry: Telemetry) -> None:
     calls = _each(telemetry, 10)
     assert [ran for ran, _ in calls if ran.code] == []

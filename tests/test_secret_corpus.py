@@ -83,8 +83,8 @@ FORMS: dict[str, tuple[Callable[[], str], str]] = {
     # Settings.
     "docker config.json": (lambda: encoded("bob:" + password()), '{{\n  "auths": {{\n    "ghcr.io": {{\n      "auth": "{}"\n    }}\n  }}\n}}'),
     "docker config in a variable": (lambda: encoded("bob:" + password()), 'DOCKER_AUTH_CONFIG={{"auths":{{"h":{{"auth":"{}"}}}}}}'),
-    "npmrc token": (password, "//registry.npmjs.org/:_authToken={}"),
-    "npmrc login": (lambda: encoded("bob:" + password()), "//registry.npmjs.org/:_auth={}"),
+    "npmrc token": (password, "//registry.example.org/:_authToken={}"),
+    "npmrc login": (lambda: encoded("bob:" + password()), "//registry.example.org/:_auth={}"),
     "kubeconfig token": (lambda: some(40), "users:\n- name: ada\n  user:\n    token: {}\n"),
     "kubeconfig key": (lambda: encoded(pem("RSA ")), "    client-key-data: {}\n"),
     "YAML password": (password, "db:\n  password: {}\n"),

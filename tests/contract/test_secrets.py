@@ -455,7 +455,7 @@ def test_a_rule_of_ones_own_that_is_none_is_named_and_nothing_is_written(
 LOGIN = base64.b64encode(b"bob:Zx9Kq2Lm7Tt4Vw1").decode()
 SETTINGS = {
     "docker": f'{{\n  "auths": {{\n    "ghcr.io": {{\n      "auth": "{LOGIN}"\n    }}\n  }}\n}}\n',
-    "npmrc": f"//registry.npmjs.org/:_auth={LOGIN}\n",
+    "npmrc": f"//registry.example.org/:_auth={LOGIN}\n",
     "pairs": f'{{"env": [{{"name": "DB_PASSWORD", "value": "{LOGIN}"}}, {{"name": "LOG_LEVEL", "value": "debug17x"}}]}}\n',
     "yaml": f"env:\n- name: DB_PASSWORD\n  value: {LOGIN}\n- name: LOG_LEVEL\n  value: debug17x\ndb_pass: {LOGIN}\nkey: |\n  x\nclient_secret: |\n  {LOGIN}\n",
 }  # fmt: skip

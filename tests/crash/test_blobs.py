@@ -9,11 +9,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from bases import START, assert_sound, next_day
-from documents import LEAST, write
-from hooking import Hooks
 from support import PROGRAM, Telemetry
-from tracing import needs_strace
+from support.hooks import Hooks
+from support.records import LEAST, write
+from support.storage import START, assert_sound, next_day
+from support.strace import needs_strace
 
 from telemetry_cli.core.config import Config
 from telemetry_cli.maintenance import integrity as damage

@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from bases import EXCLUSIVE, START, held, ids, segment
 from support import Ran, Telemetry
+from support.storage import EXCLUSIVE, START, held, ids, segment
 
 pytestmark = pytest.mark.heavy
 PROCESSES = 32

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from aftermath import wrong_after
-from bases import START, append, create, ids, journal_lines, segment
 from support import Telemetry
+from support.aftermath import wrong_after
+from support.storage import START, append, create, ids, journal_lines, segment
 
 pytestmark = pytest.mark.heavy
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bases import assert_sound
-from documents import LEAST, dump, write
 from support import Telemetry
-from tracing import CHANGES, Traced, needs_strace
+from support.records import LEAST, dump, write
+from support.storage import assert_sound
+from support.strace import CHANGES, Traced, needs_strace
 
 pytestmark = pytest.mark.heavy
 LONG = bool(os.environ.get("TELEMETRY_TESTS_LONG"))

@@ -12,12 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
-from aftermath import Fact, wrong_after, wrong_backups
-from bases import START
-from hooking import SCORE, Hooks
 from support import Ran, Telemetry
-from tracing import CHANGES, EVERY, Traced, needs_strace
-from upkeep import UPKEEP
+from support.aftermath import Fact, wrong_after, wrong_backups
+from support.hooks import SCORE, Hooks
+from support.maintenance import UPKEEP
+from support.storage import START
+from support.strace import CHANGES, EVERY, Traced, needs_strace
 
 from telemetry_cli.journal.segments import decode
 

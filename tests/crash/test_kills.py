@@ -9,14 +9,13 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
-import platforms
 import pytest
-from aftermath import Fact, wrong_after, wrong_backups
-from bases import NAMED, START
-from platforms import VERSIONS
-from support import Telemetry
-from tracing import CHANGES, Traced, needs_strace
-from upkeep import UPKEEP
+from support import Telemetry, legacy_database
+from support.aftermath import Fact, wrong_after, wrong_backups
+from support.legacy_database import VERSIONS
+from support.maintenance import UPKEEP
+from support.storage import NAMED, START
+from support.strace import CHANGES, Traced, needs_strace
 
 pytestmark = [pytest.mark.heavy, needs_strace]
 LONG = bool(os.environ.get("TELEMETRY_TESTS_LONG"))
@@ -63,7 +62,7 @@ def _no_config(telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_migration_killed_is_old_or_new(
     telemetry: Telemetry, version: int, record_property: Seen
 ) -> None:
-    platforms.make(telemetry.database, version)
+    legacy_database.make(telemetry.database, version)
     counts: list[Fact] = [
         ("SELECT count(*) FROM agent_runs WHERE op_id = 'legacy'", (3,)),
         ("SELECT count(*) FROM run_events", (4,)),

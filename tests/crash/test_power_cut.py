@@ -12,17 +12,15 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import platforms
-import power
 import pytest
-from aftermath import Fact, wrong_after
-from bases import NAMED, START
-from documents import LEAST
-from hooking import SCORE, Hooks
-from repositories import Repository
-from support import PROGRAM, Telemetry
-from tracing import needs_strace
-from upkeep import UPKEEP
+from support import PROGRAM, Telemetry, legacy_database, power_cut
+from support.aftermath import Fact, wrong_after
+from support.hooks import SCORE, Hooks
+from support.maintenance import UPKEEP
+from support.records import LEAST
+from support.repository import Repository
+from support.storage import NAMED, START
+from support.strace import needs_strace
 
 pytestmark = [pytest.mark.heavy, needs_strace]
 
@@ -115,7 +113,7 @@ def _rewritten(telemetry: Telemetry) -> None:
 
 
 def _platform(telemetry: Telemetry) -> None:
-    platforms.make(telemetry.database, 6)
+    legacy_database.make(telemetry.database, 6)
 
 
 #: What `_hook` has written.
@@ -250,13 +248,13 @@ def memory() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-def _traced(telemetry: Telemetry, steps: list[Step]) -> tuple[power.Disk, list[int]]:
+def _traced(telemetry: Telemetry, steps: list[Step]) -> tuple[power_cut.Disk, list[int]]:
     """Run the commands under strace. Returns their effects, and how many there were when each was acknowledged."""
     telemetry.base.mkdir(mode=0o700, exist_ok=True)
-    disk, acknowledged = power.Disk(telemetry.base), []
+    disk, acknowledged = power_cut.Disk(telemetry.base), []
     log, said = telemetry.home / "trace", telemetry.cwd / SAID
     for argv, *_ in steps:
-        command = ["strace", *power.OPTIONS, "-o", str(log), str(PROGRAM), *argv]
+        command = ["strace", *power_cut.OPTIONS, "-o", str(log), str(PROGRAM), *argv]
         done = subprocess.run(
             command,
             env=telemetry.env,
@@ -286,7 +284,7 @@ def _write(folder: Path, base: str, files: dict[str, bytes], folders: set[str]) 
 
 
 def _failures(
-    disk: power.Disk,
+    disk: power_cut.Disk,
     acknowledged: list[int],
     steps: list[Step],
     folder: Path,

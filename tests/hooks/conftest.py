@@ -1,8 +1,8 @@
 """Fixtures of the hook tests."""
 
 import pytest
-from hooking import Hooks
 from support import Telemetry
+from support.hooks import Hooks
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hooking import OTHER, SCORE, Hooks, in_parallel, wait_for
+from support.hooks import OTHER, SCORE, Hooks, in_parallel, wait_for
 
 CONTRACT = '{ columns = [{ name = "score", type = "real", required = true }] }'
 

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hooking import SCORE, Hooks
+from support.hooks import SCORE, Hooks
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from hooking import SCORE, Hooks, lives, pid_in
 from support import PROGRAM
+from support.hooks import SCORE, Hooks, lives, pid_in
 
 from telemetry_cli.core.config import Config
 from telemetry_cli.core.errors import Conflict

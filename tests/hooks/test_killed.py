@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
-from bases import assert_sound
-from hooking import SCORE, Hooks, ended_by, lives, pid_in, wait_for
+from support.hooks import SCORE, Hooks, ended_by, lives, pid_in, wait_for
+from support.storage import assert_sound
 
 from telemetry_cli.core.config import Config
 from telemetry_cli.hooks.reap import close_gone_hook_runs, gone_hook_runs

@@ -4,7 +4,7 @@ import subprocess
 import time
 
 import pytest
-from hooking import Hooks
+from support.hooks import Hooks
 
 pytestmark = pytest.mark.heavy
 

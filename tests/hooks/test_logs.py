@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from hooking import SCORE, Hooks
+from support.hooks import SCORE, Hooks
 
 SECRET = "a-secret-of-the-hook"
 

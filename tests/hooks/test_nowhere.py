@@ -1,8 +1,8 @@
 """Where what a hook gives, or the record of its run, cannot be written: never a defect, and what is recorded is whole."""
 
 import pytest
-from bases import read_only
-from hooking import SCORE, Hooks
+from support.hooks import SCORE, Hooks
+from support.storage import read_only
 
 from telemetry_cli.journal.segments import decode
 

@@ -4,7 +4,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from hooking import SCORE, Hooks, in_parallel
+from support.hooks import SCORE, Hooks, in_parallel
 
 from telemetry_cli.database import registry
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hooking import ONE, OTHER, SCORE, Hooks, in_parallel
 from support import Git
+from support.hooks import ONE, OTHER, SCORE, Hooks, in_parallel
 
 Make = Callable[..., Git]
 

@@ -2,7 +2,7 @@
 
 import json
 
-from hooking import MANY, SCORE, Hooks
+from support.hooks import MANY, SCORE, Hooks
 
 PRINT = "sys.stdout.buffer.write({!r})"
 GOOD = {"id": "a", "score": 1.5}

@@ -4,7 +4,7 @@ import os
 import pty
 import subprocess
 
-from hooking import ONE, SCORE, Hooks
+from support.hooks import ONE, SCORE, Hooks
 
 
 def on_a_terminal(hooks: Hooks, *argv: str) -> tuple[int, str, str]:

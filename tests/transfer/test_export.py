@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from documents import LEAST, RUN, dump, named, write
 from support import PROGRAM, Telemetry
+from support.records import LEAST, RUN, dump, named, write
 
 
 @pytest.fixture

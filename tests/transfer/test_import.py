@@ -13,9 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from bases import FLOCKED, assert_sound, held
-from documents import LEAST, RUN, dump, named, write
 from support import PROGRAM, Telemetry
+from support.records import LEAST, RUN, dump, named, write
+from support.storage import FLOCKED, assert_sound, held
 
 from telemetry_cli import transfer
 from telemetry_cli.core.config import Config

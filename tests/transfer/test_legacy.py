@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bases import AT, assert_sound
-from documents import dump, write
 from hypothesis import example, given
 from hypothesis import strategies as st
 from support import Telemetry
+from support.records import dump, write
+from support.storage import AT, assert_sound
 
 from telemetry_cli.core import legacy_values as legacy_rules
 from telemetry_cli.core.tables import SCHEMA_VERSION

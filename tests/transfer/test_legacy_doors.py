@@ -5,11 +5,10 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-import platforms
 import pytest
-from documents import write
-from platforms import VERSIONS
-from support import Telemetry
+from support import Telemetry, legacy_database
+from support.legacy_database import VERSIONS
+from support.records import write
 
 from telemetry_cli.core.legacy_values import jsonable
 
@@ -39,7 +38,7 @@ NOT_COMPARED = ("id", "op_id", "schema_version")
 
 def old_database(path: Path, version: int) -> None:
     wrong = WRONG + (SINCE_4 if version >= 4 else []) + (SINCE_6 if version >= 6 else [])
-    platforms.make(path, version, runs=len(wrong) + 1)
+    legacy_database.make(path, version, runs=len(wrong) + 1)
     db = sqlite3.connect(path)
     db.execute("PRAGMA ignore_check_constraints = ON")
     with db:

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bases import assert_sound
-from documents import LEAST, dump
 from support import PROGRAM, Telemetry
+from support.records import LEAST, dump
+from support.storage import assert_sound
 
 pytestmark = pytest.mark.heavy
 

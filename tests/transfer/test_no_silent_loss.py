@@ -4,8 +4,8 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from documents import LEAST, named, write
 from support import Telemetry
+from support.records import LEAST, named, write
 
 SECRETS = ["ghp_" + "a1B2" * 9, "ghp_" + "c3D4" * 9]
 HEADER = "event_id,agent_name,job_type,start_time,input_summary\n"

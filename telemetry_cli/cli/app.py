@@ -8,18 +8,13 @@ from typer import Option
 from telemetry_cli import __version__
 from telemetry_cli.cli import (
     commits,
-    completion,
-    config,
     conventions,
     db,
     doctor,
-    features,
     git_hooks,
     hooks,
     import_export,
-    log,
     query,
-    redact,
     run,
     stats,
 )
@@ -30,19 +25,17 @@ from telemetry_cli.core.tables import COMMANDS
 app = group("A flight recorder for agents and CI jobs, over a local SQLite file.")
 app.add_typer(run.app, name="run")
 app.add_typer(commits.app)
-app.add_typer(log.app)
 app.add_typer(git_hooks.app, name="git-hooks")
 app.add_typer(query.app)
 app.add_typer(stats.app)
 app.add_typer(hooks.app, name="hooks")
-app.add_typer(features.app)
+app.add_typer(hooks.features_app)
 app.add_typer(conventions.app, name="conventions")
 app.add_typer(import_export.app)
 app.add_typer(db.app, name="db")
-app.add_typer(config.app, name="config")
+app.add_typer(doctor.config_app, name="config")
 app.add_typer(doctor.app)
-app.add_typer(redact.app)
-app.add_typer(completion.app)
+app.add_typer(db.redact_app)
 
 
 def _print_version(given: bool) -> None:

@@ -1,10 +1,10 @@
-"""Declare `telemetry associate-commit`, `commits`, `commits relink`, `commit-url` and `repo-url`."""
+"""Declare `associate-commit`, `commits`, `commit-url`, `repo-url`, `log` and `blame`."""
 
 from typing import Annotated
 
 from typer import Argument, Option
 
-from telemetry_cli.cli import options as o
+from telemetry_cli.cli import declare as o
 from telemetry_cli.cli.declare import READS, WRITES, command, toplevel
 
 app = toplevel()
@@ -55,7 +55,7 @@ def commits(
     """List the commits of a run, or the runs of a commit."""
 
 
-@command(app, "commits relink", "relink:relink", READS, records=True)
+@command(app, "commits relink", "commits:relink", READS, records=True)
 def relink(
     range_: Annotated[
         str | None,
@@ -77,3 +77,40 @@ def commit_url(run: o.Run = None) -> None:
 @command(app, "repo-url", "commits:repo_url", WRITES)
 def repo_url(run: o.Run = None) -> None:
     """Print the web address of a run's repository."""
+
+
+@command(app, "log", "log:log", READS)
+def log(
+    revisions: Annotated[
+        list[str] | None,
+        Argument(
+            metavar="REVISIONS", help="What git log takes: main, v1..v2, main ^dev; default HEAD."
+        ),
+    ] = None,
+    repo: o.Repo = None,
+    limit: Annotated[
+        str | None,
+        Option(
+            "--limit",
+            metavar="N",
+            help="At most so many; 0 is all; default 50 in tables, else all.",
+        ),
+    ] = None,
+    absolute: o.Absolute = False,
+) -> None:
+    """List commits with the runs behind them."""
+
+
+@command(app, "blame", "log:blame", READS)
+def blame(
+    file: Annotated[
+        str, Argument(metavar="FILE", help="A file of the repository, as it stands in HEAD.")
+    ],
+    lines: Annotated[
+        str | None,
+        Option(
+            "-L", "--lines", metavar="A,B", help="Only these lines, as git blame -L takes them."
+        ),
+    ] = None,
+) -> None:
+    """Show each line's commit, and the run and agent behind it."""

@@ -1,10 +1,10 @@
-"""Declare `telemetry doctor`."""
+"""Declare `doctor`, `config …` and `completion`."""
 
 from typing import Annotated
 
-from typer import Option
+from typer import Argument, Option
 
-from telemetry_cli.cli.declare import READS, command, toplevel
+from telemetry_cli.cli.declare import READS, WRITES, command, group, toplevel
 
 app = toplevel()
 
@@ -22,3 +22,23 @@ def doctor(
     and search index, the journal's checksums against the rows, pending and rejected records, runs
     that never ended, backups, and git hooks that do not fire. Exits 1 if there is a problem.
     """
+
+
+config_app = group("The settings.")
+
+
+@command(config_app, "show", "doctor:show", READS)
+def show() -> None:
+    """Show each setting, its value and where it came from."""
+
+
+@command(config_app, "path", "doctor:path", WRITES)
+def path() -> None:
+    """Print where the config file is, or would be."""
+
+
+@command(app, "completion", "completion:script", WRITES)
+def completion(
+    shell: Annotated[str, Argument(metavar="SHELL", help="bash, zsh, fish or powershell.")],
+) -> None:
+    """Print the script that completes command lines."""

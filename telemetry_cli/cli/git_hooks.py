@@ -4,7 +4,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from telemetry_cli.cli import options as o
+from telemetry_cli.cli import declare as o
 from telemetry_cli.cli.declare import READS, WRITES, command, group
 
 app = group("Git hooks that associate commits with runs.")

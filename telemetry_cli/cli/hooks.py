@@ -1,16 +1,16 @@
-"""Declare `telemetry hooks …`."""
+"""Declare `hooks …`, `features query` and `provenance`."""
 
 from typing import Annotated
 
 from typer import Argument, Option
 
-from telemetry_cli.cli import options as o
-from telemetry_cli.cli.declare import CARD, READS, WRITES, command, group
+from telemetry_cli.cli import declare as o
+from telemetry_cli.cli.declare import CARD, READS, WRITES, command, group, toplevel
 
 app = group("Versioned programs that compute rows about runs: release, roll back, run, trace.")
 
 
-@command(app, "release", "releases:release", WRITES, records=True)
+@command(app, "release", "hooks:release", WRITES, records=True)
 def release(
     hook: o.Hook,
     args: Annotated[
@@ -142,7 +142,7 @@ def promote(
     """Make a release live."""
 
 
-@command(app, "run", "hooks_run:run", CARD, records=True, shared=o.filters)
+@command(app, "run", "hook_runs:run", CARD, records=True, shared=o.filters)
 def run(
     names: Annotated[list[str], Argument(metavar="NAME…", help="Hooks, run one after another.")],
     run: Annotated[
@@ -174,7 +174,7 @@ def run(
     """Run hooks on the runs that match."""
 
 
-@command(app, "runs", "hook_runs:runs", READS)
+@command(app, "runs", "hook_runs:list_runs", READS)
 def runs(
     hook: Annotated[str | None, Argument(metavar="NAME", help="Only of this hook.")] = None,
     absolute: o.Absolute = False,
@@ -190,3 +190,41 @@ def logs(
     ] = None,
 ) -> None:
     """Print what a hook run wrote to stderr."""
+
+
+features_app = toplevel()
+features = group("Rows computed by hooks.")
+features_app.add_typer(features, name="features")
+
+
+@command(features, "query", "hook_runs:query_features", READS)
+def query(
+    hook: o.Hook,
+    where: Annotated[
+        str | None,
+        Option(
+            "--where",
+            metavar="EXPR",
+            help="SQL over one row, its values by name: score < 0.5 and version = 2.",
+        ),
+    ] = None,
+    run: Annotated[str | None, Option("--run", metavar="RUN", help="Only about this run.")] = None,
+    history: Annotated[
+        bool, Option("--history", help="Also rows that later ones supersede.")
+    ] = False,
+    explain: Annotated[
+        bool,
+        Option(
+            "--explain", help="With config, arguments and limits of the release behind each row."
+        ),
+    ] = False,
+    absolute: o.Absolute = False,
+) -> None:
+    """List the rows of a hook, newest first."""
+
+
+@command(features_app, "provenance", "hook_runs:provenance", CARD)
+def provenance(
+    row_id: Annotated[str, Argument(metavar="ROW_ID", help="The number of a feature row.")],
+) -> None:
+    """Show where a feature row came from: hook run, release, digest, config, source."""

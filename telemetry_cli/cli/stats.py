@@ -4,7 +4,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from telemetry_cli.cli import options as o
+from telemetry_cli.cli import declare as o
 from telemetry_cli.cli.declare import CARD, READS, command, toplevel
 
 app = toplevel()

@@ -1,9 +1,4 @@
-"""How values of the legacy platform become ours: one set of rules, for whoever adopts one of its databases and for the import of its files.
-
-A value that keeps its rule is taken over. One that breaks it is kept as it was, and a valid one stands in its place. **The event_id of a
-run that has none is UUIDv5 of "telemetry-cli:run:" + run_id in `uuid.NAMESPACE_URL`**: so a database that was migrated and the same one
-imported elsewhere agree on which run is which.
-"""
+"""Convert values of the legacy platform to ours, for migration and import alike."""
 
 import json
 import math
@@ -15,8 +10,29 @@ from typing import TypeVar
 from telemetry_cli.core import values as rules
 from telemetry_cli.core.clock import milliseconds_between, stamp
 from telemetry_cli.core.errors import InvalidInput
-from telemetry_cli.core.precision import is_exact, is_finer
 from telemetry_cli.core.tables import RUN_FIELDS
+
+
+def is_exact(source: str) -> bool:
+    """Tell whether every number in the JSON, which is valid, comes out of a float as it went in."""
+    lost = []
+
+    def real(digits: str) -> float:
+        number = float(digits)
+        if not rules.keeps_digits(digits, number):
+            lost.append(digits)
+        return number
+
+    json.loads(source, parse_float=real)
+    return not lost
+
+
+def is_finer(text: str) -> bool:
+    """Tell whether a time says more than milliseconds."""
+    fraction = text.replace(",", ".").partition(".")[2]
+    digits = fraction[: len(fraction) - len(fraction.lstrip("0123456789"))]
+    return bool(digits[3:].strip("0"))
+
 
 Row = dict[str, object]
 _Value = TypeVar("_Value")

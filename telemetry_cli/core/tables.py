@@ -108,7 +108,7 @@ COMMANDS: dict[Path, tuple[Command, Options, Positionals, dict[str, object]]] = 
         {'run': None, 'commit': None, 'absolute': False, 'output': None, 'json': False},
     ),
     ('commits', 'relink'): (
-        Command(handler='relink:relink', formats=('table', 'json', 'jsonl', 'csv'), records=True, wraps=False, writes=False),
+        Command(handler='commits:relink', formats=('table', 'json', 'jsonl', 'csv'), records=True, wraps=False, writes=False),
         {'--repo': ('repo', VALUE), '--dry-run': ('dry_run', FLAG), '-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
         (('range_', False, VALUE), ),
         {'range_': None, 'repo': None, 'dry_run': False, 'output': None, 'json': False},
@@ -120,13 +120,13 @@ COMMANDS: dict[Path, tuple[Command, Options, Positionals, dict[str, object]]] = 
         {'shell': None, 'output': None, 'json': False},
     ),
     ('config', 'path'): (
-        Command(handler='config:path', formats=('text', 'json'), records=False, wraps=False, writes=False),
+        Command(handler='doctor:path', formats=('text', 'json'), records=False, wraps=False, writes=False),
         {'-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
         (),
         {'output': None, 'json': False},
     ),
     ('config', 'show'): (
-        Command(handler='config:show', formats=('table', 'json', 'jsonl', 'csv'), records=False, wraps=False, writes=False),
+        Command(handler='doctor:show', formats=('table', 'json', 'jsonl', 'csv'), records=False, wraps=False, writes=False),
         {'-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
         (),
         {'output': None, 'json': False},
@@ -162,7 +162,7 @@ COMMANDS: dict[Path, tuple[Command, Options, Positionals, dict[str, object]]] = 
         {'slug': None, 'output': None, 'json': False},
     ),
     ('db', 'backup'): (
-        Command(handler='db_maintenance:backup', formats=('text', 'json'), records=False, wraps=False, writes=True),
+        Command(handler='db:backup', formats=('text', 'json'), records=False, wraps=False, writes=True),
         {'-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
         (('to', False, VALUE), ),
         {'to': None, 'output': None, 'json': False},
@@ -174,7 +174,7 @@ COMMANDS: dict[Path, tuple[Command, Options, Positionals, dict[str, object]]] = 
         {'output': None, 'json': False},
     ),
     ('db', 'migrate'): (
-        Command(handler='db_maintenance:migrate', formats=('text', 'json'), records=False, wraps=False, writes=True),
+        Command(handler='db:migrate', formats=('text', 'json'), records=False, wraps=False, writes=True),
         {'-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
         (),
         {'output': None, 'json': False},
@@ -186,25 +186,25 @@ COMMANDS: dict[Path, tuple[Command, Options, Positionals, dict[str, object]]] = 
         {'output': None, 'json': False},
     ),
     ('db', 'prune'): (
-        Command(handler='db_maintenance:prune', formats=('text', 'json'), records=True, wraps=False, writes=False),
+        Command(handler='db:prune', formats=('text', 'json'), records=True, wraps=False, writes=False),
         {'--older-than': ('older_than', VALUE), '--dry-run': ('dry_run', FLAG), '-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
         (),
         {'older_than': None, 'dry_run': False, 'output': None, 'json': False},
     ),
     ('db', 'rebuild'): (
-        Command(handler='db_maintenance:rebuild', formats=('text', 'json'), records=False, wraps=False, writes=True),
+        Command(handler='db:rebuild', formats=('text', 'json'), records=False, wraps=False, writes=True),
         {'-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
         (),
         {'output': None, 'json': False},
     ),
     ('db', 'restore'): (
-        Command(handler='db_maintenance:restore', formats=('text', 'json'), records=False, wraps=False, writes=True),
+        Command(handler='db:restore', formats=('text', 'json'), records=False, wraps=False, writes=True),
         {'-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
         (('backup', True, VALUE), ),
         {'backup': None, 'output': None, 'json': False},
     ),
     ('db', 'vacuum'): (
-        Command(handler='db_maintenance:vacuum', formats=('text', 'json'), records=False, wraps=False, writes=True),
+        Command(handler='db:vacuum', formats=('text', 'json'), records=False, wraps=False, writes=True),
         {'-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
         (),
         {'output': None, 'json': False},
@@ -222,7 +222,7 @@ COMMANDS: dict[Path, tuple[Command, Options, Positionals, dict[str, object]]] = 
         {'agent_name': None, 'job_type': None, 'status': None, 'product': None, 'parent': None, 'commit': None, 'repo': None, 'branch': None, 'since': None, 'until': None, 'created_after': None, 'created_before': None, 'start_time_from': None, 'start_time_to': None, 'where': None, 'search': None, 'to': None, 'format_': None, 'output': None, 'json': False},
     ),
     ('features', 'query'): (
-        Command(handler='features:query', formats=('table', 'json', 'jsonl', 'csv'), records=False, wraps=False, writes=False),
+        Command(handler='hook_runs:query_features', formats=('table', 'json', 'jsonl', 'csv'), records=False, wraps=False, writes=False),
         {'--where': ('where', VALUE), '--run': ('run', VALUE), '--history': ('history', FLAG), '--explain': ('explain', FLAG), '--absolute': ('absolute', FLAG), '-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
         (('hook', True, VALUE), ),
         {'hook': None, 'where': None, 'run': None, 'history': False, 'explain': False, 'absolute': False, 'output': None, 'json': False},
@@ -282,7 +282,7 @@ COMMANDS: dict[Path, tuple[Command, Options, Positionals, dict[str, object]]] = 
         {'hook': None, 'version': None, 'if_live': None, 'message': None, 'output': None, 'json': False},
     ),
     ('hooks', 'release'): (
-        Command(handler='releases:release', formats=('text', 'json'), records=True, wraps=False, writes=False),
+        Command(handler='hooks:release', formats=('text', 'json'), records=True, wraps=False, writes=False),
         {'--script': ('script', VALUE), '--contract': ('contract', VALUE), '--config': ('config_', VALUE), '--source-ref': ('source_ref', VALUE), '--memory': ('memory', VALUE), '--timeout': ('timeout', VALUE), '--message': ('message', VALUE), '--if-live': ('if_live', VALUE), '--no-promote': ('no_promote', FLAG), '--allow-dirty': ('allow_dirty', FLAG), '--dry-run': ('dry_run', FLAG), '-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
         (('hook', True, VALUE), ('args', False, MANY), ),
         {'hook': None, 'args': None, 'script': None, 'contract': None, 'config_': None, 'source_ref': None, 'memory': None, 'timeout': None, 'message': None, 'if_live': None, 'no_promote': False, 'allow_dirty': False, 'dry_run': False, 'output': None, 'json': False},
@@ -294,13 +294,13 @@ COMMANDS: dict[Path, tuple[Command, Options, Positionals, dict[str, object]]] = 
         {'hook': None, 'to': None, 'if_live': None, 'message': None, 'dry_run': False, 'output': None, 'json': False},
     ),
     ('hooks', 'run'): (
-        Command(handler='hooks_run:run', formats=('table', 'json'), records=True, wraps=False, writes=False),
+        Command(handler='hook_runs:run', formats=('table', 'json'), records=True, wraps=False, writes=False),
         {'--agent-name': ('agent_name', MANY), '--job-type': ('job_type', MANY), '--status': ('status', MANY), '--product': ('product', MANY), '--parent': ('parent', VALUE), '--commit': ('commit', VALUE), '--repo': ('repo', VALUE), '--branch': ('branch', VALUE), '--since': ('since', VALUE), '--until': ('until', VALUE), '--created-after': ('created_after', VALUE), '--created-before': ('created_before', VALUE), '--start-time-from': ('start_time_from', VALUE), '--start-time-to': ('start_time_to', VALUE), '--where': ('where', VALUE), '--search': ('search', VALUE), '--run': ('run', VALUE), '--input': ('input_', VALUE), '--at-version': ('at_version', VALUE), '--run-key': ('run_key', VALUE), '--retries': ('retries', VALUE), '--max-memory': ('max_memory', VALUE), '--force': ('force', FLAG), '-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
         (('names', True, MANY), ),
         {'names': None, 'agent_name': None, 'job_type': None, 'status': None, 'product': None, 'parent': None, 'commit': None, 'repo': None, 'branch': None, 'since': None, 'until': None, 'created_after': None, 'created_before': None, 'start_time_from': None, 'start_time_to': None, 'where': None, 'search': None, 'run': None, 'input_': None, 'at_version': None, 'run_key': None, 'retries': None, 'max_memory': None, 'force': False, 'output': None, 'json': False},
     ),
     ('hooks', 'runs'): (
-        Command(handler='hook_runs:runs', formats=('table', 'json', 'jsonl', 'csv'), records=False, wraps=False, writes=False),
+        Command(handler='hook_runs:list_runs', formats=('table', 'json', 'jsonl', 'csv'), records=False, wraps=False, writes=False),
         {'--absolute': ('absolute', FLAG), '-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
         (('hook', False, VALUE), ),
         {'hook': None, 'absolute': False, 'output': None, 'json': False},
@@ -330,7 +330,7 @@ COMMANDS: dict[Path, tuple[Command, Options, Positionals, dict[str, object]]] = 
         {'output': None, 'json': False},
     ),
     ('provenance',): (
-        Command(handler='features:provenance', formats=('table', 'json'), records=False, wraps=False, writes=False),
+        Command(handler='hook_runs:provenance', formats=('table', 'json'), records=False, wraps=False, writes=False),
         {'-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
         (('row_id', True, VALUE), ),
         {'row_id': None, 'output': None, 'json': False},
@@ -342,7 +342,7 @@ COMMANDS: dict[Path, tuple[Command, Options, Positionals, dict[str, object]]] = 
         {'agent_name': None, 'job_type': None, 'status': None, 'product': None, 'parent': None, 'commit': None, 'repo': None, 'branch': None, 'since': None, 'until': None, 'created_after': None, 'created_before': None, 'start_time_from': None, 'start_time_to': None, 'where': None, 'search': None, 'sort': None, 'reverse': False, 'limit': None, 'offset': None, 'columns': None, 'count': False, 'watch': None, 'absolute': False, 'output': None, 'json': False},
     ),
     ('redact',): (
-        Command(handler='redact:redact', formats=('text', 'json'), records=False, wraps=False, writes='fix_'),
+        Command(handler='db:redact', formats=('text', 'json'), records=False, wraps=False, writes='fix_'),
         {'--scan': ('scan_', FLAG), '--fix': ('fix_', FLAG), '-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
         (),
         {'scan_': False, 'fix_': False, 'output': None, 'json': False},

@@ -1,9 +1,10 @@
-"""Other programs' databases, read and never changed: the tables of a file, in bounded pages."""
+"""Read the databases of other programs for imports, and number repeated events."""
 
 import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 
 from telemetry_cli.core.errors import InvalidInput
 from telemetry_cli.database.database import ROWIDS, Connection, quote_name, quote_path
@@ -137,3 +138,26 @@ def _keys(db: Connection, table: str, names: list[str]) -> list[str]:
         )
         return [quote_name(name) for _, name in described]
     return [] if kind == "view" else [name for name in ROWIDS if name not in names][:1]
+
+
+class Repeats:
+    """How often a line was there before, exactly, in memory that stays flat: the digests are in a file of SQLite's own."""
+
+    def __init__(self) -> None:
+        self._db: sqlite3.Connection | None = None
+
+    def numbered(self, place: str, line: bytes) -> bytes:
+        """The line of an event; from the second of those that are the same in one place on with its number."""
+        if not line.startswith(b'{"event"'):
+            return line
+        if self._db is None:
+            # Here and not sooner: whoever counts may be a process that was forked meanwhile.
+            self._db = sqlite3.connect("", isolation_level=None)
+            self._db.execute(
+                "CREATE TABLE seen (digest BLOB PRIMARY KEY, number INTEGER) WITHOUT ROWID"
+            )
+            self._db.execute("BEGIN")
+        digest = sha256(place.encode() + b"\0" + line).digest()[:16]
+        question = "INSERT INTO seen VALUES (?, 0) ON CONFLICT DO UPDATE SET number = number + 1 RETURNING number"
+        number: int = self._db.execute(question, (digest,)).fetchall()[0][0]
+        return line if not number else line.removesuffix(b"}\n") + b',"nth":%d}\n' % number

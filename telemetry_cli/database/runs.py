@@ -1,4 +1,4 @@
-"""Questions about runs and their events."""
+"""Query runs and their events."""
 
 import json
 import sqlite3
@@ -10,9 +10,38 @@ from telemetry_cli.core.config import Config
 from telemetry_cli.core.errors import Conflict, InvalidInput, NotFound
 from telemetry_cli.core.tables import RUN_FIELDS
 from telemetry_cli.core.values import encode, looks_random
-from telemetry_cli.database import search, shas
+from telemetry_cli.database import search
 from telemetry_cli.database.database import Connection, translated
 from telemetry_cli.database.sandbox import Guard
+
+#: What `rules.commit_hash` takes: 7 digits of a SHA, or more.
+_SHORTEST, _SHA1 = 7, 40
+_ABBREVIATED = ",".join(f"substr(sha, 1, {length})" for length in range(_SHORTEST, _SHA1))
+
+#: The entries of each commit in a JSON array of SHAs, as a table `entered` (sha, id, event_id, role). One question, however many they are.
+ENTERED = f"""
+    asked AS MATERIALIZED (SELECT value AS sha FROM json_each(?)),
+    entered AS (
+        SELECT sha, id, event_id, role FROM asked JOIN run_commits ON commit_hash = sha
+        UNION ALL
+        SELECT sha, id, event_id, role FROM asked JOIN run_commits ON commit_hash IN ({_ABBREVIATED})
+        WHERE length(commit_hash) < {_SHA1} AND EXISTS (SELECT 1 FROM run_commits WHERE length(commit_hash) < {_SHA1})
+    )"""
+
+
+def spellings(sha: str) -> list[str]:
+    """A SHA and its parts that an entry may name it by."""
+    return [sha, *(sha[:length] for length in range(_SHORTEST, min(len(sha), _SHA1)))]
+
+
+def begins(prefix: str) -> tuple[str, list[object]]:
+    """A condition on an entry's commit, and its values: its SHA begins so, or it was entered by a part of this."""
+    shorter = spellings(prefix)[1:]
+    return (
+        f"(commit_hash >= ? AND commit_hash < ? OR commit_hash IN ({','.join('?' * len(shorter))}))",
+        [prefix, prefix + "g", *shorter],
+    )
+
 
 Row = dict[str, object]
 
@@ -232,14 +261,14 @@ class Filters:
 
     def commit(self, prefix: str) -> None:
         """The run is associated with a commit whose SHA begins so, now or earlier."""
-        term, values = shas.begins(prefix)
+        term, values = begins(prefix)
         self.terms.append(f"event_id IN (SELECT event_id FROM run_commits WHERE {term})")
         self.values.extend(values)
 
-    def commits(self, commits: Sequence[str]) -> None:
+    def commits(self, hashes: Sequence[str]) -> None:
         """The run is associated with one of these commits, now or earlier."""
-        self.terms.append(f"event_id IN (WITH {shas.ENTERED} SELECT event_id FROM entered)")
-        self.values.append(json.dumps(commits))
+        self.terms.append(f"event_id IN (WITH {ENTERED} SELECT event_id FROM entered)")
+        self.values.append(json.dumps(hashes))
 
     def begins(self, prefix: str) -> None:
         """The event_id begins so."""
@@ -293,7 +322,7 @@ def select(db: sqlite3.Connection, filters: Filters, guard: Guard) -> Iterator[R
             ).fetchall()
         yield from map(dict, rows)
         return
-    from telemetry_cli.database.pages import paged
+    from telemetry_cli.database.sandbox import paged
 
     def fetch(ids: list[int]) -> list[tuple[int, Row]]:
         return [

@@ -1,4 +1,4 @@
-"""Expressions and statements that the user wrote: they may read and compute, within limits of time and memory, and nothing else."""
+"""Run expressions and statements that users wrote, with limits of time and memory."""
 
 import itertools
 import json
@@ -6,7 +6,7 @@ import os
 import sqlite3
 import time
 from _thread import LockType, allocate_lock, start_new_thread
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from telemetry_cli.core.errors import InvalidInput, Refused
 from telemetry_cli.core.values import LARGEST_DOCUMENT
@@ -347,3 +347,42 @@ def _caret(text: str, offset: int, width: int) -> str:
     begin = text.rfind("\n", 0, offset) + 1
     line = "".join(char if char.isprintable() else " " for char in text[begin:].partition("\n")[0])
     return f"{line}\n  {' ' * (offset - begin)}{'^' * max(1, width)}"
+
+
+Row = dict[str, object]
+
+#: Rows fetched at once.
+PAGE = 500
+
+
+def fetched(db: sqlite3.Connection, query: str, values: Sequence[object] = ()) -> list[sqlite3.Row]:
+    """All rows of a small answer, by name, whatever the connection is set to."""
+    cursor = db.cursor()
+    cursor.row_factory = sqlite3.Row
+    return cursor.execute(query, values).fetchall()
+
+
+def paged(
+    db: sqlite3.Connection,
+    search: str,
+    values: Sequence[object],
+    fetch: Callable[[list[int]], Sequence[tuple[int, Row]]],
+    guard: Guard,
+) -> Iterator[Row]:
+    """The rows whose ids `search` selects, in its order; `fetch` gives those of a page as (id, row), in any order.
+
+    The search runs under `guard`, and its ids go to an unnamed temporary file.
+    """
+    import tempfile
+    from array import array
+
+    with tempfile.TemporaryFile() as spool:
+        with guard:
+            cursor = db.execute(search, values)
+            while found := cursor.fetchmany(PAGE):
+                spool.write(array("q", [row[0] for row in found]).tobytes())
+        spool.seek(0)
+        while page := spool.read(PAGE * 8):
+            ids = array("q", page).tolist()
+            by_id = dict(fetch(ids))
+            yield from (by_id[id_] for id_ in ids if id_ in by_id)

@@ -42,8 +42,7 @@ from telemetry_cli.exec.capture import (
     FileEnd,
     open_capture,
 )
-from telemetry_cli.exec.process_tree import Family
-from telemetry_cli.exec.spawn import Signals, has_terminal, spawn
+from telemetry_cli.exec.spawn import Family, Signals, has_terminal, spawn
 
 #: Seconds between the request to end and the end, on --timeout.
 GRACE_SECONDS = 5.0

@@ -1,4 +1,4 @@
-"""One attempt at a hook: its streams read, its memory and time watched, everything that it started ended with it."""
+"""Execute one attempt of a hook within its limits of time, memory and output."""
 
 import os
 import selectors
@@ -10,10 +10,109 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import BinaryIO
 
+import psutil
+
 from telemetry_cli.hooks import guardian
-from telemetry_cli.hooks.logs import Log
-from telemetry_cli.hooks.memory import MemoryWatch
 from telemetry_cli.hooks.rows import Rows
+
+LONGEST_LOG = 1 << 20
+#: So far from a cut the border of a line is looked for, and then that of a word: half a secret is known by no rule.
+_NEAR = 8192
+_BORDERS = (b"\n", b" ")
+
+
+class Log:
+    """Takes a stream piece by piece; `written` counts all of it."""
+
+    def __init__(self) -> None:
+        self.written = 0
+        self._head = bytearray()
+        self._tail = bytearray()
+
+    def take(self, piece: bytes) -> None:
+        """The next piece, cut anywhere."""
+        self.written += len(piece)
+        room = LONGEST_LOG // 2 - len(self._head)
+        self._head += piece[:room]
+        self._tail += piece[room:]
+        if len(self._tail) > LONGEST_LOG:
+            del self._tail[: -LONGEST_LOG // 2]
+
+    def content(self) -> bytes:
+        """At most `LONGEST_LOG` bytes of it, and a mark where the middle was cut out, from border to border where they are near."""
+        head, tail = bytes(self._head), bytes(self._tail[-(LONGEST_LOG // 2) :])
+        if len(head) + len(tail) == self.written:
+            return head + tail
+        head, tail = _to_a_border(head), _from_a_border(tail)
+        return (
+            head
+            + b"\n[... %d bytes cut out here ...]\n" % (self.written - len(head) - len(tail))
+            + tail
+        )
+
+
+def _to_a_border(cut: bytes) -> bytes:
+    """What was cut at its end, without the rest of the line or word that the cut went through."""
+    places = (cut.rfind(border, -_NEAR) for border in _BORDERS)
+    return cut[: next((place for place in places if place >= 0), len(cut))]
+
+
+def _from_a_border(cut: bytes) -> bytes:
+    """The same for what was cut at its beginning."""
+    places = (cut.find(border, 0, _NEAR) for border in _BORDERS)
+    return cut[next((place for place in places if place >= 0), -1) + 1 :]
+
+
+#: Seconds between two looks at the tree; between two looks at its memory, far from the limit and near it.
+_TREE_SECONDS = 0.05
+_FAR_SECONDS = 0.02
+_NEAR_SECONDS = 0.004
+
+
+class MemoryWatch:
+    """The processes below `root` together against a limit in bytes. `pause` is how long to wait before the next look."""
+
+    def __init__(self, root: int, limit: int) -> None:
+        self.limit = limit
+        self.pause = _NEAR_SECONDS
+        self._root = psutil.Process(root)
+        self._tree: list[psutil.Process] = []
+        self._look_again_at = 0.0
+
+    def is_over(self) -> bool:
+        """Tell whether the tree holds more than the limit now."""
+        if time.monotonic() >= self._look_again_at:
+            self._tree = self._below()
+            self._look_again_at = time.monotonic() + _TREE_SECONDS
+        total = sum(map(_resident, self._tree))
+        self.pause = _FAR_SECONDS if total < self.limit // 4 else _NEAR_SECONDS
+        if total <= self.limit:
+            return False
+        # Pages that forked processes share were counted once for each.
+        return len(self._tree) == 1 or sum(map(_share, self._below())) > self.limit
+
+    def _below(self) -> list[psutil.Process]:
+        try:
+            return self._root.children(recursive=True)
+        except psutil.Error:
+            return []
+
+
+def _resident(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_info().rss)
+    except psutil.Error:
+        return 0
+
+
+def _share(process: psutil.Process) -> int:
+    """What a process holds, pages that others hold too in parts; where the system does not tell, all of it."""
+    try:
+        found = process.memory_full_info()
+    except psutil.Error:
+        return 0
+    return int(getattr(found, "pss", found.rss))
+
 
 _PIECE = 1 << 18
 #: Seconds in which pipes must run dry once everything that the hook started has been killed.

@@ -10,8 +10,8 @@ from pydantic import Field, field_validator
 
 from telemetry_cli.core import values as rules
 from telemetry_cli.core.errors import InvalidInput
-from telemetry_cli.database import conventions
-from telemetry_cli.hooks import contract, documents
+from telemetry_cli.database import hooks
+from telemetry_cli.hooks import contract
 from telemetry_cli.hooks.contract import Contract
 from telemetry_cli.hooks.releases import Draft, refuse_secrets
 from telemetry_cli.journal.blobs import Lease
@@ -20,7 +20,7 @@ from telemetry_cli.redaction.redactor import Redactor
 _LONGEST_SLUG, _SHORTEST_SLUG = 64, 3
 
 
-class Field_(documents.Document):  # noqa: N801 - pydantic has a Field
+class Field_(contract.Document):  # noqa: N801 - pydantic has a Field
     """What runs must hold, or may hold only so, in metrics_json or context_json."""
 
     name: str = Field(min_length=1, max_length=200)
@@ -28,7 +28,7 @@ class Field_(documents.Document):  # noqa: N801 - pydantic has a Field
     required: bool = False
 
 
-class Schema(documents.Document):
+class Schema(contract.Document):
     """What runs of the convention hold: the same id and version mean the same fields for ever."""
 
     id: str = Field(min_length=1, max_length=200)
@@ -45,7 +45,7 @@ class Schema(documents.Document):
         return fields
 
 
-class Hook(documents.Document):
+class Hook(contract.Document):
     """One hook of a convention, as `hooks release` would be told."""
 
     name: str
@@ -66,7 +66,7 @@ class Hook(documents.Document):
             raise ValueError(error.message.removeprefix("name: ")) from None
 
 
-class Convention(documents.Document):
+class Convention(contract.Document):
     """A convention file."""
 
     title: str = Field(min_length=1, max_length=200)
@@ -114,7 +114,7 @@ class Deployment:
 
     def __init__(self, path: str, *, promote: bool, allow_dirty: bool) -> None:
         self._where = rules.shorten(path)
-        self._convention = documents.parse(Convention, self._where, documents.read("FILE", path))
+        self._convention = contract.parse(Convention, self._where, contract.read("FILE", path))
         self._slug = slug(self._convention.title)
         self._promote = promote
         self._drafts = _drafts(
@@ -162,8 +162,7 @@ class Deployment:
             # The same for every order of a schema's fields.
             "digest": sha256(
                 rules.encode(
-                    document
-                    | {"schema": fields and fields | {"fields": conventions.by_name(listed)}}
+                    document | {"schema": fields and fields | {"fields": hooks.by_name(listed)}}
                 ).encode()
             ).hexdigest(),
             "schema": fields,
@@ -192,14 +191,14 @@ def _draft(hook: Hook, number: int, folder: str, allow_dirty: bool) -> Draft:
     if isinstance(hook.contract, str):
         terms = contract.load(f"{where}contract", os.path.join(folder, hook.contract))
     elif hook.contract is not None:
-        terms = documents.parse(Contract, f"{where}contract", hook.contract)
+        terms = contract.parse(Contract, f"{where}contract", hook.contract)
     return Draft(
         hook.name,
         os.path.join(folder, hook.script),
         where=where,
         arguments=hook.args,
         contract=terms,
-        config=documents.plain(f"{where}config", hook.config),
+        config=contract.plain(f"{where}config", hook.config),
         memory=hook.memory,
         timeout=hook.timeout,
         source_ref=hook.source_ref,

@@ -14,7 +14,7 @@ from telemetry_cli.core import values as rules
 from telemetry_cli.core.clock import new_op_id, now, stamp
 from telemetry_cli.core.config import Config
 from telemetry_cli.core.errors import NotDurable
-from telemetry_cli.hooks import artifact, documents, process
+from telemetry_cli.hooks import artifact, contract, reap
 from telemetry_cli.hooks.attempt import Attempt, Stopped
 from telemetry_cli.hooks.contract import Contract
 from telemetry_cli.hooks.reap import aborted
@@ -186,7 +186,7 @@ class Run:
         limits = release["limits"]
         assert isinstance(limits, dict)
         self.memory, self.seconds = int(limits["memory"]), limits["timeout_ms"] / 1000
-        self.contract = documents.parse(
+        self.contract = contract.parse(
             Contract, f"the contract of {release['hook']}", release["contract"]
         )
 
@@ -203,7 +203,7 @@ class Run:
             "run_key": options.run_key,
             "forced": options.forced,
             "convention": options.convention,
-            **process.identity(),
+            **reap.identity(),
         }
 
     @property

@@ -1,12 +1,34 @@
-"""Hook runs whose telemetry was killed: nobody was left to write how they ended."""
+"""Find and close hook runs whose telemetry process is gone."""
 
+import os
+
+from telemetry_cli.core import processes
 from telemetry_cli.core.clock import now, stamp
 from telemetry_cli.core.config import Config
 from telemetry_cli.core.errors import Conflict
 from telemetry_cli.database import hook_runs
 from telemetry_cli.database.database import Connection, translated
-from telemetry_cli.hooks.process import is_gone
 from telemetry_cli.store import Store
+
+
+def identity() -> dict[str, object]:
+    """What tells this process from any other: host, pid, process_started, boot_id."""
+    unknown = {"process_started": "", "boot_id": ""}
+    return {"host": os.uname().nodename, **unknown, **processes.identify_self()}
+
+
+def is_gone(recorded: dict[str, object]) -> bool:
+    """Tell whether a process of which `identity` was recorded has ended. Of another host's nobody can tell: it has not."""
+    if recorded["host"] != os.uname().nodename:
+        return False
+    return (
+        processes.is_alive(
+            int(str(recorded["pid"])),
+            str(recorded["process_started"]) or None,
+            str(recorded["boot_id"]) or None,
+        )
+        is False
+    )
 
 
 def gone_hook_runs(config: Config, db: Connection) -> list[dict[str, object]]:

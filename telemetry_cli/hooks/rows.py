@@ -3,7 +3,7 @@
 import json
 
 from telemetry_cli.core import values as rules
-from telemetry_cli.database.features import GIVEN
+from telemetry_cli.database.hook_runs import GIVEN
 from telemetry_cli.hooks.contract import Contract, Mismatch, RowCheck, mismatch, shown
 from telemetry_cli.hooks.spool import Spool
 from telemetry_cli.hooks.subjects import Subjects, subject_id

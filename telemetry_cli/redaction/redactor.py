@@ -5,8 +5,8 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 
 from telemetry_cli.core import values as rules
-from telemetry_cli.core.cpu_budget import Budget, TooLong
 from telemetry_cli.core.errors import InvalidInput
+from telemetry_cli.core.processes import Budget, TooLong
 from telemetry_cli.redaction.names import (
     REDACTED,
     Under,

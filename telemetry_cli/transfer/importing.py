@@ -1,9 +1,7 @@
-"""An import: records in, one operation for every few thousand of them, what came of each counted.
+"""Import records: write one operation for every few thousand, and count the outcomes."""
 
-Between two operations other writers get their turn, memory holds one operation's lines, and an import that was interrupted
-leaves whole operations behind: run again, it finds those runs there.
-"""
-
+import os
+import sys
 import tempfile
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
@@ -11,23 +9,119 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import chain
 from operator import itemgetter
-from typing import IO, Any
+from typing import IO, Any, Generic, TypeVar
 
 from telemetry_cli.core import clock
 from telemetry_cli.core.config import Config
 from telemetry_cli.core.errors import InvalidInput, NotDurable, TelemetryError
 from telemetry_cli.core.tables import SCHEMA_VERSION
-from telemetry_cli.database.repeats import Repeats
+from telemetry_cli.database.foreign import Repeats
 from telemetry_cli.journal import blobs
 from telemetry_cli.redaction.redactor import Redactor
 from telemetry_cli.store import Store
-from telemetry_cli.transfer import legacy_records as legacy
-from telemetry_cli.transfer.cleaning import cleaned
+from telemetry_cli.transfer import formats as legacy
 from telemetry_cli.transfer.formats import FORMATS, Format, named
 from telemetry_cli.transfer.models import BadRecord
-from telemetry_cli.transfer.records import FIRST_LINE
+from telemetry_cli.transfer.records import FIRST_LINE, cleaned
 from telemetry_cli.transfer.sources import UNREADABLE, BrokenOff, Source
-from telemetry_cli.transfer.worker import ahead
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@contextmanager
+def ahead(work: Callable[[T], R]) -> Iterator[Callable[[Iterable[T]], Iterator[R]]]:
+    """`map` for this work, done in a forked process if there is a processor for it.
+
+    It is forked here, before anything was read or shown: once there are threads, a fork is not safe. While the caller has an
+    answer, the next one is being made. An answer must be fit to be pickled, and so must an item.
+    """
+    other = _forked(work) if sys.platform == "linux" and len(os.sched_getaffinity(0)) > 1 else None
+    if other is None:
+        yield partial(map, work)
+        return
+    try:
+        yield other.map
+    finally:
+        other.end()
+
+
+def _forked(work: Callable[[T], R]) -> "_Forked[T, R] | None":
+    """None where there may be no more processes."""
+    try:
+        return _Forked(work)
+    except OSError:
+        return None
+
+
+class _Forked(Generic[T, R]):
+    """The other process. It ends with the pipe between us, so also when this one is killed."""
+
+    def __init__(self, work: Callable[[T], R]) -> None:
+        from multiprocessing.connection import Pipe
+
+        ours, theirs = Pipe()
+        self._pid = os.fork()
+        if not self._pid:
+            ours.close()
+            try:
+                while True:
+                    theirs.send(_outcome(work, theirs.recv()))
+            except BaseException:
+                # The other end is gone, or says by the silence of this one that something went wrong here.
+                os._exit(1)
+        theirs.close()
+        self._pipe = ours
+
+    def map(self, items: Iterable[T]) -> Iterator[R]:
+        """The answer to each item, in order. Raises what the work raises, and `TelemetryError` when the process has died."""
+        is_working = False
+        for item in items:
+            answer = [self._answer()] if is_working else []
+            self._give(item)
+            is_working = True
+            yield from answer
+        if is_working:
+            yield self._answer()
+
+    def _give(self, item: T) -> None:
+        try:
+            self._pipe.send(item)
+        except BrokenPipeError:
+            raise _died() from None
+
+    def _answer(self) -> R:
+        try:
+            answer: R | Exception = self._pipe.recv()
+        except (EOFError, ConnectionResetError):
+            raise _died() from None
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def end(self) -> None:
+        """Let it end, and wait for that."""
+        self._pipe.close()
+        os.waitpid(self._pid, 0)
+
+
+def _outcome(work: Callable[[T], R], item: T) -> R | Exception:
+    try:
+        return work(item)
+    except Exception as error:
+        from traceback import format_exc
+
+        # What is pickled has no traceback.
+        error.add_note(format_exc())
+        return error
+
+
+def _died() -> TelemetryError:
+    return TelemetryError(
+        "the process that checks records has died",
+        "Run the import again: what is there already is not imported twice.",
+    )
+
 
 #: What one operation takes (records, bytes): applied in a fraction of a second, for which other writers wait. The first one takes less: it is the
 #: first that a person sees of it.

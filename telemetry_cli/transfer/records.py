@@ -1,25 +1,17 @@
-"""Validated records as an import's blob keeps them, one JSON value per line, every value as its column stores it.
-
-    {"columns": ["event_id", "run_id", …]}              the first line: what a run's values are
-    ["nightly-7", "20260301T…", …, [[…], …], [[…], …]]  a run: its values (null: none), its events, its commits
-                                                        and where another line may continue it, the columns that it says itself
-    {"event": […], "of": [event_id or null, run_id]}    an event that stands alone; `nth` of those that are the same, from 0, which is left out
-    {"commit": […], "of": [event_id or null, run_id]}   an association that stands alone; what else was said of it under `extra`
-
-An event is [event_type, timestamp, payload_json, trace_id, span_id, parent_span_id], an association [commit_hash, role,
-source, author, timestamp, repo, branch, associated_at, superseded_by]; null where nothing is known.
-"""
+"""Write validated records as the lines of an import's blob."""
 
 import json
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 
 from telemetry_cli.core import values as rules
 from telemetry_cli.core.clock import milliseconds_between
 from telemetry_cli.core.errors import InvalidInput
 from telemetry_cli.database import runs
+from telemetry_cli.redaction.lines import blob_line
+from telemetry_cli.redaction.redactor import Redactor
 from telemetry_cli.transfer.models import (
     COMMIT_KEYS,
     EVENT_KEYS,
@@ -29,6 +21,57 @@ from telemetry_cli.transfer.models import (
     repeats_no_key,
     strictly,
 )
+
+#: So many lines are looked at in one go.
+_TOGETHER = 200
+_IDS = ("event_id", "run_id", "parent_run_id")
+
+
+def cleaned(redactor: Redactor, lines: Sequence[bytes]) -> Iterator[bytes | BadRecord]:
+    """Each line as it may be kept, in order; or a bad record, where one of its ids looks like a secret. The value is not told."""
+    for begin in range(0, len(lines), _TOGETHER):
+        some = lines[begin : begin + _TOGETHER]
+        # JSON takes at least as many bytes as the text in it.
+        if any(len(line) > rules.LONGEST_ERROR_DETAILS for line in some) or redactor.suspects(
+            b"".join(some)
+        ):
+            yield from (_cleaned(redactor, line) for line in some)
+        else:
+            yield from some
+
+
+def _cleaned(redactor: Redactor, line: bytes) -> bytes | BadRecord:
+    clean = blob_line(redactor, line, COLUMNS)
+    field = _changed_id(json.loads(line), json.loads(clean)) if clean != line else None
+    return (
+        clean
+        if field is None
+        else BadRecord(
+            field, "the id looks like a secret, and ids are stored as they stand; give another one"
+        )
+    )
+
+
+def _changed_id(before: object, after: object) -> str | None:
+    """Which id of a line is another one now."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        return next(
+            (
+                name
+                for name, old, new in zip(_IDS, before["of"], after["of"], strict=False)
+                if old != new
+            ),
+            None,
+        )
+    assert isinstance(before, list)
+    assert isinstance(after, list)
+    changed = [name for name in _IDS if before[COLUMNS.index(name)] != after[COLUMNS.index(name)]]
+    if changed == ["run_id"]:
+        record = dict(zip(COLUMNS, before, strict=False))
+        # Made from the agent's name and given by nobody: it may change as that name does.
+        return None if record["run_id"] == derived_run_id(record) else "run_id"
+    return changed[0] if changed else None
+
 
 #: Told of what is kept though it has no place: (what was done, about which key).
 Warn = Callable[[str, str], None]

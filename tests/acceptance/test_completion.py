@@ -19,8 +19,8 @@ import pytest
 from support import PROGRAM, Telemetry
 
 from telemetry_cli.cli.commands import shells
-from telemetry_cli.cli.commands.completion_values import is_harmless
-from telemetry_cli.cli.commands.features_rows import RUN_COLUMNS
+from telemetry_cli.cli.commands.completion import is_harmless
+from telemetry_cli.cli.commands.result import RUN_COLUMNS
 from telemetry_cli.core import tables
 from telemetry_cli.core import values as rules
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from telemetry_cli.core.plain_toml import parse
+from telemetry_cli.core.config import parse
 
 ALPHABET = st.sampled_from(list("ab1 0_-=.\"'\\#[]\n\r\t\0é\u2028\x7f{},:+eTZn"))
 WORDS = st.sampled_from(

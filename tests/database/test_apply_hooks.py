@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.storage import AT, operation
 
-from telemetry_cli.database import registry
+from telemetry_cli.database import hooks
 from telemetry_cli.database.apply import apply
 from telemetry_cli.database.migrate import apply_schema
 from telemetry_cli.journal.segments import decode, encode
@@ -36,13 +36,13 @@ ROWS = {
 }
 DIGESTS = [sha256(name.encode()).hexdigest() for name in ("one", "two", "three")]
 
-hooks = st.sampled_from(["alpha", "beta"])
+hook_names = st.sampled_from(["alpha", "beta"])
 versions = st.integers(0, 4)
 ids = st.sampled_from([f"{number:032x}" for number in range(4)])
 statuses = st.sampled_from(["passed", "rejected", "failed", "aborted", "errored", "running", "odd"])
 release_data = st.fixed_dictionaries(
     {
-        "hook": hooks, "digest": st.sampled_from(DIGESTS), "contract": st.sampled_from([None, {"columns": []}]),
+        "hook": hook_names, "digest": st.sampled_from(DIGESTS), "contract": st.sampled_from([None, {"columns": []}]),
         "contract_digest": st.sampled_from(DIGESTS[:2]),
         "kind": st.just("script"),
         "artifact": st.just({"sha256": "x"}), "argv": st.just([]), "config": st.just({}), "limits": st.just({}),
@@ -51,12 +51,12 @@ release_data = st.fixed_dictionaries(
     optional={"if_live": versions, "message": st.just("why"), "dirty": st.booleans()},
 )  # fmt: skip
 moves = st.fixed_dictionaries(
-    {"hook": hooks, "reason": st.just("why")},
+    {"hook": hook_names, "reason": st.just("why")},
     optional={"to": versions, "back": st.booleans(), "if_live": versions},
 )
 starts = st.fixed_dictionaries(
     {
-        "hook_run": ids, "hook": hooks, "version": versions, "input_kind": st.just("records"),
+        "hook_run": ids, "hook": hook_names, "version": versions, "input_kind": st.just("records"),
         "input_digest": st.sampled_from(DIGESTS[:2]), "subjects": st.just(2), "host": st.just("h"),
         "pid": st.just(1), "process_started": st.just("1"), "boot_id": st.just("b"),
     },
@@ -141,9 +141,9 @@ def test_replaying_gives_the_same_registry_and_it_is_always_sound(
         _apply(backup, *lines[applied:])
         assert _dump(backup) == expected, applied
     assert db.execute("PRAGMA foreign_key_check").fetchall() == []
-    assert registry.forged_pointers(db) == []
+    assert hooks.forged_pointers(db) == []
     for (hook,) in db.execute("SELECT name FROM hooks").fetchall():
-        numbers = [row["version"] for row in registry.history(db, hook)]
+        numbers = [row["version"] for row in hooks.history(db, hook)]
         assert numbers == list(range(1, len(numbers) + 1))
     # Rows are there with a run that passed, or not at all; and of what was superseded the later run is known.
     assert (

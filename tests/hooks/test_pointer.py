@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from support.hooks import SCORE, Hooks, in_parallel
 
-from telemetry_cli.database import registry
+from telemetry_cli.database import hooks
 
 
 @pytest.fixture
@@ -154,10 +154,10 @@ def test_the_pointer_cannot_name_a_foreign_release_through_raw_sql(
 def test_a_pointer_forged_with_foreign_keys_off_is_found(released: Hooks) -> None:  # requirement 8
     released.release("other", SCORE % 5)
     db = sqlite3.connect(released.telemetry.database, isolation_level=None)
-    assert registry.forged_pointers(db) == []
+    assert hooks.forged_pointers(db) == []
     db.execute("UPDATE hooks SET live_version = 7 WHERE name = 'other'")
     db.execute("UPDATE hooks SET live_version = 1 WHERE name = 'score'")
-    assert registry.forged_pointers(db) == [
+    assert hooks.forged_pointers(db) == [
         {"hook": "other", "live_version": 7, "logged_version": 1},
         {"hook": "score", "live_version": 1, "logged_version": 3},
     ]

@@ -22,18 +22,11 @@ from support.hooks import SCORE, Hooks
 from support.records import LEAST
 from support.storage import append, create, ids, journal_lines
 
-from telemetry_cli.cli.commands import features_rows as rows
+from telemetry_cli.cli.commands import result as rows
 from telemetry_cli.core.config import Config
 from telemetry_cli.core.errors import NotFound, TelemetryError
 from telemetry_cli.database import apply as applying
-from telemetry_cli.database import (
-    commits,
-    conventions,
-    features,
-    hook_runs,
-    registry,
-    runs,
-)
+from telemetry_cli.database import commits, hook_runs, hooks, runs
 from telemetry_cli.database.database import result_of, translated
 from telemetry_cli.journal import blobs
 from telemetry_cli.journal import segments as journal
@@ -229,12 +222,16 @@ def read_all(db: sqlite3.Connection) -> None:
         list(map(rows.presented_event, runs.events(db, str(run["event_id"]))))
         runs.tree(db, str(run["event_id"]))
     commits.ledger(db, "run-1")
-    conventions.conventions(db)
-    for hook in registry.hooks(db):
-        registry.history(db, str(hook["name"]))
-        registry.pointer_log(db, str(hook["name"]))
+    hooks.conventions(db)
+    for hook in hooks.hooks(db):
+        hooks.history(db, str(hook["name"]))
+        hooks.pointer_log(db, str(hook["name"]))
         columns = [str(name) for name in hook["columns"]]  # type: ignore[attr-defined]
-        list(features.select(db, str(hook["name"]), columns, guard, expression="row_id > 0"))
+        list(
+            hook_runs.select_features(
+                db, str(hook["name"]), columns, guard, expression="row_id > 0"
+            )
+        )
     list(hook_runs.listing(db, None))
 
 

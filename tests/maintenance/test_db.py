@@ -33,8 +33,8 @@ from support.storage import (
 from telemetry_cli.core.config import Config
 from telemetry_cli.journal import blobs
 from telemetry_cli.journal.segments import encode
+from telemetry_cli.maintenance import cleanup as pruning
 from telemetry_cli.maintenance import integrity as damage
-from telemetry_cli.maintenance import prune as pruning
 from telemetry_cli.store import Store
 
 OLD, LATER = "2025-01-01T00:00:00Z", "2025-06-01T00:00:00Z"

@@ -20,7 +20,7 @@ from telemetry_cli.core.tables import SCHEMA_VERSION
 from telemetry_cli.database import foreign
 from telemetry_cli.database.apply import imports
 from telemetry_cli.database.migrate import apply_schema
-from telemetry_cli.transfer.legacy_records import line
+from telemetry_cli.transfer.formats import line
 from telemetry_cli.transfer.records import FIRST_LINE
 
 V1 = (

@@ -2,16 +2,16 @@
 
 from collections.abc import Iterator, Sequence
 
-from telemetry_cli.cli.commands import hooks_run as hook_execution
+from telemetry_cli.cli.commands import hook_runs as hook_execution
 from telemetry_cli.cli.commands.arguments import became, planned
-from telemetry_cli.cli.commands.filters import Narrowing, narrowing
-from telemetry_cli.cli.commands.releases import check_first
+from telemetry_cli.cli.commands.hooks import check_first
+from telemetry_cli.cli.commands.query import Narrowing, narrowing
 from telemetry_cli.cli.commands.result import Card, Listing, Record, Written
 from telemetry_cli.core import clock
 from telemetry_cli.core import values as rules
 from telemetry_cli.core.config import Config
 from telemetry_cli.core.errors import InvalidInput
-from telemetry_cli.database import conventions, registry
+from telemetry_cli.database import hooks
 from telemetry_cli.database.database import Connection, open_empty, translated
 from telemetry_cli.database.runs import Reading
 from telemetry_cli.hooks import convention as documents
@@ -33,11 +33,9 @@ def deploy(
     if dry_run:
         reading = Store(config).read()
         with translated(config.db_path):
-            result, notes = planned(
-                conventions.planned(reading.db or open_empty(), data), reading.notes
-            )
+            result, notes = planned(hooks.planned(reading.db or open_empty(), data), reading.notes)
     else:
-        check_first(config, lambda db: conventions.planned(db, data))
+        check_first(config, lambda db: hooks.planned(db, data))
         with blobs.Lease(config) as lease:
             data = deployment.kept(lease)
             outcome = Store(config).record(
@@ -65,10 +63,10 @@ def list_(config: Config, output: str, *, absolute: bool) -> Listing:
     reading = Store(config).read()
     with translated(config.db_path):
         rows = [
-            {name: row[name] for name in conventions.COLUMNS}
-            for row in conventions.conventions(reading.db or open_empty())
+            {name: row[name] for name in hooks.COLUMNS}
+            for row in hooks.conventions(reading.db or open_empty())
         ]
-    return Listing("conventions", conventions.COLUMNS, rows, reading.notes, absolute=absolute)
+    return Listing("conventions", hooks.COLUMNS, rows, reading.notes, absolute=absolute)
 
 
 def show(config: Config, output: str, *, slug: str) -> Card:
@@ -79,7 +77,7 @@ def show(config: Config, output: str, *, slug: str) -> Card:
     live = []
     with translated(config.db_path):
         for hook in document["hooks"]:
-            history = registry.history(db, hook["name"])
+            history = hooks.history(db, hook["name"])
             deployed = next(
                 (row["version"] for row in history if row["digest"] == hook["digest"]), None
             )
@@ -103,7 +101,7 @@ def _found(config: Config, slug: str) -> tuple[Reading, Connection, Record]:
     reading = Store(config).read()
     db = reading.db or open_empty()
     with translated(config.db_path):
-        return reading, db, conventions.convention(db, name)
+        return reading, db, hooks.convention(db, name)
 
 
 def _narrowed(
@@ -134,7 +132,7 @@ def run(
     names = found["hooks"]
     assert isinstance(names, list)
     with translated(config.db_path):
-        releases = registry.releases_to_run(db, names)
+        releases = hooks.releases_to_run(db, names)
     how = hook_execution.options(retries, max_memory, force=force, convention=str(found["slug"]))
     return hook_execution.executed(
         reading,

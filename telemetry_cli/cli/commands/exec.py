@@ -12,8 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
-from telemetry_cli.cli.commands.arguments import became
-from telemetry_cli.cli.commands.new_run import begin, exports, names
+from telemetry_cli.cli.commands.arguments import became, begin, exports, names
 from telemetry_cli.cli.commands.result import HandedBack, Written
 from telemetry_cli.core import clock
 from telemetry_cli.core import values as rules

@@ -1,20 +1,22 @@
-"""Hooks and their live pointers: hooks list, show, history, diff, rollback, promote."""
+"""Handle hooks and their releases: `hooks release`, `list`, `show`, `history`, `diff`, …"""
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
-from telemetry_cli.cli.commands.arguments import became, planned
-from telemetry_cli.cli.commands.releases import check_first
+from telemetry_cli.cli.commands.arguments import became, json_text, planned
 from telemetry_cli.cli.commands.result import Card, Listing, Record, Written
 from telemetry_cli.core import clock
 from telemetry_cli.core import values as rules
 from telemetry_cli.core.config import Config
-from telemetry_cli.core.errors import InvalidInput, NotFound
-from telemetry_cli.database import registry
+from telemetry_cli.core.errors import DatabaseTrouble, InvalidInput, LockTimeout, NotFound
+from telemetry_cli.database import hooks
 from telemetry_cli.database.database import Connection, open_empty, translated
 from telemetry_cli.database.runs import Reading
 from telemetry_cli.hooks import artifact as artifacts
+from telemetry_cli.hooks import contract as contracts
+from telemetry_cli.hooks.releases import Draft
 from telemetry_cli.journal import blobs
+from telemetry_cli.redaction.redactor import Redactor
 from telemetry_cli.store import Store
 
 _FIELDS = ("kind", "argv", "config", "limits", "source_ref", "dirty", "message", "artifact")
@@ -30,8 +32,8 @@ def list_(config: Config, output: str, *, absolute: bool) -> Listing:
     """Every hook."""
     reading, db = _opened(config)
     with translated(config.db_path):
-        rows = [{name: row[name] for name in registry.HOOK_COLUMNS} for row in registry.hooks(db)]
-    return Listing("hooks", registry.HOOK_COLUMNS, rows, reading.notes, absolute=absolute)
+        rows = [{name: row[name] for name in hooks.HOOK_COLUMNS} for row in hooks.hooks(db)]
+    return Listing("hooks", hooks.HOOK_COLUMNS, rows, reading.notes, absolute=absolute)
 
 
 def show(
@@ -44,8 +46,8 @@ def show(
     moment = rules.filter_instant("--at", at, clock.now()) if at is not None else None
     reading, db = _opened(config)
     with translated(config.db_path):
-        move = registry.live_at(db, name, moment) if moment is not None else None
-        found = registry.release(db, name, int(str(move["to_version"])) if move else version)
+        move = hooks.live_at(db, name, moment) if moment is not None else None
+        found = hooks.release(db, name, int(str(move["to_version"])) if move else version)
     data: Record = {"hook": name, "version": found["version"], "live": found["live"], **found}
     if move:
         data |= {"live_since": move["at"], "moved_by": move["actor"], "reason": move["reason"]}
@@ -59,9 +61,9 @@ def history(config: Config, output: str, *, hook: str, pointer: bool, absolute: 
     """The releases of a hook, or the moves of its pointer, oldest first."""
     name = rules.hook_name("NAME", hook)
     reading, db = _opened(config)
-    columns = registry.POINTER_COLUMNS if pointer else registry.RELEASE_COLUMNS
+    columns = hooks.POINTER_COLUMNS if pointer else hooks.RELEASE_COLUMNS
     with translated(config.db_path):
-        found = registry.pointer_log(db, name) if pointer else registry.history(db, name)
+        found = hooks.pointer_log(db, name) if pointer else hooks.history(db, name)
     return Listing(
         "pointer" if pointer else "releases",
         columns,
@@ -82,13 +84,13 @@ def diff(
     )
     reading, db = _opened(config)
     with translated(config.db_path):
-        later = registry.release(db, name, second)
+        later = hooks.release(db, name, second)
         if first is None and later["version"] == 1:
             raise NotFound(
                 f"Release not found: there is none before {name}@1",
                 f"telemetry hooks history {name} lists them.",
             )
-        earlier = registry.release(
+        earlier = hooks.release(
             db, name, first if first is not None else int(str(later["version"])) - 1
         )
     changes = [
@@ -214,9 +216,9 @@ def _moved(
     if dry_run:
         reading, db = _opened(config)
         with translated(config.db_path):
-            result, notes = planned(registry.planned_move(db, data), reading.notes)
+            result, notes = planned(hooks.planned_move(db, data), reading.notes)
     else:
-        check_first(config, lambda db: registry.planned_move(db, data))
+        check_first(config, lambda db: hooks.planned_move(db, data))
         result, notes = became(
             Store(config).record("hook.point", data, clock.stamp(moment), patient=True),
             hook=name,
@@ -227,5 +229,103 @@ def _moved(
     return Written(
         result,
         f"{'would be live' if dry_run else 'live'}: {name}@{result['to']} (before: {result['from'] or 'none'})",
+        notes,
+    )
+
+
+def release(
+    config: Config,
+    output: str,
+    *,
+    hook: str,
+    script: str | None,
+    args: Sequence[str] | None,
+    contract: str | None,
+    config_: str | None,
+    source_ref: str | None,
+    memory: str | None,
+    timeout: str | None,
+    message: str | None,
+    if_live: str | None,
+    no_promote: bool,
+    allow_dirty: bool,
+    dry_run: bool,
+) -> Written:
+    """Release a version of a hook."""
+    moment = clock.now()
+    name = rules.hook_name("NAME", hook)
+    live = rules.count("--if-live", if_live) if if_live is not None else None
+    if script is None:
+        raise InvalidInput(
+            "--script: no program is named; give a script, or a folder with an executable 'run'"
+        )
+    if live is not None and no_promote:
+        raise InvalidInput("--if-live: with --no-promote nothing is moved; leave one of them out")
+    draft = Draft(
+        name,
+        script,
+        arguments=list(args or ()),
+        contract=contracts.load("--contract", contract) if contract is not None else None,
+        config=rules.json_object("--config", json_text("--config", config_))
+        if config_ is not None
+        else None,
+        memory=memory,
+        timeout=timeout,
+        source_ref=source_ref,
+        allow_dirty=allow_dirty,
+        message=message,
+    )
+    moves = {"promote": "never" if no_promote else "new", "if_live": live}
+    data = draft.looked_at(Redactor(config.redact_rules)) | moves
+    if dry_run:
+        reading = Store(config).read()
+        with translated(config.db_path):
+            return _released(
+                *planned(hooks.planned_release(reading.db or open_empty(), data)[0], reading.notes),
+                would=True,
+            )
+    check_first(config, lambda db: hooks.planned_release(db, data))
+    with blobs.Lease(config) as lease:
+        data = draft.kept(lease) | moves
+        outcome = Store(config).record("hook.release", data, clock.stamp(moment), patient=True)
+    return _released(
+        *became(
+            outcome,
+            hook=name,
+            version=None,
+            digest=data["digest"],
+            created=None,
+            live=None,
+            source_ref=data["source_ref"],
+        )
+    )
+
+
+def check_first(config: Config, plan: Callable[[Connection], object]) -> None:
+    """Plan against the database as it stands, so that what would be refused stores nothing.
+
+    Where it cannot be read, or something waits to be applied, nothing is known of it: then apply judges, as it does of what
+    another process does meanwhile. Raises what `plan` raises.
+    """
+    try:
+        reading = Store(config).read()
+    except (DatabaseTrouble, LockTimeout):
+        return
+    db = reading.db or open_empty()
+    try:
+        if not reading.notes:
+            with translated(config.db_path):
+                plan(db)
+    finally:
+        db.close()
+
+
+def _released(result: Record, notes: list[str], would: bool = False) -> Written:
+    if result.get("status") == "buffered":
+        return Written(result, f"buffered {result['hook']} {result['digest']}", notes)
+    what = ("would release" if would else "released") if result["created"] else "unchanged"
+    return Written(
+        result,
+        f"{what} {result['hook']}@{result['version']} {str(result['digest'])[:12]}, live {result['live'] or 'none'}",
         notes,
     )

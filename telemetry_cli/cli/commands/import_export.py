@@ -5,9 +5,18 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from telemetry_cli import transfer
-from telemetry_cli.cli.commands.features_rows import RUN_COLUMNS, presented, presented_event
-from telemetry_cli.cli.commands.filters import narrowing
-from telemetry_cli.cli.commands.result import Listing, Progress, Record, Streamed, Working, Written
+from telemetry_cli.cli.commands.query import narrowing
+from telemetry_cli.cli.commands.result import (
+    RUN_COLUMNS,
+    Listing,
+    Progress,
+    Record,
+    Streamed,
+    Working,
+    Written,
+    presented,
+    presented_event,
+)
 from telemetry_cli.core import clock
 from telemetry_cli.core.config import Config
 from telemetry_cli.core.errors import InvalidInput
@@ -148,11 +157,11 @@ def export(
         return done.number, done.number / total if total else None
 
     if shape == "parquet":
-        from telemetry_cli.transfer import parquet
+        from telemetry_cli.transfer import exporting
 
         def table() -> Iterator[Progress]:
             with exporting.replaced(to) as file:
-                for _ in parquet.write(file, columns, iter(done)):
+                for _ in exporting.write_parquet(file, columns, iter(done)):
                     yield progress()
 
         return Working("exporting", "runs", table(), finish)
@@ -182,9 +191,9 @@ def _shape(to: str, format_: str | None) -> str:
 
     shape = format_of(to, format_, transfer.WRITTEN)
     if shape == "parquet":
-        from telemetry_cli.transfer import parquet
+        from telemetry_cli.transfer import exporting
 
-        parquet.available()
+        exporting.is_parquet_available()
         if is_stdout(to) or to.endswith(".gz"):
             raise InvalidInput(
                 "--to: parquet is packed already and cannot be streamed; name a file without .gz"

@@ -5,20 +5,24 @@ from datetime import datetime
 
 from telemetry_cli.cli.commands.arguments import (
     became,
+    begin,
+    exports,
     json_text,
     merged_objects,
     named_exactly,
+    names,
     parent_reference,
+    remote,
     run_reference,
 )
-from telemetry_cli.cli.commands.features_rows import presented, presented_event, presented_feature
-from telemetry_cli.cli.commands.new_run import (
-    begin,
-    exports,
-    names,
-    remote,
+from telemetry_cli.cli.commands.result import (
+    Card,
+    Listing,
+    Written,
+    presented,
+    presented_event,
+    presented_feature,
 )
-from telemetry_cli.cli.commands.result import Card, Listing, Written
 from telemetry_cli.core import clock
 from telemetry_cli.core import values as rules
 from telemetry_cli.core.config import Config
@@ -243,7 +247,7 @@ def events(
 def show(config: Config, output: str, *, run: str | None, absolute: bool) -> Card:
     """One run with everything that is known of it."""
     from telemetry_cli.cli.commands.reap import truth
-    from telemetry_cli.database import features
+    from telemetry_cli.database import hook_runs
 
     reference = run_reference(config, run)
     reading = Store(config).read()
@@ -253,10 +257,10 @@ def show(config: Config, output: str, *, run: str | None, absolute: bool) -> Car
         data["events"] = [presented_event(row) for row in runs.events(db, event_id)]
         data["commits"] = commits.ledger(db, event_id)
         data["children"] = runs.children(db, event_id, run_id)
-        said = features.about(db, event_id)
+        said = hook_runs.list_features_about(db, event_id)
     data["features"] = list(map(presented_feature, said))
     notes = [*reading.notes, *filter(None, [truth(data)])]
-    if len(said) == features.MOST_ABOUT:
+    if len(said) == hook_runs.MOST_ABOUT:
         notes.append(
             f"no more than {len(said)} rows about it are shown; all of one hook: telemetry features query HOOK --run {event_id}"
         )

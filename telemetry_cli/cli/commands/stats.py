@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from telemetry_cli.cli.commands.features_rows import presented
-from telemetry_cli.cli.commands.filters import narrowing
+from telemetry_cli.cli.commands.query import narrowing
 from telemetry_cli.cli.commands.reap import truths
-from telemetry_cli.cli.commands.result import Card, Listing
+from telemetry_cli.cli.commands.result import Card, Listing, presented
 from telemetry_cli.core import clock
 from telemetry_cli.core import values as rules
 from telemetry_cli.core.config import Config

@@ -8,10 +8,9 @@ from rich.text import Text
 
 from telemetry_cli.cli.commands.result import Card, Listing, Record
 from telemetry_cli.cli.output import cells, views
-from telemetry_cli.cli.output.console import Part, can_say, cut_mark
-from telemetry_cli.cli.output.layout import cut
-from telemetry_cli.cli.output.tables import tables
-from telemetry_cli.cli.output.text import printable
+from telemetry_cli.cli.output.cells import Part, can_say, cut_mark
+from telemetry_cli.cli.output.plain import printable
+from telemetry_cli.cli.output.tables import cut, draw_tables
 from telemetry_cli.core.values import encode
 
 #: What is asked first of a run; the rest follows in the order of the data model.
@@ -78,7 +77,7 @@ def _lists(card: Card, width: int) -> Iterator[Part]:
         )
         own = ("hook", "values") if part == "features" else ()
         yield Text(f"\n{heading}", style="bold")
-        yield from tables(
+        yield from draw_tables(
             Listing(
                 "runs" if part == "children" else part,
                 (),
@@ -167,7 +166,7 @@ def _status(card: Card, width: int) -> Iterator[Part]:
         )
     for heading, rows in card.beside.items():
         yield Text(f"\n{heading}", style="bold")
-        yield from tables(Listing("runs", (), rows, prefixes=card.prefixes), width)
+        yield from draw_tables(Listing("runs", (), rows, prefixes=card.prefixes), width)
     yield Text(f"\n{printable(str(data['db_path']))}", style="dim")
 
 
@@ -216,13 +215,13 @@ def _executed(card: Card, width: int) -> Iterator[Part]:
     """Hook runs, and what broke their contracts."""
     rows = card.data["hook_runs"]
     assert isinstance(rows, list)
-    yield from tables(Listing("hook_runs", (), rows), width)
+    yield from draw_tables(Listing("hook_runs", (), rows), width)
     mismatches = [
         {"hook": row["hook"], **mismatch} for row in rows for mismatch in row["mismatches"]
     ]
     if mismatches:
         yield Text(f"\nmismatches ({sum(row['mismatch_count'] for row in rows)})", style="bold")
-        yield from tables(Listing("mismatches", (), mismatches), width)
+        yield from draw_tables(Listing("mismatches", (), mismatches), width)
 
 
 def _fields(card: Card, _width: int) -> Iterator[Part]:

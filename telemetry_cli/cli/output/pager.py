@@ -1,14 +1,23 @@
-"""Long output through the user's pager, as git does it: only on a terminal, and only when it is longer than the screen."""
+"""Show long output through the user's pager, and redraw watched output in place."""
 
 import os
+import signal
 import sys
-
-# `signal` itself imports enum.
-from _signal import SIG_IGN, SIGHUP, SIGINT, SIGTERM, signal  # type: ignore[import-not-found]
+import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-from telemetry_cli.core.errors import Interrupted
+from telemetry_cli.cli.commands.result import Listing, Record, Watched
+from telemetry_cli.cli.output import tables
+from telemetry_cli.cli.output.plain import printable
+from telemetry_cli.core.clock import now
+from telemetry_cli.core.errors import (
+    DatabaseTrouble,
+    Interrupted,
+    InvalidInput,
+    LockTimeout,
+)
+from telemetry_cli.database import sandbox
 
 _SHELL = "/bin/sh"
 #: What a shell exits with that found no program to run.
@@ -53,8 +62,8 @@ def _paged(command: str, held: str, chunks: Iterator[str]) -> str | None:
     environment = {"LESS": "FRX", **os.environ}
     # Ctrl-C is the pager's: ending before it would leave the terminal in a state that nobody puts right.
     before = [
-        (SIGINT, signal(SIGINT, SIG_IGN)),
-        *((number, signal(number, _ended)) for number in (SIGTERM, SIGHUP)),
+        (signal.SIGINT, signal.signal(signal.SIGINT, signal.SIG_IGN)),
+        *((number, signal.signal(number, _ended)) for number in (signal.SIGTERM, signal.SIGHUP)),
     ]
     pid = os.posix_spawn(
         _SHELL,
@@ -81,7 +90,7 @@ def _paged(command: str, held: str, chunks: Iterator[str]) -> str | None:
         os.close(writing)
         _, status = os.waitpid(pid, 0)
         for number, action in before:
-            signal(number, action)
+            signal.signal(number, action)
     return "".join(given) if os.waitstatus_to_exitcode(status) in _NOT_STARTED else None
 
 
@@ -104,3 +113,100 @@ def _ended(number: int, _frame: FrameType | None) -> None:
     error = Interrupted("")
     error.exit_code = 128 + number
     raise error
+
+
+_BEGIN = "\x1b[?1049h\x1b[?25l"  # the other screen, no cursor
+_END = "\x1b[?25h\x1b[?1049l"
+_HOME, _EMPTY_LINE, _REST_OF_SCREEN = "\x1b[H", "\x1b[2K", "\x1b[J"
+
+Seen = dict[object, object]
+
+
+def follow(watched: Watched) -> None:
+    """Redraw the answer every so many seconds, rows that changed since the last time marked.
+
+    Each frame is one write over the last one, so nothing flickers; between frames no connection is open. While the database
+    cannot be read the last frame stays. Ends only by `Interrupted`. Raises `InvalidInput` when stdout is no terminal that can
+    be drawn upon, and whatever the first question raises.
+    """
+    if sys.stdout is None or not sys.stdout.isatty():
+        raise InvalidInput("--watch: stdout is no terminal; ask once, or from a loop of your own")
+    if os.environ.get("TERM", "dumb") == "dumb":
+        raise InvalidInput(
+            "--watch: this terminal cannot be drawn upon (TERM is dumb or not set); ask once, or from a loop of your own"
+        )
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        frame = _Frame(watched.seconds, watched.ask())
+        sandbox.before_the_end.append(_give_back)
+        sys.stdout.write(_BEGIN)
+        try:
+            _redraw(watched, frame)
+        finally:
+            sys.stdout.write(_END)
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        raise Interrupted("") from None
+
+
+def _redraw(watched: Watched, frame: "_Frame") -> None:
+    while True:
+        frame.draw()
+        time.sleep(watched.seconds)
+        try:
+            frame.take(watched.ask())
+        except (DatabaseTrouble, LockTimeout) as trouble:
+            frame.trouble = f"the last answer stands: {trouble.message}"
+
+
+def _give_back() -> None:
+    os.write(sys.stdout.fileno(), _END.encode())
+
+
+def _terminated(_number: int, _frame: FrameType | None) -> None:
+    error = Interrupted("")
+    error.exit_code = 128 + signal.SIGTERM
+    raise error
+
+
+class _Frame:
+    """What is on the screen: the last answer, which of its rows are new, and what stood in the way of a newer one."""
+
+    def __init__(self, seconds: float, listing: Listing) -> None:
+        self.seconds = seconds
+        self.trouble = ""
+        self.seen: Seen | None = None
+        self.take(listing)
+
+    def take(self, listing: Listing) -> None:
+        """A new answer; rows that changed since the last one are marked."""
+        rows = list(listing.rows)
+        current: Seen = {row["event_id"]: _state(row) for row in rows}
+        listing.rows = rows
+        listing.marked = {
+            key
+            for key, state in current.items()
+            if self.seen is not None and self.seen.get(key) != state
+        }
+        # Drawn now: that too may need the database.
+        self.lines = "".join(tables.draw(listing)).rstrip("\n").split("\n")
+        self.notes, self.seen, self.trouble = listing.notes, current, ""
+
+    def draw(self) -> None:
+        """Write the frame over the last one. Each line is emptied before it is written: behind one that fills it, the last character would go."""
+        columns, lines = os.get_terminal_size(sys.stdout.fileno())
+        title = f"every {self.seconds:g} s, {now().astimezone():%H:%M:%S}; Ctrl-C ends"
+        notes = [
+            printable(f"telemetry: {note}")[:columns]
+            for note in [*self.notes, *([self.trouble] if self.trouble else [])]
+        ]
+        shown = [title[:columns], "", *notes, *self.lines][: lines - 1]
+        sys.stdout.write(
+            _HOME + "".join(f"{_EMPTY_LINE}{line}\r\n" for line in shown) + _REST_OF_SCREEN
+        )
+        sys.stdout.flush()
+
+
+def _state(row: Record) -> object:
+    return row.get("updated_at"), row.get("status")

@@ -1,4 +1,6 @@
-"""Results as lines, json, jsonl, csv and ids, without rich; and the only writes to stdout and stderr."""
+"""Write results as lines, JSON, JSON Lines, CSV and ids, without rich.
+
+Only this module writes to stdout and stderr."""
 
 import io
 import json
@@ -15,9 +17,26 @@ from telemetry_cli.cli.commands.result import (
     Working,
     Written,
 )
-from telemetry_cli.cli.output.text import printable
 from telemetry_cli.core.errors import OutputLost
 from telemetry_cli.redaction.redactor import said
+
+_JOINERS = "\u200c\u200d"
+
+
+def printable(text: str, keep: str = "") -> str:
+    """The text with every character that does not print written as an escape (`\\x1b`); `keep` passes as it is."""
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() or char in keep or char in _JOINERS else _escaped(char)
+        for char in text
+    )
+
+
+def _escaped(char: str) -> str:
+    if char in "\u00a0\u2007\u202f\u3000":
+        return " "
+    return char.encode("unicode_escape", "surrogatepass").decode()
 
 
 def prepare_streams() -> None:
@@ -75,9 +94,9 @@ def show(result: Result, output: str) -> None:
     if sys.stdout is None:
         raise OutputLost("stdout is closed")
     if isinstance(result, Watched):
-        from telemetry_cli.cli.output import watch
+        from telemetry_cli.cli.output import pager
 
-        watch.follow(result)
+        pager.follow(result)
     elif isinstance(result, Streamed):
         _write(_LISTINGS[result.shape](result.listing))
     elif isinstance(result, Written):
@@ -94,9 +113,9 @@ def show(result: Result, output: str) -> None:
 def _answer(result: Card | Listing, output: str) -> Iterator[str]:
     """An answer as text, made as it is printed."""
     if output == "table":
-        from telemetry_cli.cli.output import drawing
+        from telemetry_cli.cli.output import tables
 
-        return drawing.draw(result)
+        return tables.draw(result)
     return (
         iter([_json(result.data) + "\n"]) if isinstance(result, Card) else _LISTINGS[output](result)
     )

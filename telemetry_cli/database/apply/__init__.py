@@ -1,11 +1,7 @@
-"""Operations to rows: the only code that changes a table, reached only from a drain.
-
-Deterministic: no clock, no random, no environment, no git. All of that is in the operation, so that replaying the journal
-over its beginning or any backup gives the same tables. One module per noun, imported when an operation of its kind comes.
-"""
+"""Apply one journal operation to the database."""
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from telemetry_cli.core.clock import parse_stamp
 from telemetry_cli.core.errors import (
@@ -15,8 +11,18 @@ from telemetry_cli.core.errors import (
     TelemetryError,
 )
 from telemetry_cli.core.values import OPERATION_VERSION, encode, shorten
-from telemetry_cli.database.apply.result import Data, Result
 from telemetry_cli.database.database import numbered, stops_a_drain
+
+#: What a command prints of an operation.
+Result = dict[str, object]
+#: An operation, or its `data`.
+Data = Mapping[str, object]
+
+
+def noted(result: Result, note: str | None) -> Result:
+    """A result with what is to be said about it on stderr."""
+    return result | {"note": note} if note else result
+
 
 #: Kind of operation → (module of this package, function). A function takes (database, operation, its data).
 _HANDLERS = {
@@ -27,16 +33,16 @@ _HANDLERS = {
     "commit.associate": ("commits", "associate"),
     "hook.release": ("hooks", "release"),
     "hook.point": ("hooks", "point"),
-    "hook.start": ("hook_runs", "start"),
-    "convention.deploy": ("conventions", "deploy"),
+    "hook.start": ("hooks", "start"),
+    "convention.deploy": ("hooks", "deploy"),
     "commit.rewrite": ("commits", "rewrite"),
 }
 #: The same for operations whose content is a blob: they name it in `data["blob"]`, and their function takes its lines too.
 #: Seconds may go by in them, so no command on the fast path applies one.
-_LARGE = {"hook.finish": ("hook_runs", "finish"), "runs.import": ("imports", "runs")}
+_LARGE = {"hook.finish": ("hooks", "finish"), "runs.import": ("imports", "runs")}
 
 #: Operations without a blob in which seconds may go by all the same.
-_SLOW = {"runs.prune": ("prune", "runs")}
+_SLOW = {"runs.prune": ("runs", "prune")}
 
 _HEX = frozenset("0123456789abcdef")
 #: The times that an operation's data may hold.

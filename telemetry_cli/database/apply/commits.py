@@ -3,10 +3,8 @@
 import sqlite3
 
 from telemetry_cli.database import commits
-from telemetry_cli.database.apply import runs
-from telemetry_cli.database.apply.result import Data, Result, noted
-from telemetry_cli.database.runs import resolve
-from telemetry_cli.database.shas import spellings
+from telemetry_cli.database.apply import Data, Result, noted, runs
+from telemetry_cli.database.runs import resolve, spellings
 
 _CARRIED = ("event_id", "role", "source", "author", "timestamp", "repo", "branch")
 

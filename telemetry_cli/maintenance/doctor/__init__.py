@@ -7,19 +7,12 @@ from collections.abc import Callable, Iterable
 
 from telemetry_cli.core.config import Config
 from telemetry_cli.core.errors import TelemetryError
-from telemetry_cli.maintenance.doctor import (
-    buffer as buffered,
-)
-from telemetry_cli.maintenance.doctor import (
-    files,
-    records,
-    schema,
-)
+from telemetry_cli.maintenance.doctor import files, records
+from telemetry_cli.maintenance.doctor import files as buffered
 from telemetry_cli.maintenance.doctor import (
     git_hooks as repository,
 )
-from telemetry_cli.maintenance.doctor.context import Examined
-from telemetry_cli.maintenance.doctor.finding import Finding
+from telemetry_cli.maintenance.doctor.context import Examined, Finding
 
 Check = Callable[[Examined], Iterable[Finding]]
 
@@ -30,15 +23,15 @@ CHECKS: tuple[Check, ...] = (
     files.file_system,
     files.locks,
     records.database,
-    schema.tables,
-    schema.journal_mode,
+    records.tables,
+    records.journal_mode,
     records.settings,
     records.journal_lines,
     records.rows,
-    schema.search_index,
+    records.search_index,
     records.waiting,
-    buffered.lines,
-    buffered.others,
+    buffered.buffer_lines,
+    buffered.foreign_buffer_files,
     records.rejected,
     records.unended,
     records.copies,

@@ -1,4 +1,4 @@
-"""What all checks look at: the settings, and a private copy of the database, so that looking at it holds nobody up."""
+"""Hold what all checks read, and the finding that they return."""
 
 import errno
 import os
@@ -8,6 +8,39 @@ from telemetry_cli.core import scratch
 from telemetry_cli.core.config import Config
 from telemetry_cli.core.errors import DatabaseTrouble, DiskTrouble, TelemetryError
 from telemetry_cli.database import maintenance
+
+#: `problem`: something is wrong or may be lost; `warning`: something to know of.
+PROBLEM, WARNING = "problem", "warning"
+COLUMNS = ("severity", "what", "where", "todo")
+
+
+class Finding:
+    """One finding: how bad it is, what it is, where, and what to do about it."""
+
+    def __init__(self, severity: str, what: str, where: str, todo: str) -> None:
+        self.severity = severity
+        self.what = what
+        self.where = where
+        self.todo = todo
+
+    def row(self) -> dict[str, object]:
+        """The finding as a record."""
+        return {
+            "severity": self.severity,
+            "what": self.what,
+            "where": self.where,
+            "todo": self.todo,
+        }
+
+
+def problem(what: str, where: str, todo: str) -> Finding:
+    """Something is wrong, or may be lost."""
+    return Finding(PROBLEM, what, where, todo)
+
+
+def warning(what: str, where: str, todo: str) -> Finding:
+    """Something to know of."""
+    return Finding(WARNING, what, where, todo)
 
 
 class Examined:

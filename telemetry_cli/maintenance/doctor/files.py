@@ -1,4 +1,4 @@
-"""Checks of files: modes, owners, links, the file system, locks and who holds them."""
+"""Check files: modes, owners, links, the file system, locks, the buffer."""
 
 import os
 import stat
@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from telemetry_cli.core.config import Config
 from telemetry_cli.core.errors import LockTimeout, Refused, name_user
 from telemetry_cli.core.locks import Lock, holders
-from telemetry_cli.hooks import work
-from telemetry_cli.maintenance import remains
-from telemetry_cli.maintenance.doctor.context import Examined
-from telemetry_cli.maintenance.doctor.finding import Finding, problem, warning
+from telemetry_cli.core.values import shorten
+from telemetry_cli.hooks import spool
+from telemetry_cli.journal import buffer
+from telemetry_cli.journal import segments as journal
+from telemetry_cli.maintenance import cleanup
+from telemetry_cli.maintenance.doctor.context import Examined, Finding, problem, warning
 
 _NETWORK = (
     "nfs",
@@ -152,10 +154,10 @@ def _entry(path: str, info: os.stat_result, owner: int, *, is_base: bool) -> Ite
 
 def left_behind(examined: Examined) -> Iterator[Finding]:
     """What commands that were killed left unfinished; what one works on is locked, and not among it."""
-    found = list(remains.found(examined.config))
+    found = list(cleanup.found(examined.config))
     for left in found[:_MOST]:
         yield warning(left.what, left.path, left.todo)
-    for path in work.leftovers(examined.config.base_dir)[:_MOST]:
+    for path in spool.leftovers(examined.config.base_dir)[:_MOST]:
         yield warning(
             "the files of a hook run that was killed",
             path,
@@ -233,3 +235,49 @@ def _by_whom(path: str) -> str:
         if found
         else "by another process"
     )
+
+
+_MOST_LINES = 10
+
+
+def buffer_lines(examined: Examined) -> Iterator[Finding]:
+    """Every line that waits is whole, by its CRC."""
+    config = examined.config
+    found = 0
+    for name in buffer.waiting(config):
+        try:
+            line = buffer.read(config, name)
+        except (OSError, Refused):
+            # Not to be opened: `permissions` says so.
+            continue
+        if not journal.is_damaged(line):
+            continue
+        found += 1
+        if found > _MOST_LINES:
+            yield problem("more damaged records wait", config.buffer_dir, "telemetry db drain")
+            return
+        what = f"a damaged record waits: {shorten(repr(line)[2:-1], 60)}"
+        yield problem(
+            what,
+            os.path.join(config.buffer_dir, name),
+            "telemetry db drain keeps it in rejected_ops, and applies the others.",
+        )
+
+
+def foreign_buffer_files(examined: Examined) -> Iterator[Finding]:
+    """Nothing but lines lies in the buffer."""
+    config = examined.config
+    names = buffer.others(config)
+    for name in names[:_MOST_LINES]:
+        what = (
+            "an empty file where a record should be"
+            if buffer.is_empty_line(name)
+            else "no record: a writer was killed before it was whole, or it is another's"
+        )
+        yield warning(what, os.path.join(config.buffer_dir, name), "See what it is, and remove it.")
+    if len(names) > _MOST_LINES:
+        yield warning(
+            f"{len(names)} files in all are no records",
+            config.buffer_dir,
+            "See what they are, and remove them.",
+        )

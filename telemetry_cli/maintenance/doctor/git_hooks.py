@@ -7,8 +7,7 @@ from telemetry_cli.discovery.git import repository as git
 from telemetry_cli.git_hooks import HOOKS
 from telemetry_cli.git_hooks import managers as places
 from telemetry_cli.git_hooks import status as state
-from telemetry_cli.maintenance.doctor.context import Examined
-from telemetry_cli.maintenance.doctor.finding import Finding, warning
+from telemetry_cli.maintenance.doctor.context import Examined, Finding, warning
 
 
 def git_hooks(_examined: Examined) -> Iterator[Finding]:

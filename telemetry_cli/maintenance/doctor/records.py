@@ -1,4 +1,4 @@
-"""Checks of records: the database as SQLite sees it, its rows against the journal, what waits, what was refused, what never ended."""
+"""Check records: the database against its schema and the journal, pending and rejected lines."""
 
 import os
 from collections.abc import Iterator
@@ -8,21 +8,15 @@ from telemetry_cli.core import clock
 from telemetry_cli.core.errors import DatabaseTrouble, TelemetryError
 from telemetry_cli.core.tables import SCHEMA_VERSION
 from telemetry_cli.core.values import shorten
-from telemetry_cli.database import (
-    compare,
-    health,
-    maintenance,
-    registry,
-)
+from telemetry_cli.database import health, hooks, maintenance
 from telemetry_cli.database.database import RESTORE_BLOB, UNREADABLE, asides, translated
 from telemetry_cli.database.migrate import FIRST_VERSION
 from telemetry_cli.journal import backups, buffer
 from telemetry_cli.journal import segments as journal
 from telemetry_cli.maintenance import integrity as damage
+from telemetry_cli.maintenance import rebuild as origins
 from telemetry_cli.maintenance import rebuild as recovery
-from telemetry_cli.maintenance import sources as origins
-from telemetry_cli.maintenance.doctor.context import Examined
-from telemetry_cli.maintenance.doctor.finding import Finding, problem, warning
+from telemetry_cli.maintenance.doctor.context import Examined, Finding, problem, warning
 
 _REBUILD = "telemetry db rebuild"
 _MOST = 10
@@ -140,7 +134,7 @@ def rows(examined: Examined) -> Iterator[Finding]:
                 "What they did stands in the database or a backup: telemetry db backup, and keep the old ones.",
             )
             examined.is_explained = True
-        for difference in compare.differences(copy, again):
+        for difference in health.differences(copy, again):
             examined.has_other_rows = True
             what = f"{difference.table}: the row of {shorten(difference.name)} {difference.what}"
             if examined.is_explained:
@@ -266,7 +260,7 @@ def live_pointers(examined: Examined) -> Iterator[Finding]:
     db = health.open_copy(examined.copy)
     try:
         with translated(examined.copy):
-            found = registry.forged_pointers(db)
+            found = hooks.forged_pointers(db)
     except DatabaseTrouble:
         # Why it cannot be read has been said.
         return
@@ -278,4 +272,65 @@ def live_pointers(examined: Examined) -> Iterator[Finding]:
             f"hook {forged['hook']}: version {live} is live, and no record made it so; the last move was to {logged}",
             examined.config.db_path,
             _REBUILD,
+        )
+
+
+#: Where a database's header says how it is written (2: with a write-ahead log). https://www.sqlite.org/fileformat.html#the_database_header
+_WRITE_VERSION = 18
+_WITH_WAL = 2
+
+
+def tables(examined: Examined) -> Iterator[Finding]:
+    """Tables, indexes, views and triggers are those of our schema files."""
+    if examined.copy is None or not examined.has_tables:
+        return
+    path = examined.config.db_path
+    db = health.open_copy(examined.copy)
+    try:
+        with translated(path):
+            faults, strangers = health.schema_faults(db)
+    except DatabaseTrouble:
+        # Why it cannot be read has been said.
+        return
+    finally:
+        db.close()
+    for fault in faults:
+        yield problem(f"{fault}; records that need it wait, and reads may fail", path, _REBUILD)
+    if strangers:
+        yield warning(
+            f"not of telemetry: {', '.join(strangers)}",
+            path,
+            "Find out who made it; a rebuilt database does not have it.",
+        )
+    examined.is_sound = examined.is_sound and not faults
+
+
+def search_index(examined: Examined) -> Iterator[Finding]:
+    """The index of words is that of the rows. Where these are not what was recorded, it cannot be, and they have been said."""
+    if examined.copy is None or not examined.is_sound or examined.has_other_rows:
+        return
+    fault = health.search_fault(examined.copy)
+    if fault:
+        yield problem(
+            f"the index of words does not match the runs, so --search misses some ({fault})",
+            examined.config.db_path,
+            _REBUILD,
+        )
+
+
+def journal_mode(examined: Examined) -> Iterator[Finding]:
+    """The database is not in WAL mode, in which what was committed last may be lost with the power."""
+    if examined.copy is None:
+        return
+    try:
+        with open(examined.config.db_path, "rb") as file:
+            is_wal = file.read(_WRITE_VERSION + 1)[-1:] == bytes([_WITH_WAL])
+    except OSError:
+        # Why it cannot be read has been said.
+        return
+    if is_wal:
+        yield warning(
+            "the database is in WAL mode until no other program has it open",
+            examined.config.db_path,
+            "Find out what else opens it.",
         )

@@ -1,8 +1,4 @@
-"""Take secrets out of everything that is kept below the base, so that being killed at any moment loses nothing.
-
-All of it is made a second time, without secrets, and checked; only then does it take the places of what is there. From then on, until the
-last part is in its place, the database's cursor may not be believed: writes are buffered, and another `redact --fix` goes on from there.
-"""
+"""Redact everything that is stored below the base, so that a kill loses nothing."""
 
 import os
 import time
@@ -22,12 +18,10 @@ from telemetry_cli.journal import (
 from telemetry_cli.journal import (
     segments as journal,
 )
-from telemetry_cli.maintenance import prune as pruning
-from telemetry_cli.maintenance import remains
-from telemetry_cli.maintenance.redact_stored import rewrite as second
-from telemetry_cli.maintenance.redact_stored.redactor import Cleaner
-from telemetry_cli.maintenance.redact_stored.rows import journal_line
-from telemetry_cli.maintenance.redact_stored.scan import Finding, scan, scan_blob
+from telemetry_cli.maintenance import cleanup
+from telemetry_cli.maintenance import cleanup as pruning
+from telemetry_cli.maintenance import redact_rewrite as second
+from telemetry_cli.maintenance.redact_scan import Cleaner, Finding, journal_line, scan, scan_blob
 from telemetry_cli.store import Store
 
 
@@ -38,9 +32,9 @@ def fix(config: Config) -> tuple[list[Finding], list[Finding], list[str]]:
     """
     found = left = list(scan(config))
     notes: list[str] = []
-    if any(remains.found(config)):
+    if any(cleanup.found(config)):
         with _locked(config):
-            remains.clear(config)
+            cleanup.clear(config)
             second.resume(config)
         _delete_stained_blobs(config, notes)
         left = list(scan(config))

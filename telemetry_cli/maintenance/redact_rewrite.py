@@ -1,8 +1,4 @@
-"""The second of everything that is kept: the journal, the backups and the database without secrets, beside what is there.
-
-`prepare` makes and checks all of it and changes nothing that is used. `put_in_place` says by one rename that it is ready, and puts each part
-in its place. Killed anywhere in there it can be done again, and goes on.
-"""
+"""Write redacted copies of the journal, backups and database, and put them in place."""
 
 import copy
 import json
@@ -26,13 +22,7 @@ from telemetry_cli.core.fs import (
     sync_folder,
     write_new,
 )
-from telemetry_cli.database import (
-    compare,
-    maintenance,
-    runs,
-    swap,
-    texts,
-)
+from telemetry_cli.database import health, maintenance, runs, swap, texts
 from telemetry_cli.database.database import Cursor
 from telemetry_cli.database.migrate import FIRST_VERSION
 from telemetry_cli.journal import (
@@ -46,16 +36,15 @@ from telemetry_cli.journal import (
     segments as journal,
 )
 from telemetry_cli.maintenance import integrity as damage
+from telemetry_cli.maintenance import rebuild as origins
 from telemetry_cli.maintenance import rebuild as recovery
-from telemetry_cli.maintenance import sources as origins
-from telemetry_cli.maintenance.redact_stored.redactor import Cleaner
-from telemetry_cli.maintenance.redact_stored.rows import journal_line, stored_text
-from telemetry_cli.maintenance.redact_stored.scan import databases, is_stained
-from telemetry_cli.maintenance.remains import (
-    ENDING,
-    READY,
-    WRITTEN,
-    second_databases,
+from telemetry_cli.maintenance.cleanup import ENDING, READY, WRITTEN, second_databases
+from telemetry_cli.maintenance.redact_scan import (
+    Cleaner,
+    databases,
+    is_stained,
+    journal_line,
+    stored_text,
 )
 from telemetry_cli.redaction.lines import blob_lines
 
@@ -313,7 +302,7 @@ def _make(
                 )
             recovery.apply_journal(second, fresh, cursor)
             maintenance.check(fresh)
-            if compare.is_same_but_for_texts(path, fresh):
+            if health.is_same_but_for_texts(path, fresh):
                 sync_file(fresh)
                 return
             trouble = "it came out with other rows"

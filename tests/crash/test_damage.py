@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 from support import Telemetry
-from support.aftermath import wrong_after
-from support.storage import START, append, create, ids, journal_lines, segment
+from support.storage import START, append, create, ids, journal_lines, segment, wrong_after
 
 pytestmark = pytest.mark.heavy
 

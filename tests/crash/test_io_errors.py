@@ -13,10 +13,9 @@ from dataclasses import dataclass
 
 import pytest
 from support import Ran, Telemetry
-from support.aftermath import Fact, wrong_after, wrong_backups
 from support.hooks import SCORE, Hooks
 from support.maintenance import UPKEEP
-from support.storage import START
+from support.storage import START, Fact, wrong_after, wrong_backups
 from support.strace import CHANGES, EVERY, Traced, needs_strace
 
 from telemetry_cli.journal.segments import decode

@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pytest
 from support import Telemetry, legacy_database
-from support.aftermath import Fact, wrong_after, wrong_backups
 from support.legacy_database import VERSIONS
 from support.maintenance import UPKEEP
-from support.storage import NAMED, START
+from support.storage import NAMED, START, Fact, wrong_after, wrong_backups
 from support.strace import CHANGES, Traced, needs_strace
 
 pytestmark = [pytest.mark.heavy, needs_strace]

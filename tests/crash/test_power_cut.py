@@ -14,12 +14,11 @@ from pathlib import Path
 
 import pytest
 from support import PROGRAM, Telemetry, legacy_database, power_cut
-from support.aftermath import Fact, wrong_after
 from support.hooks import SCORE, Hooks
 from support.maintenance import UPKEEP
 from support.records import LEAST
 from support.repository import Repository
-from support.storage import NAMED, START
+from support.storage import NAMED, START, Fact, wrong_after
 from support.strace import needs_strace
 
 pytestmark = [pytest.mark.heavy, needs_strace]

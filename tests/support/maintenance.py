@@ -5,9 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from support import Telemetry, legacy_database
-from support.aftermath import Fact
 from support.records import LEAST
-from support.storage import START, append, create, operation
+from support.storage import START, Fact, append, create, operation
 from telemetry_cli.journal.segments import encode
 
 #: What `_with_secret` has stored.

@@ -1,6 +1,9 @@
-"""Fixtures. The suite tests the installed wheel, and refuses to run against the source tree."""
+"""Options and fixtures of every test. The suite tests the installed program: a wheel or an editable install."""
 
+import importlib.metadata
+import json
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -17,20 +20,9 @@ settings.load_profile("tests")
 SOURCE = Path(__file__).resolve().parent.parent
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Refuse to run against the source tree: what is tested is the installed wheel."""
-    import telemetry_cli
-
-    if Path(telemetry_cli.__file__).resolve().is_relative_to(SOURCE / "telemetry_cli"):
-        raise pytest.UsageError(
-            "telemetry_cli is imported from the source tree; run the tests with: ./dev test"
-        )
-    if not PROGRAM.exists():
-        raise pytest.UsageError(f"{PROGRAM} is not installed; run the tests with: ./dev test")
-
-
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--first-cases`: enough to tell whether another Python runs it all, in a fraction of the time."""
+    """Add the options that select tests."""
+    parser.addoption("--all", action="store_true", help="also run the tests that take minutes")
     parser.addoption(
         "--first-cases",
         action="store_true",
@@ -38,8 +30,33 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse to run against a program that is not installed, and select the tests."""
+    import telemetry_cli
+
+    imported = Path(telemetry_cli.__file__).resolve()
+    if not PROGRAM.exists() or imported.is_relative_to(SOURCE / "telemetry_cli") != is_editable():
+        raise pytest.UsageError("the program is not installed; run the tests with: ./dev test")
+    # A shell's background job starts with these ignored, and so would everything that tests start.
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+            signal.signal(number, default)
+    option = config.option
+    chosen = config.args_source is pytest.Config.ArgsSource.ARGS
+    if not (chosen or option.all or option.keyword or option.markexpr or option.lf):
+        # The workers of pytest-xdist get the options of the process that starts them.
+        option.markexpr = "not heavy"
+
+
+def is_editable() -> bool:
+    """Tell whether the program is installed in editable mode (`direct_url.json` of PEP 610)."""
+    origin = importlib.metadata.distribution("telemetry-cli").read_text("direct_url.json")
+    return bool(origin and json.loads(origin).get("dir_info", {}).get("editable"))
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what `--first-cases` does not want."""
+    """Deselect what `--first-cases` does not want."""
     if config.getoption("--first-cases"):
         first = {item.nodeid.partition("[")[0]: item for item in reversed(items)}
         config.hook.pytest_deselected(

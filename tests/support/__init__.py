@@ -18,7 +18,7 @@ from typing import Any
 
 PROGRAM = Path(sysconfig.get_path("scripts")) / "telemetry"
 #: All that a test's processes inherit; no CI provider, agent, git hook or setting of the machine shows through.
-INHERITED = ("PATH", "LANG", "TMPDIR")
+INHERITED = ("PATH", "LANG", "TMPDIR", "COVERAGE_PROCESS_START", "COVERAGE_FILE")
 
 
 class Ran:

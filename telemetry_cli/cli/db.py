@@ -22,7 +22,7 @@ def drain() -> None:
     """
 
 
-@command(app, "migrate", "db:migrate", WRITES, writes=True)
+@command(app, "migrate", "db_maintenance:migrate", WRITES, writes=True)
 def migrate() -> None:
     """Bring a database of an older schema up to date; a copy of it is kept.
 
@@ -30,7 +30,7 @@ def migrate() -> None:
     """
 
 
-@command(app, "backup", "db:backup", WRITES, writes=True)
+@command(app, "backup", "db_maintenance:backup", WRITES, writes=True)
 def backup(
     to: Annotated[
         str | None,
@@ -42,7 +42,7 @@ def backup(
     """Make a verified copy of the database."""
 
 
-@command(app, "restore", "db:restore", WRITES, writes=True)
+@command(app, "restore", "db_maintenance:restore", WRITES, writes=True)
 def restore(
     backup: Annotated[str, Argument(metavar="FROM", help="A backup.")],
 ) -> None:
@@ -53,7 +53,7 @@ def restore(
     """
 
 
-@command(app, "rebuild", "db:rebuild", WRITES, writes=True)
+@command(app, "rebuild", "db_maintenance:rebuild", WRITES, writes=True)
 def rebuild() -> None:
     """Make the database again from the journal; the old one is put aside.
 
@@ -62,7 +62,7 @@ def rebuild() -> None:
     """
 
 
-@command(app, "prune", "db:prune", WRITES, records=True)
+@command(app, "prune", "db_maintenance:prune", WRITES, records=True)
 def prune(
     older_than: Annotated[
         str | None,
@@ -80,7 +80,7 @@ def prune(
     """
 
 
-@command(app, "vacuum", "db:vacuum", WRITES, writes=True)
+@command(app, "vacuum", "db_maintenance:vacuum", WRITES, writes=True)
 def vacuum() -> None:
     """Give unused space in the database back to the file system."""
 
@@ -88,7 +88,7 @@ def vacuum() -> None:
 redact_app = toplevel()
 
 
-@command(redact_app, "redact", "db:redact", WRITES, writes="fix_")
+@command(redact_app, "redact", "db_maintenance:redact", WRITES, writes="fix_")
 def redact(
     scan_: Annotated[bool, Option("--scan", help="Say where secrets are; change nothing.")] = False,
     fix_: Annotated[

@@ -162,7 +162,7 @@ COMMANDS: dict[Path, tuple[Command, Options, Positionals, dict[str, object]]] = 
         {'slug': None, 'output': None, 'json': False},
     ),
     ('db', 'backup'): (
-        Command(handler='db:backup', formats=('text', 'json'), records=False, wraps=False, writes=True),
+        Command(handler='db_maintenance:backup', formats=('text', 'json'), records=False, wraps=False, writes=True),
         {'-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
         (('to', False, VALUE), ),
         {'to': None, 'output': None, 'json': False},
@@ -174,7 +174,7 @@ COMMANDS: dict[Path, tuple[Command, Options, Positionals, dict[str, object]]] = 
         {'output': None, 'json': False},
     ),
     ('db', 'migrate'): (
-        Command(handler='db:migrate', formats=('text', 'json'), records=False, wraps=False, writes=True),
+        Command(handler='db_maintenance:migrate', formats=('text', 'json'), records=False, wraps=False, writes=True),
         {'-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
         (),
         {'output': None, 'json': False},
@@ -186,25 +186,25 @@ COMMANDS: dict[Path, tuple[Command, Options, Positionals, dict[str, object]]] = 
         {'output': None, 'json': False},
     ),
     ('db', 'prune'): (
-        Command(handler='db:prune', formats=('text', 'json'), records=True, wraps=False, writes=False),
+        Command(handler='db_maintenance:prune', formats=('text', 'json'), records=True, wraps=False, writes=False),
         {'--older-than': ('older_than', VALUE), '--dry-run': ('dry_run', FLAG), '-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
         (),
         {'older_than': None, 'dry_run': False, 'output': None, 'json': False},
     ),
     ('db', 'rebuild'): (
-        Command(handler='db:rebuild', formats=('text', 'json'), records=False, wraps=False, writes=True),
+        Command(handler='db_maintenance:rebuild', formats=('text', 'json'), records=False, wraps=False, writes=True),
         {'-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
         (),
         {'output': None, 'json': False},
     ),
     ('db', 'restore'): (
-        Command(handler='db:restore', formats=('text', 'json'), records=False, wraps=False, writes=True),
+        Command(handler='db_maintenance:restore', formats=('text', 'json'), records=False, wraps=False, writes=True),
         {'-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
         (('backup', True, VALUE), ),
         {'backup': None, 'output': None, 'json': False},
     ),
     ('db', 'vacuum'): (
-        Command(handler='db:vacuum', formats=('text', 'json'), records=False, wraps=False, writes=True),
+        Command(handler='db_maintenance:vacuum', formats=('text', 'json'), records=False, wraps=False, writes=True),
         {'-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
         (),
         {'output': None, 'json': False},
@@ -342,7 +342,7 @@ COMMANDS: dict[Path, tuple[Command, Options, Positionals, dict[str, object]]] = 
         {'agent_name': None, 'job_type': None, 'status': None, 'product': None, 'parent': None, 'commit': None, 'repo': None, 'branch': None, 'since': None, 'until': None, 'created_after': None, 'created_before': None, 'start_time_from': None, 'start_time_to': None, 'where': None, 'search': None, 'sort': None, 'reverse': False, 'limit': None, 'offset': None, 'columns': None, 'count': False, 'watch': None, 'absolute': False, 'output': None, 'json': False},
     ),
     ('redact',): (
-        Command(handler='db:redact', formats=('text', 'json'), records=False, wraps=False, writes='fix_'),
+        Command(handler='db_maintenance:redact', formats=('text', 'json'), records=False, wraps=False, writes='fix_'),
         {'--scan': ('scan_', FLAG), '--fix': ('fix_', FLAG), '-o': ('output', VALUE), '--output': ('output', VALUE), '--json': ('json', FLAG)},
         (),
         {'scan_': False, 'fix_': False, 'output': None, 'json': False},

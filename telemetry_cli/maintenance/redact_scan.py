@@ -301,9 +301,9 @@ def _lines(
 
 
 def _findings(where: str, place: str, cleaner: Cleaner) -> Iterator[Finding]:
-    for counts, is_name in ((cleaner.found, False), (cleaner.kept, True)):
+    for counts, in_name in ((cleaner.found, False), (cleaner.kept, True)):
         for rule, count in counts.items():
-            yield {"where": where, "place": place, "rule": rule, "count": count, "is_name": is_name}
+            yield {"where": where, "place": place, "rule": rule, "count": count, "is_name": in_name}
 
 
 def _journal(config: Config) -> Iterator[tuple[str, bytes]]:

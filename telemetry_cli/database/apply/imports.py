@@ -14,7 +14,7 @@ from typing import Any
 from telemetry_cli.core.values import encode
 from telemetry_cli.database import search
 from telemetry_cli.database.apply import Data, Result
-from telemetry_cli.database.apply.runs import completed, continued, with_duration
+from telemetry_cli.database.apply.parts import completed, continued, with_duration
 
 #: A run's values by column, its events, its commits, and maybe the columns that it says itself; or an event or association that stands alone.
 Values = list[object]

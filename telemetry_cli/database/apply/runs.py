@@ -1,74 +1,15 @@
-"""Apply operations on runs and their events."""
+"""Operations on runs and their events."""
 
 import sqlite3
 
 from telemetry_cli.core.clock import milliseconds_between
 from telemetry_cli.core.errors import InvalidInput, NotFound
-from telemetry_cli.core.legacy_values import EPOCH, UNKNOWN
 from telemetry_cli.core.tables import RUN_FIELDS
 from telemetry_cli.core.values import UNSTORABLE, encode
-from telemetry_cli.database import maintenance, search
+from telemetry_cli.database import search
 from telemetry_cli.database.apply import Data, Result, noted
 from telemetry_cli.database.database import damaged, read_json
 from telemetry_cli.database.runs import resolve
-
-Values = dict[str, object]
-
-_JSON = ("metrics_json", "context_json")
-_TIMES = ("start_time", "end_time", "created_at", "updated_at")
-#: What stands where nothing is known.
-_GAPS = (None, "", UNKNOWN)
-
-
-def continued(there: Values, said: Values) -> Values:
-    """What a run that goes on becomes by a record that ends it, which says these columns: its values count, and no run ends before it starts."""
-    new = said | {name: _laid_over(there[name], said[name]) for name in _JSON if name in said}
-    new.pop("created_at", None)
-    if "updated_at" in said:
-        new["updated_at"] = max(str(there["updated_at"]), str(said["updated_at"] or ""))
-    if said.get("end_time"):
-        new["end_time"] = max(
-            str(said["end_time"]), str(new.get("start_time", there["start_time"]))
-        )
-    return new
-
-
-def completed(there: Values, said: Values) -> Values:
-    """What a run that has begun, or ended, gets of another record of it: what nobody knew yet, and the earlier time of its beginning."""
-    # Only where the beginning was never told: a 0 that the end says is no gap for the beginning, come again, to fill.
-    gaps = (*_GAPS, 0) if there["agent_name"] == UNKNOWN else _GAPS
-    new = {
-        name: value for name, value in said.items() if there[name] in gaps and name not in _TIMES
-    }
-    new |= {name: _laid_over(said[name], there[name]) for name in _JSON if name in said}
-    start, end = said.get("start_time"), there["end_time"]
-    if (
-        start
-        and (there["start_time"] == EPOCH or str(start) < str(there["start_time"]))
-        and not (end and str(end) < str(start))
-    ):
-        new["start_time"] = start
-    # A time of making that nobody told is that of the beginning.
-    created = said.get("created_at") or (
-        new.get("start_time") if there["created_at"] == there["start_time"] else None
-    )
-    if created and (there["created_at"] == EPOCH or str(created) < str(there["created_at"])):
-        new |= {"created_at": created, "updated_at": max(str(there["updated_at"]), str(created))}
-    return new
-
-
-def with_duration(there: Values, new: Values) -> Values:
-    """Add the duration that two records tell only together: the one has the start, the other the end. 0 is none."""
-    run = there | new
-    if run["duration_ms"] or not run["end_time"] or run["start_time"] == EPOCH:
-        return new
-    return new | {"duration_ms": milliseconds_between(str(run["start_time"]), str(run["end_time"]))}
-
-
-def _laid_over(below: object, above: object) -> str:
-    """The same of two JSON texts, what has no place of its own (`extra`) too."""
-    return encode(laid_over(read_json(below), read_json(above), "extra"))
-
 
 #: Columns that `run.create` may set, and those that `run.update` and `run.end` may.
 _INSERTABLE = tuple(name for name, field in RUN_FIELDS.items() if field.on_create)
@@ -281,18 +222,11 @@ def event(db: sqlite3.Connection, operation: Data, data: Data) -> Result:
 
 
 def prune(db: sqlite3.Connection, _operation: Data, data: Data) -> Result:
-    """Delete the runs that started before a time and run no more, and all that is about them."""
+    """Delete the finished runs that started before a time, and all rows about them.
+
+    A run that is recorded or imported again by a later line of the journal stays.
+    """
+    from telemetry_cli.database.prune import delete
+
     before = str(data["before"])
-    counts = maintenance.counts(db, before)
-    search.remove_where(db, maintenance.WHERE, (before,))
-    for table, where in maintenance.ABOUT_RUNS.items():
-        db.execute(f"DELETE FROM {table} WHERE {where}", {"before": before})
-    db.execute("CREATE TEMP TABLE pruned AS " + maintenance.EVENT_IDS, {"before": before})
-    db.execute(f"DELETE FROM agent_runs WHERE {maintenance.WHERE}", (before,))
-    # Not before: a feature row stays as long as the run that it is about.
-    for table in ("features", "hook_silences"):
-        db.execute(
-            f"DELETE FROM {table} WHERE subject_id IN (SELECT event_id FROM pruned) AND {maintenance.ABOUT_A_RUN}"
-        )
-    db.execute("DROP TABLE pruned")
-    return {"status": "pruned", "before": before, **counts}
+    return {"status": "pruned", "before": before, **delete(db, before)}

@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 
 from telemetry_cli.core.errors import TelemetryError
-from telemetry_cli.database import runs
+from telemetry_cli.database.filters import ENTERED, match_commit
 from telemetry_cli.database.runs import Row, resolve
 
 COLUMNS = (
@@ -34,7 +34,7 @@ def ledger(
         terms.append("event_id = ?")
         values.append(event_id)
     if prefix is not None:
-        term, named = runs.begins(prefix)
+        term, named = match_commit(prefix)
         terms.append(term)
         values += named
     rows = db.execute(
@@ -46,7 +46,7 @@ def ledger(
 def behind(db: sqlite3.Connection, commits: Iterable[str]) -> dict[str, list[Row]]:
     """SHA → the runs behind it (event_id, agent_name, job_type, role, source), each once per role, oldest first. One query, however many SHAs."""
     rows = db.execute(
-        f"""WITH {runs.ENTERED},
+        f"""WITH {ENTERED},
             last AS (SELECT sha, max(id) AS id FROM entered GROUP BY sha, event_id, role)
             SELECT sha, event_id, agent_name, job_type, run_commits.role, source
             FROM last JOIN run_commits USING (id) JOIN agent_runs USING (event_id)

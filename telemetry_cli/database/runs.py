@@ -1,6 +1,5 @@
 """Query runs and their events."""
 
-import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from os.path import commonprefix
@@ -10,38 +9,9 @@ from telemetry_cli.core.config import Config
 from telemetry_cli.core.errors import Conflict, InvalidInput, NotFound
 from telemetry_cli.core.tables import RUN_FIELDS
 from telemetry_cli.core.values import encode, looks_random
-from telemetry_cli.database import search
 from telemetry_cli.database.database import Connection, translated
+from telemetry_cli.database.filters import RunFilter
 from telemetry_cli.database.sandbox import Guard
-
-#: What `rules.commit_hash` takes: 7 digits of a SHA, or more.
-_SHORTEST, _SHA1 = 7, 40
-_ABBREVIATED = ",".join(f"substr(sha, 1, {length})" for length in range(_SHORTEST, _SHA1))
-
-#: The entries of each commit in a JSON array of SHAs, as a table `entered` (sha, id, event_id, role). One question, however many they are.
-ENTERED = f"""
-    asked AS MATERIALIZED (SELECT value AS sha FROM json_each(?)),
-    entered AS (
-        SELECT sha, id, event_id, role FROM asked JOIN run_commits ON commit_hash = sha
-        UNION ALL
-        SELECT sha, id, event_id, role FROM asked JOIN run_commits ON commit_hash IN ({_ABBREVIATED})
-        WHERE length(commit_hash) < {_SHA1} AND EXISTS (SELECT 1 FROM run_commits WHERE length(commit_hash) < {_SHA1})
-    )"""
-
-
-def spellings(sha: str) -> list[str]:
-    """A SHA and its parts that an entry may name it by."""
-    return [sha, *(sha[:length] for length in range(_SHORTEST, min(len(sha), _SHA1)))]
-
-
-def begins(prefix: str) -> tuple[str, list[object]]:
-    """A condition on an entry's commit, and its values: its SHA begins so, or it was entered by a part of this."""
-    shorter = spellings(prefix)[1:]
-    return (
-        f"(commit_hash >= ? AND commit_hash < ? OR commit_hash IN ({','.join('?' * len(shorter))}))",
-        [prefix, prefix + "g", *shorter],
-    )
-
 
 Row = dict[str, object]
 
@@ -59,16 +29,6 @@ EVENT_COLUMNS = (
     "parent_span_id",
     "op_id",
 )
-
-#: The filters that compare one time: name → (column, comparison).
-TIMES = {
-    "since": ("created_at", ">="),
-    "until": ("created_at", "<"),
-    "created_after": ("created_at", ">"),
-    "created_before": ("created_at", "<"),
-    "start_time_from": ("start_time", ">="),
-    "start_time_to": ("start_time", "<="),
-}
 
 _PAGE = 500
 _MOST_CANDIDATES = 10
@@ -232,82 +192,14 @@ class Reading:
             return shortest_prefixes(self.db, event_ids)
 
 
-class Filters:
-    """A WHERE clause under construction, and the order and part of the result that is wanted."""
-
-    def __init__(self) -> None:
-        self.terms: list[str] = []
-        self.values: list[object] = []
-        self.sort: str | None = None
-        self.reverse = False
-        self.limit = 0
-        self.offset = 0
-
-    def any_of(self, column: str, accepted: Sequence[str]) -> None:
-        """The column holds one of these; an empty sequence means no condition."""
-        if accepted:
-            self.terms.append(
-                f"{column} IN ({','.join('?' * len(accepted))})"
-                if len(accepted) > 1
-                else f"{column} = ?"
-            )
-            self.values.extend(accepted)
-
-    def time(self, name: str, moment: str) -> None:
-        """One of the filters in `TIMES`."""
-        column, operator = TIMES[name]
-        self.terms.append(f"{column} {operator} ?")
-        self.values.append(moment)
-
-    def commit(self, prefix: str) -> None:
-        """The run is associated with a commit whose SHA begins so, now or earlier."""
-        term, values = begins(prefix)
-        self.terms.append(f"event_id IN (SELECT event_id FROM run_commits WHERE {term})")
-        self.values.extend(values)
-
-    def commits(self, hashes: Sequence[str]) -> None:
-        """The run is associated with one of these commits, now or earlier."""
-        self.terms.append(f"event_id IN (WITH {ENTERED} SELECT event_id FROM entered)")
-        self.values.append(json.dumps(hashes))
-
-    def begins(self, prefix: str) -> None:
-        """The event_id begins so."""
-        self.terms.append("event_id >= ? AND event_id < ?")
-        self.values.extend((prefix, prefix + "\U0010ffff"))
-
-    def search(self, name: str, text: str) -> None:
-        """Every word of the text, or one that begins so, stands in the run's names, summaries or errors."""
-        self.terms.append("id IN (SELECT rowid FROM runs_search WHERE runs_search MATCH ?)")
-        self.values.append(search.expression(name, text))
-
-    def expression(self, sql: str) -> None:
-        """A boolean expression that the user wrote, checked and in brackets."""
-        self.terms.append(sql)
-
-    def sort_by(self, name: str, field: str) -> None:
-        """Raises `InvalidInput` listing the columns when there is no such field."""
-        self.sort = column(name, field)
-
-    @property
-    def where(self) -> str:
-        """The clause, empty when there is no condition."""
-        return f"WHERE {' AND '.join(self.terms)}" if self.terms else ""
-
-    @property
-    def order(self) -> str:
-        """Descending, ties broken by id; `reverse` turns both round."""
-        direction = "ASC" if self.reverse else "DESC"
-        return f"ORDER BY {self.sort or 'created_at'} {direction}, id {direction}"
-
-
-def column(name: str, field: str) -> str:
-    """A column's name as it stands in SQL. Raises `InvalidInput` listing what is valid."""
+def check_column(name: str, field: str) -> str:
+    """Return a column's name as it stands in SQL. Raises `InvalidInput` listing what is valid."""
     if field not in COLUMNS:
         raise InvalidInput(f"{name}: no field {field!r}; valid are {', '.join(COLUMNS)}")
     return field
 
 
-def select(db: sqlite3.Connection, filters: Filters, guard: Guard) -> Iterator[Row]:
+def select(db: sqlite3.Connection, filters: RunFilter, guard: Guard) -> Iterator[Row]:
     """The runs that match, one page at a time; the search for them runs under `guard`.
 
     No cursor is open while a row is with the caller, however slowly it is printed, and memory does not grow with the
@@ -317,7 +209,7 @@ def select(db: sqlite3.Connection, filters: Filters, guard: Guard) -> Iterator[R
     if 0 < limit <= _PAGE:
         with guard:
             rows = db.execute(
-                f"SELECT * FROM agent_runs {filters.where} {filters.order} LIMIT ? OFFSET ?",
+                f"SELECT * FROM agent_runs {filters.clause} {filters.order} LIMIT ? OFFSET ?",
                 (*filters.values, limit, filters.offset),
             ).fetchall()
         yield from map(dict, rows)
@@ -334,17 +226,17 @@ def select(db: sqlite3.Connection, filters: Filters, guard: Guard) -> Iterator[R
 
     yield from paged(
         db,
-        f"SELECT id FROM agent_runs {filters.where} {filters.order} LIMIT ? OFFSET ?",
+        f"SELECT id FROM agent_runs {filters.clause} {filters.order} LIMIT ? OFFSET ?",
         (*filters.values, limit, filters.offset),
         fetch,
         guard,
     )
 
 
-def count(db: sqlite3.Connection, filters: Filters) -> int:
+def count(db: sqlite3.Connection, filters: RunFilter) -> int:
     """How many runs match; limit and offset do not matter."""
     found: int = db.execute(
-        f"SELECT count(*) FROM agent_runs {filters.where}", filters.values
+        f"SELECT count(*) FROM agent_runs {filters.clause}", filters.values
     ).fetchone()[0]
     return found
 

@@ -6,7 +6,8 @@ from telemetry_cli.core.errors import InvalidInput
 from telemetry_cli.core.values import STATUSES
 from telemetry_cli.database import runs
 from telemetry_cli.database.database import Connection, damaged
-from telemetry_cli.database.runs import Filters, Row
+from telemetry_cli.database.filters import RunFilter
+from telemetry_cli.database.runs import Row
 
 _PARTS = {"day": "substr(start_time, 1, 10)", "hour": "substr(start_time, 1, 13) || ':00Z'"}
 ITEMS = ("items_discovered", "items_succeeded", "items_failed", "items_skipped")
@@ -62,7 +63,7 @@ def grouping(name: str, field: str) -> str:
     return f"+{field}"
 
 
-def groups(db: Connection, filters: Filters, by: str | None) -> list[Row]:
+def groups(db: Connection, filters: RunFilter, by: str | None) -> list[Row]:
     """One row per group, the largest first; without `by` one row for all that match.
 
     group, runs, a count per status, success_rate (of ended runs, 0 to 1), p50_ms, p95_ms, max_ms (of ended runs, nearest
@@ -76,17 +77,17 @@ def groups(db: Connection, filters: Filters, by: str | None) -> list[Row]:
         "p95": _P95,
     }
     rows = db.execute(
-        (_MANY if by else _ONE).format(where=filters.where, **parts), filters.values
+        (_MANY if by else _ONE).format(where=filters.clause, **parts), filters.values
     ).fetchall()
     return [_figures(dict(row)) for row in rows]
 
 
-def add_trends(db: Connection, filters: Filters, by: str | None, groups: list[Row]) -> None:
+def add_trends(db: Connection, filters: RunFilter, by: str | None, groups: list[Row]) -> None:
     """Give each group its `share`, its runs over the largest group's, and its `trend`: runs per equal part of the time covered.
 
     The trend is empty where there is but one moment, the share null where there is but one group.
     """
-    bounds = f"SELECT (SELECT min(start_time) FROM agent_runs {filters.where}), (SELECT max(start_time) FROM agent_runs {filters.where})"
+    bounds = f"SELECT (SELECT min(start_time) FROM agent_runs {filters.clause}), (SELECT max(start_time) FROM agent_runs {filters.clause})"
     first, last = (
         _moment(moment) if moment else None
         for moment in db.execute(bounds, (*filters.values, *filters.values)).fetchone()
@@ -98,7 +99,7 @@ def add_trends(db: Connection, filters: Filters, by: str | None, groups: list[Ro
             (digits for digits, unit in _PREFIXES if (last - first) / unit >= _PARTS_OF_A_TREND),
             _LONGEST_PREFIX,
         )
-        counted = f"SELECT {by or 'NULL'}, substr(start_time, 1, {digits}), count(*) FROM agent_runs {filters.where} GROUP BY 1, 2"
+        counted = f"SELECT {by or 'NULL'}, substr(start_time, 1, {digits}), count(*) FROM agent_runs {filters.clause} GROUP BY 1, 2"
         for group, prefix, number in db.execute(counted, filters.values):
             moment = _moment(prefix).replace(tzinfo=UTC)
             part = min(

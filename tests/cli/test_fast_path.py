@@ -5,11 +5,12 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support import Git, Telemetry
 
-from telemetry_cli.database import runs
+from telemetry_cli.database.filters import RunFilter
 
 HEAVY = {
     "typer",
@@ -162,35 +163,29 @@ def test_a_command_runs_no_more_sql_than_it_needs(
 # Query plans
 
 
-def filters(*names: str) -> runs.Filters:
-    made = runs.Filters()
+def filters(*names: str) -> RunFilter:
+    one: dict[str, dict[str, object]] = {
+        "agent-name": {"columns": {"agent_name": ["one"]}},
+        "job-type": {"columns": {"job_type": ["one"]}},
+        "status": {"columns": {"status": ["one"]}},
+        "product": {"columns": {"product": ["one"]}},
+        "agent-names": {"columns": {"agent_name": ["one", "two"]}},
+        "job-types": {"columns": {"job_type": ["one", "two"]}},
+        "statuses": {"columns": {"status": ["one", "two"]}},
+        "products": {"columns": {"product": ["one", "two"]}},
+        "repo": {"columns": {"git_repo": ["one"]}},
+        "branch": {"columns": {"git_branch": ["one"]}},
+        "parent": {"columns": {"parent_run_id": ["event", "run"]}},
+        "commit": {"commit": "abcdef1"},
+        "since": {"times": {"since": "2026"}},
+        "until": {"times": {"until": "2027"}},
+        "start-time": {"times": {"start_time_from": "2026"}},
+    }
+    options: dict[str, Any] = {"columns": {}, "times": {}}
     for name in names:
-        match name:
-            case "agent-name" | "job-type" | "status" | "product":
-                made.any_of(name.replace("-", "_"), ["one"])
-            case "agent-names" | "job-types" | "statuses" | "products":
-                made.any_of(
-                    {
-                        "agent-names": "agent_name",
-                        "job-types": "job_type",
-                        "statuses": "status",
-                        "products": "product",
-                    }[name],
-                    ["one", "two"],
-                )
-            case "repo" | "branch":
-                made.any_of(f"git_{name}", ["one"])
-            case "parent":
-                made.any_of("parent_run_id", ["event", "run"])
-            case "commit":
-                made.commit("abcdef1")
-            case "since":
-                made.time("since", "2026")
-            case "until":
-                made.time("until", "2027")
-            case "start-time":
-                made.time("start_time_from", "2026")
-    return made
+        for option, value in one[name].items():
+            options[option] = options[option] | value if option in options else value
+    return RunFilter(**options)
 
 
 NAMES = [
@@ -226,7 +221,7 @@ def test_every_filter_uses_an_index(names: tuple[str, ...], telemetry: Telemetry
     telemetry.start()
     made = filters(*names)
     plan = telemetry.sql(
-        f"EXPLAIN QUERY PLAN SELECT * FROM agent_runs {made.where} {made.order} LIMIT 50 OFFSET 0",
+        f"EXPLAIN QUERY PLAN SELECT * FROM agent_runs {made.clause} {made.order} LIMIT 50 OFFSET 0",
         *made.values,
     )
     steps = [step[3] for step in plan]
@@ -241,7 +236,7 @@ def test_the_newest_runs_are_read_in_order_without_sorting(telemetry: Telemetry)
     for names in ((), ("agent-name",), ("status", "since"), ("job-type", "since", "until")):
         made = filters(*names)
         plan = telemetry.sql(
-            f"EXPLAIN QUERY PLAN SELECT * FROM agent_runs {made.where} {made.order} LIMIT 50",
+            f"EXPLAIN QUERY PLAN SELECT * FROM agent_runs {made.clause} {made.order} LIMIT 50",
             *made.values,
         )
         assert not [step for step in plan if "TEMP B-TREE" in step[3]], plan

@@ -13,6 +13,7 @@ from telemetry_cli.core.errors import TelemetryError
 from telemetry_cli.core.tables import COMMANDS, FLAG, HELP, MANY, REST, VALUE
 from telemetry_cli.database import runs
 from telemetry_cli.database.database import Connection, open_reader, translated
+from telemetry_cli.database.filters import RunFilter
 from telemetry_cli.git_hooks import HOOKS
 
 
@@ -417,17 +418,12 @@ def _at_rest(path: str) -> bool:
 
 
 def _runs(db: Connection, prefix: str, guard: translated) -> list[runs.Row]:
-    newest = runs.Filters()
-    newest.limit = _MOST_RUNS
-    found = list(runs.select(db, newest, guard))
+    found = list(runs.select(db, RunFilter(limit=_MOST_RUNS), guard))
     matching = [row for row in found if str(row["event_id"]).startswith(prefix)]
     if not prefix or len(found) < _MOST_RUNS or len(matching) == _MOST_RUNS:
         return matching
     # Any of those that begin so, not the newest: that would be a sort of what may be all runs.
-    others = runs.Filters()
-    others.limit = _MOST_RUNS
-    others.sort_by("RUN", "event_id")
-    others.begins(prefix)
+    others = RunFilter(event_id=prefix, sort="event_id", limit=_MOST_RUNS)
     known = {row["event_id"] for row in matching}
     older = sorted(
         (row for row in runs.select(db, others, guard) if row["event_id"] not in known),

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from telemetry_cli.cli.commands import hook_runs as hook_execution
 from telemetry_cli.cli.commands.arguments import became, planned
 from telemetry_cli.cli.commands.hooks import check_first
-from telemetry_cli.cli.commands.query import Narrowing, narrowing
+from telemetry_cli.cli.commands.query import Options, parse_filter
 from telemetry_cli.cli.commands.result import Card, Listing, Record, Written
 from telemetry_cli.core import clock
 from telemetry_cli.core import values as rules
@@ -13,6 +13,7 @@ from telemetry_cli.core.config import Config
 from telemetry_cli.core.errors import InvalidInput
 from telemetry_cli.database import hooks
 from telemetry_cli.database.database import Connection, open_empty, translated
+from telemetry_cli.database.filters import RunFilter
 from telemetry_cli.database.runs import Reading
 from telemetry_cli.hooks import convention as documents
 from telemetry_cli.hooks import subjects
@@ -104,15 +105,11 @@ def _found(config: Config, slug: str) -> tuple[Reading, Connection, Record]:
         return reading, db, hooks.convention(db, name)
 
 
-def _narrowed(
-    config: Config, found: Record, given: Sequence[str] | None, **others: object
-) -> Narrowing:
-    """The filters that were typed, and besides them the convention's own job types."""
+def _parse_filter(config: Config, found: Record, options: Options) -> RunFilter:
+    """Return a filter of the convention's runs: its job types, and the options that were typed."""
     jobs = found["job_types"]
     assert isinstance(jobs, list)
-    narrowed = narrowing(config, clock.now(), job_type=given, **others)  # type: ignore[arg-type]
-    narrowed.filters.any_of("job_type", jobs)
-    return narrowed
+    return parse_filter(config, clock.now(), options, job_types=jobs)
 
 
 def run(
@@ -123,12 +120,11 @@ def run(
     retries: str | None,
     max_memory: str | None,
     force: bool,
-    job_type: Sequence[str] | None,
-    **others: object,
+    **options: Sequence[str] | str | None,
 ) -> Card:
     """Run every hook of a convention on its runs that match."""
     reading, db, found = _found(config, slug)
-    narrowed = _narrowed(config, found, job_type, **others)
+    filters = _parse_filter(config, found, options)
     names = found["hooks"]
     assert isinstance(names, list)
     with translated(config.db_path):
@@ -139,19 +135,19 @@ def run(
         db,
         releases,
         "runs",
-        subjects.of_runs(hook_execution.matching(reading, db, narrowed)),
+        subjects.of_runs(hook_execution.matching(reading, db, filters)),
         how,
     )
 
 
 def check(
-    config: Config, output: str, *, slug: str, job_type: Sequence[str] | None, **others: object
+    config: Config, output: str, *, slug: str, **options: Sequence[str] | str | None
 ) -> Listing:
     """Where its runs break the schema of a convention."""
     reading, db, found = _found(config, slug)
     document = found["document"]
     assert isinstance(document, dict)
-    narrowed = _narrowed(config, found, job_type, **others)
+    filters = _parse_filter(config, found, options)
     if not document["schema"]:
         raise InvalidInput(
             f"{slug}: the convention has no schema to check its runs by",
@@ -159,7 +155,7 @@ def check(
         )
 
     def rows() -> Iterator[Record]:
-        for row in hook_execution.matching(reading, db, narrowed):
+        for row in hook_execution.matching(reading, db, filters):
             for breach in documents.breaches(row, document["schema"]["fields"]):
                 listing.code = 1
                 yield breach

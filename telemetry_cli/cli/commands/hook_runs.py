@@ -6,7 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO
 
 from telemetry_cli.cli.commands.arguments import run_reference
-from telemetry_cli.cli.commands.query import WHERE_SECONDS, Narrowing, narrowing
+from telemetry_cli.cli.commands.query import (
+    WHERE_SECONDS,
+    guard_search,
+    parse_filter,
+    resolve_parent,
+)
 from telemetry_cli.cli.commands.result import (
     FEATURE_COLUMNS,
     Card,
@@ -29,6 +34,7 @@ from telemetry_cli.database.database import (
     translated,
     translated_rows,
 )
+from telemetry_cli.database.filters import RunFilter
 from telemetry_cli.database.runs import Reading
 from telemetry_cli.database.sandbox import confined, expression
 from telemetry_cli.hooks import execution, spool, subjects
@@ -76,11 +82,7 @@ def run(
     retries: str | None,
     max_memory: str | None,
     force: bool,
-    agent_name: Sequence[str] | None,
-    job_type: Sequence[str] | None,
-    status: Sequence[str] | None,
-    product: Sequence[str] | None,
-    **others: str | None,
+    **others: Sequence[str] | str | None,
 ) -> Card:
     """Run the live releases of hooks, one after another."""
     wanted = [rules.hook_name("NAME", name) for name in names]
@@ -88,21 +90,13 @@ def run(
         raise InvalidInput("NAME: a hook is named twice; each is run once")
     how = options(retries, max_memory, run_key=run_key, force=force)
     version = rules.version("--at-version", at_version) if at_version is not None else None
-    narrowed = narrowing(
-        config,
-        clock.now(),
-        agent_name=agent_name,
-        job_type=job_type,
-        status=status,
-        product=product,
-        **others,
-    )
+    filters = parse_filter(config, clock.now(), others)
     given = [
         name
         for name, value in (
             ("--run", run),
             ("--input", input_),
-            ("the filters of runs", narrowed.filters.terms or narrowed.parent),
+            ("the filters of runs", not filters.is_empty),
         )
         if value
     ]
@@ -115,7 +109,7 @@ def run(
     lines = (
         subjects.of_records("--input", _file(input_), Redactor(config.redact_rules))
         if input_ is not None
-        else subjects.of_runs(_one(reading, run) if run else matching(reading, db, narrowed))
+        else subjects.of_runs(_one(reading, run) if run else matching(reading, db, filters))
     )
     return executed(reading, db, releases, "runs" if input_ is None else "records", lines, how)
 
@@ -150,11 +144,10 @@ def _one(reading: Reading, reference: str) -> Iterator[Record]:
         yield presented(runs.get(db, id_), reading.config.url_styles)
 
 
-def matching(reading: Reading, db: Connection, narrowed: Narrowing) -> Iterator[Record]:
+def matching(reading: Reading, db: Connection, filters: RunFilter) -> Iterator[Record]:
     """Every run that matches, newest first, as `query` shows it."""
-    with translated(reading.config.db_path):
-        filters = narrowed.settle(db)
-    guard = narrowed.guard(reading.config, db)
+    resolve_parent(reading.config, db, filters)
+    guard = guard_search(reading.config, db, filters)
     yield from translated_rows(
         reading.config.db_path,
         (presented(row, reading.config.url_styles) for row in runs.select(db, filters, guard)),

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from telemetry_cli import transfer
-from telemetry_cli.cli.commands.query import narrowing
+from telemetry_cli.cli.commands.query import guard_search, parse_filter, resolve_parent
 from telemetry_cli.cli.commands.result import (
     RUN_COLUMNS,
     Listing,
@@ -103,11 +103,7 @@ def export(
     *,
     to: str | None,
     format_: str | None,
-    agent_name: Sequence[str] | None,
-    job_type: Sequence[str] | None,
-    status: Sequence[str] | None,
-    product: Sequence[str] | None,
-    **others: str | None,
+    **options: Sequence[str] | str | None,
 ) -> Streamed | Working:
     """Write the runs that match, with their events and commits, to a file or stdout."""
     from telemetry_cli.transfer import exporting
@@ -115,24 +111,15 @@ def export(
     if not to:
         raise InvalidInput("--to: no file is named; give a path, or - for stdout")
     shape = _shape(to, format_)
-    narrowed = narrowing(
-        config,
-        clock.now(),
-        agent_name=agent_name,
-        job_type=job_type,
-        status=status,
-        product=product,
-        **others,
-    )
+    # By row id: an import of the file then recreates the runs in the same order.
+    filters = parse_filter(config, clock.now(), options, sort="id", reverse=True)
     reading = Store(config).read()
     db = reading.db or open_empty()
-    is_all = not any((agent_name, job_type, status, product, *others.values()))
+    resolve_parent(config, db, filters)
     with translated(config.db_path):
-        filters = narrowed.settle(db)
-        notes = [*reading.notes, *(_left_out(runs.events_without_run(db)) if is_all else ())]
-    # In the order in which they came: then an import gives them the same order again.
-    filters.sort, filters.reverse = "id", True
-    guard = narrowed.guard(config, db)
+        left_out = _left_out(runs.events_without_run(db)) if filters.is_empty else ()
+    notes = [*reading.notes, *left_out]
+    guard = guard_search(config, db, filters)
     rows = translated_rows(
         config.db_path,
         (_presented(row, config) for row in exporting.nested(db, runs.select(db, filters, guard))),
@@ -142,7 +129,7 @@ def export(
         # Records and nothing else: what a summary said there would be read as one of them.
         return Streamed(Listing("runs", columns, rows, notes), _SHAPES[shape])
     total = 0
-    with translated(config.db_path), narrowed.guard(config, db):
+    with translated(config.db_path), guard_search(config, db, filters):
         total = runs.count(db, filters)
     done = _Counted(rows)
 

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from telemetry_cli.cli.commands.arguments import run_reference
@@ -22,8 +22,9 @@ from telemetry_cli.core.config import Config
 from telemetry_cli.core.errors import InvalidInput, NotFound
 from telemetry_cli.database import runs
 from telemetry_cli.database.database import Connection, translated, translated_rows
+from telemetry_cli.database.filters import TIMES, RunFilter
 from telemetry_cli.database.runs import Reading
-from telemetry_cli.database.sandbox import Guard, confined, expression
+from telemetry_cli.database.sandbox import Guard, confined
 from telemetry_cli.discovery.git import repository as git
 from telemetry_cli.redaction.redactor import remote_without_credentials
 from telemetry_cli.store import Store
@@ -35,72 +36,81 @@ _RANGE_SECONDS = 10.0
 _LARGEST_RANGE = 64 << 20
 
 
-class Narrowing:
-    """The filters of one command line: `filters` as far as they stand without the database; `parent`, a RUN that needs it; `where`."""
-
-    def __init__(self, filters: runs.Filters, parent: str | None, where: str | None) -> None:
-        self.filters = filters
-        self.parent = parent
-        self.where = where
-
-    def settle(self, db: Connection) -> runs.Filters:
-        """The filters with the parent looked up. Raises `Conflict` when it is ambiguous."""
-        if self.parent is not None:
-            self.filters.any_of("parent_run_id", _names(db, self.parent))
-            self.parent = None
-        return self.filters
-
-    def guard(self, config: Config, db: Connection) -> Guard:
-        """What to search under: a --where is confined. What else SQLite says, the caller translates."""
-        return (
-            confined(db, "--where", self.where, WHERE_SECONDS)
-            if self.where is not None
-            else translated(config.db_path)
-        )
+#: Options of a command line by name, as typed: repeatable ones hold several values.
+Options = Mapping[str, Sequence[str] | str | None]
 
 
-def narrowing(
+def parse_filter(
     config: Config,
     moment: datetime,
+    options: Options,
     *,
-    agent_name: Sequence[str] | None,
-    job_type: Sequence[str] | None,
-    status: Sequence[str] | None,
-    product: Sequence[str] | None,
-    parent: str | None,
-    commit: str | None,
-    repo: str | None,
-    branch: str | None,
-    where: str | None,
-    search: str | None,
-    **times: str | None,
-) -> Narrowing:
-    """Convert and check the filters of a command line. A repeated option means any of its values.
+    job_types: Sequence[str] | None = None,
+    sort: str | None = None,
+    reverse: bool = False,
+    limit: int = 0,
+    offset: int = 0,
+) -> RunFilter:
+    """Convert and check the filters of a command line. A repeated option accepts any of its values.
 
-    Raises `InvalidInput` naming the option that is wrong.
+    `job_types`, if given, are the only ones that may be selected. Raises `InvalidInput` naming the
+    option that is wrong.
     """
-    filters = runs.Filters()
-    for name, values in (("agent_name", agent_name), ("job_type", job_type), ("product", product)):
-        filters.any_of(name, [rules.text(rules.option(name), value) for value in values or ()])
-    filters.any_of("status", [rules.status("--status", value) for value in status or ()])
-    if repo is not None:
-        filters.any_of("git_repo", [_repo(repo)])
-    if branch is not None:
-        filters.any_of("git_branch", [rules.text("--branch", branch)])
-    for name, value in times.items():
-        if value is not None:
-            filters.time(name, rules.filter_instant(rules.option(name), value, moment))
-    if commit is not None and ".." in commit:
-        filters.commits(_range(commit, repo))
-    elif commit is not None:
-        filters.commit(rules.commit_prefix("--commit", commit))
-    if search is not None:
-        filters.search("--search", rules.text("--search", search))
-    if where is not None:
-        filters.expression(expression("--where", rules.text("--where", where)))
-    return Narrowing(
-        filters, run_reference(config, parent, "--parent") if parent is not None else None, where
+    columns: dict[str, Sequence[str] | None] = {}
+    for name in ("agent_name", "job_type", "product"):
+        columns[name] = [rules.text(rules.option(name), value) for value in _values(options, name)]
+    columns["status"] = [rules.status("--status", value) for value in _values(options, "status")]
+    columns = {name: values or None for name, values in columns.items()}
+    if job_types is not None:
+        wanted = columns["job_type"]
+        columns["job_type"] = [job for job in job_types if wanted is None or job in wanted]
+    given = {name: str(value) for name, value in options.items() if value is not None}
+    if "repo" in given:
+        columns["git_repo"] = [_repo(given["repo"])]
+    if "branch" in given:
+        columns["git_branch"] = [rules.text("--branch", given["branch"])]
+    times = {
+        name: rules.filter_instant(rules.option(name), value, moment)
+        for name, value in given.items()
+        if name in TIMES
+    }
+    commit = given.get("commit", "")
+    is_range = ".." in commit
+    return RunFilter(
+        columns=columns,
+        times=times,
+        commit=rules.commit_prefix("--commit", commit)
+        if "commit" in given and not is_range
+        else None,
+        commits=_range(commit, given.get("repo")) if is_range else None,
+        search=rules.text("--search", given["search"]) if "search" in given else None,
+        where=rules.text("--where", given["where"]) if "where" in given else None,
+        parent=run_reference(config, given["parent"], "--parent") if "parent" in given else None,
+        sort=sort,
+        reverse=reverse,
+        limit=limit,
+        offset=offset,
     )
+
+
+def _values(options: Options, name: str) -> Sequence[str]:
+    value = options[name]
+    assert not isinstance(value, str)
+    return value or ()
+
+
+def resolve_parent(config: Config, db: Connection, filters: RunFilter) -> None:
+    """Look up the run that `--parent` names. Raises `Conflict` if it is ambiguous."""
+    if filters.parent is not None:
+        with translated(config.db_path):
+            filters.set_parent(_names(db, filters.parent))
+
+
+def guard_search(config: Config, db: Connection, filters: RunFilter) -> Guard:
+    """Return what to search under: a `--where` is confined, other errors of SQLite are translated."""
+    if filters.where is not None:
+        return confined(db, "--where", filters.where, WHERE_SECONDS)
+    return translated(config.db_path)
 
 
 def _range(value: str, repo: str | None) -> list[str]:
@@ -172,45 +182,29 @@ def query(
     count: bool,
     absolute: bool,
     watch: str | None,
-    agent_name: Sequence[str] | None,
-    job_type: Sequence[str] | None,
-    status: Sequence[str] | None,
-    product: Sequence[str] | None,
-    **others: str | None,
+    **options: Sequence[str] | str | None,
 ) -> Result:
     """The runs that match every filter."""
+    most = _TABLE_LIMIT if output == "table" else _LIMIT
 
-    def narrowed_now() -> Narrowing:
-        narrowed = narrowing(
+    def parse() -> RunFilter:
+        return parse_filter(
             config,
             clock.now(),
-            agent_name=agent_name,
-            job_type=job_type,
-            status=status,
-            product=product,
-            **others,
+            options,
+            sort=runs.check_column("--sort", sort) if sort is not None else None,
+            reverse=reverse,
+            limit=rules.count("--limit", limit) if limit is not None else most,
+            offset=rules.count("--offset", offset) if offset is not None else 0,
         )
-        filters = narrowed.filters
-        if sort is not None:
-            filters.sort_by("--sort", sort)
-        filters.reverse = reverse
-        filters.limit = (
-            rules.count("--limit", limit)
-            if limit is not None
-            else _TABLE_LIMIT
-            if output == "table"
-            else _LIMIT
-        )
-        filters.offset = rules.count("--offset", offset) if offset is not None else 0
-        return narrowed
 
     chosen = _columns(columns) if columns is not None else None
 
     def ask() -> Listing:
-        narrowed = narrowed_now()
-        reading = _settled(config, narrowed)
+        filters = parse()
+        reading = _read(config, filters)
         rows = _rows(
-            reading, narrowed, chosen if output != "ids" else None, tells_gone=output == "table"
+            reading, filters, chosen if output != "ids" else None, tells_gone=output == "table"
         )
         is_chosen = chosen is not None
         return Listing(
@@ -230,16 +224,15 @@ def query(
             )
         return Watched(ask, rules.interval("--watch", watch))
     if count:
-        narrowed = narrowed_now()
-        return _counted(_settled(config, narrowed), narrowed)
+        filters = parse()
+        return _counted(_read(config, filters), filters)
     return ask()
 
 
-def _settled(config: Config, narrowed: Narrowing) -> Reading:
+def _read(config: Config, filters: RunFilter) -> Reading:
     reading = Store(config).read()
     if reading.db:
-        with translated(config.db_path):
-            narrowed.settle(reading.db)
+        resolve_parent(config, reading.db, filters)
     return reading
 
 
@@ -251,26 +244,25 @@ def _columns(value: str) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _counted(reading: Reading, narrowed: Narrowing) -> Written:
+def _counted(reading: Reading, filters: RunFilter) -> Written:
     number = 0
     if reading.db:
-        with translated(reading.config.db_path), narrowed.guard(reading.config, reading.db):
-            number = runs.count(reading.db, narrowed.filters)
+        with translated(reading.config.db_path), guard_search(reading.config, reading.db, filters):
+            number = runs.count(reading.db, filters)
     return Written({"count": number}, str(number), reading.notes)
 
 
 def _rows(
-    reading: Reading, narrowed: Narrowing, chosen: list[str] | None, *, tells_gone: bool
+    reading: Reading, filters: RunFilter, chosen: list[str] | None, *, tells_gone: bool
 ) -> Iterator[Record]:
     """The runs, with the columns that are `chosen`; a person is told whose process is gone, a program reads what is recorded."""
     if reading.db is None:
         return
     if tells_gone:
         from telemetry_cli.cli.commands.reap import is_gone
-    guard = narrowed.guard(reading.config, reading.db)
+    guard = guard_search(reading.config, reading.db, filters)
     found = (
-        presented(row, reading.config.url_styles)
-        for row in runs.select(reading.db, narrowed.filters, guard)
+        presented(row, reading.config.url_styles) for row in runs.select(reading.db, filters, guard)
     )
     for run in translated_rows(reading.config.db_path, found):
         if tells_gone and is_gone(run):

@@ -10,6 +10,7 @@ from telemetry_cli.core.config import Config
 from telemetry_cli.core.errors import TelemetryError
 from telemetry_cli.database import runs
 from telemetry_cli.database.database import Connection, translated, translated_rows
+from telemetry_cli.database.filters import RunFilter
 from telemetry_cli.discovery import environment
 from telemetry_cli.hooks.reap import aborted, gone_hook_runs
 from telemetry_cli.store import Store
@@ -75,8 +76,7 @@ def _gone(config: Config, db: Connection, before: str | None) -> Iterator[Gone]:
 
 
 def _running(config: Config, db: Connection) -> Iterator[Record]:
-    filters = runs.Filters()
-    filters.any_of("status", ["running"])
+    filters = RunFilter(columns={"status": ["running"]})
     return translated_rows(config.db_path, runs.select(db, filters, translated(config.db_path)))
 
 

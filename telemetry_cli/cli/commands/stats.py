@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from telemetry_cli.cli.commands.query import narrowing
+from telemetry_cli.cli.commands.query import guard_search, parse_filter, resolve_parent
 from telemetry_cli.cli.commands.reap import truths
 from telemetry_cli.cli.commands.result import Card, Listing, presented
 from telemetry_cli.core import clock
@@ -11,6 +11,7 @@ from telemetry_cli.core import values as rules
 from telemetry_cli.core.config import Config
 from telemetry_cli.database import runs, sandbox, statistics
 from telemetry_cli.database.database import open_empty, translated
+from telemetry_cli.database.filters import RunFilter
 from telemetry_cli.store import Store
 
 _SQL_SECONDS = "10s"
@@ -22,28 +23,15 @@ def stats(
     output: str,
     *,
     by: str | None,
-    agent_name: Sequence[str] | None,
-    job_type: Sequence[str] | None,
-    status: Sequence[str] | None,
-    product: Sequence[str] | None,
-    **others: str | None,
+    **options: Sequence[str] | str | None,
 ) -> Listing:
     """Counts, success rate and durations of the runs that match, by group."""
-    narrowed = narrowing(
-        config,
-        clock.now(),
-        agent_name=agent_name,
-        job_type=job_type,
-        status=status,
-        product=product,
-        **others,
-    )
+    filters = parse_filter(config, clock.now(), options)
     grouping = statistics.grouping("--by", by) if by is not None else None
     reading = Store(config).read()
     db = reading.db or open_empty()
-    with translated(config.db_path):
-        filters = narrowed.settle(db)
-    with translated(config.db_path), narrowed.guard(config, db):
+    resolve_parent(config, db, filters)
+    with translated(config.db_path), guard_search(config, db, filters):
         rows = statistics.groups(db, filters, grouping)
         if output == "table":
             statistics.add_trends(db, filters, grouping, rows)
@@ -57,9 +45,8 @@ def status(config: Config, output: str) -> Card:
     reading = Store(config).read()
     db = reading.db or open_empty()
     guard = translated(config.db_path)
-    newest, running = runs.Filters(), runs.Filters()
-    running.any_of("status", ["running"])
-    newest.limit = running.limit = _LAST
+    newest = RunFilter(limit=_LAST)
+    running = RunFilter(columns={"status": ["running"]}, limit=_LAST)
     with guard:
         data = runs.overview(db, clock.stamp(clock.now() - timedelta(days=1)))
         last, going = (

@@ -4,7 +4,8 @@ import sqlite3
 
 from telemetry_cli.database import commits
 from telemetry_cli.database.apply import Data, Result, noted, runs
-from telemetry_cli.database.runs import resolve, spellings
+from telemetry_cli.database.filters import abbreviate
+from telemetry_cli.database.runs import resolve
 
 _CARRIED = ("event_id", "role", "source", "author", "timestamp", "repo", "branch")
 
@@ -157,7 +158,7 @@ def _carry(
     moves: bool,
 ) -> int:
     """Carry the associations of one commit on; those that were carried to just this one before are done. Returns how many there were."""
-    names = spellings(old)
+    names = abbreviate(old)
     is_old = f"commit_hash IN ({','.join('?' * len(names))})"
     rows = db.execute(
         f"SELECT {','.join(_CARRIED)} FROM run_commits WHERE id IN"

@@ -191,7 +191,10 @@ def test_ctrl_z_and_kill(
     one.wait_for("ready")
     one.type("\x1a")
     one.wait_for(r"Stopped(.|\n)*\$ ")
-    one.type("kill %1; wait; jobs; echo none le''ft\n")
+    # `wait` returns at once while bash still holds the job for stopped.
+    one.type(
+        "p=$(jobs -p); kill %1; while kill -0 $p 2>/dev/null; do wait; done; echo none le''ft\n"
+    )
     one.wait_for("none left")
     run = telemetry.run("@last")
     assert (run["status"], run["error_summary"]) == ("cancelled", f"cancelled by SIGTERM, {ended}")

@@ -1,8 +1,11 @@
-"""Locks (`raw/.lock`: the journal, `<database>.lock`: its writer, `blobs/.lock`, `backups/.lock`): `flock` with a deadline.
+"""Lock files: `raw/.lock` (journal), `<database>.lock`, `blobs/.lock`, `backups/.lock`.
 
-A writer also locks the unfinished file that it writes: whoever gets that lock knows that the writer is gone.
+`Lock` takes the native `flock` directly, because importing filelock costs more than a whole
+`run start`. `MaintenanceLock` takes the same lock through filelock, for commands off the fast path.
+Both exclude each other.
 
-filelock takes the same native lock, so both exclude each other; importing it costs more than starting the interpreter.
+A writer also locks the unfinished file that it writes: whoever gets that lock knows that the writer
+is gone.
 """
 
 import errno
@@ -66,10 +69,7 @@ class Lock:
             _close(descriptor)
             now = time.monotonic()
             if now >= self.deadline:
-                raise LockTimeout(
-                    f"{self.path} is locked by another process",
-                    "Try again, or raise TELEMETRY_LOCK_TIMEOUT.",
-                )
+                raise _make_timeout(self.path)
             # The process id spreads the waiters, so that they do not all come back at once.
             time.sleep(min(pause * (1 + os.getpid() % 8 / 8), self.deadline - now))
             # At first ever longer, to leave the holder the processor; but whoever has waited long must come first.
@@ -81,6 +81,43 @@ class Lock:
             fcntl.flock(self.descriptor, fcntl.LOCK_UN)
             _close(self.descriptor)
         self.descriptor = -1
+
+
+class MaintenanceLock:
+    """An exclusive lock on `path` through filelock, for commands off the fast path.
+
+    Excludes a `Lock` on the same path, and the reverse. Raises `LockTimeout` at `deadline` (monotonic
+    seconds), `Refused` for a planted link.
+    """
+
+    def __init__(self, path: str, deadline: float) -> None:
+        # Imported here, because the fast path imports this module.
+        from filelock import FileLock
+
+        self.path = path
+        self.deadline = deadline
+        self._lock = FileLock(path, mode=0o600, thread_local=False)
+
+    def __enter__(self) -> "MaintenanceLock":
+        from filelock import Timeout
+
+        # filelock would create the file without the checks that every private file gets.
+        os.close(open_private(self.path, os.O_RDWR | os.O_CREAT))
+        patience = max(0.0, self.deadline - time.monotonic())
+        try:
+            self._lock.acquire(timeout=patience, poll_interval=_LONGEST_PAUSE)
+        except Timeout:
+            raise _make_timeout(self.path) from None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+def _make_timeout(path: str) -> LockTimeout:
+    return LockTimeout(
+        f"{path} is locked by another process", "Try again, or raise TELEMETRY_LOCK_TIMEOUT."
+    )
 
 
 def _close(descriptor: int) -> None:

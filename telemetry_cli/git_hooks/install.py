@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from telemetry_cli.core.errors import Conflict
 from telemetry_cli.core.fs import make_folder, sync_folder
-from telemetry_cli.core.locks import Lock
+from telemetry_cli.core.locks import MaintenanceLock
 from telemetry_cli.git_hooks import (
     HOOKS,
 )
@@ -73,11 +73,11 @@ def install(
         ]
 
 
-def _lock(place: places.Place, seconds: float) -> Lock:
+def _lock(place: places.Place, seconds: float) -> MaintenanceLock:
     """What is found and what is done about it belong together: one process at a time changes a repository's hooks."""
     folder = fired.folder(place.repository)
     make_folder(folder)
-    return Lock(os.path.join(folder, "hooks.lock"), time.monotonic() + seconds)
+    return MaintenanceLock(os.path.join(folder, "hooks.lock"), time.monotonic() + seconds)
 
 
 def _plan(

@@ -29,6 +29,8 @@ _EMPTY_TREES = {
     40: "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
     64: "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321",
 }
+#: Bytes of merge bases: far more than the parents of one history can have.
+_MOST_ANSWER = 1 << 20
 
 
 class Old(NamedTuple):
@@ -334,7 +336,7 @@ def _common(repository: Repository, shas: set[str]) -> list[str]:
     if len(shas) < 2:
         return list(shas)
     # One that has nothing in common with the others is an answer too: no commit, and exit code 1.
-    answer = repository.ask("merge-base", "--octopus", *sorted(shas))
+    answer = history.answer(repository, "merge-base", "--octopus", *sorted(shas), most=_MOST_ANSWER)
     return answer.decode("ascii").split() if answer else []
 
 

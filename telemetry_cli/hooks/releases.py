@@ -1,10 +1,10 @@
 """Build the data of a `hook.release` operation, with the artifact's source reference."""
 
 import os
-import time
 
 from telemetry_cli.core import values as rules
 from telemetry_cli.core.errors import Conflict, InvalidInput
+from telemetry_cli.discovery.git import log as history
 from telemetry_cli.discovery.git import repository as git
 from telemetry_cli.hooks import artifact
 from telemetry_cli.hooks.contract import Contract
@@ -55,7 +55,6 @@ def is_dirty(path: str) -> bool:
 
 def _differing(repository: git.Repository, inside: str) -> list[str]:
     """List the tracked files that differ from HEAD, and the files at `inside` that HEAD does not have. Raises `InvalidInput`."""
-    repository.deadline = time.monotonic() + _SECONDS
     settings = _settings_without_filters(repository)
     untracked = ("--untracked-files=all", "--ignored", "--", f":(top,literal){inside}")
     return _changed(repository, settings, "--untracked-files=no") + _changed(
@@ -93,7 +92,7 @@ def _changed(repository: git.Repository, settings: list[str], *options: str) -> 
 
 
 def _answer(repository: git.Repository, *arguments: str) -> bytes:
-    answer = repository.ask(*arguments, most=_MOST_OUTPUT)
+    answer = history.answer(repository, *arguments, most=_MOST_OUTPUT, seconds=_SECONDS)
     if answer is None or len(answer) >= _MOST_OUTPUT:
         raise InvalidInput(
             "--source-ref: git cannot tell whether the work tree is dirty", "Pass --source-ref."

@@ -11,7 +11,7 @@ from telemetry_cli.core.clock import now, stamp
 from telemetry_cli.core.config import Config
 from telemetry_cli.core.errors import DatabaseTrouble, LockTimeout
 from telemetry_cli.core.fs import make_folder
-from telemetry_cli.core.locks import Lock
+from telemetry_cli.core.locks import MaintenanceLock
 from telemetry_cli.database import legacy_schema as legacy
 from telemetry_cli.database.database import commit, open_writer, translated
 from telemetry_cli.journal import backups
@@ -32,7 +32,7 @@ def adopt(config: Config, at: str, deadline: float) -> str | None:
             "Run: telemetry db migrate",
         )
     make_folder(os.path.dirname(config.db_path), may_be_link=not config.owns_db_folder)
-    with Lock(config.db_path + ".lock", deadline):
+    with MaintenanceLock(config.db_path + ".lock", deadline):
         # Looked at again: another process may have adopted it while this one waited.
         db = open_writer(config.db_path, config.synchronous, deadline, foreign_keys=False)
         try:

@@ -24,7 +24,7 @@ from telemetry_cli.core.fs import (
     sync_file,
     sync_folder,
 )
-from telemetry_cli.core.locks import Lock
+from telemetry_cli.core.locks import MaintenanceLock
 from telemetry_cli.database import maintenance
 
 _BACKUP, _ADOPTED, _PARTIAL, _ENDING = "backup_", "adopted_", ".partial_", ".sqlite"
@@ -155,7 +155,7 @@ class _Shelf:
         make_folder(config.base_dir, may_be_link=True)
         make_folder(config.backups_dir)
         self._config = config
-        self._lock = Lock(lock_path(config), deadline)
+        self._lock = MaintenanceLock(lock_path(config), deadline)
 
     def __enter__(self) -> None:
         self._lock.__enter__()

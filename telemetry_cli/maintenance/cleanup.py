@@ -8,7 +8,7 @@ from contextlib import suppress
 from telemetry_cli.core import scratch
 from telemetry_cli.core.config import Config
 from telemetry_cli.core.fs import sync_folder
-from telemetry_cli.core.locks import Lock, is_free
+from telemetry_cli.core.locks import MaintenanceLock, is_free
 from telemetry_cli.database import maintenance, swap
 from telemetry_cli.journal import (
     backups,
@@ -45,7 +45,7 @@ def discard_journal(config: Config) -> Discarded:
     # Asked again below: others may have deleted some meanwhile. To check the backups takes too long for whoever keeps a blob.
     with (
         blobs.Clearance(config) as clearance,
-        Lock(config.db_path + ".lock", time.monotonic() + config.lock_timeout),
+        MaintenanceLock(config.db_path + ".lock", time.monotonic() + config.lock_timeout),
     ):
         discarded = Discarded()
         gone = [name for name in journal.segments(config) if name < oldest]
@@ -62,7 +62,7 @@ def discard_journal(config: Config) -> Discarded:
 
 def _oldest_cursor(config: Config) -> str:
     """The segment of the cursor inside the oldest good backup; empty without one."""
-    with Lock(config.db_path + ".lock", time.monotonic() + config.lock_timeout):
+    with MaintenanceLock(config.db_path + ".lock", time.monotonic() + config.lock_timeout):
         cursors = [
             maintenance.cursor_of(path)[1] for path in backups.kept(config) if is_good(config, path)
         ]

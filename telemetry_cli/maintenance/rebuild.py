@@ -17,7 +17,7 @@ from telemetry_cli.core.errors import (
     TelemetryError,
 )
 from telemetry_cli.core.fs import make_folder
-from telemetry_cli.core.locks import Lock
+from telemetry_cli.core.locks import MaintenanceLock
 from telemetry_cli.core.tables import SCHEMA_VERSION
 from telemetry_cli.database import maintenance, swap
 from telemetry_cli.database.database import (
@@ -193,7 +193,7 @@ def _replacing(config: Config, ending: str) -> Iterator[str]:
     """
     make_folder(os.path.dirname(config.db_path), may_be_link=not config.owns_db_folder)
     deadline = time.monotonic() + config.lock_timeout
-    with Lock(config.db_path + ".lock", deadline):
+    with MaintenanceLock(config.db_path + ".lock", deadline):
         if os.path.exists(config.db_path):
             # Asked before all the work, and again by the swap.
             with swap.alone(config.db_path, deadline):

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from telemetry_cli.core.config import Config
 from telemetry_cli.core.errors import LockTimeout
 from telemetry_cli.core.fs import make_folder
-from telemetry_cli.core.locks import Lock
+from telemetry_cli.core.locks import MaintenanceLock
 from telemetry_cli.database import maintenance
 from telemetry_cli.database.migrate import FIRST_VERSION
 from telemetry_cli.journal import (
@@ -79,7 +79,7 @@ def _locked(config: Config) -> ExitStack:
             config.db_path + ".lock",
             *(os.path.join(folder, ".lock") for folder in folders),
         ):
-            stack.enter_context(Lock(path, deadline))
+            stack.enter_context(MaintenanceLock(path, deadline))
     except BaseException:
         stack.close()
         raise

@@ -62,7 +62,6 @@ FAST = [
     ["git-hooks", "fire", "post-rewrite", "amend"],
     ["git-hooks", "fire", "post-applypatch"],
     ["query", "-o", "json"],
-    ["query", "-o", "json", "--commit", "HEAD..HEAD"],
     ["query", "-o", "ids", "--since", "2h", "--status", "running"],
     ["metadata", "-o", "json"],
     ["db", "path"],

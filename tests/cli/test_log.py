@@ -268,7 +268,9 @@ def test_one_git_process_and_one_question(
         if "run_commits" in statement
     ]
     assert len(statements) == 1
-    assert len((tmp_path / "asked").read_text().splitlines()) == 1
+    asked = (tmp_path / "asked").read_text().splitlines()
+    # GitPython asks for the version when it is imported.
+    assert len([words for words in asked if words != "version"]) == 1
 
 
 # Blame

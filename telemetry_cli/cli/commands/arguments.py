@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -14,6 +15,9 @@ from telemetry_cli.discovery.git import repository as git
 from telemetry_cli.discovery.new_run import build_run
 from telemetry_cli.journal.operations import Outcome
 from telemetry_cli.redaction.redactor import Redactor, refuse_secret, remote_without_credentials
+
+#: How long git may take for short answers to people.
+_PATIENCE_SECONDS = 60.0
 
 
 def run_reference(config: Config, value: str | None, name: str = "RUN") -> str:
@@ -225,3 +229,19 @@ def exports(result: dict[str, object], trace: environment.Trace) -> dict[str, st
         "TELEMETRY_RUN_ID": str(result["run_id"]),
         **trace.variables,
     }
+
+
+def find_repository(path: str | None, name: str = "--repo") -> git.Repository:
+    """Return the repository around a directory, by default the working directory.
+
+    Raises `InvalidInput` naming the option if there is none.
+    """
+    if path is not None and not os.path.isdir(path):
+        raise InvalidInput(
+            f"{name}: {rules.shorten(path)!r} is no folder; name a repository or a folder inside one"
+        )
+    repository = git.find(path)
+    if repository is None:
+        raise git.no_repository(path, "Change to one.", name)
+    repository.deadline = time.monotonic() + _PATIENCE_SECONDS
+    return repository

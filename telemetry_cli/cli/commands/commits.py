@@ -3,8 +3,12 @@
 import os
 from datetime import datetime
 
-from telemetry_cli.cli.commands.arguments import became, named_exactly, run_reference
-from telemetry_cli.cli.commands.log import repository_around
+from telemetry_cli.cli.commands.arguments import (
+    became,
+    find_repository,
+    named_exactly,
+    run_reference,
+)
 from telemetry_cli.cli.commands.result import Listing, Written, presented
 from telemetry_cli.core import clock
 from telemetry_cli.core import values as rules
@@ -169,7 +173,7 @@ def relink(
     config: Config, output: str, *, range_: str | None, repo: str | None, dry_run: bool
 ) -> Listing:
     """Match commits without a run with those whose place they took; what is not certain is listed as unlinked."""
-    repository = repository_around(repo)
+    repository = find_repository(repo)
     since, until = _ends(repository, range_)
     reading = Store(config).read()
     found, living, notes = _findings(reading, repository, since, until, everywhere=range_ is None)

@@ -12,7 +12,7 @@ from telemetry_cli.core import clock
 from telemetry_cli.core import values as rules
 from telemetry_cli.core.config import Config
 from telemetry_cli.core.errors import InvalidInput, LockTimeout, NotFound
-from telemetry_cli.core.locks import Lock
+from telemetry_cli.core.locks import MaintenanceLock
 from telemetry_cli.core.tables import SCHEMA_VERSION
 from telemetry_cli.database import maintenance
 from telemetry_cli.database import prune as pruning
@@ -169,7 +169,7 @@ def vacuum(config: Config, output: str) -> Written:
     reading.db.close()
     before = os.path.getsize(config.db_path)
     deadline = time.monotonic() + config.lock_timeout
-    with Lock(config.db_path + ".lock", deadline):
+    with MaintenanceLock(config.db_path + ".lock", deadline):
         maintenance.vacuum(config.db_path, deadline)
     after = os.path.getsize(config.db_path)
     return Written(

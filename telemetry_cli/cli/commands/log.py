@@ -1,11 +1,11 @@
 """History with the runs behind it: log, blame."""
 
 import os
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
+from telemetry_cli.cli.commands.arguments import find_repository
 from telemetry_cli.cli.commands.result import Listing, Record
 from telemetry_cli.core import values as rules
 from telemetry_cli.core.config import Config
@@ -18,8 +18,6 @@ from telemetry_cli.discovery.git import repository as git
 from telemetry_cli.store import Store
 
 _TABLE_LIMIT = 50
-#: How long git may take for short answers to people.
-_PATIENCE_SECONDS = 60.0
 #: The lines of so many commits are counted for a table; of more, git would compare files for longer than it takes to list them.
 _COUNTED = 200
 #: So many commits share one question to the database.
@@ -47,7 +45,7 @@ def log(
         if output == "table"
         else 0
     )
-    repository = repository_around(repo)
+    repository = find_repository(repo)
     reading = Store(config).read()
     is_unborn = not words and git.head(repository) is None
     first, found = (
@@ -141,7 +139,7 @@ def blame(config: Config, output: str, *, file: str, lines: str | None) -> Listi
     while not os.path.isdir(folder):
         folder = os.path.dirname(folder)
     name = os.path.relpath(path, folder)
-    repository = repository_around(folder, "FILE")
+    repository = find_repository(folder, "FILE")
     if lines is not None:
         rules.required_text("-L", lines)
     reading = Store(config).read()
@@ -215,16 +213,3 @@ def _revision(word: str) -> str:
             f"REVISIONS: {rules.shorten(word)!r} is no revision; give what git log takes, such as main, v1..v2 or ^dev"
         )
     return word
-
-
-def repository_around(path: str | None, name: str = "--repo") -> git.Repository:
-    """The repository around a folder, or around the working folder. Raises `InvalidInput` naming the option when there is none."""
-    if path is not None and not os.path.isdir(path):
-        raise InvalidInput(
-            f"{name}: {rules.shorten(path)!r} is no folder; name a repository or a folder inside one"
-        )
-    repository = git.find(path)
-    if repository is None:
-        raise git.no_repository(path, "Change to one.", name)
-    repository.deadline = time.monotonic() + _PATIENCE_SECONDS
-    return repository

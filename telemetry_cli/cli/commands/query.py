@@ -1,7 +1,6 @@
 """Handle `query` and `metadata`; parse the filters that `stats` and `export` share."""
 
 import os
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
@@ -124,12 +123,13 @@ def _range(value: str, repo: str | None) -> list[str]:
             f"--commit: there is no repository here to ask for {rules.shorten(value)!r}",
             "Change to the one that has these commits, or name one commit by its SHA.",
         )
-    repository.deadline = time.monotonic() + _RANGE_SECONDS
-    listed = (
-        repository.ask("rev-list", "--end-of-options", value, "--", most=_LARGEST_RANGE)
-        if rules.is_line(value)
-        else None
-    )
+    # Imported here, because GitPython costs more than a query without a range.
+    from telemetry_cli.discovery.git import log as history
+
+    words = ("rev-list", "--end-of-options", value, "--")
+    listed = None
+    if rules.is_line(value):
+        listed = history.answer(repository, *words, most=_LARGEST_RANGE, seconds=_RANGE_SECONDS)
     if listed is None:
         raise InvalidInput(
             f"--commit: {rules.shorten(value)!r} is no range of commits in {repository.folder}",

@@ -1,8 +1,8 @@
-"""History as git tells it, in one process each: commits, the lines of a file, differences. Not on the fast path.
+"""Read history through GitPython: commits, the lines of a file, differences. Not on the fast path.
 
-GitPython hands its own environment on to git, so what a hook exports (`GIT_DIR`, `GIT_INDEX_FILE`) would answer for another
-repository than the one asked for; and it keeps git's whole answer. So git is run here, scrubbed and streamed. These commands
-do run programs that a repository's config names, unless each of them is turned off.
+GitPython starts git with our environment, and these commands run programs that a repository's
+config names. So the environment is scrubbed first, and each such program is turned off. The output
+is streamed: it may be a whole history.
 """
 
 import os
@@ -11,17 +11,25 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import islice
+from subprocess import Popen, TimeoutExpired
+from threading import Thread
+from typing import IO, TYPE_CHECKING, BinaryIO
 
 from telemetry_cli.core import clock
 from telemetry_cli.core.errors import InvalidInput
-from telemetry_cli.discovery.git import process as git_process
+from telemetry_cli.discovery.git.process import compose, read_piece, scrub_environment
 from telemetry_cli.discovery.git.repository import Repository
+
+if TYPE_CHECKING:
+    from git import Git
 
 #: For commands that compare files.
 NO_PROGRAMS = ("--no-ext-diff", "--no-textconv")
 #: Seconds for which git is waited for in all.
 DEADLINE_SECONDS = 600.0
 _FIELDS = 5
+#: Bytes kept of what git says on stderr.
+_MOST_COMPLAINTS = 2000
 
 Commit = dict[str, object]
 
@@ -36,56 +44,122 @@ def stream(
     question: bytes = b"",
     folder: str | None = None,
     given: str = "",
+    seconds: float = DEADLINE_SECONDS,
 ) -> Iterator[bytes]:
-    """Yield git's output in pieces.
+    """Yield git's output in pieces; `question` goes to its stdin.
 
-    Raises `Unanswered`; `InvalidInput` when git cannot be run, and with its own words (and the option that was `given`) when it fails.
+    Only the time that git is waited for counts towards `seconds`. Raises `Unanswered`;
+    `InvalidInput` if git cannot be run, and with its own words (and the option that was `given`) if
+    it fails.
     """
-    with tempfile.TemporaryFile() as asked, tempfile.TemporaryFile() as said:
+    place = folder or repository.folder
+    with tempfile.TemporaryFile() as asked:
         asked.write(question)
         asked.seek(0)
-        try:
-            place = folder or repository.folder
-            process = git_process.Process(
-                place, repository.work_tree is None, arguments, asked.fileno(), said.fileno()
-            )
-        except (OSError, ValueError) as error:
-            raise InvalidInput(
-                f"git could not be run: {error}", "Install git, or put it on the PATH."
-            ) from None
-        piece: bytes | None = None
-        waited = 0.0
-        try:
-            while piece := process.read((begun := time.monotonic()) + DEADLINE_SECONDS - waited):
-                waited += time.monotonic() - begun
-                yield piece
-        finally:
-            status = process.end(
-                time.monotonic() + DEADLINE_SECONDS - waited if piece == b"" else 0.0
-            )
-        if piece is None:
-            raise Unanswered(
-                f"git {arguments[0]} does not answer in {place}",
-                f"Look for a FIFO among the files that git reads: find {place} -type p",
-            )
-        code = os.waitstatus_to_exitcode(status)
-        if code:
-            said.seek(0)
-            words = said.read(2000).decode(errors="replace").strip().splitlines()
-            is_partial = any("lazy fetching disabled" in line for line in words)
-            told = (
-                "this clone lacks what git would have to fetch"
-                if is_partial
-                else words[0]
-                if words
-                else f"exit code {code}"
-            )
-            advice = (
-                f"Run git {arguments[0]} for the same once: it fetches what is missing."
-                if is_partial
-                else ""
-            )
-            raise InvalidInput(f"{given and given + ': '}git {arguments[0]}: {told}", advice)
+        handle = _start(compose(place, repository.work_tree is None, arguments), asked)
+    # GitPython ends git when the handle is gone, so it is kept until git has ended.
+    process = handle.proc
+    assert process is not None and process.stdout is not None and process.stderr is not None
+    complaints = _Complaints(process.stderr)
+    piece: bytes | None = None
+    waited = 0.0
+    try:
+        while True:
+            begun = time.monotonic()
+            piece = read_piece(process.stdout.fileno(), process.pid, begun + seconds - waited)
+            waited += time.monotonic() - begun
+            if not piece:
+                break
+            yield piece
+    finally:
+        code = _end(process, seconds - waited if piece == b"" else 0.0)
+        complaints.join()
+        process.stdout.close()
+    if piece is None:
+        raise Unanswered(
+            f"git {arguments[0]} does not answer in {place}",
+            f"Look for a FIFO among the files that git reads: find {place} -type p",
+        )
+    if code:
+        raise _explain_failure(arguments[0], code, complaints.lines(), given)
+
+
+def answer(
+    repository: Repository, *arguments: str, most: int, seconds: float = DEADLINE_SECONDS
+) -> bytes | None:
+    """Return git's output, cut at `most` bytes; None if it fails. Raises `Unanswered`."""
+    output = bytearray()
+    try:
+        for piece in stream(repository, *arguments, seconds=seconds):
+            output += piece
+            if len(output) >= most:
+                break
+    except Unanswered:
+        raise
+    except InvalidInput:
+        return None
+    return bytes(output[:most])
+
+
+def _start(argv: list[str], question: BinaryIO) -> "Git.AutoInterrupt":
+    """Start git through GitPython. Raises `InvalidInput` if it cannot be run."""
+    environment = scrub_environment()
+    # GitPython copies our environment, and importing it fails without git unless it is told not to.
+    ours = dict(os.environ)
+    os.environ.clear()
+    os.environ.update(environment | {"GIT_PYTHON_REFRESH": "quiet"})
+    try:
+        from git import Git
+        from git.exc import GitCommandNotFound
+
+        del os.environ["GIT_PYTHON_REFRESH"]
+        return Git().execute(argv, istream=question, as_process=True, env={"LANGUAGE": ""})
+    except (GitCommandNotFound, OSError, ValueError) as error:
+        cause = error.__cause__ or error
+        raise InvalidInput(
+            f"git could not be run: {cause}", "Install git, or put it on the PATH."
+        ) from None
+    finally:
+        os.environ.clear()
+        os.environ.update(ours)
+
+
+def _end(process: Popen[bytes], seconds: float) -> int:
+    """Return git's exit code. It is killed if it is still there after `seconds`."""
+    try:
+        return process.wait(max(0.0, seconds))
+    except TimeoutExpired:
+        process.kill()
+        return process.wait()
+
+
+class _Complaints(Thread):
+    """Reads git's stderr to its end, so that git never waits for it; keeps the beginning."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        super().__init__(daemon=True)
+        self._stream = stream
+        self._text = b""
+        self.start()
+
+    def run(self) -> None:
+        with self._stream:
+            while piece := os.read(self._stream.fileno(), _MOST_COMPLAINTS):
+                self._text = (self._text + piece)[:_MOST_COMPLAINTS]
+
+    def lines(self) -> list[str]:
+        """Return the lines that were kept; all of them once the thread has ended."""
+        return self._text.decode(errors="replace").strip().splitlines()
+
+
+def _explain_failure(command: str, code: int, lines: list[str], given: str) -> InvalidInput:
+    prefix = f"{given}: git {command}" if given else f"git {command}"
+    if any("lazy fetching disabled" in line for line in lines):
+        return InvalidInput(
+            f"{prefix}: this clone lacks what git would have to fetch",
+            f"Run git {command} for the same once: it fetches what is missing.",
+        )
+    return InvalidInput(f"{prefix}: {lines[0] if lines else f'exit code {code}'}")
 
 
 def parts(pieces: Iterator[bytes], separator: bytes) -> Iterator[bytes]:

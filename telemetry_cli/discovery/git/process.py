@@ -1,6 +1,7 @@
-"""The one place that starts git: scrubbed, harmless to hostile repositories, and never longer than its deadline.
+"""Run git for short answers on the fast path: scrubbed, safe in hostile repositories, bounded.
 
-`posix_spawn` by hand: importing subprocess costs more than git takes to answer.
+`posix_spawn` by hand: importing subprocess costs more than git takes to answer. `log.py` runs git
+through GitPython for long answers, with the same arguments and environment.
 """
 
 import os
@@ -41,119 +42,113 @@ _PIECE = 1 << 16
 _PAUSE_SECONDS = 0.0005
 
 
-class Process:
-    """A git process, and the pipe that it answers through.
+def compose(folder: str, is_bare: bool, arguments: tuple[str, ...]) -> list[str]:
+    """Return the argv that runs git in `folder`; `is_bare` if the folder is itself the repository.
 
-    Run in `folder`, and not with --git-dir, which would switch git's own check of the owner off; `bare` when the folder is
-    itself the repository. `stdin` and `stderr` are descriptors; without `stderr` nobody hears git's complaints.
-    Raises `OSError` (or `ValueError` for an argument with a NUL) when it cannot be started.
+    Not with --git-dir, which would switch off git's own check of the owner.
     """
+    bare = f"safe.bareRepository={'all' if is_bare else 'explicit'}"
+    return ["git", *_SAFETY, "-c", bare, "-C", folder, *arguments]
 
-    def __init__(
-        self,
-        folder: str,
-        bare: bool,
-        arguments: tuple[str, ...],
-        stdin: int,
-        stderr: int | None = None,
-    ) -> None:
-        argv = [
-            "git",
-            *_SAFETY,
-            "-c",
-            f"safe.bareRepository={'all' if bare else 'explicit'}",
-            "-C",
-            folder,
-            *arguments,
-        ]
-        self._output, child_out = os.pipe()
-        errors = (
-            (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)
-            if stderr is None
-            else (os.POSIX_SPAWN_DUP2, stderr, 2)
-        )
-        try:
-            self._pid = os.posix_spawnp(
-                "git",
-                argv,
-                _scrubbed(),
-                file_actions=[
-                    (os.POSIX_SPAWN_DUP2, stdin, 0),
-                    (os.POSIX_SPAWN_DUP2, child_out, 1),
-                    errors,
-                ],
-            )
-        except BaseException:
-            os.close(self._output)
-            raise
-        finally:
-            os.close(child_out)
 
-    def read(self, deadline: float) -> bytes | None:
-        """The next piece of output, empty at its end; None past the deadline (monotonic seconds), or when git waits for what may never come."""
-        import select
+def read_piece(descriptor: int, pid: int, deadline: float) -> bytes | None:
+    """Return the next piece of git's output, empty at its end.
 
-        poll = select.poll()
-        poll.register(self._output, select.POLLIN | select.POLLHUP)
-        used: tuple[bytes, ...] | None = None
-        stalled_at = deadline
-        while (now := time.monotonic()) < min(deadline, stalled_at):
-            if poll.poll(min(deadline - now, STALL_SECONDS / 5) * 1000):
-                return os.read(self._output, _PIECE)
-            before, used = used, _sleeping(self._pid)
-            if used is None:
-                stalled_at = deadline
-            elif used != before:
-                stalled_at = now + STALL_SECONDS
-        return None
+    Returns None past the deadline (monotonic seconds), or if git waits for what may never come.
+    """
+    import select
 
-    def end(self, deadline: float = 0.0) -> int:
-        """Wait for git to go, and return its wait status. It is killed when it has not gone by the deadline."""
-        os.close(self._output)
-        while True:
-            done, status = os.waitpid(self._pid, os.WNOHANG)
-            if done:
-                return status
-            if time.monotonic() >= deadline:
-                from signal import SIGKILL
-
-                os.kill(self._pid, SIGKILL)
-                return os.waitpid(self._pid, 0)[1]
-            time.sleep(_PAUSE_SECONDS)
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN | select.POLLHUP)
+    used: tuple[bytes, ...] | None = None
+    stalled_at = deadline
+    while (now := time.monotonic()) < min(deadline, stalled_at):
+        if poll.poll(min(deadline - now, STALL_SECONDS / 5) * 1000):
+            return os.read(descriptor, _PIECE)
+        before, used = used, _sleeping(pid)
+        if used is None:
+            stalled_at = deadline
+        elif used != before:
+            stalled_at = now + STALL_SECONDS
+    return None
 
 
 def ask(
     folder: str,
-    bare: bool,
+    is_bare: bool,
     arguments: tuple[str, ...],
     question: bytes,
     deadline: float,
     most: int = MOST_OUTPUT,
 ) -> bytes | None:
-    """git's output (cut at `most` bytes), or None on failure, without git, or past `deadline` (monotonic seconds)."""
+    """Return git's output (cut at `most` bytes); None on failure, without git, or past `deadline`.
+
+    `question` goes to its stdin. `deadline`: monotonic seconds.
+    """
     if time.monotonic() >= deadline or len(question) > 4096:  # what a pipe takes whole
         return None
+    argv = compose(folder, is_bare, arguments)
     try:
         stdin, to_child = os.pipe()
         os.write(to_child, question)
         os.close(to_child)
         try:
-            process = Process(folder, bare, arguments, stdin)
+            pid, answer = _spawn(argv, stdin)
         finally:
             os.close(stdin)
     except (OSError, ValueError):
         return None
     output, piece = bytearray(), None
     try:
-        while len(output) < most and (piece := process.read(deadline)):
+        while len(output) < most and (piece := read_piece(answer, pid, deadline)):
             output += piece
     finally:
-        status = process.end(deadline if piece == b"" else 0.0)
+        os.close(answer)
+        status = _wait(pid, deadline if piece == b"" else 0.0)
     return bytes(output) if len(output) >= most or (piece == b"" and status == 0) else None
 
 
-def _scrubbed() -> dict[str, str]:
-    """Our environment without what git says of one repository, and with nothing that could ask a question or fetch."""
+def _spawn(argv: list[str], stdin: int) -> tuple[int, int]:
+    """Start git and return its pid, and the descriptor of its output. Its complaints are not read."""
+    output, child_out = os.pipe()
+    try:
+        pid = os.posix_spawnp(
+            "git",
+            argv,
+            scrub_environment(),
+            file_actions=[
+                (os.POSIX_SPAWN_DUP2, stdin, 0),
+                (os.POSIX_SPAWN_DUP2, child_out, 1),
+                (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+            ],
+        )
+    except BaseException:
+        os.close(output)
+        raise
+    finally:
+        os.close(child_out)
+    return pid, output
+
+
+def _wait(pid: int, deadline: float) -> int:
+    """Return git's wait status. It is killed if it is still there at the deadline."""
+    while True:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            return status
+        if time.monotonic() >= deadline:
+            from signal import SIGKILL
+
+            os.kill(pid, SIGKILL)
+            return os.waitpid(pid, 0)[1]
+        time.sleep(_PAUSE_SECONDS)
+
+
+def scrub_environment() -> dict[str, str]:
+    """Return our environment without the variables that git sets for one repository.
+
+    With it git neither asks a question nor fetches.
+    """
     kept = {
         name: value
         for name, value in os.environ.items()

@@ -20,7 +20,7 @@ from support import PROGRAM, Telemetry
 
 from telemetry_cli.cli.commands import shells
 from telemetry_cli.cli.commands.completion import is_harmless
-from telemetry_cli.cli.commands.result import RUN_COLUMNS
+from telemetry_cli.cli.commands.rows import RUN_COLUMNS
 from telemetry_cli.core import tables
 from telemetry_cli.core import values as rules
 

@@ -22,12 +22,13 @@ from support.hooks import SCORE, Hooks
 from support.records import LEAST
 from support.storage import append, create, ids, journal_lines
 
-from telemetry_cli.cli.commands import result as rows
+from telemetry_cli.cli.commands import rows
 from telemetry_cli.core.config import Config
 from telemetry_cli.core.errors import NotFound, TelemetryError
 from telemetry_cli.database import apply as applying
 from telemetry_cli.database import commits, hook_runs, hooks, runs
 from telemetry_cli.database.database import result_of, translated
+from telemetry_cli.database.filters import RunFilter
 from telemetry_cli.journal import blobs
 from telemetry_cli.journal import segments as journal
 
@@ -217,9 +218,9 @@ def content(config: Config, digest: str) -> Iterator[bytes]:
 def read_all(db: sqlite3.Connection) -> None:
     """Read every row as the commands do that show them."""
     guard = translated("the database")
-    for run in runs.select(db, runs.Filters(), guard):
-        rows.presented(run, {})
-        list(map(rows.presented_event, runs.events(db, str(run["event_id"]))))
+    for run in runs.select(db, RunFilter(), guard):
+        rows.convert_run(run, {})
+        list(map(rows.convert_event, runs.events(db, str(run["event_id"]))))
         runs.tree(db, str(run["event_id"]))
     commits.ledger(db, "run-1")
     hooks.conventions(db)

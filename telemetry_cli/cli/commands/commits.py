@@ -9,7 +9,8 @@ from telemetry_cli.cli.commands.arguments import (
     named_exactly,
     run_reference,
 )
-from telemetry_cli.cli.commands.result import Listing, Written, presented
+from telemetry_cli.cli.commands.result import Listing, Written
+from telemetry_cli.cli.commands.rows import convert_run
 from telemetry_cli.core import clock
 from telemetry_cli.core import values as rules
 from telemetry_cli.core.config import Config
@@ -162,7 +163,7 @@ def _url(config: Config, run: str | None, field: str) -> Written:
     reading = Store(config).read()
     db, id_, _, _ = reading.run(run_reference(config, run))
     with translated(config.db_path):
-        url = presented(runs.get(db, id_), config.url_styles)[field]
+        url = convert_run(runs.get(db, id_), config.url_styles)[field]
     return Written({field: url}, str(url) if url else None, reading.notes)
 
 

@@ -12,16 +12,8 @@ from telemetry_cli.cli.commands.query import (
     parse_filter,
     resolve_parent,
 )
-from telemetry_cli.cli.commands.result import (
-    FEATURE_COLUMNS,
-    Card,
-    Listing,
-    Record,
-    Written,
-    one_failed,
-    presented,
-    presented_feature,
-)
+from telemetry_cli.cli.commands.result import Card, Listing, Record, Written, one_failed
+from telemetry_cli.cli.commands.rows import FEATURE_COLUMNS, convert_feature, convert_run
 from telemetry_cli.cli.output.progress import HookProgress
 from telemetry_cli.core import clock
 from telemetry_cli.core import values as rules
@@ -141,7 +133,7 @@ def _file(path: str) -> BinaryIO:
 def _one(reading: Reading, reference: str) -> Iterator[Record]:
     db, id_, _, _ = reading.run(run_reference(reading.config, reference, "--run"))
     with translated(reading.config.db_path):
-        yield presented(runs.get(db, id_), reading.config.url_styles)
+        yield convert_run(runs.get(db, id_), reading.config.url_styles)
 
 
 def matching(reading: Reading, db: Connection, filters: RunFilter) -> Iterator[Record]:
@@ -150,7 +142,7 @@ def matching(reading: Reading, db: Connection, filters: RunFilter) -> Iterator[R
     guard = guard_search(reading.config, db, filters)
     yield from translated_rows(
         reading.config.db_path,
-        (presented(row, reading.config.url_styles) for row in runs.select(db, filters, guard)),
+        (convert_run(row, reading.config.url_styles) for row in runs.select(db, filters, guard)),
     )
 
 
@@ -368,7 +360,7 @@ def query_features(
 
     def rows() -> Iterator[Record]:
         for row in found:
-            shown = presented_feature(row) | {key: row[key] for key in added}
+            shown = convert_feature(row) | {key: row[key] for key in added}
             yield shown if nested else _flat(shown)
 
     shown_in_tables = (
@@ -404,7 +396,7 @@ def provenance(config: Config, output: str, *, row_id: str) -> Card:
         row = hook_runs.get_feature(db, number)
         run = hook_runs.resolve(db, str(row["hook_run"]))
         release = hooks.release(db, str(row["hook"]), int(str(row["version"])))
-    data = presented_feature(row) | {"superseded_by": row["superseded_by"], "config": row["config"]}
+    data = convert_feature(row) | {"superseded_by": row["superseded_by"], "config": row["config"]}
     shown = {
         key: value for key, value in release.items() if key not in ("contract", "live", "op_id")
     }

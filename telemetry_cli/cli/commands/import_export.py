@@ -6,17 +6,8 @@ from typing import TYPE_CHECKING
 
 from telemetry_cli import transfer
 from telemetry_cli.cli.commands.query import guard_search, parse_filter, resolve_parent
-from telemetry_cli.cli.commands.result import (
-    RUN_COLUMNS,
-    Listing,
-    Progress,
-    Record,
-    Streamed,
-    Working,
-    Written,
-    presented,
-    presented_event,
-)
+from telemetry_cli.cli.commands.result import Listing, Progress, Record, Streamed, Working, Written
+from telemetry_cli.cli.commands.rows import RUN_COLUMNS, convert_event, convert_run
 from telemetry_cli.core import clock
 from telemetry_cli.core.config import Config
 from telemetry_cli.core.errors import InvalidInput
@@ -205,7 +196,7 @@ def _presented(row: Record, config: Config) -> Record:
     """A run as json has it, its events with their payload as JSON."""
     events = row["events"]
     assert isinstance(events, list)
-    return presented(row, config.url_styles) | {
-        "events": [presented_event(event) for event in events],
+    return convert_run(row, config.url_styles) | {
+        "events": [convert_event(event) for event in events],
         "commits": row["commits"],
     }

@@ -5,16 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from telemetry_cli.cli.commands.arguments import run_reference
-from telemetry_cli.cli.commands.result import (
-    RUN_COLUMNS,
-    Card,
-    Listing,
-    Record,
-    Result,
-    Watched,
-    Written,
-    presented,
-)
+from telemetry_cli.cli.commands.result import Card, Listing, Record, Result, Watched, Written
+from telemetry_cli.cli.commands.rows import RUN_COLUMNS, convert_run
 from telemetry_cli.core import clock
 from telemetry_cli.core import values as rules
 from telemetry_cli.core.config import Config
@@ -262,7 +254,8 @@ def _rows(
         from telemetry_cli.cli.commands.reap import is_gone
     guard = guard_search(reading.config, reading.db, filters)
     found = (
-        presented(row, reading.config.url_styles) for row in runs.select(reading.db, filters, guard)
+        convert_run(row, reading.config.url_styles)
+        for row in runs.select(reading.db, filters, guard)
     )
     for run in translated_rows(reading.config.db_path, found):
         if tells_gone and is_gone(run):

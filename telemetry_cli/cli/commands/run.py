@@ -15,14 +15,8 @@ from telemetry_cli.cli.commands.arguments import (
     remote,
     run_reference,
 )
-from telemetry_cli.cli.commands.result import (
-    Card,
-    Listing,
-    Written,
-    presented,
-    presented_event,
-    presented_feature,
-)
+from telemetry_cli.cli.commands.result import Card, Listing, Written
+from telemetry_cli.cli.commands.rows import convert_event, convert_feature, convert_run
 from telemetry_cli.core import clock
 from telemetry_cli.core import values as rules
 from telemetry_cli.core.config import Config
@@ -240,7 +234,7 @@ def events(
     only = rules.text("--type", type_) if type_ is not None else None
     reading = Store(config).read()
     db, _, event_id, _ = reading.run(reference)
-    rows = translated_rows(config.db_path, map(presented_event, runs.events(db, event_id, only)))
+    rows = translated_rows(config.db_path, map(convert_event, runs.events(db, event_id, only)))
     return Listing("events", runs.EVENT_COLUMNS, rows, reading.notes, absolute=absolute)
 
 
@@ -253,12 +247,12 @@ def show(config: Config, output: str, *, run: str | None, absolute: bool) -> Car
     reading = Store(config).read()
     db, id_, event_id, run_id = reading.run(reference)
     with translated(config.db_path):
-        data = presented(runs.get(db, id_), config.url_styles)
-        data["events"] = [presented_event(row) for row in runs.events(db, event_id)]
+        data = convert_run(runs.get(db, id_), config.url_styles)
+        data["events"] = [convert_event(row) for row in runs.events(db, event_id)]
         data["commits"] = commits.ledger(db, event_id)
         data["children"] = runs.children(db, event_id, run_id)
         said = hook_runs.list_features_about(db, event_id)
-    data["features"] = list(map(presented_feature, said))
+    data["features"] = list(map(convert_feature, said))
     notes = [*reading.notes, *filter(None, [truth(data)])]
     if len(said) == hook_runs.MOST_ABOUT:
         notes.append(

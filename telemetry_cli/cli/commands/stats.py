@@ -5,7 +5,8 @@ from datetime import timedelta
 
 from telemetry_cli.cli.commands.query import guard_search, parse_filter, resolve_parent
 from telemetry_cli.cli.commands.reap import truths
-from telemetry_cli.cli.commands.result import Card, Listing, presented
+from telemetry_cli.cli.commands.result import Card, Listing
+from telemetry_cli.cli.commands.rows import convert_run
 from telemetry_cli.core import clock
 from telemetry_cli.core import values as rules
 from telemetry_cli.core.config import Config
@@ -50,7 +51,7 @@ def status(config: Config, output: str) -> Card:
     with guard:
         data = runs.overview(db, clock.stamp(clock.now() - timedelta(days=1)))
         last, going = (
-            [presented(row, config.url_styles) for row in runs.select(db, filters, guard)]
+            [convert_run(row, config.url_styles) for row in runs.select(db, filters, guard)]
             for filters in (newest, running)
         )
     known = {row["id"] for row in last}

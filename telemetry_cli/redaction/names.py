@@ -180,18 +180,14 @@ def is_option(word: str) -> bool:
     return word.startswith("--") or (word.startswith("-") and len(word) <= 2)
 
 
-def _is_variable(value: str) -> bool:
-    return value.startswith(("${", "$(")) or (
-        value.startswith("$") and (value[1:].isidentifier() or len(value) <= 2)
-    )
-
-
 def is_no_secret(value: str) -> bool:
-    """A variable, a placeholder, a path, the address of a secret in a store, or what was redacted before."""
+    """A variable (of the environment: `$x` may be a password), a placeholder, a path, the address of a secret in a store, or what was redacted before."""
     return (
         not value.strip()
-        or _is_variable(value)
-        or value.startswith(("<", "{{", "***", "~/", "./", "../", "arn:", "op://", REDACTED))
+        or (value.startswith("$") and value[1:].isidentifier() and value.isupper())
+        or value.startswith(
+            ("${", "$(", "<", "{{", "***", "~/", "./", "../", "arn:", "op://", REDACTED)
+        )
         or value.lower() in ("none", "null", "true", "false")
         or (
             value.startswith("/")

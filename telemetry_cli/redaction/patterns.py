@@ -39,14 +39,21 @@ ROOTS = frozenset((
     "app", "bin", "builds", "cache", "certs", "code", "config", "data", "dev", "etc", "github", "home", "keys", "lib", "library", "media", "mnt", "nix", "opt",
     "private", "proc", "root", "run", "secrets", "snap", "src", "srv", "sys", "system", "tmp", "users", "usr", "var", "vault", "volumes", "work", "workspace",
 ))  # fmt: skip
+#: Where the whole value is a variable, it ends here.
+_END_OF_VARIABLE = r"(?![^\s\"'`;&|<>)/:.,@\]}\\])"
 #: What stands in the place of a secret without being one: a variable, a placeholder, a type, a path,
 #: the address of a secret in a store, what was redacted before.
-_NO_SECRET = (
-    r"(?![\"']?(?:\$(?:[{(]|(?:[a-z_][a-z0-9_]*+|[0-9@*#?!$-])(?![^\s\"'`;&|<>)/:.,@\]}\\]))"
-    r"|<|\{\{|%[({a-z]|\*{3}|\[(?:redacted\]|[a-z0-9_^-]{2,40}\][{+*])|\.\.\."
+_NO_DATA = (
+    rf"(?![\"']?(?:\$(?:[{{(]|(?-i:[A-Z_][A-Z0-9_]*+){_END_OF_VARIABLE})"
+    r"|<|\{\{|%(?:[({]|[a-z]{1,2}(?![a-z0-9_%]))|\*{3}|\[(?:redacted\]|[a-z0-9_^-]{2,40}\][{+*])|\.\.\."
     r"|(?:null|none|true|false|yes|no|string|str|bytes|required|optional|undefined|missing|empty)\b"
     rf"|(?:os|process|env|self|args|config|settings|secrets)[.\[]"
     rf"|~/|\.\.?/|/(?:{'|'.join(sorted(ROOTS))})/|arn:|op://))"
+)
+#: The same in a shell, where `$x` is a variable too, if not between single quotes.
+_NO_SECRET = (
+    rf"(?!\"?\$(?:[a-z_][a-z0-9_]*+|[0-9@*#?!$-]){_END_OF_VARIABLE}|[\"']?%[a-z_][a-z0-9_]{{0,64}}+%)"
+    + _NO_DATA
 )
 #: Words before `pass` in the names of counts: `samples_per_pass`.
 COUNT_WORDS = ("per", "each", "first", "second", "third", "last")
@@ -63,11 +70,22 @@ _QUOTED = r"\\\"(?P<escaped>(?:[^\"\\\r\n]|\\\\(?:\\\")?|\\(?![\"\\]))++)|\"(?P<
 _VALUE = rf"(?:{_QUOTED}|(?P<secret>[^\s\"'`;&|<>)\x1b]+))"
 #: A quotation mark, which may be escaped.
 _QUOTE = r"\\{0,3}[\"']"
+#: The colon between a key and its value, in JSON or in YAML's braces.
+_PAIRED = r"\s{0,4}+:\s{0,4}+"
+#: A text without quotes between YAML's braces.
+_FLOW = r"(?P<secret>(?![\"'\\\[\]])[^\s,{}]++(?:[ \t]++[^\s,{}]++)*+)"
+#: The end of a line of YAML, maybe with a comment.
+_END_OF_LINE = r"[ \t]{0,4}+(?:#[^\r\n]{0,200}+)?\r?\n"
 #: A digit and a letter among the next characters: words of prose have no digit.
 _DIGIT = r"(?=[^\s\"'0-9]{0,64}+[0-9])"
 _LETTER = r"(?=[^\s\"'a-z]{0,64}+[a-z])"
 #: Four characters of base64 that stand for three of ASCII.
 _BASE64_OF_ASCII = r"[I-Za-f][C-HS-Xi-ny-z0-3][ABEFIJMNQRUVYZcdghklopstwx014589][A-Za-z0-9+/]"
+#: A block of YAML: what is further to the right, after `|` or `>`.
+_BLOCK = (
+    rf"[|>][+-]?[0-9]?[+-]?{_END_OF_LINE}(?:[ \t]{{0,80}}+\r?\n){{0,3}}+(?P<indent>[ \t]{{1,80}}+){_NO_DATA}"
+    r"(?P<block>[^\s][^\n]*(?:\n(?P=indent)[^\n]*)*+)"
+)
 #: Colours of a terminal around names and values.
 _COLOUR = r"(?:\x1b\[[0-9;]{0,20}m)*+"
 #: What follows an option's name in a sentence about it.
@@ -251,27 +269,57 @@ PHRASES: tuple[Rule, ...] = (
     # Names that say what follows.
     ("assignment", _with(_KEYS, "=", "s=", "\"=", "'=", "\x1b"), rf"(?i){_WORDS}[\"'\\]{{0,2}}+{_COLOUR}={_COLOUR}{_NO_SECRET}{_NO_COUNT}(?!(?<=--secret=)(?:id|type)=[a-z]){_VALUE}"),
     ("assignment-spaced", tuple((word, " =") for word in NAME_MARKS),
-     rf"(?i){_WORDS}\s{{1,20}}+=\s{{0,20}}+{_NO_SECRET}(?:{_QUOTED}|{_DIGIT}(?P<secret>[^\s\"'().\[\]{{}},;]{{6,}}+)(?=\s|$))"),
-    ("json-pair", _with(_KEYS, "\"", "'", "s\"", "s'", "\\"), rf"(?i)[\"']{_NAME}\\?[\"']{_COLOUR}\s{{0,4}}+(?::|=>){_COLOUR}\s{{0,4}}+{_COLOUR}{_NO_SECRET}(?:{_QUOTED})"),
-    # Environments as Kubernetes, ECS and GitLab write them.
+     # Subscripts, and the types of Python and TypeScript, stand only before what is quoted.
+     (rf"(?i){_WORDS}(?:[\"']?\s{{1,20}}+=\s{{0,20}}+|(?:[\"']?\]\s{{0,20}}+|:[a-z_.\[\]| ]{{1,40}}+)=\s{{0,4}}+(?=[\"']))"
+      rf"(?:\"{{3}}\s{{0,4}}+{_NO_SECRET}(?P<long>[^\"]+)|{_NO_SECRET}(?:{_QUOTED}|{_DIGIT}(?P<secret>[^\s\"'().\[\]{{}},;]{{6,}}+)(?=\s|$)))")),
+    # What a variable of Terraform is where nobody gives it another value.
+    ("default", tuple((word, "variable", "default") for word in NAME_MARKS),
+     rf"(?i)variable\s{{1,4}}+\"{_NAME}\"\s{{1,4}}+\{{[^{{}}]{{0,400}}?\sdefault\s{{1,20}}+=\s{{1,4}}+{_NO_SECRET}\"(?P<secret>[^\"\r\n]++)"),
+    ("set-variable", tuple((word, command) for command in ("setx", "setenv", "putenv", "environmentvariable", "env ", "set -") for word in NAME_MARKS),
+     (rf"(?i)(?<![\w.-])(?:(?:setx|setenv|(?-i:ENV)|set\s-[a-z]{{1,3}})\s{{1,4}}+(?:/m\s{{1,4}}+)?{_NAME}\s{{1,4}}+(?!=|/m\b)|(?:setenv|putenv|set|SetEnvironmentVariable)\([\"']{_NAME}[\"'],\s{{0,4}}+(?=[\"']))"
+      rf"{_NO_SECRET}(?:{_QUOTED}|(?P<secret>[^\s\"'()]+))")),
+    ("secure-string", ("convertto-securestring",),
+     rf"(?i)convertto-securestring\s{{1,4}}+(?:-string\s{{1,4}}+)?(?!-){_NO_SECRET}(?:{_QUOTED}|(?P<secret>[^\s\"'()|;]+))"),
+    ("json-pair", _with(_KEYS, "\"", "'", "s\"", "s'", "\\"), rf"(?i)[\"']{_NAME}\\?[\"']{_COLOUR}\s{{0,4}}+(?::{_COLOUR}\s{{0,4}}+{_COLOUR}{_NO_DATA}|=>{_COLOUR}\s{{0,4}}+{_COLOUR}{_NO_SECRET})(?:{_QUOTED})"),
+    # Environments as Kubernetes, ECS and GitLab write them, in JSON, and in YAML in braces or in lines.
     ("named-value", tuple((word, "value") for word in NAME_MARKS),
-     rf"(?i){_QUOTE}(?:name|key){_QUOTE}\s{{0,4}}+:\s{{0,4}}+{_QUOTE}{_NAME}{_QUOTE}\s{{0,4}}+,\s{{0,80}}+{_QUOTE}value{_QUOTE}\s{{0,4}}+:\s{{0,4}}+{_NO_SECRET}(?:{_QUOTED})"),
+     rf"(?i)(?:{_QUOTE}|[{{,]\s{{0,4}}+)(?:name|key)(?:{_QUOTE})?{_PAIRED}(?:{_QUOTE})?{_NAME}(?:{_QUOTE})?\s{{0,4}}+,[^{{}}]{{0,200}}?(?<![a-z0-9_-])value(?:{_QUOTE})?{_PAIRED}{_NO_DATA}(?:{_QUOTED}|{_FLOW})"),
     ("value-named", tuple((word, "value") for word in NAME_MARKS),
-     rf"(?i){_QUOTE}value{_QUOTE}\s{{0,4}}+:\s{{0,4}}+{_QUOTE}{_NO_SECRET}(?P<secret>[^\"'\\\r\n]++){_QUOTE}\s{{0,4}}+,\s{{0,80}}+{_QUOTE}(?:name|key){_QUOTE}\s{{0,4}}+:\s{{0,4}}+{_QUOTE}{_NAME}{_QUOTE}"),
+     (rf"(?i)(?:(?:{_QUOTE}|[{{,]\s{{0,4}}+)value(?:{_QUOTE})?{_PAIRED}{_NO_DATA}{_QUOTE}(?P<quoted>[^\"'\\\r\n]++){_QUOTE}|[{{,]\s{{0,4}}+value{_PAIRED}{_NO_DATA}{_FLOW})\s{{0,4}}+,"
+      rf"[^{{}}]{{0,200}}?(?<![a-z0-9_-])(?:name|key)(?:{_QUOTE})?{_PAIRED}(?:{_QUOTE})?{_NAME}(?:{_QUOTE})?(?=\s{{0,80}}+[,}}])")),
     ("named-value-yaml", tuple((word, "value:") for word in NAME_MARKS),
-     rf"(?i)(?:name|key):[ \t]{{1,4}}+[\"']?{_NAME}[\"']?[ \t\r]{{0,4}}+\n[ \t]{{0,80}}+value:[ \t]{{1,4}}+{_NO_SECRET}(?:{_QUOTED}|(?P<secret>[^\s\"'|>][^\r\n]*))"),
+     (rf"(?i)(?:name|key):[ \t]{{1,4}}+[\"']?{_NAME}[\"']?{_END_OF_LINE}(?:[ \t]{{1,80}}+(?!-[ \t]|value:)[^\r\n]{{0,120}}+\r?\n){{0,3}}+"
+      rf"[ \t]{{0,80}}+value:[ \t]{{1,4}}+(?:{_BLOCK}|{_NO_DATA}(?:{_QUOTED}|(?P<secret>[^\s\"'|>][^\r\n]*)))")),
+    ("value-named-yaml", tuple((word, "value:", "\n") for word in NAME_MARKS),
+     rf"(?i)(?<![a-z0-9_-])value:[ \t]{{1,4}}+{_NO_DATA}(?:{_QUOTED}|(?P<secret>[^\s\"'|>{{\[][^\r\n:]*+))[\"']?{_END_OF_LINE}[ \t]{{1,80}}+(?:name|key):[ \t]{{1,4}}+[\"']?{_NAME}[\"']?[ \t]{{0,4}}+(?![^\r\n#])"),
     ("yaml-block", tuple((word, ":", mark) for word in NAME_MARKS for mark in ("|", ">")),
-     rf"(?i){_WORDS}[\"']?:[ \t]{{0,4}}+[|>][+-]?[0-9]?[ \t]{{0,4}}+\r?\n(?P<indent>[ \t]{{1,80}}+){_NO_SECRET}(?P<secret>[^\s][^\n]*(?:\n(?P=indent)[^\n]*)*+)"),
+     rf"(?i){_WORDS}[\"']?:[ \t]{{0,4}}+(?:[&!][^\s]{{1,40}}+[ \t]{{1,4}}+){{0,2}}+{_BLOCK}"),
+    # An anchor or a type, and any scalar: `&mut` and `&dyn` are Rust's.
+    ("yaml-anchor", (*((word, ":", "&") for word in NAME_MARKS), *((word, ":", "!!") for word in NAME_MARKS)),
+     rf"(?i){_WORDS}[\"']?:[ \t]{{1,4}}+(?P<secret>(?:(?:&(?!(?:mut|dyn|impl|const|str|self)\b)[a-z0-9_-]{{1,40}}+|!![a-z]{{2,10}}+)[ \t]{{1,4}}+){{1,2}}+{_NO_DATA}(?:\"[^\"\r\n]++\"|'[^'\r\n]++'|[^\s\"'|>{{\[&#]+(?<![,}}])))(?![^\s,}}])"),
+    # A name alone in its line, and a word alone in the next one, further to the right.
+    ("yaml-next-line", tuple((word, ":", "\n") for word in NAME_MARKS),
+     (rf"(?i)(?<![^\n])(?P<before>[ \t]{{0,80}}+)(?:-[ \t]{{1,4}}+)?[\"']?{_NAME}[\"']?:{_END_OF_LINE}(?P=before) {{1,80}}+{_NO_DATA}"
+      r"(?:\"(?P<quoted>[^\"\r\n]++)\"|'(?P<single>[^'\r\n]++)'|(?P<secret>[^\s\"'|>{}\[\]()<&!#-][^\s:()]{3,}+))[ \t\r]{0,4}+(?![^\n])(?!\n(?P=before)[ \t])")),
+    # Quoted words without a digit, behind names that stand for nothing else.
+    ("quoted-line", _with(("key", "token", "secret"), ":"),
+     (rf"(?i)(?<![a-z0-9])(?:(?:{'|'.join(_KINDS_OF_KEY)})[_-]?key|(?:{'|'.join(KEY_WORDS)})[_-]?token|[a-z0-9]{{1,40}}[_-]secret|clientsecret):[ \t]{{1,4}}+{_NO_DATA}"
+      r"(?![\"'](?:invalid|expired|incorrect|wrong|unknown|denied|disabled|enabled|rejected|revoked)\b)(?:\"(?P<quoted>[^\s\"\\]{6,})\"|'(?P<single>[^\s'\\]{6,})')")),
     ("symbol-pair", tuple((word, "=>") for word in NAME_MARKS), rf"(?i)(?<![a-z0-9:]):{_NAME}\s{{0,4}}+=>\s{{0,4}}+{_NO_SECRET}(?:{_QUOTED})"),
-    ("element", tuple((word, "</") for word in NAME_MARKS), rf"(?i)<(?:[a-z0-9_]{{1,40}}:)?{_NAME}(?:\s[^<>]{{0,200}})?>(?![0-9]{{1,5}}<){_NO_SECRET}(?P<secret>[^<>]+)</"),
+    ("element", tuple((word, "</") for word in NAME_MARKS), rf"(?i)<(?:[a-z0-9_]{{1,40}}:)?{_NAME}(?:\s[^<>]{{0,200}})?>(?:<!\[CDATA\[{_NO_DATA}(?P<quoted>[^<>\]]++)|(?![0-9]{{1,5}}<){_NO_SECRET}(?P<secret>[^<>]+)</)"),
+    ("element-pair", tuple((word, "</") for word in NAME_MARKS),
+     rf"(?i)<(?P<name>name|key)>\s{{0,4}}+{_NAME}\s{{0,4}}+</(?P=name)>\s{{0,80}}+<(?:value|string)>(?![0-9]{{1,5}}<){_NO_SECRET}(?P<secret>[^<>]+)</"),
+    ("attributes", (*((word, "value=") for word in NAME_MARKS), *((word, name, "</") for name in ("name=", "key=") for word in NAME_MARKS)),
+     (rf"(?i)\s(?:(?:name|key)=[\"']{_NAME}[\"'](?:[^<>]{{0,200}}?\svalue=[\"'](?![0-9]{{1,5}}[\"']){_NO_DATA}(?P<secret>[^\"'<>]++)|[^<>]{{0,200}}+>(?![0-9]{{1,5}}<){_NO_DATA}(?P<quoted>[^<>]+)</)"
+      rf"|value=[\"'](?![0-9]{{1,5}}[\"']){_NO_DATA}(?P<single>[^\"'<>]++)[\"'][^<>]{{0,200}}?\s(?:name|key)=[\"']{_NAME}[\"'])")),
     ("password-line", _with((*_PASSWORDS, "_pass", "-pass"), ":", "\x1b"),
-     (rf"(?i)(?<![a-z0-9_./-])[a-z0-9_.-]{{0,64}}?(?:pass(?:word|wd|phrase)|pwd|(?<=[_-])pass(?!:\s?[0-9.,/%]{{1,20}}+(?:\s|$))){_COLOUR}:{_COLOUR}(?!\s?[\"']?[/~])[ \t]{{0,4}}+{_COLOUR}{_NO_SECRET}{_PROSE}"
+     (rf"(?i)(?<![a-z0-9_./-])[a-z0-9_.-]{{0,64}}?(?:pass(?:word|wd|phrase)|pwd|(?<=[_-])pass(?!:\s?[0-9.,/%]{{1,20}}+(?:\s|$))){_COLOUR}:{_COLOUR}(?!\s?[\"']?[/~])[ \t]{{0,4}}+{_COLOUR}{_NO_DATA}{_PROSE}"
       rf"(?:(?![\"']{_PROSE_WORDS})(?:{_QUOTED})\\?[\"']|(?P<secret>(?=[a-z]*+[^\s\"'a-z])(?=[^\s\"'0-9!@#$%^&*+=?~]{{0,64}}+[0-9!@#$%^&*+=?~])[^\s\"'\x1b]{{4,}}))")),
     # Not the name of a secret in Amazon's store: arn:aws:secretsmanager:…:secret:name.
     ("secret-line", _with(("key", "keydata", "key-data", "key_data", "token", "secret"), ":", "\x1b"),
-     rf"(?i){_WORDS}(?<!:secret){_COLOUR}:{_COLOUR}[ \t]{{0,4}}+{_COLOUR}{_NO_SECRET}[\"']?+{_DIGIT}{_LETTER}(?P<secret>[^\s\"',;(){{}}<>\x1b]{{8,}})"),
+     rf"(?i){_WORDS}(?<!:secret){_COLOUR}:{_COLOUR}[ \t]{{0,4}}+{_COLOUR}{_NO_DATA}[\"']?+{_DIGIT}{_LETTER}(?P<secret>[^\s\"',;(){{}}<>\x1b]{{8,}})"),
     ("option", _with(_KEYS, " ", "s ", "\t", "\x1f", "s\x1f"),
-     rf"(?i)(?<![\w.-])--?+(?!(?:{'|'.join(FLAG_WORDS)})-){_NAME}\s{{1,4}}+(?!--|-\w?(?:\s|$)|[\"']?pass:|(?:(?<=token\s)|(?<=pass\s))[0-9]{{1,5}}(?:\s|$)|(?<=secret\s)[\"']?(?:id|type)=[a-z])[\"']?+{_NO_SECRET}{_PROSE}(?P<secret>[^\s\"']+)"),
+     rf"(?i)(?<![\w.-])--?+(?!(?:{'|'.join(FLAG_WORDS)})-){_NAME}\s{{1,4}}+(?!--|-\w?(?:\s|$)|[\"']?pass:|(?:(?<=token\s)|(?<=pass\s))[0-9]{{1,5}}(?:\s|$)|(?<=secret\s)[\"']?(?:id|type)=[a-z]){_NO_SECRET}[\"']?+{_PROSE}(?P<secret>[^\s\"']+)"),
     # Short options may stand together: -fsSu ada:…
     ("curl-user", (("curl", " -"), ("curl", "\x1f-"), ("wget", "-"), ("http", "--auth"), ("http", " -a"), ("http", "\x1f-a"), ("xh", "--auth"), ("xh", " -a"), ("xh", "\x1f-a")),
      rf"(?i)(?<![a-z]){_CURL}{_arguments(_CURL, 400)}(?<=\s)(?:-[a-z0-9#]{{0,12}}?u|-a|--user|--proxy-user|--auth)[\s=]?+[\"']?+[^\s:\"'/]{{1,64}}+:" + _NO_SECRET
@@ -281,7 +329,7 @@ PHRASES: tuple[Rule, ...] = (
      rf"|docker\s{{1,4}}+login\s{_arguments('docker', 200)}(?<=\s)-p\s)[\"']?+" + _NO_SECRET + r"(?P<secret>[^\s\"']+)"),
     ("openssl", ("pass:",), r"(?i)(?<!\S)[\"']?-pass(?:in|out)?\s{1,4}+[\"']?pass:" + _NO_SECRET + r"(?P<secret>[^\s\"']+)"),
     ("token-header", ("-token:",), r"(?i)(?<![a-z0-9-])(?:private|job|deploy|x-[a-z-]{1,40})-token:\s{0,2}+" + _NO_SECRET + r"(?P<secret>[^\s\"'\\]{6,})"),
-    ("netrc", ("password ", "password\t"), r"(?i)\blogin\s++\S++\s++password\s++" + _NO_SECRET + r"(?P<secret>\S+)"),
+    ("netrc", ("password ", "password\t"), r"(?i)\b(?:login\s++\S++\s++(?:account\s++\S++\s++)?password\s++|machine\s++\S++\s++password\s++(?=\S++\s++login\s))" + _NO_SECRET + r"(?P<secret>\S+)"),
 )  # fmt: skip
 
 RULES = (*TOKENS, *PHRASES)

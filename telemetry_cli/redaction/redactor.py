@@ -32,7 +32,7 @@ _IDENTITY = frozenset((
 ))  # fmt: skip
 #: What the tables hold at most of a field; a redacted text may be longer than it was.
 _LONGEST = {"agent_name": 200, "job_type": 200, "event_type": 200, "run_id": 255}
-_GROUPS = ("secret", "quoted", "escaped", "single")
+_GROUPS = ("secret", "quoted", "escaped", "single", "block", "long")
 
 #: Seconds of processor time that the user's rules have together, and that they have in any case for a text and for each of its characters.
 _PATIENCE, _LEAST, _LEAST_PER_CHARACTER = 2.0, 0.02, 2e-6

@@ -23,6 +23,8 @@ AROUND = ("", " ", ":", "=", "-", ".", "@ ", '"', "\n", "1", "aa://x")
 PUMPED = (
     *("?auth=", "token:", "password:", "cookie:", "authorization:", "aa://x:", "http://u@", "-mysql", "curl -u ", "curl -uuuuuuuuuuuu", " -a", "a.", "_", "--a."),
     *("token =aaaaaa(", "password: '", "http -a ", ",secret:my-secret", '"value":"a",', "name: token\n", "token: |\n  a\n", "docker login -", "redis-cli ", "://a:b@c://"),
+    *("{name: token, ", "{value: a, ", "- value: a\n", "name: token\n a: b\n", "token: &a ", "token: !!a ", "token:\n ", " token:\n  a", "|\n  a\n", "key=\"token\" ", " value=\"a\" ", "<name>token</name> "),
+    *('variable "token" { ', "setx token ", "env token ", "token]=", "token: a", "token:aaaa ", 'token="""a', "machine a password ", "<token><![CDATA[", "token: |\n\n", "value: 'a' #", '"value":"a",a', "%a", "$a"),
     *('"token":{"', '"token":[', '"token":["a"],', '"token": {"a": 1}}', '\\"key\\":\\"\\', "<password ", "password\x1b[0m"),
     *("://a:@", "token=$a", '\\"', "\x1b[0;", "Private-Lines: 1\nAAAA", "eyJaaaaaaaa.", "-----BEGIN PRIVATE KEY-----", "login password ", "x-a", "passPASS", "\n "),
 )  # fmt: skip

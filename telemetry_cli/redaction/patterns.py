@@ -95,23 +95,9 @@ _PROSE_WORDS = (
 )
 _PROSE = rf"(?!{_PROSE_WORDS})"
 _KEYS = (
-    "key",
-    "keybase",
-    "key_base",
-    "key-base",
-    "keydata",
-    "key-data",
-    "key_data",
-    "token",
-    "secret",
-    "credential",
-    "pass",
-    "pass_word",
-    "pass-word",
-    "pass_phrase",
-    "pass-phrase",
-    *_PASSWORDS,
-)
+    "key", "keybase", "key_base", "key-base", "keydata", "key-data", "key_data", "token", "secret",
+    "credential", "pass", "pass_word", "pass-word", "pass_phrase", "pass-phrase", *_PASSWORDS,
+)  # fmt: skip
 #: First words of options that take no value: `--ask-pass`, `--no-password`.
 FLAG_WORDS = (
     "no", "ask", "prompt", "skip", "show", "hide", "print", "mask", "allow", "disable", "enable", "force", "require",
@@ -304,7 +290,8 @@ PHRASES: tuple[Rule, ...] = (
     # Quoted words without a digit, behind names that stand for nothing else.
     ("quoted-line", _with(("key", "token", "secret"), ":"),
      (rf"(?i)(?<![a-z0-9])(?:(?:{'|'.join(_KINDS_OF_KEY)})[_-]?key|(?:{'|'.join(KEY_WORDS)})[_-]?token|[a-z0-9]{{1,40}}[_-]secret|clientsecret):[ \t]{{1,4}}+{_NO_DATA}"
-      r"(?![\"'](?:invalid|expired|incorrect|wrong|unknown|denied|disabled|enabled|rejected|revoked)\b)(?:\"(?P<quoted>[^\s\"\\]{6,})\"|'(?P<single>[^\s'\\]{6,})')")),
+      r"(?![\"'](?:invalid|expired|incorrect|wrong|unknown|denied|disabled|enabled|rejected|revoked)\b|[\"'][a-z0-9_.]{0,64}(?:key|secret|token|str)[\"'])"
+      r"(?:\"(?P<quoted>[^\s\"\\]{6,})\"|'(?P<single>[^\s'\\]{6,})')(?=[ \t]{0,4}+(?:[\r\n#}]|$))")),
     ("symbol-pair", tuple((word, "=>") for word in NAME_MARKS), rf"(?i)(?<![a-z0-9:]):{_NAME}\s{{0,4}}+=>\s{{0,4}}+{_NO_SECRET}(?:{_QUOTED})"),
     ("element", tuple((word, "</") for word in NAME_MARKS), rf"(?i)<(?:[a-z0-9_]{{1,40}}:)?{_NAME}(?:\s[^<>]{{0,200}})?>(?:<!\[CDATA\[{_NO_DATA}(?P<quoted>[^<>\]]++)|(?![0-9]{{1,5}}<){_NO_SECRET}(?P<secret>[^<>]+)</)"),
     ("element-pair", tuple((word, "</") for word in NAME_MARKS),
@@ -337,26 +324,13 @@ RULES = (*TOKENS, *PHRASES)
 #: Ends of names (lower case, without separators) whose text values are secrets, in JSON objects, environments and options.
 SECRET_NAMES = (*(name.replace("_", "") for name in _NAMED), "authorization", "cookie")
 #: Those that with an `s` behind them stand for several.
-SINGULAR_NAMES = tuple(
-    name
-    for name in SECRET_NAMES
-    if name not in ("pass", "credentials", "secretkeybase", "authorization")
-)
+_ONLY_SINGULAR = ("pass", "credentials", "secretkeybase", "authorization")
+SINGULAR_NAMES = tuple(name for name in SECRET_NAMES if name not in _ONLY_SINGULAR)
 #: Ends of names that look like those above, and are none.
 HARMLESS_NAMES = (
-    "bostoken",
-    "eostoken",
-    "padtoken",
-    "unktoken",
-    "septoken",
-    "clstoken",
-    "masktoken",
-    "pertoken",
-    "nexttoken",
-    "pagetoken",
-    "compass",
-    "bypass",
-)
+    "bostoken", "eostoken", "padtoken", "unktoken", "septoken", "clstoken", "masktoken", "pertoken",
+    "nexttoken", "pagetoken", "compass", "bypass",
+)  # fmt: skip
 
 #: Words of the names of variables that end in `_KEY` and hold nothing secret, but what all may know, or what is looked up by it.
 HARMLESS_KEYS = frozenset((
@@ -432,10 +406,8 @@ class Signs:
         if not self.stand_in(text, lower):
             return []
         folded, exact = _IN_LONG
-        signs = [
-            *(sign for sign in folded if sign in lower),
-            *(sign for sign in exact if sign in text),
-        ]
+        signs = [sign for sign in folded if sign in lower]
+        signs += [sign for sign in exact if sign in text]
         places = {
             place
             for sign in signs
@@ -448,18 +420,14 @@ class Signs:
         """The places of the rules that a sign tells of, and those of their marks that hold it."""
         if sign not in self._told:
             lower = sign.lower()
-            found = [
-                (
-                    place,
-                    [
-                        mark
-                        for mark in marks
-                        if lower in (mark if isinstance(mark, str) else mark[0]).lower()
-                    ],
-                )
-                for place, (_, marks, _) in enumerate(RULES)
-            ]
-            self._told[sign] = [(place, marks) for place, marks in found if marks]
+            found = []
+            for place, (_, marks, _) in enumerate(RULES):
+                firsts = (mark if isinstance(mark, str) else mark[0] for mark in marks)
+                pairs = zip(marks, firsts, strict=True)
+                holding = [mark for mark, first in pairs if lower in first.lower()]
+                if holding:
+                    found.append((place, holding))
+            self._told[sign] = found
         return self._told[sign]
 
 

@@ -6,7 +6,8 @@ import time
 from pathlib import Path
 
 import pytest
-from support.hooks import OTHER, SCORE, Hooks, in_parallel, wait_for
+from support import wait_for
+from support.hooks import OTHER, SCORE, Hooks, in_parallel
 
 CONTRACT = '{ columns = [{ name = "score", type = "real", required = true }] }'
 

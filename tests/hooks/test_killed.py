@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
-from support.hooks import SCORE, Hooks, ended_by, lives, pid_in, wait_for
+from support import wait_for
+from support.hooks import SCORE, Hooks, ended_by, lives, pid_in
 from support.storage import assert_sound
 
 from telemetry_cli.core.config import Config

@@ -4,7 +4,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support.hooks import MANY, SCORE, Hooks, lives, pid_in, wait_for
+from support import wait_for
+from support.hooks import MANY, SCORE, Hooks, lives, pid_in
 
 #: Takes so many MiB, a little at a time, and keeps them a while.
 TAKE = "hold = []\nfor number in range({}):\n    hold.append(bytearray(b'x') * (1 << 20))\n    time.sleep(0.002)\ntime.sleep(0.1)\n"

@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
-from support import PROGRAM
-from support.hooks import MANY, SCORE, Hooks, in_parallel, wait_for
+from support import PROGRAM, wait_for
+from support.hooks import MANY, SCORE, Hooks, in_parallel
 
 SLOW = "open({0!r}, 'w').close()\nwhile not os.path.exists({1!r}):\n    time.sleep(0.01)\n"
 

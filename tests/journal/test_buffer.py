@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -67,9 +66,8 @@ def test_a_long_buffer_does_not_hold_a_writer_up(telemetry: Telemetry) -> None:
         (telemetry.buffer / f"{number:032x}.ndjson").write_bytes(
             create(number + 10, f"waiting-{number:04}")
         )
-    begun = time.monotonic()
-    event_id = telemetry.start(env={"TELEMETRY_LOCK_TIMEOUT": "0.2"})
-    assert time.monotonic() - begun < 1.5
+    event_id = telemetry.start(env={"TELEMETRY_LOCK_TIMEOUT": "0"})
+    assert len(list(telemetry.buffer.iterdir())) > 4000
     telemetry("db", "drain")
     assert telemetry("query", "--count").line == "5002"
     assert telemetry.run(event_id)["status"] == "running"

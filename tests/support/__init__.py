@@ -11,14 +11,24 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 PROGRAM = Path(sysconfig.get_path("scripts")) / "telemetry"
 #: All that a test's processes inherit; no CI provider, agent, git hook or setting of the machine shows through.
 INHERITED = ("PATH", "LANG", "TMPDIR", "COVERAGE_PROCESS_START", "COVERAGE_FILE")
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
+    """Wait until a condition holds, and return its value; fail after so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "the condition does not hold"
+        time.sleep(0.01)
+    return found
 
 
 class Ran:
@@ -121,6 +131,22 @@ _MEASURING = "import os, sys; pid = os.posix_spawn(sys.argv[2], sys.argv[2:], os
 _MEASURING += "open(sys.argv[1], 'w').write(str(usage.ru_maxrss // (1024 if sys.platform == 'darwin' else 1))); sys.exit(os.waitstatus_to_exitcode(status))"
 
 
+#: Runs the program on a clock that only its own sleeps advance, and writes the seconds it slept to a file.
+_SLEEPING = """
+import sys, time
+slept = 0.0
+def sleep(seconds):
+    global slept
+    slept += seconds
+time.sleep, time.monotonic = sleep, lambda: slept
+from telemetry_cli.cli.main import main
+code = main(sys.argv[2:])
+with open(sys.argv[1], "w") as file:
+    file.write(str(slept))
+sys.exit(code)
+"""
+
+
 class Telemetry:
     """The installed program with a base folder and an environment of its own; calling it runs it.
 
@@ -184,6 +210,26 @@ class Telemetry:
         if code is not None:
             assert ran.code == code, ran
         return ran
+
+    def sleep_in(self, *argv: str, env: dict[str, str] | None = None) -> tuple[Ran, float]:
+        """Run the program on a clock that only its own sleeps advance.
+
+        Returns its result, and the seconds that it wanted to sleep in all. No machine is too slow
+        for a bound on those. The busy timeout of SQLite passes on the machine's clock.
+        """
+        report = self.home / "slept"
+        done = subprocess.run(
+            [sys.executable, "-c", _SLEEPING, str(report), *argv],
+            env=self.env | (env or {}),
+            cwd=self.cwd,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=120,
+            check=False,
+        )
+        ran = Ran(done.returncode, _decode(done.stdout), _decode(done.stderr))
+        assert ran.code == 0, ran
+        return ran, float(report.read_text())
 
     def popen(
         self, *argv: str, env: dict[str, str] | None = None, cwd: Path | None = None, **options: Any

@@ -5,15 +5,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from support import Ran, Telemetry
 
-#: One row per subject with a score, which must be there, and three columns that need not.
+from support import Ran, Telemetry, wait_for
 COLUMNS = [
     {"name": "score", "type": "real", "required": True},
     {"name": "note", "type": "text"},
@@ -142,15 +140,6 @@ def in_parallel(telemetry: Telemetry, argvs: list[list[str]]) -> list[Ran]:
                 argvs,
             )
         )
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 20.0) -> Any:
-    """Wait until something holds, and return it."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
-    return found
 
 
 def lives(pid: int) -> bool:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from support import PROGRAM, Telemetry
+from support import PROGRAM, Telemetry, wait_for
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="signals with their senders are known on Linux"
@@ -49,7 +49,7 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self.master, text.encode())
 
-    def wait_for(self, pattern: str, seconds: float = 20) -> str:
+    def wait_for(self, pattern: str, seconds: float = 60) -> str:
         """Read until the pattern has come; returns all that has come since the last time."""
         end = time.monotonic() + seconds
         while not (match := re.search(pattern, self._seen)):
@@ -80,8 +80,9 @@ def terminal(telemetry: Telemetry) -> Iterator[Callable[..., Terminal]]:
 
 COUNTING = (
     "import signal, sys, time; got = []; "
-    "signal.signal(signal.{name}, lambda *_: got.append(1)); print('rea' + 'dy', flush=True); end = time.monotonic() + 1.5\n"
-    "while time.monotonic() < end: time.sleep(0.05)\n"
+    "signal.signal(signal.{name}, lambda *_: got.append(1)); print('rea' + 'dy', flush=True)\n"
+    "while not got: time.sleep(0.01)\n"
+    "time.sleep(0.5)\n"  # for another one
     "print('got', len(got), 'end'); sys.exit(9)"
 )
 
@@ -242,7 +243,7 @@ def test_in_the_background_it_waits_for_the_terminal(
     one = terminal()
     one.type(f"{EXEC} cat &\n")
     one.wait_for(r"\[1\] \d+")
-    one.type("sleep 1; jobs\n")
+    one.type('until jobs | grep -q Sto""pped; do sleep 0.05; done; jobs\n')
     one.wait_for(r"Stopped(.|\n)*\$ ")
     one.type("fg\n")
     one.wait_for(r"fg\r\n[^\n]*exec[^\n]*\n")
@@ -342,10 +343,8 @@ def test_a_terminal_that_closes_ends_it(
     one.wait_for("ready")
     os.close(one.master)
     one.master = os.open(os.devnull, os.O_RDONLY)
-    end = time.monotonic() + 20
-    while (run := telemetry.run("@last"))["status"] == "running":
-        assert time.monotonic() < end
-        time.sleep(0.1)
+    wait_for(lambda: telemetry.run("@last")["status"] != "running")
+    run = telemetry.run("@last")
     assert (run["status"], run["metrics_json"]["process.exit.signal"]) == ("cancelled", "SIGHUP")
 
 
@@ -359,7 +358,7 @@ def test_a_terminal_that_closes_ends_it_where_no_shell_stands_before_it(
     one.wait_for("ready")
     os.close(one.master)
     one.master = os.open(os.devnull, os.O_RDONLY)
-    assert one.shell.wait(20) == 128 + signal.SIGHUP
+    assert one.shell.wait(60) == 128 + signal.SIGHUP
     run = telemetry.run("@last")
     assert (run["status"], run["metrics_json"]["process.exit.signal"]) == ("cancelled", "SIGHUP")
 
@@ -376,5 +375,5 @@ def test_a_terminal_that_closes_reaches_the_command_once(
     one.wait_for("ready")
     os.close(one.master)
     one.master = os.open(os.devnull, os.O_RDONLY)
-    assert one.shell.wait(20) == 9
+    assert one.shell.wait(60) == 9
     assert (telemetry.cwd / "got").read_text() == "1"

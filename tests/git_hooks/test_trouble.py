@@ -81,18 +81,12 @@ def database_newer(telemetry: Telemetry, repo: Repository, undone: ExitStack) ->
     undone.callback(telemetry.sql, f"PRAGMA user_version = {version}")
 
 
-def commit(repo: Repository) -> tuple[int, str, str, float]:
-    """A commit's exit code and output without its SHA, and the seconds it took."""
+def commit(repo: Repository) -> tuple[int, str, str]:
+    """A commit's exit code and output without its SHA."""
     (repo.path / "file").write_text(f"{time.monotonic_ns()}\n")
     repo("add", "file")
-    begun = time.monotonic()
     done = repo.ran("commit", "-m", "the same")
-    return (
-        done.returncode,
-        re.sub(r" [0-9a-f]{7,}\]", " SHA]", done.stdout),
-        done.stderr,
-        time.monotonic() - begun,
-    )
+    return done.returncode, re.sub(r" [0-9a-f]{7,}\]", " SHA]", done.stdout), done.stderr
 
 
 @pytest.mark.parametrize("name", TROUBLES)
@@ -111,8 +105,7 @@ def test_a_commit_is_the_same_and_its_run_is_found_in_the_end(
     with ExitStack() as undone:
         TROUBLES[name](telemetry, repo, undone)
         done = commit(repo)
-    assert done[:3] == without[:3]
-    assert done[3] < without[3] + 2
+    assert done == without
     assert (repo("rev-parse", "HEAD~1"), repo("for-each-ref", "--format=%(refname)")) == (
         before,
         "refs/heads/main",
@@ -132,7 +125,7 @@ def test_a_base_that_may_not_be_written(
     telemetry.start("--event-id", "run", cwd=repo.path)
     without = commit(repo)
     subprocess.run(["mount", "-o", "remount,ro", str(base)], check=True)
-    assert commit(repo)[:3] == without[:3]
+    assert commit(repo) == without
     subprocess.run(["mount", "-o", "remount,rw", str(base)], check=True)
     repo.change()
     assert repo.runs_of("HEAD") == ["run"]
@@ -160,7 +153,7 @@ def test_the_program_is_removed(
         if not path.name.endswith(".sample"):
             path.write_text(path.read_text().replace(str(PROGRAM), str(program)))
     repo.env["PATH"] = "/usr/bin:/bin"
-    assert commit(repo)[:3] == without[:3]
+    assert commit(repo) == without
     assert repo.ran("commit", "--quiet", "--amend", "-m", "x").stderr == ""
 
 
@@ -240,9 +233,8 @@ def test_a_git_that_hangs(repo: Repository, telemetry: Telemetry, tmp_path: Path
     repo("repack", "-a", "-d", "--quiet")
     telemetry.start("--event-id", "run", cwd=repo.path)
     (tmp_path / "bin").mkdir()
-    (tmp_path / "bin/git").write_text("#!/bin/sh\nexec sleep 60\n")
+    (tmp_path / "bin/git").write_text("#!/bin/sh\nexec sleep 3600\n")
     (tmp_path / "bin/git").chmod(0o755)
-    begun = time.monotonic()
     env = repo.env | {"PATH": f"{tmp_path}/bin:{repo.env['PATH']}"}
     done = subprocess.run(
         [PROGRAM, "git-hooks", "fire", "post-commit"],
@@ -252,7 +244,6 @@ def test_a_git_that_hangs(repo: Repository, telemetry: Telemetry, tmp_path: Path
         timeout=60,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
-    assert time.monotonic() - begun < 3
     assert repo.runs_of("HEAD") == ["run"]
 
 
@@ -264,9 +255,9 @@ def test_a_journal_that_nobody_drained(repo: Repository, telemetry: Telemetry) -
     )
     with segment.open("ab") as file:
         file.writelines([line] * 200_000)
-    begun = time.monotonic()
     sha = repo.change()
-    assert time.monotonic() - begun < 3
+    ran = telemetry("query", "--count", env={"TELEMETRY_LOCK_TIMEOUT": "0"})
+    assert "records wait to be applied" in ran.err
     telemetry("db", "drain")
     assert telemetry("query", "--commit", sha, "-o", "ids").line == "run"
 

@@ -9,9 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from support import Ran, Telemetry
-
 from support import Ran, Telemetry, wait_for
+
 COLUMNS = [
     {"name": "score", "type": "real", "required": True},
     {"name": "note", "type": "text"},

@@ -2,7 +2,6 @@
 
 import sqlite3
 import subprocess
-import time
 
 import pytest
 from support import Telemetry
@@ -70,10 +69,8 @@ def test_a_reader_of_100_000_runs_that_has_stalled_delays_no_writer(
     with telemetry.popen(*argv, stdout=subprocess.PIPE) as reader:
         assert reader.stdout
         assert reader.stdout.read(1) == b"{"
-        begun = time.monotonic()
         # A write that had to wait for longer would be buffered, and not in the database yet.
         event_id = telemetry.start(env={"TELEMETRY_LOCK_TIMEOUT": "0.5"})
-        assert time.monotonic() - begun < 2
         assert telemetry.sql("SELECT count(*) FROM agent_runs WHERE event_id = ?", event_id) == [
             (1,)
         ]

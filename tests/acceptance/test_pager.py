@@ -5,11 +5,10 @@ import pty
 import shutil
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
-from support import PROGRAM, Git, Telemetry
+from support import PROGRAM, Git, Telemetry, wait_for
 from support.terminal import drawn
 
 LONG = "with recursive n (i) as (select 1 union all select i + 1 from n limit 200) select i from n"
@@ -119,12 +118,9 @@ def test_whoever_ends_the_program_leaves_the_pager_its_terminal(
     )
     os.close(side)
     try:
-        deadline = time.monotonic() + 30
-        while not ready.exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_for(ready.exists)
         process.send_signal(number)
-        assert process.wait(timeout=30) == 128 + number
+        assert process.wait(timeout=60) == 128 + number
         assert done.exists()
     finally:
         process.kill()

@@ -38,7 +38,7 @@ class Screen:
 
     def until(self, wanted: bytes) -> bytes:
         """Everything drawn since the last time, up to and with what is wanted."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while wanted not in self.seen:
             assert time.monotonic() < deadline, (wanted, self.seen)
             if select.select([self.terminal], [], [], 1)[0]:
@@ -53,7 +53,7 @@ class Screen:
     def end(self, number: signal.Signals) -> tuple[int, bytes]:
         self.process.send_signal(number)
         rest = self.until(END)
-        _, message = self.process.communicate(timeout=20)
+        _, message = self.process.communicate(timeout=60)
         assert message == b""
         return self.process.returncode, rest
 
@@ -121,7 +121,7 @@ def test_what_cannot_be_watched(telemetry: Telemetry, words: tuple[str, ...]) ->
 def test_a_question_that_cannot_be_answered_leaves_the_screen_alone(telemetry: Telemetry) -> None:
     telemetry.start()
     screen = Screen(telemetry, "query", "--watch", "1", "--where", "nope = 1")
-    _, message = screen.process.communicate(timeout=20)
+    _, message = screen.process.communicate(timeout=60)
     assert screen.process.returncode == 2
     assert b"no such column" in message
     os.close(screen.terminal)
@@ -136,7 +136,7 @@ def test_the_screen_is_given_back_when_a_function_goes_on_past_the_limit(
     screen.until(b"calm")
     telemetry("run", "update", "calm", "--item-name", "x")
     screen.until(END)
-    _, message = screen.process.communicate(timeout=20)
+    _, message = screen.process.communicate(timeout=60)
     assert screen.process.returncode == 2
     assert b"took longer than" in message
     os.close(screen.terminal)
@@ -166,7 +166,7 @@ def test_a_terminal_that_cannot_be_drawn_upon(telemetry: Telemetry) -> None:
         stdin=side,
         stdout=side,
         stderr=subprocess.PIPE,
-        timeout=20,
+        timeout=60,
     )
     os.close(side)
     os.close(terminal)

@@ -266,14 +266,14 @@ def test_a_signal_while_waiting(known: Telemetry, number: signal.Signals, code: 
         fcntl.flock(file, fcntl.LOCK_EX)
         with known.popen(
             *START,
-            env={"TELEMETRY_LOCK_TIMEOUT": "30"},
+            env={"TELEMETRY_LOCK_TIMEOUT": "3600"},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         ) as process:
             while str(lock) not in opened(process.pid):
                 assert process.poll() is None
             process.send_signal(number)
-            out, message = process.communicate(timeout=10)
+            out, message = process.communicate(timeout=60)
     assert process.returncode in (code, -number)
     assert (out, b"Traceback" in message) == (b"", False)
 

@@ -5,7 +5,6 @@ import io
 import json
 import random
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -249,11 +248,9 @@ LONG_CALL = "instr(printf('%.16000000c', 'a'), printf('%.8000000c', 'a') || 'b')
 
 @pytest.mark.parametrize("output", ["table", "json"])
 def test_the_time_limit_holds_inside_a_function(two: Telemetry, output: str) -> None:
-    began = time.monotonic()
     ran = two("sql", f"select {LONG_CALL}", "--timeout", "300ms", "-o", output, code=2)
     assert "took longer than 0.3 s" in ran.err
     assert ran.out == ""
-    assert time.monotonic() - began < 10
 
 
 def test_large_rows_are_kept_in_a_file(two: Telemetry) -> None:

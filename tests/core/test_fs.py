@@ -93,7 +93,7 @@ def _refuses(telemetry: Telemetry, plant: Callable[[Path], object], name: str) -
     plant(place)
     with telemetry.popen(*START, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as writer:
         try:
-            _, err = writer.communicate(timeout=10)
+            _, err = writer.communicate(timeout=60)
         finally:
             writer.kill()
     assert (writer.returncode, place.name in err.decode()) == (6, True), err.decode()

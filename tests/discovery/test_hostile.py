@@ -6,7 +6,6 @@ Each trap is first proven to be live: an ordinary git command springs it.
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -368,9 +367,7 @@ def test_include_of_a_fifo_does_not_hang(make_git: Make, telemetry: Telemetry) -
         ["associate-commit", "@last"],
         ["associate-commit", "@last", "--commit", sha],
     ):
-        started = time.monotonic()
         telemetry(*command, cwd=git.path)
-        assert time.monotonic() - started < 2
     run = telemetry.run("@last")
     assert (run["git_branch"], run["git_repo"], run["git_commit_hash"]) == ("main", None, sha)
 

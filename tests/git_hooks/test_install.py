@@ -385,7 +385,7 @@ def test_a_hook_of_ours_is_never_run_as_the_earlier_one(
     telemetry("git-hooks", "install", cwd=repo.path)
     ours = folder(repo) / "post-commit"
     shutil.copy(ours, kept(repo) / "post-commit")
-    done = subprocess.run([ours], cwd=repo.path, env=repo.env, capture_output=True, timeout=10)
+    done = subprocess.run([ours], cwd=repo.path, env=repo.env, capture_output=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 

@@ -316,7 +316,7 @@ def test_a_writer_that_never_ends_is_not_waited_for(repo: Repository, telemetry:
         # The second line has no end yet, and the second writer says nothing.
         told.write(f"{old} {'b' * 40}\n{other} {'c' * 40}".encode())
         told.flush()
-        assert [process.wait(20) for process in begun] == [0, 0]
+        assert [process.wait(60) for process in begun] == [0, 0]
     assert [repo_runs(telemetry, sha) for sha in ("b" * 40, "c" * 40, cut)] == ["run", "", "run"]
     assert telemetry("commits", "--commit", cut, "--json").json[0]["superseded_by"] is None
 

@@ -254,7 +254,7 @@ def test_a_journal_that_nobody_drained(repo: Repository, telemetry: Telemetry) -
         line for line in segment.read_bytes().splitlines(keepends=True) if b"run.create" in line
     )
     with segment.open("ab") as file:
-        file.writelines([line] * 200_000)
+        file.writelines([line] * 50_000)
     sha = repo.change()
     ran = telemetry("query", "--count", env={"TELEMETRY_LOCK_TIMEOUT": "0"})
     assert "records wait to be applied" in ran.err

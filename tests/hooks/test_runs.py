@@ -4,7 +4,6 @@ import itertools
 import json
 import sqlite3
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -31,7 +30,7 @@ def test_a_run_is_recorded_complete(three: Hooks) -> None:  # requirement 17
         "subjects": 3, "rows": 3, "mismatch_count": 0, "has_logs": True, "actor": "", "host": "", "mismatches": [], "existing": False,
     }  # fmt: skip
     assert (
-        200 <= run["duration_ms"] < 10_000
+        run["duration_ms"] >= 200
         and run["started_at"] < run["finished_at"]
         and len(run["input_digest"]) == 64
     )
@@ -236,12 +235,10 @@ def test_a_hook_holds_no_lock_and_may_call_telemetry_itself(three: Hooks) -> Non
     three.release("score", body + waiting)
     with three.telemetry.popen("hooks", "run", "score", stdout=subprocess.DEVNULL) as process:
         wait_for(begun.exists)
-        started = time.monotonic()
         ran = three.telemetry.start_ran(
             "--no-git", "-o", "json", env={"TELEMETRY_LOCK_TIMEOUT": "1"}
         )
         assert ran.json["status"] == "created"
-        assert time.monotonic() - started < 5
         go.touch()
         assert process.wait(60) == 0
     assert [event["event_type"] for event in three.telemetry.run("run-1")["events"]] == [
@@ -439,7 +436,7 @@ def test_a_run_that_finishes_late_does_not_supersede_one_begun_later(
     three.release("score", "")
     third = three.run("score", "--run", "run-2")["id"]
     go.touch()
-    assert late.wait(20) == 0
+    assert late.wait(60) == 0
     assert {row["subject_id"]: row["values"]["score"] for row in three.rows("score")} == {
         "run-1": 2,
         "run-3": 1,

@@ -156,7 +156,7 @@ def test_a_database_that_is_in_use_is_not_replaced(
     with held(lock, telemetry.database):
         begun = time.monotonic()
         refused = telemetry(*_argv(telemetry, by), env=SHORT, code=1)
-        assert 0.4 <= time.monotonic() - begun < 5
+        assert time.monotonic() - begun >= 0.4
     assert "locked by another process" in refused.err
     assert telemetry.database.stat().st_ino == before
     assert _beside(telemetry) == []

@@ -116,7 +116,7 @@ class ForkServer:
         """End the server and remove its socket."""
         assert self._process.stdin
         self._process.stdin.close()
-        self._process.wait(timeout=10)
+        self._process.wait(timeout=60)
         shutil.rmtree(self._folder, ignore_errors=True)
 
 

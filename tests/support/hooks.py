@@ -157,4 +157,4 @@ def pid_in(path: Path) -> int:
 def ended_by(process: "subprocess.Popen[bytes]", number: signal.Signals) -> int:
     """Send a signal to a process and return its exit code."""
     os.kill(process.pid, number)
-    return process.wait(20)
+    return process.wait(60)

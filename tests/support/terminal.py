@@ -38,5 +38,5 @@ def drawn(
     except OSError:
         pass
     os.close(terminal)
-    assert process.wait(timeout=30) == 0
+    assert process.wait(timeout=60) == 0
     return output.decode().replace("\r\n", "\n")

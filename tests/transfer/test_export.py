@@ -216,7 +216,7 @@ def test_a_fifo_is_written_into_and_stays(filled: Telemetry, tmp_path: Path) -> 
     os.mkfifo(fifo)
     with subprocess.Popen(["cat", str(fifo)], stdout=subprocess.PIPE) as reader:
         filled("export", "--to", str(fifo))
-        out, _ = reader.communicate(timeout=30)
+        out, _ = reader.communicate(timeout=60)
     assert [json.loads(line)["event_id"] for line in out.splitlines()] == [
         "nightly-7",
         "going",

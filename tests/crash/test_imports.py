@@ -4,8 +4,6 @@ import os
 import random
 import shutil
 import signal
-import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +18,7 @@ LONG = bool(os.environ.get("TELEMETRY_TESTS_LONG"))
 
 #: An operation takes 5,000 records, so this makes two.
 RECORDS = 5500
-MOMENTS, CALLS = 12, 6
+CALLS = 12
 #: Runs, those of them with their event, those with their commit: after none of the operations, the first, both.
 COUNTS = (
     "SELECT count(*), sum(EXISTS (SELECT 1 FROM run_events AS e WHERE e.event_id = r.event_id)),"
@@ -95,26 +93,6 @@ def check_after(telemetry: Telemetry, runs: str, once: Any, point: object, code:
     assert telemetry("doctor").code == 0, point
     assert_sound(telemetry)
     assert dump(telemetry) == once, point
-
-
-def test_killed_at_random_moments(runs: str, base: Path, once: Any, telemetry: Telemetry) -> None:
-    shutil.copytree(base, telemetry.base)
-    begun = time.monotonic()
-    telemetry("import", runs)
-    longest = time.monotonic() - begun
-    draw, codes = random.Random(7), []
-    for _ in range(MOMENTS):
-        shutil.rmtree(telemetry.base)
-        shutil.copytree(base, telemetry.base)
-        after = draw.uniform(0.1, longest)
-        process = telemetry.popen("import", runs, stdout=subprocess.DEVNULL)
-        try:
-            process.wait(after)
-        except subprocess.TimeoutExpired:
-            process.kill()
-        codes.append(process.wait())
-        check_after(telemetry, runs, once, f"after {after:.3f} s", codes[-1])
-    assert codes.count(-signal.SIGKILL) > MOMENTS // 3
 
 
 @needs_strace

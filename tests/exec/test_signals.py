@@ -423,8 +423,13 @@ def test_a_request_during_the_grace_ends_it(
     assert heard == b"heard\n"
     if "exit" in command:
         wait_for(lambda: not is_alive(int(pid)))
+
+    def ask() -> bool:
+        one.send(signal.Signals[name])
+        return one.process.poll() is not None
+
     # The first may come while the end of the command is noticed, and tell only why it ended.
-    wait_for(lambda: one.process.poll() is not None or one.send(signal.Signals[name]))
+    wait_for(ask)
     assert one.code() == 137
     assert one.run()["status"] == "timeout"
 

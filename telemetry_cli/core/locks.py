@@ -96,7 +96,7 @@ class MaintenanceLock:
 
         self.path = path
         self.deadline = deadline
-        self._lock = FileLock(path, mode=0o600, thread_local=False)
+        self._lock = FileLock(path, mode=0o600, thread_local=False, fallback_to_soft=False)
 
     def __enter__(self) -> "MaintenanceLock":
         from filelock import Timeout

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from support.storage import FLOCKED, held, is_free
 
 from telemetry_cli.core.errors import LockTimeout, Refused
-from telemetry_cli.core.locks import Lock, lock_unfinished, remove_unlocked
+from telemetry_cli.core.locks import Lock, MaintenanceLock, lock_unfinished, remove_unlocked
 from telemetry_cli.core.locks import is_free as is_free_now
 
 OURS = "from telemetry_cli.core.locks import Lock; lock = Lock(sys.argv[1], 0); lock.__enter__()"
@@ -37,7 +37,11 @@ def test_what_another_process_holds_is_not_ours(path: Path, holder: str) -> None
             pass
         with pytest.raises(Timeout), FileLock(path, fallback_to_soft=False, timeout=0.05):
             pass
-    with Lock(str(path), _soon()):
+        with pytest.raises(LockTimeout), MaintenanceLock(str(path), _soon()):
+            pass
+    with Lock(str(path), _soon()), pytest.raises(LockTimeout), MaintenanceLock(str(path), _soon()):
+        pass
+    with MaintenanceLock(str(path), _soon()), pytest.raises(LockTimeout), Lock(str(path), _soon()):
         pass
     with FileLock(path, fallback_to_soft=False, timeout=0.05):
         pass

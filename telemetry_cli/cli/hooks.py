@@ -142,7 +142,7 @@ def promote(
     """Make a release live."""
 
 
-@command(app, "run", "hook_runs:run", CARD, records=True, shared=o.filters)
+@command(app, "run", "hooks_run:run", CARD, records=True, shared=o.filters)
 def run(
     names: Annotated[list[str], Argument(metavar="NAME…", help="Hooks, run one after another.")],
     run: Annotated[

@@ -1,13 +1,9 @@
 """CLI entry point: parse argv, run the handler, print its result, map errors to exit codes."""
 
 import os
-import platform
 import sys
-import tempfile
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 
-from telemetry_cli import __version__
 from telemetry_cli.cli.commands.result import HandedBack, Result, Working, Written
 from telemetry_cli.cli.output import plain
 from telemetry_cli.cli.parser import Call, Globals, find_command, parse, split_globals
@@ -21,7 +17,7 @@ from telemetry_cli.core.errors import (
     from_system,
 )
 from telemetry_cli.core.tables import COMMANDS, Command
-from telemetry_cli.redaction.redactor import Redactor, hide
+from telemetry_cli.redaction.redactor import hide
 
 _HELP = {"--help", "-h"}
 
@@ -197,6 +193,8 @@ def _report_failure(error: Exception, argv: list[str]) -> int:
         plain.say(traceback.format_exc())
     known = _as_known_error(error) or _find_schema_fault(error, argv)
     if known is None:
+        from telemetry_cli.cli.output.report import write_report
+
         known = TelemetryError(
             f"telemetry met a defect in itself ({type(error).__name__})",
             f"A report is in {write_report(error)}; please file it.",
@@ -252,18 +250,3 @@ def _report(error: TelemetryError) -> None:
         plain.say(f"telemetry: error: {error.message}")
     if error.hint:
         plain.say(f"  {error.hint}")
-
-
-def write_report(error: Exception) -> str:
-    """Write the report and return its path, or a word for why there is none."""
-    lines = [
-        f"telemetry {__version__}, Python {sys.version}, {platform.platform()}\n",
-        *traceback.format_exception(error),
-    ]
-    try:
-        descriptor, path = tempfile.mkstemp(prefix="telemetry-report-", suffix=".txt")
-        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(Redactor().text("".join(lines)))
-    except OSError as trouble:
-        return f"no file ({trouble.strerror}); set TELEMETRY_DEBUG=1 to see it"
-    return path

@@ -1,4 +1,8 @@
-"""Run when git calls a hook: associate commits with runs, carry associations over rewrites."""
+"""What a hook does when git calls it: associate the new commit with its run, carry associations on to rewritten commits.
+
+On the fast path, and never in the way: it waits at most `_SECONDS` for locks in all, and whatever is wrong, the worst that can
+happen is that nothing is recorded.
+"""
 
 import os
 import select
@@ -10,94 +14,26 @@ from datetime import datetime, timedelta
 from telemetry_cli.core import clock, processes
 from telemetry_cli.core import values as rules
 from telemetry_cli.core.config import Config
-from telemetry_cli.core.errors import InvalidInput, Refused, TelemetryError
-from telemetry_cli.core.fs import make_folder, open_private
+from telemetry_cli.core.errors import InvalidInput, TelemetryError
 from telemetry_cli.database import commits
 from telemetry_cli.database.database import translated
 from telemetry_cli.discovery import environment
 from telemetry_cli.discovery.git import reflog as moves
 from telemetry_cli.discovery.git import repository as git
-from telemetry_cli.discovery.git.repository import Repository, plain_content
 from telemetry_cli.discovery.new_run import build_run
 from telemetry_cli.git_hooks import HOOKS
-from telemetry_cli.store import Store
-
-_FOLDER = "telemetry"
-_FILE = "fired"
-#: Past this size the file is put aside as `fired.1`, and the one before it goes.
-_LARGEST = 1 << 20
-
-#: What became of a firing.
-RECORDED, BUFFERED, NO_RUN, REBASING, NOTHING, FAILED = (
-    "recorded",
-    "buffered",
-    "no-run",
-    "rebasing",
-    "nothing",
-    "failed",
+from telemetry_cli.git_hooks.hook_log import (
+    BUFFERED,
+    FAILED,
+    NO_RUN,
+    NOTHING,
+    REBASING,
+    RECORDED,
+    Firing,
+    firings,
+    leave,
 )
-
-
-class Firing:
-    """One firing of a hook: when (stored form), which hook, the commit that HEAD was (or became), and what came of it."""
-
-    def __init__(self, at: str, hook: str, sha: str, outcome: str) -> None:
-        self.at = at
-        self.hook = hook
-        self.sha = sha
-        self.outcome = outcome
-
-    @property
-    def seconds(self) -> float:
-        """When, in seconds since 1970."""
-        return clock.parse_stamp(self.at).timestamp()
-
-
-def folder(repository: Repository) -> str:
-    """Where telemetry keeps what it notes of a repository, in all of its work trees."""
-    return os.path.join(repository.common_dir, _FOLDER)
-
-
-def leave(repository: Repository, firing: Firing) -> None:
-    """Leave the mark of a firing. Where it cannot be left, the hook still did its work."""
-    path = os.path.join(folder(repository), _FILE)
-    try:
-        make_folder(folder(repository))
-        descriptor = open_private(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        try:
-            os.write(
-                descriptor, f"{firing.at}\t{firing.hook}\t{firing.sha}\t{firing.outcome}\n".encode()
-            )
-            is_full = os.fstat(descriptor).st_size > _LARGEST
-        finally:
-            os.close(descriptor)
-        if is_full:
-            os.rename(path, path + ".1")
-    except (OSError, Refused):
-        return
-
-
-def firings(repository: Repository) -> list[Firing]:
-    """Every firing that is still known, oldest first."""
-    path = os.path.join(folder(repository), _FILE)
-    found = []
-    for name in (path + ".1", path):
-        for line in (
-            (plain_content(name, 2 * _LARGEST) or b"").decode(errors="replace").splitlines()
-        ):
-            parts = line.split("\t")
-            if len(parts) == 4 and _is_stamp(parts[0]):
-                found.append(Firing(*parts))
-    return found
-
-
-def _is_stamp(text: str) -> bool:
-    try:
-        clock.parse_stamp(text)
-    except ValueError:
-        return False
-    return text.endswith("Z")
-
+from telemetry_cli.store import Store
 
 _SECONDS = 0.2
 #: Of these, what looking into the database may take.

@@ -13,7 +13,7 @@ from telemetry_cli.core.locks import MaintenanceLock
 from telemetry_cli.git_hooks import (
     HOOKS,
 )
-from telemetry_cli.git_hooks import dispatch as fired
+from telemetry_cli.git_hooks import hook_log as fired
 from telemetry_cli.git_hooks import (
     managers as places,
 )

@@ -24,6 +24,12 @@ HEAVY = {
     "importlib.metadata",
     "asyncio",
     "typing",
+    "tempfile",
+    "platform",
+    "traceback",
+    "shutil",
+    "random",
+    "lzma",
 }
 WATCH = """
 import json, sys

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from telemetry_cli.cli.commands import hook_runs as hook_execution
+from telemetry_cli.cli.commands import hooks_run as hook_execution
 from telemetry_cli.cli.commands.arguments import became, planned
 from telemetry_cli.cli.commands.hooks import check_first
 from telemetry_cli.cli.commands.query import Options, parse_filter

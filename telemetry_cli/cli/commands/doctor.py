@@ -21,7 +21,7 @@ def doctor(config: Config, output: str, *, commit: str | None) -> Card | Listing
 
 
 def _commit(config: Config, output: str, commit: str) -> Card:
-    from telemetry_cli.git_hooks.status import explain
+    from telemetry_cli.git_hooks.explain import explain
 
     if output not in _CARD:
         raise InvalidInput(

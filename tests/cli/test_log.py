@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ from typing import Any
 
 import git as gitpython
 import pytest
-from support import Git, Telemetry
+from support import PROGRAM, Git, Telemetry
 from support.storage import EXCLUSIVE, held
 
 COUNT = """
@@ -271,6 +272,35 @@ def test_one_git_process_and_one_question(
     asked = (tmp_path / "asked").read_text().splitlines()
     # GitPython asks for the version when it is imported.
     assert len([words for words in asked if words != "version"]) == 1
+
+
+def test_log_does_not_wait_for_what_git_leaves_behind(
+    history: tuple[Git, list[str]], telemetry: Telemetry, tmp_path: Path
+) -> None:
+    """A program that git started may keep git's stderr open long after git has ended."""
+    git, shas = history
+    shim = tmp_path / "bin" / "git"
+    shim.parent.mkdir()
+    left = tmp_path / "left"
+    shim.write_text(
+        f'#!/bin/sh\ncase "$*" in *" log "*) sleep 300 </dev/null >/dev/null & echo $! >{left};; esac\n'
+        f'exec {shutil.which("git")} "$@"\n'
+    )
+    shim.chmod(0o755)
+    env = telemetry.env | {"PATH": f"{shim.parent}:{telemetry.env['PATH']}"}
+    try:
+        done = subprocess.run(
+            [PROGRAM, "log", "-o", "json", "--repo", str(git.path)],
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=120,
+            check=True,
+        )
+        assert [row["commit_hash"] for row in json.loads(done.stdout)] == shas[::-1]
+        os.kill(int(left.read_text()), 0)
+    finally:
+        os.kill(int(left.read_text()), signal.SIGKILL)
 
 
 # Blame

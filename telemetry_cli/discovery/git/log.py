@@ -30,6 +30,8 @@ DEADLINE_SECONDS = 600.0
 _FIELDS = 5
 #: Bytes kept of what git says on stderr.
 _MOST_COMPLAINTS = 2000
+#: Seconds for the rest of stderr once git has ended: a program that git left may keep it open.
+_LAST_WORDS_SECONDS = 1.0
 
 Commit = dict[str, object]
 
@@ -73,7 +75,7 @@ def stream(
             yield piece
     finally:
         code = _end(process, seconds - waited if piece == b"" else 0.0)
-        complaints.join()
+        complaints.join(_LAST_WORDS_SECONDS)
         process.stdout.close()
     if piece is None:
         raise Unanswered(
@@ -138,17 +140,18 @@ class _Complaints(Thread):
 
     def __init__(self, stream: IO[bytes]) -> None:
         super().__init__(daemon=True)
-        self._stream = stream
+        # A descriptor of our own: GitPython closes the stream when its handle is gone.
+        self._descriptor = os.dup(stream.fileno())
         self._text = b""
         self.start()
 
     def run(self) -> None:
-        with self._stream:
-            while piece := os.read(self._stream.fileno(), _MOST_COMPLAINTS):
-                self._text = (self._text + piece)[:_MOST_COMPLAINTS]
+        while piece := os.read(self._descriptor, _MOST_COMPLAINTS):
+            self._text = (self._text + piece)[:_MOST_COMPLAINTS]
+        os.close(self._descriptor)
 
     def lines(self) -> list[str]:
-        """Return the lines that were kept; all of them once the thread has ended."""
+        """Return the lines that were kept so far."""
         return self._text.decode(errors="replace").strip().splitlines()
 
 

@@ -1,16 +1,19 @@
 """Signals to `run exec` reach the command once, and whatever comes, the run has its end and the exit code is the command's."""
 
+import itertools
 import os
 import random
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from support import PROGRAM, Telemetry, wait_for
+from support.strace import CHANGES, Traced, needs_strace
 
 EXEC = ("run", "exec", "--no-git")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="by /proc")
@@ -274,25 +277,32 @@ def test_a_signal_that_is_ignored_from_the_start_cancels_nothing(
     assert telemetry.run("@last")["error_summary"] == "exit code 3"
 
 
-def test_a_signal_before_the_command_begins_reaches_it(telemetry: Telemetry) -> None:
-    """At any moment of our start: either nothing is recorded, or the run has its end."""
-    telemetry.start("--event-id", "first")
-    telemetry("run", "end", "first")
-    begun = time.monotonic()
-    telemetry(*EXEC, "--", "true")
-    whole = time.monotonic() - begun
-    pick = random.Random(7)
-    for _ in range(60):
-        process = telemetry.popen(
-            *EXEC, "--", "sleep", "60", start_new_session=True, stderr=subprocess.DEVNULL
+@needs_strace
+def test_a_signal_before_the_command_starts_cancels_the_run(telemetry: Telemetry) -> None:
+    """At any change that we make before: nothing is recorded, or the run has its end."""
+    telemetry.start("--event-id", "whole-before")
+    telemetry("run", "end", "whole-before")
+    traced = Traced(telemetry)
+    starts = ("clone", "clone3", "vfork")
+    order = traced.order((*EXEC, "--event-id", "whole", "--", "true"), (*CHANGES, *starts))
+    before = list(itertools.takewhile(lambda call: call not in starts, order))
+    assert len(before) > 10
+    counts: Counter[str] = Counter()
+    for call, name in zip(before, itertools.cycle(("SIGTERM", "SIGINT", "SIGHUP")), strict=False):
+        counts[call] += 1
+        number = signal.Signals[name]
+        ran = traced(
+            (*EXEC, "--", "sleep", "300"),
+            "-e",
+            f"inject={call}:signal={name}:when={counts[call]}",
+            paths=False,
+            calls=CHANGES,
         )
-        time.sleep(pick.uniform(0, 1.5 * whole))
-        process.send_signal(pick.choice((signal.SIGTERM, signal.SIGINT, signal.SIGHUP)))
-        assert process.wait(60) in (-15, -2, -1, 1, 130, 143, 129)
+        assert ran.code in (-number, 128 + number), (call, counts[call], ran)
+        assert "Traceback" not in ran.err
     found = telemetry("query", "--limit", "0", "-o", "json").json
-    assert [run for run in found if run["status"] == "running"] == []
-    assert {run["status"] for run in found} <= {"success", "cancelled"}
-    assert len(found) > 5
+    cancelled = [run for run in found if not run["event_id"].startswith("whole")]
+    assert {run["status"] for run in cancelled} == {"cancelled"}
 
 
 @linux

@@ -99,6 +99,11 @@ class Traced:
             *self.telemetry.buffer.glob("*"),
         ]
 
+    def order(self, argv: tuple[str, ...], calls: tuple[str, ...]) -> list[str]:
+        """Run the command, and return these calls of it in their order."""
+        self(argv, paths=False, calls=calls)
+        return _CALL.findall(self.log.read_text())
+
     def points(
         self, argv: tuple[str, ...], *, paths: bool = True, calls: tuple[str, ...] = CALLS
     ) -> list[tuple[str, int]]:

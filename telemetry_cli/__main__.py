@@ -2,7 +2,7 @@
 
 import os
 
-# The built-in module has no type stubs; `signal` has, and imports enum.
+# Without type stubs. `signal` imports enum first, and Ctrl-C meanwhile would show a traceback.
 from _signal import (  # type: ignore[import-not-found]
     SIG_DFL,
     SIG_UNBLOCK,
@@ -14,8 +14,8 @@ from _signal import (  # type: ignore[import-not-found]
 )
 
 if getsignal(SIGINT) is default_int_handler:
-    # Ctrl-C ends us as it ends any program, at any moment: what is acknowledged is durable by then. Said before the
-    # imports, which would show a traceback instead, and with the built-in module, which costs no import.
+    # Ctrl-C ends us as it ends any program, at any moment: what is acknowledged is durable by then.
+    # Set before the imports, which would show a traceback instead.
     signal(SIGINT, SIG_DFL)
 
 from telemetry_cli.cli.main import main

@@ -3,7 +3,8 @@
 import os
 import sys
 import zlib
-from _signal import (  # type: ignore[import-not-found] # the built-in module has no type stubs; `signal` has, and imports enum
+from collections.abc import Callable
+from signal import (
     ITIMER_VIRTUAL,
     SIG_SETMASK,
     SIG_UNBLOCK,
@@ -13,7 +14,6 @@ from _signal import (  # type: ignore[import-not-found] # the built-in module ha
     setitimer,
     signal,
 )
-from collections.abc import Callable
 
 
 class TooLong(Exception):

@@ -3,7 +3,8 @@
 import errno
 import os
 import sys
-from _signal import (  # type: ignore[import-not-found] # no type stubs; `signal` has, and imports enum  # type: ignore[import-not-found] # the built-in module has no type stubs; `signal` has, and imports enum
+from collections.abc import Callable, Sequence
+from signal import (
     SIG_DFL,
     SIG_IGN,
     SIG_SETMASK,
@@ -17,7 +18,6 @@ from _signal import (  # type: ignore[import-not-found] # no type stubs; `signal
     signal,
     valid_signals,
 )
-from collections.abc import Callable, Sequence
 
 from telemetry_cli.core.processes import (
     everyone,

@@ -3,7 +3,8 @@
 import os
 import sys
 import time
-from _signal import (  # type: ignore[import-not-found] # the built-in module has no type stubs; `signal` has, and imports enum
+from collections.abc import Callable, Collection, Sequence
+from signal import (
     ITIMER_REAL,
     SIG_BLOCK,
     SIG_DFL,
@@ -33,7 +34,6 @@ from _signal import (  # type: ignore[import-not-found] # the built-in module ha
     sigwait,
     valid_signals,
 )
-from collections.abc import Callable, Collection, Sequence
 
 from telemetry_cli.core.processes import is_orphaned
 from telemetry_cli.exec.capture import (
@@ -332,7 +332,7 @@ _OUTSIDE = -1
 def _next_signal(numbers: Collection[int]) -> tuple[int, int | None]:
     """Wait for a signal: its number and its sender; None where the platform does not tell."""
     try:
-        from _signal import sigwaitinfo
+        from signal import sigwaitinfo
     except ImportError:
         return sigwait(numbers), None
     found = sigwaitinfo(numbers)

@@ -4,9 +4,9 @@ Whatever goes wrong with recording is said on stderr, after the command; only wh
 being started.
 """
 
-import _signal  # type: ignore[import-not-found] # the built-in module has no type stubs; `signal` has, and imports enum
 import os
 import re
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -34,11 +34,6 @@ _MOST_WORDS, _LONGEST_WORD = 100, 1000
 _LONGEST_LINE = 200
 #: A control sequence, a string up to its terminator or the end, or an escape with what belongs to it (ECMA-48).
 _ESCAPE_SEQUENCE = "(?:\x1b\\[|\x9b)[0-?]*+[ -/]*+[@-~]?|\x1b[]PX^_][^\x07\x1b\x9c]*+(?:\x07|\x1b\\\\|\x9c)?|\x1b[ -/]*+[0-~]?"
-_SIGNALS: dict[int, str] = {
-    number: name
-    for name, number in vars(_signal).items()
-    if name.startswith("SIG") and "_" not in name
-}
 
 
 #: Of the end of a run, what is always fit to be stored.
@@ -197,7 +192,7 @@ class _Recording:
             return Written({}, None, [said, *self.notes], code=code)
         self._end(lambda redactor: _ended(ending, timeout, most, redactor))
         # A shell that runs a script ends it at Ctrl-C only where the command died of SIGINT.
-        code = -_signal.SIGINT if ending.is_interrupted else ending.code
+        code = -signal.SIGINT if ending.is_interrupted else ending.code
         return Written({}, None, [] if ending.stalled else self.notes, code=code)
 
     def _end(self, ended: Callable[[Redactor], Data]) -> None:
@@ -351,4 +346,7 @@ def _visible(line: str) -> str:
 
 
 def _signal_name(number: int) -> str:
-    return _SIGNALS.get(number, f"signal {number}")
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

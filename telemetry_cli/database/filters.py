@@ -49,13 +49,16 @@ def match_commit(prefix: str) -> tuple[str, list[object]]:
 class RunFilter:
     """Which runs are wanted, in which order, and which part of them.
 
-    `columns` maps a column to its accepted values, or to None for any. `times` maps names in `TIMES`
-    to instants. `commit` is the beginning of a SHA, `commits` are whole ones: the run is associated
-    with one of them, now or earlier. `event_id` is the beginning of an event_id. `search` are words
-    of the run's names, summaries and errors. `where` is an SQL expression as the user
-    wrote it. `parent` is a RUN that `set_parent` replaces by its ids. `sort` is a column of
-    `agent_runs`; without it the newest runs come first; `reverse` reverses the order. `limit` 0 is no
-    limit.
+    columns: column → accepted values.
+    times: name in `TIMES` → instant.
+    commit: beginning of a SHA that the run is associated with, now or earlier.
+    commits: whole SHAs, the run is associated with one of them.
+    event_id: beginning of the event_id.
+    search: words of the run's names, summaries and errors.
+    where: SQL expression as the user wrote it.
+    parent: RUN whose children are wanted; `set_parent` replaces it by ids.
+    sort: column of `agent_runs`; without it, the newest runs come first.
+    limit: maximum number of runs, 0 for all.
 
     Raises `InvalidInput` for a `where` that is more than one expression, and for `search` without a
     word.
@@ -64,7 +67,7 @@ class RunFilter:
     def __init__(
         self,
         *,
-        columns: Mapping[str, Sequence[str] | None] | None = None,
+        columns: Mapping[str, Sequence[str]] | None = None,
         times: Mapping[str, str] | None = None,
         commit: str | None = None,
         commits: Sequence[str] | None = None,
@@ -109,11 +112,10 @@ class RunFilter:
         self._terms.append(term)
         self.values.extend(values)
 
-    def _accept(self, column: str, accepted: Sequence[str] | None) -> None:
-        if accepted is not None and len(accepted) == 1:
-            self._add(f"{column} = ?", *accepted)
-        elif accepted is not None:
-            self._add(f"{column} IN ({','.join('?' * len(accepted))})", *accepted)
+    def _accept(self, column: str, accepted: Sequence[str]) -> None:
+        is_one = len(accepted) == 1
+        marks = "= ?" if is_one else f"IN ({','.join('?' * len(accepted))})"
+        self._add(f"{column} {marks}", *accepted)
 
     def set_parent(self, ids: Sequence[str]) -> None:
         """Select the children of the run that `parent` means; `ids` are its event_id and run_id."""

@@ -1,4 +1,4 @@
-"""Handle `query` and `metadata`; parse the filters that `stats` and `export` share."""
+"""Handle `query` and `metadata`; parse the filters of runs, which other commands share."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +26,6 @@ WHERE_SECONDS = 10.0
 _RANGE_SECONDS = 10.0
 _LARGEST_RANGE = 64 << 20
 
-
 #: Options of a command line by name, as typed: repeatable ones hold several values.
 Options = Mapping[str, Sequence[str] | str | None]
 
@@ -47,15 +46,16 @@ def parse_filter(
     `job_types`, if given, are the only ones that may be selected. Raises `InvalidInput` naming the
     option that is wrong.
     """
-    columns: dict[str, Sequence[str] | None] = {}
+    columns: dict[str, Sequence[str]] = {}
     for name in ("agent_name", "job_type", "product"):
-        columns[name] = [rules.text(rules.option(name), value) for value in _values(options, name)]
-    columns["status"] = [rules.status("--status", value) for value in _values(options, "status")]
-    columns = {name: values or None for name, values in columns.items()}
+        if values := _values(options, name):
+            columns[name] = [rules.text(rules.option(name), value) for value in values]
+    if values := _values(options, "status"):
+        columns["status"] = [rules.status("--status", value) for value in values]
     if job_types is not None:
-        wanted = columns["job_type"]
-        columns["job_type"] = [job for job in job_types if wanted is None or job in wanted]
-    given = {name: str(value) for name, value in options.items() if value is not None}
+        wanted = columns.get("job_type", job_types)
+        columns["job_type"] = [job for job in job_types if job in wanted]
+    given = {name: value for name, value in options.items() if isinstance(value, str)}
     if "repo" in given:
         columns["git_repo"] = [_repo(given["repo"])]
     if "branch" in given:
@@ -65,15 +65,17 @@ def parse_filter(
         for name, value in given.items()
         if name in TIMES
     }
-    commit = given.get("commit", "")
-    is_range = ".." in commit
+    commit = given.get("commit")
+    prefix = commits = None
+    if commit is not None and ".." in commit:
+        commits = _range(commit, given.get("repo"))
+    elif commit is not None:
+        prefix = rules.commit_prefix("--commit", commit)
     return RunFilter(
         columns=columns,
         times=times,
-        commit=rules.commit_prefix("--commit", commit)
-        if "commit" in given and not is_range
-        else None,
-        commits=_range(commit, given.get("repo")) if is_range else None,
+        commit=prefix,
+        commits=commits,
         search=rules.text("--search", given["search"]) if "search" in given else None,
         where=rules.text("--where", given["where"]) if "where" in given else None,
         parent=run_reference(config, given["parent"], "--parent") if "parent" in given else None,

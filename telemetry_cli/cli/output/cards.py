@@ -9,8 +9,8 @@ from rich.text import Text
 from telemetry_cli.cli.commands.result import Card, Listing, Record
 from telemetry_cli.cli.output import cells, views
 from telemetry_cli.cli.output.cells import Part, can_say, cut_mark
-from telemetry_cli.cli.output.plain import printable
 from telemetry_cli.cli.output.tables import cut, draw_tables
+from telemetry_cli.cli.output.text import printable
 from telemetry_cli.core.values import encode
 
 #: What is asked first of a run; the rest follows in the order of the data model.

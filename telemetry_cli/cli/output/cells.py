@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from telemetry_cli.cli.commands.result import Record
-from telemetry_cli.cli.output.plain import printable
+from telemetry_cli.cli.output.text import printable
 from telemetry_cli.core import clock
 from telemetry_cli.core.values import encode, looks_random
 

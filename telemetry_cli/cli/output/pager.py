@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 from telemetry_cli.cli.commands.result import Listing, Record, Watched
-from telemetry_cli.cli.output import tables
-from telemetry_cli.cli.output.plain import printable
+from telemetry_cli.cli.output import drawing
+from telemetry_cli.cli.output.text import printable
 from telemetry_cli.core.clock import now
 from telemetry_cli.core.errors import (
     DatabaseTrouble,
@@ -190,7 +190,7 @@ class _Frame:
             if self.seen is not None and self.seen.get(key) != state
         }
         # Drawn now: that too may need the database.
-        self.lines = "".join(tables.draw(listing)).rstrip("\n").split("\n")
+        self.lines = "".join(drawing.draw(listing)).rstrip("\n").split("\n")
         self.notes, self.seen, self.trouble = listing.notes, current, ""
 
     def draw(self) -> None:

@@ -17,26 +17,9 @@ from telemetry_cli.cli.commands.result import (
     Working,
     Written,
 )
+from telemetry_cli.cli.output.text import printable
 from telemetry_cli.core.errors import OutputLost
 from telemetry_cli.redaction.redactor import said
-
-_JOINERS = "\u200c\u200d"
-
-
-def printable(text: str, keep: str = "") -> str:
-    """The text with every character that does not print written as an escape (`\\x1b`); `keep` passes as it is."""
-    if text.isprintable():
-        return text
-    return "".join(
-        char if char.isprintable() or char in keep or char in _JOINERS else _escaped(char)
-        for char in text
-    )
-
-
-def _escaped(char: str) -> str:
-    if char in "\u00a0\u2007\u202f\u3000":
-        return " "
-    return char.encode("unicode_escape", "surrogatepass").decode()
 
 
 def prepare_streams() -> None:
@@ -113,9 +96,9 @@ def show(result: Result, output: str) -> None:
 def _answer(result: Card | Listing, output: str) -> Iterator[str]:
     """An answer as text, made as it is printed."""
     if output == "table":
-        from telemetry_cli.cli.output import tables
+        from telemetry_cli.cli.output import drawing
 
-        return tables.draw(result)
+        return drawing.draw(result)
     return (
         iter([_json(result.data) + "\n"]) if isinstance(result, Card) else _LISTINGS[output](result)
     )

@@ -1,4 +1,4 @@
-"""Draw results with rich: tables fitted to the terminal, long listings, cards."""
+"""Draw listings as tables that fit the terminal: with rich, or line by line for a history."""
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -8,10 +8,10 @@ from rich.cells import cell_len, set_cell_size
 from rich.table import Table
 from rich.text import Text
 
-from telemetry_cli.cli.commands.result import Card, Listing
+from telemetry_cli.cli.commands.result import Listing
 from telemetry_cli.cli.output import cells, views
-from telemetry_cli.cli.output.cells import Part, can_say, console, cut_mark, drawn
-from telemetry_cli.cli.output.plain import printable
+from telemetry_cli.cli.output.cells import Part, can_say, cut_mark
+from telemetry_cli.cli.output.text import printable
 from telemetry_cli.cli.output.views import Column
 
 GAP = 3
@@ -188,23 +188,3 @@ def _line(texts: Sequence[str], layout: Layout, mark: str) -> str:
 
 def _wide(text: str) -> int:
     return len(text) if text.isascii() else cell_len(text)
-
-
-def draw(result: Card | Listing) -> Iterator[str]:
-    """The text of a result: tables for a listing, a card for a single thing."""
-    screen = console(
-        uncut=result.view in views.UNCUT_CARDS
-        if isinstance(result, Card)
-        else views.VIEWS[result.view].uncut
-    )
-    if isinstance(result, Listing) and views.VIEWS[result.view].is_long:
-        yield from draw_long(result, screen.width)
-        return
-    if isinstance(result, Listing):
-        parts = draw_tables(result, screen.width)
-    else:
-        from telemetry_cli.cli.output import cards
-
-        parts = cards.parts(result, screen.width)
-    for part in parts:
-        yield drawn(screen, part)

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bases import EXCLUSIVE, held
 from support import Git, Telemetry
+from support.storage import EXCLUSIVE, held
 
 from telemetry_cli import TelemetryClient
 from telemetry_cli.core import clock

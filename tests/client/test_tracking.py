@@ -707,7 +707,7 @@ def test_one_tracked_entered_by_two_tasks(client: TelemetryClient, telemetry: Te
 def test_the_event_loop_goes_on_while_a_run_is_recorded(
     client: TelemetryClient, telemetry: Telemetry
 ) -> None:
-    from bases import EXCLUSIVE, held
+    from support.storage import EXCLUSIVE, held
 
     client.start_run("a", "j")
     slow = TelemetryClient(telemetry.base, timeout=0.5, discover_git=False)

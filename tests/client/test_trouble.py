@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from bases import FLOCKED, assert_sound, held
 from support import Git, Telemetry
+from support.storage import FLOCKED, assert_sound, held
 
 from telemetry_cli import TelemetryClient
 from telemetry_cli.client import writer

@@ -639,7 +639,7 @@ def test_a_rebuilt_database_has_the_imports(telemetry: Telemetry, tmp_path: Path
 
 
 def test_a_locked_database_buffers_the_import(telemetry: Telemetry, tmp_path: Path) -> None:
-    from bases import EXCLUSIVE, held
+    from support.storage import EXCLUSIVE, held
 
     telemetry.start()
     with held(EXCLUSIVE, telemetry.database):

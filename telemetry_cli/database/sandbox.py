@@ -317,18 +317,13 @@ def pointed_at(text: str, message: str) -> str:
         )
         return _caret(text, place, len(name)) if place is not None else ""
     column = message.rpartition(": ")[2].rpartition(".")[2]
-    found = next(
-        (
-            offset
-            for offset, word in tokens(text)
-            if column and word[0] != "'" and word.strip('"`[]').lower() == column.lower()
-        ),
-        None,
-    )
-    if found is None:
-        return ""
-    quoted = f"\n  Text stands in single quotes: '{column}'" if text.startswith('"', found) else ""
-    return _caret(text, found, len(column) + 2 * bool(quoted)) + quoted
+    for offset, word in tokens(text):
+        if column and word[0] != "'" and word.strip('"`[]').lower() == column.lower():
+            pointer = _caret(text, offset, len(word))
+            if word.startswith('"'):
+                pointer += f"\n  Text stands in single quotes: '{column}'"
+            return pointer
+    return ""
 
 
 def _goes_on(beginning: str) -> bool:
@@ -346,7 +341,8 @@ def _goes_on(beginning: str) -> bool:
 def _caret(text: str, offset: int, width: int) -> str:
     begin = text.rfind("\n", 0, offset) + 1
     line = "".join(char if char.isprintable() else " " for char in text[begin:].partition("\n")[0])
-    return f"{line}\n  {' ' * (offset - begin)}{'^' * max(1, width)}"
+    width = max(1, min(width, len(line) - (offset - begin)))
+    return f"{line}\n  {' ' * (offset - begin)}{'^' * width}"
 
 
 Row = dict[str, object]

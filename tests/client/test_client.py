@@ -333,21 +333,6 @@ def test_importing_the_package_imports_nothing() -> None:
     assert json.loads(done.stdout) == ["telemetry_cli"]
 
 
-def test_importing_the_package_takes_less_than_3_ms() -> None:
-    code = "import time; begun = time.perf_counter(); import telemetry_cli; print(time.perf_counter() - begun)"
-    assert (
-        min(
-            float(
-                subprocess.run(
-                    [sys.executable, "-c", code], capture_output=True, text=True, check=True
-                ).stdout
-            )
-            for _ in range(5)
-        )
-        < 0.003
-    )
-
-
 def test_the_client_imports_nothing_heavy() -> None:
     code = "import sys, json; from telemetry_cli import TelemetryClient; print(json.dumps(sorted(sys.modules)))"
     found = set(

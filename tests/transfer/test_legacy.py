@@ -257,6 +257,21 @@ def test_duration_of_a_run_in_two_records_is_that_from_start_to_end(
     assert (run["start_time"], run["duration_ms"]) == ("2025-01-02T03:04:05.000Z", milliseconds)
 
 
+@pytest.mark.parametrize("files", [1, 2])
+def test_later_line_adds_end_and_duration(files: int, telemetry: Telemetry, tmp_path: Path) -> None:
+    finished = LINES[2] | {"end_time": None}
+    records = [finished, LINES[2]]
+    for number, part in enumerate([records] if files == 1 else [[record] for record in records]):
+        path = write(tmp_path / f"events_2025010{number}.ndjson", *part)
+        telemetry("import", path, "--format", "legacy-ndjson")
+    run = telemetry.run("n1")
+    assert (run["status"], run["end_time"], run["duration_ms"]) == (
+        "success",
+        "2025-01-02T03:05:05.000Z",
+        60_000,
+    )
+
+
 def test_bad_lines_of_the_platforms_ndjson(telemetry: Telemetry, tmp_path: Path) -> None:
     path = write(
         tmp_path / "x.ndjson",

@@ -1,4 +1,7 @@
-"""Runs that are told of in parts: what one more record of a run adds to what is there. Values by column, as the table has them."""
+"""Merge another record of a run into its row: legacy NDJSON has one line for start and one for end.
+
+Values are by column, as the table stores them. The result does not depend on the order of records.
+"""
 
 from telemetry_cli.core.clock import milliseconds_between
 from telemetry_cli.core.legacy_values import EPOCH, UNKNOWN
@@ -10,55 +13,59 @@ Values = dict[str, object]
 
 _JSON = ("metrics_json", "context_json")
 _TIMES = ("start_time", "end_time", "created_at", "updated_at")
-#: What stands where nothing is known.
+#: Values that mean that nothing is recorded.
 _GAPS = (None, "", UNKNOWN)
 
 
-def continued(there: Values, said: Values) -> Values:
-    """What a run that goes on becomes by a record that ends it, which says these columns: its values count, and no run ends before it starts."""
-    new = said | {name: _laid_over(there[name], said[name]) for name in _JSON if name in said}
+def continued(row: Values, given: Values) -> Values:
+    """Return what a record that ends a running run changes: its values replace those of the row.
+
+    The end is not before the start.
+    """
+    new = given | {name: _merge_json(row[name], given[name]) for name in _JSON if name in given}
     new.pop("created_at", None)
-    if "updated_at" in said:
-        new["updated_at"] = max(str(there["updated_at"]), str(said["updated_at"] or ""))
-    if said.get("end_time"):
-        new["end_time"] = max(
-            str(said["end_time"]), str(new.get("start_time", there["start_time"]))
-        )
+    if "updated_at" in given:
+        new["updated_at"] = max(str(row["updated_at"]), str(given["updated_at"] or ""))
+    if given.get("end_time"):
+        new["end_time"] = max(str(given["end_time"]), str(new.get("start_time", row["start_time"])))
     return new
 
 
-def completed(there: Values, said: Values) -> Values:
-    """What a run that has begun, or ended, gets of another record of it: what nobody knew yet, and the earlier time of its beginning."""
-    # Only where the beginning was never told: a 0 that the end says is no gap for the beginning, come again, to fill.
-    gaps = (*_GAPS, 0) if there["agent_name"] == UNKNOWN else _GAPS
-    new = {
-        name: value for name, value in said.items() if there[name] in gaps and name not in _TIMES
-    }
-    new |= {name: _laid_over(said[name], there[name]) for name in _JSON if name in said}
-    start, end = said.get("start_time"), there["end_time"]
+def completed(row: Values, given: Values) -> Values:
+    """Return what any other record changes: it fills gaps of the row, and moves the start back."""
+    # 0 is a gap only while the start is missing: an end that says 0 means it.
+    gaps = (*_GAPS, 0) if row["agent_name"] == UNKNOWN else _GAPS
+    new = {name: value for name, value in given.items() if row[name] in gaps and name not in _TIMES}
+    new |= {name: _merge_json(given[name], row[name]) for name in _JSON if name in given}
+    start, end = given.get("start_time"), row["end_time"]
     if (
         start
-        and (there["start_time"] == EPOCH or str(start) < str(there["start_time"]))
+        and (row["start_time"] == EPOCH or str(start) < str(row["start_time"]))
         and not (end and str(end) < str(start))
     ):
         new["start_time"] = start
-    # A time of making that nobody told is that of the beginning.
-    created = said.get("created_at") or (
-        new.get("start_time") if there["created_at"] == there["start_time"] else None
+    if given.get("end_time") and not end and row["status"] != "running":
+        new["end_time"] = max(str(given["end_time"]), str(new.get("start_time", row["start_time"])))
+    # Without a time of its own, a run was created at its start.
+    created = given.get("created_at") or (
+        new.get("start_time") if row["created_at"] == row["start_time"] else None
     )
-    if created and (there["created_at"] == EPOCH or str(created) < str(there["created_at"])):
-        new |= {"created_at": created, "updated_at": max(str(there["updated_at"]), str(created))}
+    if created and (row["created_at"] == EPOCH or str(created) < str(row["created_at"])):
+        new |= {"created_at": created, "updated_at": max(str(row["updated_at"]), str(created))}
     return new
 
 
-def with_duration(there: Values, new: Values) -> Values:
-    """Add the duration that two records tell only together: the one has the start, the other the end. 0 is none."""
-    run = there | new
+def with_duration(row: Values, new: Values) -> Values:
+    """Add the duration in milliseconds if start and end are known and no record states one.
+
+    A duration of 0 counts as none.
+    """
+    run = row | new
     if run["duration_ms"] or not run["end_time"] or run["start_time"] == EPOCH:
         return new
     return new | {"duration_ms": milliseconds_between(str(run["start_time"]), str(run["end_time"]))}
 
 
-def _laid_over(below: object, above: object) -> str:
-    """The same of two JSON texts, what has no place of its own (`extra`) too."""
+def _merge_json(below: object, above: object) -> str:
+    """Return two JSON objects as one; `extra`, the object of unknown fields, is merged as well."""
     return encode(laid_over(read_json(below), read_json(above), "extra"))

@@ -1,4 +1,4 @@
-"""The whole program as one Typer app: help, and every command line that the plain grammar leaves."""
+"""The Typer app: help, and the command lines that `parser.py` does not parse."""
 
 from typing import Annotated
 
@@ -22,7 +22,7 @@ from telemetry_cli.cli.declare import group, help_without_subcommand
 from telemetry_cli.cli.parser import Call
 from telemetry_cli.core.tables import COMMANDS
 
-app = group("A flight recorder for agents and CI jobs, over a local SQLite file.")
+app = group("Record what agents and CI jobs do, in a local SQLite file.")
 app.add_typer(run.app, name="run")
 app.add_typer(commits.app)
 app.add_typer(git_hooks.app, name="git-hooks")
@@ -47,10 +47,10 @@ def _print_version(given: bool) -> None:
 @app.callback()
 def _root(
     context: typer.Context,
-    db: Annotated[str | None, Option("--db", metavar="PATH", help="The database file.")] = None,
+    db: Annotated[str | None, Option("--db", metavar="PATH", help="Database file.")] = None,
     base_dir: Annotated[
         str | None,
-        Option("--base-dir", metavar="PATH", help="The directory of everything that is stored."),
+        Option("--base-dir", metavar="PATH", help="Directory of all stored files."),
     ] = None,
     version: Annotated[  # noqa: ARG001 - its callback acts on it
         bool, Option("--version", help="Print the version.", is_eager=True, callback=_print_version)

@@ -15,28 +15,28 @@ def associate_commit(
     run: o.Run = None,
     commit: Annotated[
         str | None,
-        Option(
-            "--commit", metavar="REV", help="Any revision git understands, or a SHA; default HEAD."
-        ),
+        Option("--commit", metavar="REV", help="Revision or SHA (default HEAD)."),
     ] = None,
     source: Annotated[
         str | None,
-        Option("--source", metavar="SOURCE", help="manual, llm or ci; default by what runs us."),
+        Option("--source", metavar="SOURCE", help="manual, llm or ci (default detected)."),
     ] = None,
     author: Annotated[
-        str | None, Option("--author", metavar="TEXT", help="Author; default the commit's.")
+        str | None, Option("--author", metavar="TEXT", help="Author (default from the commit).")
     ] = None,
     timestamp: Annotated[
         str | None,
-        Option("--timestamp", metavar="TIME", help="ISO 8601 with a zone; default the commit's."),
+        Option(
+            "--timestamp", metavar="TIME", help="ISO 8601 with offset (default from the commit)."
+        ),
     ] = None,
     repo: o.Repo = None,
     role: Annotated[
         str | None,
-        Option("--role", metavar="ROLE", help="produced (the default), base or released."),
+        Option("--role", metavar="ROLE", help="produced, base or released (default produced)."),
     ] = None,
     children: Annotated[
-        bool, Option("--children", help="Also for every run below that has no commit.")
+        bool, Option("--children", help="Also associate descendant runs that have no commit.")
     ] = False,
     no_git: Annotated[bool, Option("--no-git", help="Do not look for a git repository.")] = False,
 ) -> None:
@@ -48,7 +48,7 @@ def commits(
     run: o.Run = None,
     commit: Annotated[
         str | None,
-        Option("--commit", metavar="SHA", help="Only this commit, by at least 7 digits."),
+        Option("--commit", metavar="SHA", help="Show the runs of this commit (at least 7 digits)."),
     ] = None,
     absolute: o.Absolute = False,
 ) -> None:
@@ -59,12 +59,10 @@ def commits(
 def relink(
     range_: Annotated[
         str | None,
-        Argument(metavar="A..B", help="Look for them among these commits; default all of HEAD's."),
+        Argument(metavar="A..B", help="Range of commits to search (default all of HEAD)."),
     ] = None,
     repo: o.Repo = None,
-    dry_run: Annotated[
-        bool, Option("--dry-run", help="Say what would be linked, and link nothing.")
-    ] = False,
+    dry_run: Annotated[bool, Option("--dry-run", help="List the links; change nothing.")] = False,
 ) -> None:
     """Link rewritten commits (server squash, reset, filter-repo) to their original runs."""
 
@@ -84,7 +82,7 @@ def log(
     revisions: Annotated[
         list[str] | None,
         Argument(
-            metavar="REVISIONS", help="What git log takes: main, v1..v2, main ^dev; default HEAD."
+            metavar="REVISIONS", help="Revisions as for git log: main, v1..v2 (default HEAD)."
         ),
     ] = None,
     repo: o.Repo = None,
@@ -93,24 +91,20 @@ def log(
         Option(
             "--limit",
             metavar="N",
-            help="At most so many; 0 is all; default 50 in tables, else all.",
+            help="Maximum number of commits (default 50 in tables; 0 for all).",
         ),
     ] = None,
     absolute: o.Absolute = False,
 ) -> None:
-    """List commits with the runs behind them."""
+    """List commits with the runs that produced them."""
 
 
 @command(app, "blame", "log:blame", READS)
 def blame(
-    file: Annotated[
-        str, Argument(metavar="FILE", help="A file of the repository, as it stands in HEAD.")
-    ],
+    file: Annotated[str, Argument(metavar="FILE", help="File in the repository, as of HEAD.")],
     lines: Annotated[
         str | None,
-        Option(
-            "-L", "--lines", metavar="A,B", help="Only these lines, as git blame -L takes them."
-        ),
+        Option("-L", "--lines", metavar="A,B", help="Range of lines, as for git blame -L."),
     ] = None,
 ) -> None:
-    """Show each line's commit, and the run and agent behind it."""
+    """Show the commit, run and agent of each line."""

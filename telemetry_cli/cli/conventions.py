@@ -7,22 +7,22 @@ from typer import Argument, Option
 from telemetry_cli.cli import declare as o
 from telemetry_cli.cli.declare import CARD, READS, WRITES, command, group
 
-app = group("Which hooks apply to which job types, deployed in one step.")
+app = group("Deploy and run the hooks of a job type together.")
 
 
 @command(app, "deploy", "conventions:deploy", WRITES, records=True)
 def deploy(
-    file: Annotated[str, Argument(metavar="FILE", help="The convention, in TOML.")],
+    file: Annotated[str, Argument(metavar="FILE", help="Convention, in TOML.")],
     promote: Annotated[
-        bool, Option("--promote", help="Make live what the file means, also after a rollback.")
+        bool, Option("--promote", help="Make the releases of the file live, also after a rollback.")
     ] = False,
     allow_dirty: Annotated[
         bool,
-        Option("--allow-dirty", help="Also from a work tree with uncommitted changes; recorded."),
+        Option("--allow-dirty", help="Allow uncommitted changes, and record that there were some."),
     ] = False,
     dry_run: o.DryRun = False,
 ) -> None:
-    """Deploy a convention with all its hooks, or nothing of it."""
+    """Deploy a convention with all its hooks in one step."""
 
 
 @command(app, "list", "conventions:list_", READS)
@@ -32,7 +32,7 @@ def list_(absolute: o.Absolute = False) -> None:
 
 @command(app, "show", "conventions:show", CARD)
 def show(slug: o.Slug) -> None:
-    """Show a convention and what is live of its hooks."""
+    """Show a convention and the live releases of its hooks."""
 
 
 @command(app, "run", "conventions:run", CARD, records=True, shared=o.filters)
@@ -42,9 +42,9 @@ def run(
     max_memory: o.MaxMemory = None,
     force: o.ForceRun = False,
 ) -> None:
-    """Run every hook of a convention on its runs that match."""
+    """Run the hooks of a convention on its matching runs."""
 
 
 @command(app, "check", "conventions:check", READS, shared=o.filters)
 def check(slug: o.Slug) -> None:
-    """List where its runs break the schema of a convention."""
+    """List the runs that break the schema of a convention."""

@@ -6,27 +6,28 @@ from typer import Argument, Option
 
 from telemetry_cli.cli.declare import WRITES, command, group, toplevel
 
-app = group("The database.")
+app = group("Maintain the database.")
 
 
 @command(app, "path", "db:path", WRITES)
 def path() -> None:
-    """Print where the database is."""
+    """Print the path of the database."""
 
 
 @command(app, "drain", "db:drain", WRITES, writes=True)
 def drain() -> None:
-    """Apply every durable record that is not in the database yet.
+    """Apply pending records to the database.
 
-    Exits 1 when some of them are damaged: what cannot be read is kept in rejected_ops and shown by telemetry doctor.
+    Exits 1 if a record is damaged. Damaged records are kept in rejected_ops; telemetry doctor lists
+    them.
     """
 
 
 @command(app, "migrate", "db_maintenance:migrate", WRITES, writes=True)
 def migrate() -> None:
-    """Bring a database of an older schema up to date; a copy of it is kept.
+    """Migrate the database to the current schema and keep a copy.
 
-    The first write or read does it by itself.
+    The first write or read of a newer version does the same.
     """
 
 
@@ -35,30 +36,31 @@ def backup(
     to: Annotated[
         str | None,
         Argument(
-            metavar="TO", help="A new file, or a folder; default backups/ in the base folder."
+            metavar="TO", help="New file or directory (default backups/ in the base directory)."
         ),
     ] = None,
 ) -> None:
-    """Make a verified copy of the database."""
+    """Back up the database and verify the copy."""
 
 
 @command(app, "restore", "db_maintenance:restore", WRITES, writes=True)
 def restore(
-    backup: Annotated[str, Argument(metavar="FROM", help="A backup.")],
+    backup: Annotated[str, Argument(metavar="FROM", help="Backup file.")],
 ) -> None:
-    """Put a backup in place of the database, and apply the journal since.
+    """Replace the database with a backup, and apply newer records.
 
-    So it does not undo what was recorded after the backup was made: to take records away is a record of its own, as
-    telemetry db prune makes one. The database that was there is put aside, not deleted.
+    Records made after the backup come back from the journal; to delete runs, use telemetry db prune.
+    The replaced database is kept as a quarantined copy.
     """
 
 
 @command(app, "rebuild", "db_maintenance:rebuild", WRITES, writes=True)
 def rebuild() -> None:
-    """Make the database again from the journal; the old one is put aside.
+    """Rebuild the database from the journal.
 
-    From the journal's beginning; or, where that is gone or damaged, from the newest good backup and the journal since. What the journal has
-    lost and a database still holds, be it the old one, one that was put aside or a backup, stays.
+    If the beginning of the journal is missing or damaged, the newest good backup is the start. Rows
+    that the journal has lost are taken from the old database, quarantined copies and backups. The old
+    database is kept as a quarantined copy.
     """
 
 
@@ -69,20 +71,21 @@ def prune(
         Option(
             "--older-than",
             metavar="TIME",
-            help="Runs that started before: an age such as 90d, or a time; default retention.days.",
+            help="Age such as 90d, or a time (default retention.days).",
         ),
     ] = None,
-    dry_run: Annotated[bool, Option("--dry-run", help="Only say how many there are.")] = False,
+    dry_run: Annotated[bool, Option("--dry-run", help="Count the runs; delete nothing.")] = False,
 ) -> None:
-    """Delete old runs with their events and commits; running ones stay.
+    """Delete old finished runs with their events and commits.
 
-    What of the journal every good backup in backups/ covers is deleted too. Rebuilding or restoring brings no pruned run back.
+    Also deletes the part of the journal that every good backup in backups/ covers. Rebuild and
+    restore do not bring pruned runs back.
     """
 
 
 @command(app, "vacuum", "db_maintenance:vacuum", WRITES, writes=True)
 def vacuum() -> None:
-    """Give unused space in the database back to the file system."""
+    """Return unused space in the database to the file system."""
 
 
 redact_app = toplevel()
@@ -90,12 +93,14 @@ redact_app = toplevel()
 
 @command(redact_app, "redact", "db_maintenance:redact", WRITES, writes="fix_")
 def redact(
-    scan_: Annotated[bool, Option("--scan", help="Say where secrets are; change nothing.")] = False,
+    scan_: Annotated[
+        bool, Option("--scan", help="List the places of secrets; change nothing.")
+    ] = False,
     fix_: Annotated[
-        bool, Option("--fix", help="Take them out of journal, buffer, blobs, database and backups.")
+        bool, Option("--fix", help="Redact journal, buffer, blobs, database and backups.")
     ] = False,
 ) -> None:
     """Scan stored data for secrets, or redact them.
 
-    Unfinished files that killed commands left are searched too, and removed by --fix.
+    Also scans unfinished files of killed commands; --fix deletes them.
     """

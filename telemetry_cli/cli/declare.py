@@ -138,83 +138,86 @@ Run = Annotated[
     str | None,
     Argument(
         metavar="RUN",
-        help="event_id, run_id, a prefix of 4 characters or more, @last, @last:AGENT or @current (the default).",
+        help="event_id, run_id, their prefix (4 characters), @last, @last:AGENT or @current (default).",
     ),
 ]
 RunOption = Annotated[
-    str | None, Option("--run", metavar="RUN", help="The run; default $TELEMETRY_EVENT_ID.")
+    str | None, Option("--run", metavar="RUN", help="Run (default $TELEMETRY_EVENT_ID).")
 ]
 
 Repo = Annotated[
     str | None,
-    Option("--repo", metavar="PATH", help="A folder of the repository; default here."),
+    Option("--repo", metavar="PATH", help="Directory of the repository (default the current one)."),
 ]
 
-Absolute = Annotated[bool, Option("--absolute", help="Full times in tables instead of ages.")]
+Absolute = Annotated[bool, Option("--absolute", help="Show times instead of ages in tables.")]
 
 Metrics = Annotated[
     str | None,
     Option(
-        "--metrics", metavar="JSON", help="A JSON object, @FILE, or - for stdin; merged key by key."
+        "--metrics", metavar="JSON", help="JSON object, @FILE, or - for stdin; merged key by key."
     ),
 ]
 Context = Annotated[
     str | None,
     Option(
-        "--context", metavar="JSON", help="A JSON object, @FILE, or - for stdin; merged key by key."
+        "--context", metavar="JSON", help="JSON object, @FILE, or - for stdin; merged key by key."
     ),
 ]
 Metric = Annotated[
     list[str] | None,
-    Option("-m", "--metric", metavar="KEY=VALUE", help="One metric; may be repeated."),
+    Option("-m", "--metric", metavar="KEY=VALUE", help="One metric (repeatable)."),
 ]
 
 
 Hook = Annotated[
-    str, Argument(metavar="NAME", help="A hook: a small letter, then small letters, digits and _.")
+    str,
+    Argument(metavar="NAME", help="Hook: a lowercase letter, then lowercase letters, digits, _."),
 ]
-Slug = Annotated[str, Argument(metavar="SLUG", help="A convention, as conventions list shows it.")]
+Slug = Annotated[str, Argument(metavar="SLUG", help="Convention, as in conventions list.")]
 IfLive = Annotated[
     str | None,
-    Option("--if-live", metavar="N", help="Only if this version is live, 0 for none; else exit 4."),
+    Option("--if-live", metavar="N", help="Exit 4 unless this version is live (0 for none)."),
 ]
 Why = Annotated[
-    str | None, Option("--message", metavar="WHY", help="Why; kept in the pointer's history.")
+    str | None, Option("--message", metavar="WHY", help="Reason, shown by hooks history --pointer.")
 ]
-DryRun = Annotated[bool, Option("--dry-run", help="Show what would change, and change nothing.")]
+DryRun = Annotated[bool, Option("--dry-run", help="Show the changes; make none.")]
 Retries = Annotated[
     str | None,
     Option(
         "--retries",
         metavar="N",
-        help="More attempts after a timeout or too much memory; default 3.",
+        help="Retries after a timeout or out-of-memory (default 3).",
     ),
 ]
 MaxMemory = Annotated[
     str | None,
     Option(
-        "--max-memory", metavar="SIZE", help="How far retries may double the memory; default 4g."
+        "--max-memory",
+        metavar="SIZE",
+        help="Limit up to which retries double the memory (default 4g).",
     ),
 ]
-ForceRun = Annotated[bool, Option("--force", help="Also when nothing has changed since it passed.")]
+ForceRun = Annotated[bool, Option("--force", help="Run again on unchanged input.")]
 
 
 def filters(
     agent_name: Annotated[
         list[str] | None,
-        Option("--agent-name", metavar="TEXT", help="Agent; repeated: any of them."),
+        Option("--agent-name", metavar="TEXT", help="Agent (repeatable)."),
     ] = None,
     job_type: Annotated[
         list[str] | None,
-        Option("--job-type", metavar="TEXT", help="Job type; repeated: any of them."),
+        Option("--job-type", metavar="TEXT", help="Job type (repeatable)."),
     ] = None,
     status: Annotated[
         list[str] | None,
-        Option("--status", metavar="STATUS", help="Status; repeated: any of them."),
+        Option("--status", metavar="STATUS", help="Status (repeatable)."),
     ] = None,
     product: Annotated[
         list[str] | None,
-        Option("--product", metavar="TEXT", help="Product; repeated: any of them."),
+        Option("--product", metavar="TEXT", help="Product (repeatable)."),
     ] = None,
     parent: Annotated[
         str | None, Option("--parent", metavar="RUN", help="Children of this run.")
@@ -224,12 +227,12 @@ def filters(
         Option(
             "--commit",
             metavar="SHA|A..B",
-            help="Runs of this commit, by at least 7 digits, or of the commits in a range.",
+            help="Commit (at least 7 digits) or range of commits.",
         ),
     ] = None,
     repo: Annotated[
         str | None,
-        Option("--repo", metavar="REPO", help="Remote URL, or a folder of the repository."),
+        Option("--repo", metavar="REPO", help="Remote URL, or a directory of the repository."),
     ] = None,
     branch: Annotated[str | None, Option("--branch", metavar="BRANCH", help="Branch.")] = None,
     since: Annotated[
@@ -237,7 +240,7 @@ def filters(
         Option(
             "--since",
             metavar="TIME",
-            help="Recorded at or after: ISO 8601, an age such as 2h, today.",
+            help="Recorded at or after: ISO 8601, an age (2h), or today.",
         ),
     ] = None,
     until: Annotated[str | None, Option("--until", metavar="TIME", help="Recorded before.")] = None,
@@ -258,7 +261,7 @@ def filters(
         Option(
             "--where",
             metavar="EXPR",
-            help="SQL over one run: duration_ms > 5000 and metrics_json->>'tokens' > 100.",
+            help="SQL expression: duration_ms > 5000 and exit_code = 1.",
         ),
     ] = None,
     search: Annotated[
@@ -266,17 +269,17 @@ def filters(
         Option(
             "--search",
             metavar="TEXT",
-            help="All of these words or their beginnings, in names, summaries, errors.",
+            help="Words or prefixes in names, summaries and errors.",
         ),
     ] = None,
 ) -> None:
-    """The filters of every question over many runs."""
+    """Declare the options that select runs."""
 
 
 def inputs(
     parent: Annotated[
         str | None,
-        Option("--parent", metavar="RUN", help="Parent run; default $TELEMETRY_EVENT_ID."),
+        Option("--parent", metavar="RUN", help="Parent run (default $TELEMETRY_EVENT_ID)."),
     ] = None,
     metrics: Metrics = None,
     context: Context = None,

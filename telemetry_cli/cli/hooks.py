@@ -7,7 +7,7 @@ from typer import Argument, Option
 from telemetry_cli.cli import declare as o
 from telemetry_cli.cli.declare import CARD, READS, WRITES, command, group, toplevel
 
-app = group("Versioned programs that compute rows about runs: release, roll back, run, trace.")
+app = group("Release, roll back and run programs that compute rows about runs.")
 
 
 @command(app, "release", "hooks:release", WRITES, records=True)
@@ -15,14 +15,14 @@ def release(
     hook: o.Hook,
     args: Annotated[
         list[str] | None,
-        Argument(metavar="ARG…", help="Arguments that the program is given, after --."),
+        Argument(metavar="ARG…", help="Arguments of the program, after --."),
     ] = None,
     script: Annotated[
         str | None,
         Option(
             "--script",
             metavar="PATH",
-            help="A program, or a folder with an executable `run`; needed.",
+            help="Program, or directory with an executable `run` (required).",
         ),
     ] = None,
     contract: Annotated[
@@ -30,39 +30,35 @@ def release(
         Option(
             "--contract",
             metavar="FILE",
-            help="TOML or JSON: the columns of its rows; needed for a new hook.",
+            help="Columns of the rows, TOML or JSON (required for a new hook).",
         ),
     ] = None,
     config_: Annotated[
         str | None,
-        Option(
-            "--config", metavar="JSON", help="A JSON object, @FILE, or - for stdin; default {}."
-        ),
+        Option("--config", metavar="JSON", help="JSON object, @FILE, or - for stdin (default {})."),
     ] = None,
     source_ref: Annotated[
         str | None,
         Option(
-            "--source-ref", metavar="REF", help="Where it came from; default its commit in git."
+            "--source-ref", metavar="REF", help="Source of the program (default its git commit)."
         ),
     ] = None,
     memory: Annotated[
         str | None,
-        Option("--memory", metavar="SIZE", help="Memory of all its processes; default 512m."),
+        Option("--memory", metavar="SIZE", help="Memory limit of its process tree (default 512m)."),
     ] = None,
     timeout: Annotated[
         str | None,
-        Option("--timeout", metavar="DURATION", help="Time of an attempt; default 300s."),
+        Option("--timeout", metavar="DURATION", help="Timeout of one attempt (default 300s)."),
     ] = None,
     message: Annotated[
-        str | None, Option("--message", metavar="TEXT", help="What changed.")
+        str | None, Option("--message", metavar="TEXT", help="Summary of the change.")
     ] = None,
     if_live: o.IfLive = None,
-    no_promote: Annotated[
-        bool, Option("--no-promote", help="Leave the live version as it is.")
-    ] = False,
+    no_promote: Annotated[bool, Option("--no-promote", help="Keep the live version.")] = False,
     allow_dirty: Annotated[
         bool,
-        Option("--allow-dirty", help="Also from a work tree with uncommitted changes; recorded."),
+        Option("--allow-dirty", help="Allow uncommitted changes, and record that there were some."),
     ] = False,
     dry_run: o.DryRun = False,
 ) -> None:
@@ -78,28 +74,29 @@ def list_(absolute: o.Absolute = False) -> None:
 def show(
     release: Annotated[
         str,
-        Argument(metavar="NAME[@N]", help="A hook, or one release of it; default the live one."),
+        Argument(metavar="NAME[@N]", help="Hook, or one of its releases (default the live one)."),
     ],
     at: Annotated[
-        str | None, Option("--at", metavar="TIME", help="The release that was live then.")
+        str | None,
+        Option("--at", metavar="TIME", help="Show the release that was live at this time."),
     ] = None,
     artifact: Annotated[
         str | None,
         Option(
             "--artifact",
             metavar="FILE",
-            help="Write what the release executes to this new file or folder.",
+            help="Write the released program to this new file or directory.",
         ),
     ] = None,
 ) -> None:
-    """Show a release of a hook, its contract among it."""
+    """Show a release of a hook with its contract."""
 
 
 @command(app, "history", "hooks:history", READS)
 def history(
     hook: o.Hook,
     pointer: Annotated[
-        bool, Option("--pointer", help="The moves of the live version: when, who, why.")
+        bool, Option("--pointer", help="List changes of the live version: time, actor, reason.")
     ] = False,
     absolute: o.Absolute = False,
 ) -> None:
@@ -110,12 +107,12 @@ def history(
 def diff(
     hook: o.Hook,
     a: Annotated[
-        str | None, Argument(metavar="A", help="A version; default the one before B.")
+        str | None, Argument(metavar="A", help="Version (default the one before B).")
     ] = None,
-    b: Annotated[str | None, Argument(metavar="B", help="A version; default the live one.")] = None,
-    exit_code: Annotated[bool, Option("--exit-code", help="Exit 1 when they differ.")] = False,
+    b: Annotated[str | None, Argument(metavar="B", help="Version (default the live one).")] = None,
+    exit_code: Annotated[bool, Option("--exit-code", help="Exit 1 if they differ.")] = False,
 ) -> None:
-    """Show what differs between two releases."""
+    """Show the differences between two releases."""
 
 
 @command(app, "rollback", "hooks:rollback", WRITES, records=True)
@@ -123,19 +120,19 @@ def rollback(
     hook: o.Hook,
     to: Annotated[
         str | None,
-        Option("--to", metavar="N", help="A version; default the one before the live one."),
+        Option("--to", metavar="N", help="Version (default the one before the live one)."),
     ] = None,
     if_live: o.IfLive = None,
     message: o.Why = None,
     dry_run: o.DryRun = False,
 ) -> None:
-    """Make an earlier release live again; nothing else changes."""
+    """Make an earlier release live again."""
 
 
 @command(app, "promote", "hooks:promote", WRITES, records=True)
 def promote(
     hook: o.Hook,
-    version: Annotated[str, Argument(metavar="N", help="A version.")],
+    version: Annotated[str, Argument(metavar="N", help="Version.")],
     if_live: o.IfLive = None,
     message: o.Why = None,
 ) -> None:
@@ -144,39 +141,39 @@ def promote(
 
 @command(app, "run", "hooks_run:run", CARD, records=True, shared=o.filters)
 def run(
-    names: Annotated[list[str], Argument(metavar="NAME…", help="Hooks, run one after another.")],
+    names: Annotated[list[str], Argument(metavar="NAME…", help="Hooks to run, in this order.")],
     run: Annotated[
         str | None,
-        Option(
-            "--run", metavar="RUN", help="Only this run, instead of all that match the filters."
-        ),
+        Option("--run", metavar="RUN", help="Use this run instead of the filters."),
     ] = None,
     input_: Annotated[
         str | None,
         Option(
             "--input",
             metavar="FILE",
-            help="Records with an id, one JSON object per line, - for stdin; instead of runs.",
+            help="Records with an id as input, in NDJSON (- for stdin).",
         ),
     ] = None,
     at_version: Annotated[
         str | None,
-        Option("--at-version", metavar="N", help="This release instead of the live one."),
+        Option("--at-version", metavar="N", help="Release to run (default the live one)."),
     ] = None,
     run_key: Annotated[
         str | None,
-        Option("--run-key", metavar="KEY", help="The same key again is the same hook run."),
+        Option("--run-key", metavar="KEY", help="Idempotency key of the hook run."),
     ] = None,
     retries: o.Retries = None,
     max_memory: o.MaxMemory = None,
     force: o.ForceRun = False,
 ) -> None:
-    """Run hooks on the runs that match."""
+    """Run hooks on the matching runs."""
 
 
 @command(app, "runs", "hook_runs:list_runs", READS)
 def runs(
-    hook: Annotated[str | None, Argument(metavar="NAME", help="Only of this hook.")] = None,
+    hook: Annotated[
+        str | None, Argument(metavar="NAME", help="Show only runs of this hook.")
+    ] = None,
     absolute: o.Absolute = False,
 ) -> None:
     """List hook runs, newest first."""
@@ -184,16 +181,16 @@ def runs(
 
 @command(app, "logs", "hook_runs:logs", WRITES)
 def logs(
-    hook_run: Annotated[str, Argument(metavar="HOOK_RUN", help="Its id, or the beginning of it.")],
+    hook_run: Annotated[str, Argument(metavar="HOOK_RUN", help="ID of a hook run, or its prefix.")],
     attempt: Annotated[
-        str | None, Option("--attempt", metavar="N", help="Only this attempt, from 1.")
+        str | None, Option("--attempt", metavar="N", help="Show only this attempt (from 1).")
     ] = None,
 ) -> None:
-    """Print what a hook run wrote to stderr."""
+    """Print the stderr of a hook run."""
 
 
 features_app = toplevel()
-features = group("Rows computed by hooks.")
+features = group("Query feature rows, which hooks compute.")
 features_app.add_typer(features, name="features")
 
 
@@ -205,26 +202,24 @@ def query(
         Option(
             "--where",
             metavar="EXPR",
-            help="SQL over one row, its values by name: score < 0.5 and version = 2.",
+            help="SQL expression on columns: score < 0.5 and version = 2.",
         ),
     ] = None,
-    run: Annotated[str | None, Option("--run", metavar="RUN", help="Only about this run.")] = None,
-    history: Annotated[
-        bool, Option("--history", help="Also rows that later ones supersede.")
-    ] = False,
+    run: Annotated[
+        str | None, Option("--run", metavar="RUN", help="Show only rows about this run.")
+    ] = None,
+    history: Annotated[bool, Option("--history", help="Include superseded rows.")] = False,
     explain: Annotated[
         bool,
-        Option(
-            "--explain", help="With config, arguments and limits of the release behind each row."
-        ),
+        Option("--explain", help="Add config, arguments and limits of each row's release."),
     ] = False,
     absolute: o.Absolute = False,
 ) -> None:
-    """List the rows of a hook, newest first."""
+    """List the feature rows of a hook, newest first."""
 
 
 @command(features_app, "provenance", "hook_runs:provenance", CARD)
 def provenance(
-    row_id: Annotated[str, Argument(metavar="ROW_ID", help="The number of a feature row.")],
+    row_id: Annotated[str, Argument(metavar="ROW_ID", help="ID of a feature row.")],
 ) -> None:
-    """Show where a feature row came from: hook run, release, digest, config, source."""
+    """Show the origin of a feature row: hook run, release, digest, config, source."""

@@ -12,35 +12,37 @@ app = toplevel()
 
 @command(app, "import", "import_export:import_", WRITES, records=True)
 def import_(
-    file: Annotated[str, Argument(metavar="FILE", help="The file, gzipped or not; - for stdin.")],
+    file: Annotated[str, Argument(metavar="FILE", help="File, plain or gzip; - for stdin.")],
     format_: Annotated[
         str | None,
         Option(
             "--format",
             metavar="FORMAT",
-            help="ndjson, json, csv, sqlite or legacy-ndjson; default by the file's name, NDJSON for -.",
+            help="ndjson, json, csv, sqlite or legacy-ndjson (default by name).",
         ),
     ] = None,
     atomic: Annotated[
-        bool, Option("--atomic", help="All records or none; unknown keys are refused.")
+        bool, Option("--atomic", help="Import all records or none; refuse unknown keys.")
     ] = False,
 ) -> None:
-    """Add the runs of a file, with their events and commits; what is there already stays as it is."""
+    """Import runs with their events and commits; existing records stay unchanged."""
 
 
 @command(app, "export", "import_export:export", WRITES, shared=o.filters)
 def export(
     to: Annotated[
         str | None,
-        Option("--to", metavar="FILE", help="The file; .gz packs it; - for stdout. Required."),
+        Option(
+            "--to", metavar="FILE", help="File; gzip if it ends in .gz; - for stdout (required)."
+        ),
     ] = None,
     format_: Annotated[
         str | None,
         Option(
             "--format",
             metavar="FORMAT",
-            help="ndjson, json, csv or parquet; default by the file's name, NDJSON for -.",
+            help="ndjson, json, csv or parquet (default by name).",
         ),
     ] = None,
 ) -> None:
-    """Write runs with their events and commits to a file, oldest first, all that match."""
+    """Export matching runs with their events and commits, oldest first."""

@@ -14,32 +14,32 @@ app = toplevel()
 def query(
     sort: Annotated[
         str | None,
-        Option("--sort", metavar="FIELD", help="Descending by this field; default created_at."),
+        Option(
+            "--sort", metavar="FIELD", help="Sort descending by this field (default created_at)."
+        ),
     ] = None,
-    reverse: Annotated[bool, Option("--reverse", help="Turn the order round.")] = False,
+    reverse: Annotated[bool, Option("--reverse", help="Reverse the order.")] = False,
     limit: Annotated[
         str | None,
         Option(
             "--limit",
             metavar="N",
-            help="At most so many; 0 is all; default 50 in tables, else 100.",
+            help="Maximum number of runs (default 50 in tables, else 100; 0 for all).",
         ),
     ] = None,
     offset: Annotated[
-        str | None, Option("--offset", metavar="N", help="Leave out the first so many.")
+        str | None, Option("--offset", metavar="N", help="Number of runs to skip.")
     ] = None,
     columns: Annotated[
-        str | None, Option("--columns", metavar="A,B,…", help="Only these columns, in this order.")
+        str | None, Option("--columns", metavar="A,B,…", help="Columns to show, in this order.")
     ] = None,
-    count: Annotated[
-        bool, Option("--count", help="Print how many match, whatever the limit.")
-    ] = False,
+    count: Annotated[bool, Option("--count", help="Print the number of matching runs.")] = False,
     watch: Annotated[
         str | None,
         Option(
             "--watch",
             metavar="SECONDS",
-            help="Ask again every so many seconds, and redraw; Ctrl-C ends.",
+            help="Refresh every N seconds; stop with Ctrl-C.",
         ),
     ] = None,
     absolute: o.Absolute = False,
@@ -49,4 +49,4 @@ def query(
 
 @command(app, "metadata", "query:metadata", CARD)
 def metadata() -> None:
-    """Show which agent names and job types there are."""
+    """Show the recorded agent names and job types."""

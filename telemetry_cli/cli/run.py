@@ -7,7 +7,7 @@ from typer import Argument, Option
 from telemetry_cli.cli import declare as o
 from telemetry_cli.cli.declare import CARD, READS, WRITES, command, group
 
-app = group("Record runs, and look at one.")
+app = group("Record runs and show them.")
 
 
 @command(
@@ -25,16 +25,16 @@ def start(
         Option(
             "--event-id",
             metavar="ID",
-            help="Idempotency key; the same one again records nothing. auto: from the CI job.",
+            help="Idempotency key; auto derives it from the CI job and step.",
         ),
     ] = None,
     run_id: Annotated[
         str | None,
-        Option("--run-id", metavar="ID", help="A name for people; default from time and agent."),
+        Option("--run-id", metavar="ID", help="Readable name (default from time and agent)."),
     ] = None,
     no_git: Annotated[bool, Option("--no-git", help="Do not look for a git repository.")] = False,
 ) -> None:
-    """Record that a run began; prints its event_id."""
+    """Record the start of a run and print its event_id."""
 
 
 @command(
@@ -53,7 +53,7 @@ def execute(
         list[str],
         Argument(
             metavar="COMMAND",
-            help="The command and its arguments, as they would be typed; after --.",
+            help="Command and its arguments, after --.",
         ),
     ],
     event_id: Annotated[
@@ -66,7 +66,7 @@ def execute(
     ] = None,
     run_id: Annotated[
         str | None,
-        Option("--run-id", metavar="ID", help="A name for people; default from time and agent."),
+        Option("--run-id", metavar="ID", help="Readable name (default from time and agent)."),
     ] = None,
     no_git: Annotated[bool, Option("--no-git", help="Do not look for a git repository.")] = False,
     timeout: Annotated[
@@ -74,26 +74,27 @@ def execute(
         Option(
             "--timeout",
             metavar="DURATION",
-            help="End the command after 90s, 15m or 2h: SIGTERM, 5 s later SIGKILL.",
+            help="Send SIGTERM after 90s, 15m or 2h, and SIGKILL 5 s later.",
         ),
     ] = None,
     no_capture: Annotated[
         bool,
-        Option("--no-capture", help="Leave stdout and stderr alone; keep nothing on a failure."),
+        Option("--no-capture", help="Pass stdout and stderr through and keep no output."),
     ] = False,
     tail: Annotated[
         str | None,
         Option(
             "--tail",
             metavar="BYTES",
-            help="Bytes of the end of stderr to keep on a failure (default 16384).",
+            help="Bytes of stderr to keep on failure (default 16384).",
         ),
     ] = None,
 ) -> None:
-    """Run a command, record it, and exit as it does.
+    """Run a command, record it, and exit with its exit code.
 
-    Its start and how it ends are observed, and its stdout is its own: so there is no --status, no --start-time and no -o. To change
-    what was recorded: telemetry run update @last; to see it: telemetry run show @last -o json.
+    Start, end and status are observed, and stdout belongs to the command: there is no --status, no
+    --start-time and no -o. Change the record with telemetry run update @last; show it with
+    telemetry run show @last -o json.
     """
 
 
@@ -105,59 +106,59 @@ def end(
         Option(
             "--exit-code",
             metavar="N",
-            help="0 is success, anything else failure; instead of --status.",
+            help="Exit code: 0 is success, others failure; not with --status.",
         ),
     ] = None,
     metrics: o.Metrics = None,
     context: o.Context = None,
     metric: o.Metric = None,
-    force: Annotated[
-        bool, Option("--force", help="End a run again that has already ended.")
-    ] = False,
+    force: Annotated[bool, Option("--force", help="Overwrite the end of a finished run.")] = False,
 ) -> None:
-    """Record how a run ended."""
+    """Record the end of a run."""
 
 
 @command(app, "update", "run:update", WRITES, records=True, fields="update", shared=o.inputs)
 def update(
     run: o.Run = None,
 ) -> None:
-    """Set fields of a run; an empty text clears a field."""
+    """Set fields of a run; an empty value clears a field."""
 
 
 @command(app, "event", "run:event", WRITES, records=True)
 def event(
-    event_type: Annotated[str, Argument(metavar="TYPE", help="What happened, such as checkpoint.")],
+    event_type: Annotated[
+        str, Argument(metavar="TYPE", help="Type of the event, such as checkpoint.")
+    ],
     run: o.RunOption = None,
     payload: Annotated[
-        str | None, Option("--payload", metavar="JSON", help="Any JSON, @FILE, or - for stdin.")
+        str | None, Option("--payload", metavar="JSON", help="JSON value, @FILE, or - for stdin.")
     ] = None,
     metric: Annotated[
         list[str] | None,
-        Option("-m", metavar="KEY=VALUE", help="One key of the payload; may be repeated."),
+        Option("-m", metavar="KEY=VALUE", help="One key of the payload (repeatable)."),
     ] = None,
     timestamp: Annotated[
         str | None,
         Option(
             "--timestamp",
             metavar="TIME",
-            help="ISO 8601 with a zone, or an age such as 15m; default now.",
+            help="ISO 8601 with offset, or an age such as 15m (default now).",
         ),
     ] = None,
-    trace_id: Annotated[str | None, Option("--trace-id", metavar="ID", help="Trace.")] = None,
-    span_id: Annotated[str | None, Option("--span-id", metavar="ID", help="Span.")] = None,
+    trace_id: Annotated[str | None, Option("--trace-id", metavar="ID", help="Trace ID.")] = None,
+    span_id: Annotated[str | None, Option("--span-id", metavar="ID", help="Span ID.")] = None,
     parent_span_id: Annotated[
-        str | None, Option("--parent-span-id", metavar="ID", help="Parent span.")
+        str | None, Option("--parent-span-id", metavar="ID", help="Parent span ID.")
     ] = None,
 ) -> None:
-    """Record that something happened during a run."""
+    """Record an event during a run."""
 
 
 @command(app, "events", "run:events", READS)
 def events(
     run: o.Run = None,
     type_: Annotated[
-        str | None, Option("--type", metavar="TYPE", help="Only events of this type.")
+        str | None, Option("--type", metavar="TYPE", help="Show only events of this type.")
     ] = None,
     absolute: o.Absolute = False,
 ) -> None:
@@ -166,7 +167,7 @@ def events(
 
 @command(app, "tree", "run:tree", CARD)
 def tree(run: o.Run = None) -> None:
-    """Show a run and everything that was started under it."""
+    """Show a run and its descendants as a tree."""
 
 
 @command(app, "show", "run:show", CARD)
@@ -181,11 +182,11 @@ def reap(
         Option(
             "--older-than",
             metavar="AGE",
-            help="Also runs of which no process is known, started so long ago: 2h, 3d, 1w.",
+            help="Also end runs without a known process older than 2h, 3d, 1w.",
         ),
     ] = None,
     dry_run: Annotated[
-        bool, Option("--dry-run", help="Say what would end, and change nothing.")
+        bool, Option("--dry-run", help="List the runs that would end; change nothing.")
     ] = False,
 ) -> None:
-    """End runs that still say running though their process is gone."""
+    """End running runs whose process is gone."""

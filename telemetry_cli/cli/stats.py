@@ -17,7 +17,7 @@ def stats(
         Option(
             "--by",
             metavar="FIELD",
-            help="One row per value of this field, or per day or hour (UTC).",
+            help="Group by this field, or by day or hour (UTC).",
         ),
     ] = None,
 ) -> None:
@@ -26,20 +26,18 @@ def stats(
 
 @command(app, "sql", "stats:sql", READS)
 def sql(
-    statement: Annotated[
-        str, Argument(metavar="SQL", help="One SELECT; nothing but reading is allowed.")
-    ],
+    statement: Annotated[str, Argument(metavar="SQL", help="One SELECT statement.")],
     timeout: Annotated[
         str | None,
-        Option("--timeout", metavar="DURATION", help="How long it may take; default 10s."),
+        Option("--timeout", metavar="DURATION", help="Timeout of the query (default 10s)."),
     ] = None,
 ) -> None:
-    """Ask the database in SQL, read-only.
+    """Query the database in SQL, read-only.
 
-    SQLite may take at most 256 MiB of memory for it.
+    The memory limit is 256 MiB.
     """
 
 
 @command(app, "status", "stats:status", CARD)
 def status() -> None:
-    """Show what ran last, what runs, and whether all is well."""
+    """Show recent and running runs and the state of the database."""

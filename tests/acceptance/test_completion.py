@@ -552,7 +552,7 @@ def test_the_help_is_shown_beside_the_words(
         pytest.skip(f"{shell} is not installed")
     terminal = open_terminal(shell, base)
     terminal.type("telemetry db \t\t")
-    terminal.until("put aside")
+    terminal.until("Rebuild the database")
 
 
 @pytest.mark.skipif(not shutil.which("fish"), reason="fish is not installed")

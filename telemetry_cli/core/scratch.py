@@ -1,31 +1,94 @@
-"""Private folders for copies of a database that are looked at and thrown away.
+"""Temporary files: where they are, and one error where they cannot be written.
 
-They lie below the base where that can be written: then nothing of it is outside when their process is killed.
+The directory is `$TMPDIR` where that is set, and never another one in its place: a user who names a
+directory for large or private files means it.
 """
 
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedRandom, FileIO
+from typing import TYPE_CHECKING
 
 from telemetry_cli.core.config import Config
+from telemetry_cli.core.errors import NotDurable
 from telemetry_cli.core.locks import is_free, lock_unfinished
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 _PREFIX = "telemetry-doctor-"
 _LOCK = ".lock"
+_BUFFER = 1 << 20
+
+
+def find_directory() -> str:
+    """Return the directory for temporary files. Raises `NotDurable` if the system has none."""
+    if named := os.environ.get("TMPDIR"):
+        return named
+    try:
+        return tempfile.gettempdir()
+    except OSError as error:
+        raise make_trouble("the directory for temporary files", error) from error
+
+
+def make_trouble(directory: str, error: OSError) -> NotDurable:
+    """Return the error for a directory in which a temporary file cannot be made or written."""
+    return NotDurable(
+        f"{directory}: {error.strerror or error}",
+        "",
+        "Make room there, or name another directory in TMPDIR.",
+    )
+
+
+@contextmanager
+def report_trouble(directory: str) -> Iterator[None]:
+    """Raise `NotDurable` for an `OSError` while something is written below `directory`."""
+    try:
+        yield
+    except OSError as error:
+        raise make_trouble(directory, error) from error
+
+
+def open_file(directory: str | None = None) -> BufferedRandom:
+    """Open an unnamed temporary file, in `find_directory()` or another directory.
+
+    Opening, writing and flushing it raise `NotDurable`.
+    """
+    place = directory or find_directory()
+    with report_trouble(place), tempfile.TemporaryFile(dir=place, buffering=0) as file:
+        return BufferedRandom(_File(os.dup(file.fileno()), place), _BUFFER)
+
+
+class _File(FileIO):
+    """The raw part of a temporary file."""
+
+    def __init__(self, descriptor: int, directory: str) -> None:
+        super().__init__(descriptor, "r+b")
+        self._directory = directory
+
+    def write(self, data: "ReadableBuffer", /) -> int:
+        with report_trouble(self._directory):
+            return super().write(data)
 
 
 class Scratch:
-    """A folder of mode 0700 below `place`, removed on exit. Raises `OSError` where it cannot be made."""
+    """A private directory below `place` (mode 0700) for copies of a database, removed on exit.
+
+    Raises `NotDurable` where it cannot be made.
+    """
 
     def __init__(self, place: str) -> None:
-        self.folder = tempfile.mkdtemp(prefix=_PREFIX, dir=place)
-        self._lock = lock_unfinished(os.path.join(self.folder, _LOCK))
-        try:
-            self._lock.__enter__()
-        except BaseException:
-            self.remove()
-            raise
+        with report_trouble(place):
+            self.folder = tempfile.mkdtemp(prefix=_PREFIX, dir=place)
+            self._lock = lock_unfinished(os.path.join(self.folder, _LOCK))
+            try:
+                self._lock.__enter__()
+            except BaseException:
+                self.remove()
+                raise
 
     def remove(self) -> None:
         """Remove it with all that is in it."""
@@ -34,12 +97,15 @@ class Scratch:
 
 
 def places(config: Config) -> list[str]:
-    """Where such folders may lie, the best place first."""
-    return [config.base_dir, tempfile.gettempdir()]
+    """Return where such directories may lie, the best place first.
+
+    Below the base nothing is left outside when the process is killed.
+    """
+    return [config.base_dir, find_directory()]
 
 
 def leftovers(config: Config) -> Iterator[str]:
-    """The folders of this user that killed processes left."""
+    """Yield the directories of this user that killed processes left."""
     for place in places(config):
         try:
             with os.scandir(place) as entries:
@@ -56,6 +122,6 @@ def leftovers(config: Config) -> Iterator[str]:
 
 
 def remove_leftovers(config: Config) -> None:
-    """Remove those folders."""
+    """Remove those directories."""
     for path in leftovers(config):
         shutil.rmtree(path, ignore_errors=True)

@@ -183,11 +183,12 @@ def _kept(cursor: sqlite3.Cursor) -> Iterator[list[object]]:
         room -= _BYTES_OF_A_ROW + sum(
             len(value) for value in row if isinstance(value, (str, bytes))
         )
-    import tempfile
+    # Imported here, because the fast path imports this module.
+    from telemetry_cli.core import scratch
 
-    spool = tempfile.TemporaryFile("w+", encoding="utf-8")
+    spool = scratch.open_file()
     for row in cursor:
-        spool.write(json.dumps([_plain(value) for value in row]) + "\n")
+        spool.write(json.dumps([_plain(value) for value in row]).encode() + b"\n")
     spool.seek(0)
     return itertools.chain(first, map(json.loads, spool))
 
@@ -369,10 +370,12 @@ def paged(
 
     The search runs under `guard`, and its ids go to an unnamed temporary file.
     """
-    import tempfile
+    # Imported here, because the fast path imports this module.
     from array import array
 
-    with tempfile.TemporaryFile() as spool:
+    from telemetry_cli.core import scratch
+
+    with scratch.open_file() as spool:
         with guard:
             cursor = db.execute(search, values)
             while found := cursor.fetchmany(PAGE):

@@ -6,10 +6,11 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from hashlib import sha256
 from typing import BinaryIO
 
+from telemetry_cli.core import scratch
 from telemetry_cli.core.errors import NotDurable, Refused
 from telemetry_cli.discovery.git.repository import plain_content
 from telemetry_cli.hooks import reap
@@ -22,10 +23,11 @@ _LONGEST_OWNER = 4096
 
 def make(base_dir: str) -> str:
     """A private folder, which the guardian removes when telemetry is killed in an attempt; those that killed ones left are removed first."""
-    with room("no directory for temporary files"):
+    place = scratch.find_directory()
+    with scratch.report_trouble(place):
         for path in leftovers(None):
             shutil.rmtree(path, ignore_errors=True)
-        folder = tempfile.mkdtemp(prefix=_PREFIX)
+        folder = tempfile.mkdtemp(prefix=_PREFIX, dir=place)
         with open(os.path.join(folder, _OWNER), "w", encoding="utf-8") as file:
             json.dump({**reap.identity(), "base": base_dir}, file)
     return folder
@@ -34,7 +36,7 @@ def make(base_dir: str) -> str:
 def leftovers(base_dir: str | None) -> list[str]:
     """The folders of this user, of runs with this base (None: any), whose process, on this host, has ended."""
     try:
-        with os.scandir(tempfile.gettempdir()) as entries:
+        with os.scandir(scratch.find_directory()) as entries:
             found = [entry.path for entry in entries if entry.name.startswith(_PREFIX)]
     except OSError:
         return []
@@ -56,19 +58,6 @@ def _is_left_behind(path: str, base_dir: str | None) -> bool:
 _BUFFER = 1 << 20
 
 
-@contextmanager
-def room(folder: str) -> Iterator[None]:
-    """Raise `NotDurable` for an `OSError` while something is written below `folder`."""
-    try:
-        yield
-    except OSError as error:
-        raise NotDurable(
-            f"{folder}: {error.strerror or error}",
-            "",
-            "Make room there, or name another directory in TMPDIR.",
-        ) from error
-
-
 class Spool:
     """What is written now and read back after a hook has run; `digest` is the SHA-256 of all that was written.
 
@@ -79,8 +68,7 @@ class Spool:
     def __init__(self, folder: str) -> None:
         self._folder = folder
         self._written, self._size = sha256(), 0
-        with room(folder):
-            self._file = tempfile.TemporaryFile(dir=folder, buffering=_BUFFER)
+        self._file = scratch.open_file(folder)
 
     @property
     def digest(self) -> str:
@@ -91,13 +79,11 @@ class Spool:
         """Append a line, newline included."""
         self._written.update(line)
         self._size += len(line)
-        with room(self._folder):
-            self._file.write(line)
+        self._file.write(line)
 
     def flush(self) -> None:
         """Write out what is still in memory. Raises `NotDurable`."""
-        with room(self._folder):
-            self._file.flush()
+        self._file.flush()
 
     def verify(self) -> None:
         """Read all of it once. Raises as `lines`."""
@@ -111,7 +97,7 @@ class Spool:
     def copy(self) -> BinaryIO:
         """Return a copy, open for reading only: a hook may find a way to write to what it reads from. Raises as `lines`."""
         with (
-            room(self._folder),
+            scratch.report_trouble(self._folder),
             tempfile.NamedTemporaryFile(dir=self._folder, buffering=_BUFFER) as file,
         ):
             file.writelines(self._checked(iter(lambda: self._file.read(_BUFFER), b"")))
@@ -120,7 +106,7 @@ class Spool:
 
     def close(self) -> None:
         """Let the file go."""
-        with suppress(OSError):  # what did not fit before does not fit now
+        with suppress(NotDurable):  # what did not fit before does not fit now
             self._file.close()
 
     def _checked(self, pieces: Iterable[bytes]) -> Iterator[bytes]:

@@ -2,16 +2,15 @@
 
 import os
 import sys
-import tempfile
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from itertools import chain
 from operator import itemgetter
-from typing import IO, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-from telemetry_cli.core import clock
+from telemetry_cli.core import clock, scratch
 from telemetry_cli.core.config import Config
 from telemetry_cli.core.errors import InvalidInput, NotDurable, TelemetryError
 from telemetry_cli.core.tables import SCHEMA_VERSION
@@ -283,16 +282,14 @@ class Import:
     def _whole(self, batches: Iterable[Batch]) -> Iterator[Progress]:
         """One operation, once every record is found good; until then nothing is written but an unnamed file."""
         runs = 0
-        with _spool() as spool:
+        with scratch.open_file() as spool:
             for batch in batches:
                 if not self.report.counts["failed"]:
-                    with _spooling():
-                        spool.writelines(batch.lines)
+                    spool.writelines(batch.lines)
                     runs += batch.runs
                 yield self._finished(batch)
             if self._seen and not self.report.counts["failed"]:
-                with _spooling():
-                    spool.seek(0)
+                spool.seek(0)
                 self._record(spool, runs, 1)
         yield self._progress()
 
@@ -377,33 +374,6 @@ class Import:
 def _not_durable(place: str, error: OSError) -> NotDurable:
     hint = "See to the space, limits and permissions, and import again: what is there already is not imported twice."
     return NotDurable(f"{place} could not be written: {error.strerror}", "", hint)
-
-
-@contextmanager
-def _spooling() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise _not_durable(_spool_folder(), error) from None
-
-
-def _spool_folder() -> str:
-    try:
-        return f"a temporary file in {tempfile.gettempdir()}"
-    except OSError:
-        return "a temporary file"
-
-
-@contextmanager
-def _spool() -> Iterator[IO[bytes]]:
-    """An unnamed file; what it could not be given is told before it is closed, so its closing says nothing."""
-    with _spooling():
-        file = tempfile.TemporaryFile()
-    try:
-        yield file
-    finally:
-        with suppress(OSError):
-            file.close()
 
 
 def _size(raw: Any) -> int:

@@ -438,7 +438,9 @@ def test_fifo_that_a_setting_names_is_not_read(
 
 
 def put_git(folder: Path, monkeypatch: pytest.MonkeyPatch, body: str) -> Repository:
-    """Put a program in git's place."""
+    """Put a program in git's place, once GitPython has found the real one."""
+    import git  # noqa: F401
+
     (folder / "bin").mkdir()
     (folder / "bin" / "git").write_text(f"#!/bin/sh\n{body}\n")
     (folder / "bin" / "git").chmod(0o755)
@@ -464,6 +466,23 @@ def test_git_that_computes_is_waited_for(tmp_path: Path, monkeypatch: pytest.Mon
     )
     assert repository.ask("log") == b"done\n"
     assert list(history.stream(repository, "log")) == [b"done\n"]
+
+
+def test_git_that_fails_at_all_is_named(
+    tmp_path: Path, telemetry: Telemetry, make_git: Make
+) -> None:
+    git = make_git()
+    git.commit()
+    program = tmp_path / "bin" / "git"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\nexit 3\n")
+    program.chmod(0o755)
+    telemetry.start("--no-git")
+    # GitPython is imported, and runs git, in a process of its own.
+    telemetry.in_processes = True
+    path = f"{program.parent}{os.pathsep}{telemetry.env['PATH']}"
+    ran = telemetry("log", cwd=git.path, env={"PATH": path}, code=2)
+    assert "telemetry: error: git could not be run" in ran.err
 
 
 def test_git_is_started_in_one_place() -> None:

@@ -6,7 +6,6 @@ is streamed: it may be a whole history.
 """
 
 import os
-import tempfile
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -15,7 +14,7 @@ from subprocess import Popen, TimeoutExpired
 from threading import Thread
 from typing import IO, TYPE_CHECKING, BinaryIO
 
-from telemetry_cli.core import clock
+from telemetry_cli.core import clock, scratch
 from telemetry_cli.core.errors import InvalidInput
 from telemetry_cli.discovery.git.process import compose, read_piece, scrub_environment
 from telemetry_cli.discovery.git.repository import Repository
@@ -55,7 +54,7 @@ def stream(
     it fails.
     """
     place = folder or repository.folder
-    with tempfile.TemporaryFile() as asked:
+    with scratch.open_file() if question else open(os.devnull, "rb+") as asked:
         asked.write(question)
         asked.seek(0)
         handle = _start(compose(place, repository.work_tree is None, arguments), asked)
@@ -116,14 +115,19 @@ def _start(argv: list[str], question: BinaryIO) -> "Git.AutoInterrupt":
 
         del os.environ["GIT_PYTHON_REFRESH"]
         return Git().execute(argv, istream=question, as_process=True, env={"LANGUAGE": ""})
+    except ImportError as error:
+        # The import runs `git version`. It comes first: the next clause needs what was imported.
+        raise _explain_missing(error) from None
     except (GitCommandNotFound, OSError, ValueError) as error:
-        cause = error.__cause__ or error
-        raise InvalidInput(
-            f"git could not be run: {cause}", "Install git, or put it on the PATH."
-        ) from None
+        raise _explain_missing(error) from None
     finally:
         os.environ.clear()
         os.environ.update(ours)
+
+
+def _explain_missing(error: Exception) -> InvalidInput:
+    cause = str(error.__cause__ or error).partition("\n")[0]
+    return InvalidInput(f"git could not be run: {cause}", "Install git, or put it on the PATH.")
 
 
 def _end(process: Popen[bytes], seconds: float) -> int:

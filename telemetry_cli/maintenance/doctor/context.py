@@ -6,7 +6,7 @@ import time
 
 from telemetry_cli.core import scratch
 from telemetry_cli.core.config import Config
-from telemetry_cli.core.errors import DatabaseTrouble, DiskTrouble, TelemetryError
+from telemetry_cli.core.errors import DatabaseTrouble, DiskTrouble, NotDurable, TelemetryError
 from telemetry_cli.database import maintenance
 
 #: `problem`: something is wrong or may be lost; `warning`: something to know of.
@@ -65,7 +65,7 @@ class Examined:
         for place in others:
             try:
                 self._copy_into(place)
-            except OSError:
+            except NotDurable:
                 continue
             if not isinstance(self.trouble, DiskTrouble):
                 return self

@@ -3,6 +3,7 @@
 Each trap is first proven to be live: an ordinary git command springs it.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -356,18 +357,50 @@ def test_the_repository_around_an_embedded_one_is_meant(laid: Trap, telemetry: T
     assert not laid.marker.exists()
 
 
+#: Runs commands one after another in a process that waits for a git that sleeps for a moment only, and
+#: prints their exit codes as JSON on the last line.
+IMPATIENT = """
+import json, sys
+from telemetry_cli.discovery.git import process
+process.STALL_SECONDS = 0.2
+from telemetry_cli.cli.main import main
+codes = [main(argv) for argv in json.loads(sys.argv[1])]
+sys.stdout.flush()
+print(json.dumps(codes))
+"""
+
+
+def run_impatiently(telemetry: Telemetry, cwd: Path, *commands: list[str]) -> tuple[list[int], str]:
+    """Return the exit codes of commands, and their stderr."""
+    done = subprocess.run(
+        [sys.executable, "-c", IMPATIENT, json.dumps(commands)],
+        env=telemetry.env,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
+    codes: list[int] = json.loads(done.stdout.splitlines()[-1])
+    return codes, done.stderr
+
+
 def test_include_of_a_fifo_does_not_hang(make_git: Make, telemetry: Telemetry) -> None:
     git = make_git()
     sha = git.commit()
     os.mkfifo(git.path / ".git/fifo")
     with (git.path / ".git/config").open("a") as config:
         config.write("[include]\n\tpath = fifo\n")
-    for command in (
+    codes, errors = run_impatiently(
+        telemetry,
+        git.path,
         ["run", "start", "--agent-name", "a", "--job-type", "j"],
         ["associate-commit", "@last"],
         ["associate-commit", "@last", "--commit", sha],
-    ):
-        telemetry(*command, cwd=git.path)
+    )
+    assert codes == [0, 0, 0], errors
     run = telemetry.run("@last")
     assert (run["git_branch"], run["git_repo"], run["git_commit_hash"]) == ("main", None, sha)
 
@@ -399,7 +432,62 @@ def test_fifo_where_git_reads_a_file_is_given_up(
     telemetry("associate-commit", telemetry.start(cwd=git.path), cwd=git.path)
     (git.path / path).unlink(missing_ok=True)
     os.mkfifo(git.path / path)
-    assert "telemetry: error: " in telemetry(*command, cwd=git.path, code=2).err
+    codes, errors = run_impatiently(telemetry, git.path, command)
+    assert codes == [2] and "telemetry: error: " in errors
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "core.attributesFile",
+        "core.excludesFile",
+        "core.hooksPath",
+        "core.worktree",
+        "include.path",
+        "mailmap.file",
+        "blame.ignoreRevsFile",
+        "commit.template",
+        "info/attributes",
+        "info/exclude",
+        "info/grafts",
+        "info/sparse-checkout",
+        "objects/info/alternates",
+        "shallow",
+        "hooks",
+        "logs/HEAD",
+    ],
+)
+def test_no_command_waits_for_a_fifo(make_git: Make, telemetry: Telemetry, place: str) -> None:
+    git = make_git()
+    write_hook(git.path)
+    git("add", ".")
+    git.commit("one")
+    git.commit("two")
+    telemetry("associate-commit", telemetry.start(cwd=git.path), cwd=git.path)
+    path = git.path / ".git" / ("fifo" if "." in place else place)
+    if "." in place:
+        git("config", place, str(path))
+    elif path.is_dir():
+        path.rename(path.with_name("moved"))
+    path.parent.mkdir(exist_ok=True)
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+    codes, errors = run_impatiently(
+        telemetry,
+        git.path,
+        ["log", "-o", "csv"],
+        ["blame", "hook.sh", "-o", "csv"],
+        ["query", "--commit", "HEAD~1..HEAD", "-o", "csv"],
+        ["commits", "relink"],
+        ["doctor", "--commit", "HEAD"],
+        ["git-hooks", "status"],
+        ["git-hooks", "install"],
+        ["hooks", "release", "hook", "--script", "hook.sh", "--contract", "contract.json"],
+        ["run", "start", "--agent-name", "a", "--job-type", "j"],
+        ["associate-commit", "@last"],
+    )
+    assert set(codes) <= {0, 1, 2, 3, 4}, (codes, errors)
+    assert codes[8] == 0, (codes, errors)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from telemetry_cli.core.errors import Conflict
 from telemetry_cli.core.fs import make_folder, sync_folder
 from telemetry_cli.core.locks import MaintenanceLock
+from telemetry_cli.discovery.git import repository as git
 from telemetry_cli.git_hooks import (
     HOOKS,
 )
@@ -26,6 +27,9 @@ _NO_LINKS = (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 #: What became of one hook: `hook`, `path`, `status` and `earlier`, where the hook that stood there before is kept.
 Done = dict[str, object]
+
+#: A file that tells git to ignore the directory that it is in, itself included.
+_IGNORE, _IGNORE_ALL = ".gitignore", b"*\n"
 
 
 class _Plan(NamedTuple):
@@ -57,6 +61,7 @@ def install(
         try:
             if any(plan.keeps or place.earlier(plan.hook) for plan in plans):
                 os.makedirs(place.kept_folder, exist_ok=True)
+                _ignore_kept_folder(place)
                 _link_back(place)
             for plan in plans:
                 _carry_out(place, plan)
@@ -226,6 +231,14 @@ def _in_the_way(path: str, kept: str) -> Conflict:
     )
 
 
+def _ignore_kept_folder(place: places.Place) -> None:
+    """Keep the directory of the earlier hooks out of `git status`, if it is in the work tree."""
+    path = os.path.join(place.kept_folder, _IGNORE)
+    if not git.is_below(place.kept_folder, place.repository.common_dir):
+        with suppress(FileExistsError), open(path, "xb") as file:
+            file.write(_IGNORE_ALL)
+
+
 def _link_back(place: places.Place) -> None:
     """Link what else the hooks' directory has into that of the earlier hooks: they look for it beside themselves (`$(dirname "$0")/husky.sh`)."""
     for name in os.listdir(place.folder):
@@ -254,6 +267,10 @@ def _tidy(place: places.Place) -> None:
             or (there is not None and script.is_ours(there))
         ):
             os.unlink(os.path.join(place.kept_folder, name))
+    if os.listdir(place.kept_folder) == [_IGNORE]:
+        path = os.path.join(place.kept_folder, _IGNORE)
+        if places.content(path) == _IGNORE_ALL:
+            os.unlink(path)
     with suppress(OSError):
         os.rmdir(place.kept_folder)
 

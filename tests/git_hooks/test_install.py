@@ -971,3 +971,23 @@ def test_the_mark_stays_small_and_follows_no_link(
     (marks / "fired").symlink_to(victim)
     repo.change()
     assert victim.read_text() == "mine\n"
+
+
+@pytest.mark.parametrize("folder", [".myhooks", ".husky/_"])
+def test_kept_hooks_do_not_show_up_in_git_status(
+    repo: Repository, telemetry: Telemetry, folder: str
+) -> None:
+    repo.hook("post-commit", "exit 0", folder.removesuffix("/_"))
+    if folder.endswith("/_"):
+        repo.hook("h", "exit 0", folder)
+    repo("config", "core.hooksPath", folder)
+    repo("add", ".")
+    repo("commit", "--quiet", "--message", "hooks")
+    telemetry("git-hooks", "install", cwd=repo.path)
+    kept = repo.path / f"{folder.removesuffix('/_')}.before-telemetry"
+    assert (kept / "post-commit").exists()
+    untracked = repo("status", "--short", "--untracked-files=all").splitlines()
+    assert not [line for line in untracked if kept.name in line]
+    telemetry("git-hooks", "uninstall", cwd=repo.path)
+    assert not kept.exists()
+    assert repo("status", "--short", "--untracked-files=all") == ""

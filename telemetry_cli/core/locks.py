@@ -65,6 +65,8 @@ class Lock:
             except OSError as error:
                 if error.errno not in (errno.EAGAIN, errno.EACCES):
                     _close(descriptor)
+                    # A file system without locks, which the error must name.
+                    error.filename = self.path
                     raise
             _close(descriptor)
             now = time.monotonic()
@@ -108,6 +110,9 @@ class MaintenanceLock:
             self._lock.acquire(timeout=patience, poll_interval=_LONGEST_PAUSE)
         except Timeout:
             raise _make_timeout(self.path) from None
+        except OSError as error:
+            error.filename = self.path
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -168,6 +173,9 @@ def is_free(path: str) -> bool:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        error.filename = path
+        raise
     finally:
         os.close(descriptor)
     return True

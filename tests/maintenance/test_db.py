@@ -29,6 +29,7 @@ from support.storage import (
     operation,
     segment,
 )
+from support.strace import Traced, needs_strace
 
 from telemetry_cli.core.config import Config
 from telemetry_cli.journal import blobs
@@ -633,3 +634,29 @@ def test_vacuum_gives_space_back(telemetry: Telemetry) -> None:
     assert done["bytes_after"] < done["bytes_before"] / 2
     assert done["bytes_after"] == telemetry.database.stat().st_size
     assert_sound(telemetry)
+
+
+@needs_strace
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["db", "backup"],
+        ["db", "vacuum"],
+        ["db", "rebuild"],
+        ["db", "prune", "--older-than", "1d"],
+        ["redact", "--fix"],
+    ],
+    ids=" ".join,
+)
+def test_file_system_without_locks_exits_75(telemetry: Telemetry, argv: list[str]) -> None:
+    telemetry.start()
+    before = telemetry.files()
+    ran = Traced(telemetry)(
+        tuple(argv), "-e", "inject=flock:error=ENOSYS", paths=False, calls=("flock",)
+    )
+    assert ran.code == 75 and "Traceback" not in ran.err, ran
+    assert f"{telemetry.base}" in ran.err and "Function not implemented" in ran.err
+    # filelock's soft lock would be a file that a killed process leaves behind.
+    added = set(telemetry.files()) - set(before)
+    assert all(telemetry.files()[name] == b"" for name in added), added
+    telemetry(*argv)

@@ -130,9 +130,7 @@ class Config:
         self.redact_rules = _texts("redact", document)
         self.values = _layered({"db_path": db, "base_dir": base_dir}, document)
         self._place()
-        files.respect_owner(
-            self.base_dir, self.db_path, is_default=self.values["base_dir"].layer == _DEFAULT
-        )
+        files.respect_owner(self.base_dir, self.db_path)
         self.agent_name = self._text("agent_name")
         self.job_type = self._text("job_type")
         self.agent_owner = self._text("agent_owner")

@@ -21,28 +21,42 @@ _NO_LINKS = os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
 _places: dict[str, tuple[str, str, int, int]] = {}
 
 
-def respect_owner(base_dir: str, db_path: str, *, is_default: bool) -> None:
-    """Give what root makes below this base from now on, and its database, to the owner of the base, who could not use it otherwise.
+def respect_owner(base_dir: str, db_path: str) -> None:
+    """Give what root makes below this base from now on, and its database, to their owner, who could not use it otherwise.
 
-    A base that does not exist yet belongs to root, but the default one to the owner of the directory that it is made in.
+    The owner of what does not exist yet is that of the directory that it is made in. Raises `Refused`
+    for a link on the way that belongs to neither root nor the owner.
     """
     if os.geteuid():
         return
-    beginning, anchor = base_dir + os.sep, base_dir
-    while is_default and not os.path.lexists(anchor):
+    for key in (base_dir, db_path):
+        _places.pop(key, None)
+    base = _choose_place(base_dir)
+    if base[2]:
+        _places[base_dir] = base
+    if db_path.startswith(base_dir + os.sep):
+        return
+    database = _choose_place(db_path)
+    if database[2]:
+        _places[db_path] = database
+    elif base[2]:
+        _places[db_path] = (db_path, "", *base[2:])
+
+
+def _choose_place(path: str) -> tuple[str, str, int, int]:
+    """Return the entry of `_places` for a directory or file of ours; uid 0 where nothing is given away."""
+    beginning, anchor = path + os.sep, path
+    while not os.path.lexists(anchor) or (anchor == path and os.path.isfile(anchor)):
         beginning, anchor = anchor, os.path.dirname(anchor)
     try:
         info = os.stat(anchor)
+        owner, group = info.st_uid, info.st_gid
     except OSError:
-        info = None
-    for key, place in ((base_dir, (beginning, anchor)), (db_path, (db_path, ""))):
-        _places.pop(key, None)
-        if info and info.st_uid and (key == base_dir or not key.startswith(beginning)):
-            _places[key] = (*place, info.st_uid, info.st_gid)
-    owner = info.st_uid if info else 0
-    for link in _links_on_way(base_dir):
+        owner = group = 0
+    for link in _links_on_way(anchor):
         if not {os.lstat(link).st_uid, os.stat(os.path.dirname(link)).st_uid} <= {0, owner}:
             raise planted(link)
+    return beginning, anchor, owner, group
 
 
 def _links_on_way(path: str) -> Iterator[str]:

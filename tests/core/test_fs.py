@@ -236,7 +236,7 @@ def others_base(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         for path in (base, base / "raw"):
             os.chown(path, 12345, 12345)
         (Path(folder) / "roots").mkdir(mode=0o755)
-        files.respect_owner(str(base), str(base / "db/telemetry.sqlite"), is_default=False)
+        files.respect_owner(str(base), str(base / "db/telemetry.sqlite"))
         yield base
 
 
@@ -265,7 +265,7 @@ def test_root_refuses_anothers_link_on_the_way_to_the_base(others_base: Path, na
     link.symlink_to(roots)
     os.lchown(link, 12345, 12345)
     with pytest.raises(Refused):
-        files.respect_owner(str(base), str(base / "db"), is_default=name != "base")
+        files.respect_owner(str(base), str(base / "db"))
 
 
 def test_root_follows_no_link_in_the_place_of_anothers_base(others_base: Path) -> None:
@@ -320,9 +320,49 @@ def test_refusal_in_a_directory_of_ones_own_names_no_owner(tmp_path: Path) -> No
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="giving files away needs root")
+@pytest.mark.parametrize("option", ["--base-dir", "--db"])
+def test_what_root_makes_in_anothers_directory_belongs_to_its_owner(option: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        telemetry = Telemetry(Path(folder) / "home")
+        theirs = Path(folder) / "theirs"
+        theirs.mkdir()
+        os.chown(theirs, 12345, 12346)
+        named = (option, str(theirs / "new" / "name"))
+        telemetry(*named, "run", "start", "--agent-name", "a", "--job-type", "j")
+        found = {path: (path.lstat().st_uid, path.lstat().st_gid) for path in theirs.rglob("*")}
+        assert found and set(found.values()) == {(12345, 12346)}, found
+        # Root's own base stays root's.
+        assert {path.lstat().st_uid for path in telemetry.base.rglob("*")} <= {0}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving files away needs root")
+def test_root_follows_no_link_to_the_directory_of_a_database() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        telemetry = Telemetry(Path(folder) / "home")
+        theirs, roots = Path(folder) / "theirs", Path(folder) / "roots"
+        for path in (theirs, roots):
+            path.mkdir()
+        (theirs / "link").symlink_to(roots)
+        for path in (theirs, theirs / "link"):
+            os.lchown(path, 12345, 12345)
+        ran = telemetry(
+            "run",
+            "start",
+            "--agent-name",
+            "a",
+            "--job-type",
+            "j",
+            env={"TELEMETRY_DB_PATH": str(theirs / "link" / "db.sqlite")},
+            code=6,
+        )
+        assert str(theirs / "link") in ran.err and list(roots.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving files away needs root")
 def test_a_base_that_root_makes_stays_roots() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        os.chown(folder, 12345, 12345)
         telemetry = Telemetry(Path(folder))
         telemetry.start()
         assert {path.lstat().st_uid for path in (telemetry.base, *telemetry.base.rglob("*"))} == {0}

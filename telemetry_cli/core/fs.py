@@ -43,6 +43,12 @@ def respect_owner(base_dir: str, db_path: str) -> None:
         _places[db_path] = (db_path, "", *base[2:])
 
 
+def respect_owner_of(directory: str) -> None:
+    """Give what root makes below a directory from now on to the owner of that. Raises as `respect_owner`."""
+    if not os.geteuid() and (place := _choose_place(directory))[2]:
+        _places[directory] = place
+
+
 def _choose_place(path: str) -> tuple[str, str, int, int]:
     """Return the entry of `_places` for a directory or file of ours; uid 0 where nothing is given away."""
     beginning, anchor = path + os.sep, path

@@ -7,7 +7,7 @@ import os
 
 from telemetry_cli.core import clock
 from telemetry_cli.core.errors import Refused
-from telemetry_cli.core.fs import make_folder, open_private
+from telemetry_cli.core.fs import make_folder, open_private, respect_owner_of
 from telemetry_cli.discovery.git.repository import Repository, plain_content
 
 _FOLDER = "telemetry"
@@ -50,6 +50,7 @@ def leave(repository: Repository, firing: Firing) -> None:
     """Leave the mark of a firing. Where it cannot be left, the hook still did its work."""
     path = os.path.join(folder(repository), _FILE)
     try:
+        respect_owner_of(repository.common_dir)
         make_folder(folder(repository))
         descriptor = open_private(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         try:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from telemetry_cli.core.errors import Conflict
-from telemetry_cli.core.fs import make_folder, sync_folder
+from telemetry_cli.core.fs import make_folder, respect_owner_of, sync_folder
 from telemetry_cli.core.locks import MaintenanceLock
 from telemetry_cli.discovery.git import repository as git
 from telemetry_cli.git_hooks import (
@@ -81,6 +81,7 @@ def install(
 def _lock(place: places.Place, seconds: float) -> MaintenanceLock:
     """What is found and what is done about it belong together: one process at a time changes a repository's hooks."""
     folder = fired.folder(place.repository)
+    respect_owner_of(place.repository.common_dir)
     make_folder(folder)
     return MaintenanceLock(os.path.join(folder, "hooks.lock"), time.monotonic() + seconds)
 

@@ -991,3 +991,21 @@ def test_kept_hooks_do_not_show_up_in_git_status(
     telemetry("git-hooks", "uninstall", cwd=repo.path)
     assert not kept.exists()
     assert repo("status", "--short", "--untracked-files=all") == ""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving files away needs root")
+def test_notes_of_root_in_anothers_repository_are_the_owners(
+    repo: Repository, telemetry: Telemetry
+) -> None:
+    telemetry.env |= {
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": "safe.directory",
+        "GIT_CONFIG_VALUE_0": "*",
+    }
+    for path in (repo.path, *repo.path.rglob("*")):
+        os.chown(path, 12345, 12346)
+    telemetry("git-hooks", "install", cwd=repo.path)
+    telemetry("git-hooks", "fire", "post-commit", cwd=repo.path)
+    notes = repo.path / ".git" / "telemetry"
+    found = {path: path.lstat().st_uid for path in (notes, *notes.rglob("*"))}
+    assert notes / "fired" in found and set(found.values()) == {12345}, found

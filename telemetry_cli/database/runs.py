@@ -304,8 +304,16 @@ def events_of(db: sqlite3.Connection, event_ids: Sequence[str]) -> dict[object, 
     return found
 
 
+def has_details(db: sqlite3.Connection) -> bool:
+    """Return whether any event or commit association is recorded."""
+    found = db.execute(
+        "SELECT EXISTS (SELECT 1 FROM run_events) OR EXISTS (SELECT 1 FROM run_commits)"
+    )
+    return bool(found.fetchone()[0])
+
+
 def events_without_run(db: sqlite3.Connection) -> int:
-    """How many events wait for a run that is not there."""
+    """Return the number of events whose run is missing."""
     found: int = db.execute("SELECT count(*) FROM run_events WHERE event_id IS NULL").fetchone()[0]
     return found
 

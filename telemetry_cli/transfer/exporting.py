@@ -27,8 +27,8 @@ _INTEGERS = frozenset(
 )  # fmt: skip
 
 
-def is_parquet_available() -> None:
-    """Raise `InvalidInput` naming the extra when what writes Parquet is not installed."""
+def check_parquet() -> None:
+    """Raise `InvalidInput` naming the extra if pyarrow is not installed."""
     try:
         import pyarrow.parquet  # noqa: F401
     except ImportError:
@@ -39,7 +39,7 @@ def is_parquet_available() -> None:
 
 
 def write_parquet(file: IO[bytes], columns: Sequence[str], rows: Iterator[Record]) -> Iterator[int]:
-    """Write the rows, some thousands to a group, and say how many after each."""
+    """Write the rows in groups of some thousands; yield the number of rows after each group."""
     import pyarrow as arrow
     from pyarrow import parquet
 
@@ -65,13 +65,13 @@ def _flat(row: Record, columns: Sequence[str]) -> dict[str, Any]:
 
 #: Runs whose events and commits are fetched together.
 _PAGE = 200
-#: By which names a process finds what it has open itself.
+#: Paths of the open files of the process itself.
 _OPEN = re.compile(r"(?:/dev|/proc/self)/fd/([0-9]+)")
 _STANDARD = {"/dev/stdout": 1, "/dev/stderr": 2}
 
 
 def nested(db: Connection, rows: Iterator[Record]) -> Iterator[Record]:
-    """The runs, each with its `events` and `commits`. No cursor is open while a record is with the caller."""
+    """Yield the runs with their `events` and `commits`. No cursor stays open between records."""
     page: list[Record] = []
     for row in rows:
         page.append(row)
@@ -99,19 +99,20 @@ def _with_children(db: Connection, page: list[Record]) -> Iterator[Record]:
 
 @contextmanager
 def replaced(path: str) -> Iterator[IO[bytes]]:
-    """A private file (0600) to fill, put in the place of whatever `path` was when all went well; `.gz` packs it.
+    """Open a private file (0600) that replaces `path` after the block; gzip if the path ends in `.gz`.
 
-    The place is left as it was when anything fails. What is there and no regular file (a device, a FIFO, `/dev/stdout`, `/dev/fd/63`)
-    is written into instead. Raises `InvalidInput` when there is no such place, and `Refused` when it may not be written.
+    If the block fails, `path` stays unchanged. Devices, FIFOs and open files such as `/dev/stdout`
+    are written to in place. Raises `InvalidInput` if the directory does not exist, and `Refused` if
+    permissions are missing.
     """
     if os.path.isdir(path) or not os.path.isdir(os.path.dirname(os.path.abspath(path))):
-        raise InvalidInput(f"--to: {path} names no file in a folder that is there")
+        raise InvalidInput(f"--to: {path} is a directory, or its directory does not exist")
     stream = _stream(path)
     if stream is not None:
         with _failing(path), open(stream, "wb") as file, _packed(path, file) as filled:
             yield filled
         return
-    # A link is followed to the file that it means: replacing it would leave that one as it was.
+    # Follow a link: replacing the link would leave its target unchanged.
     place = os.path.realpath(path)
     with _opening(path):
         unnamed = Unnamed(f"{place}.{os.urandom(6).hex()}.tmp")
@@ -128,7 +129,7 @@ def replaced(path: str) -> Iterator[IO[bytes]]:
 
 
 def is_stdout(path: str) -> bool:
-    """Tell whether a path means stdout: `-`, its names in the file system, or the terminal, pipe or other device that stdout is."""
+    """Return whether a path means stdout: `-`, `/dev/stdout`, or the terminal or pipe behind it."""
     if path == "-" or _standard(path) == 1:
         return True
     try:
@@ -139,17 +140,17 @@ def is_stdout(path: str) -> bool:
 
 
 def _standard(path: str) -> int | None:
-    """The descriptor that a path names, of those that this process has open itself."""
+    """Return the open descriptor of this process that a path names, or None."""
     found = _OPEN.fullmatch(path)
     return int(found[1]) if found else _STANDARD.get(path)
 
 
 def _stream(path: str) -> int | None:
-    """A descriptor of what is there and must not be replaced; None where a file can be put in its place."""
+    """Return a descriptor of a path that must be written in place; None if a file can replace it."""
     try:
         descriptor = _standard(path)
         if descriptor is not None:
-            # Not opened once more: that would begin at the beginning of a file, over what was written there before.
+            # Opening the path again would start at its beginning and overwrite earlier output.
             return os.dup(descriptor)
         if stat.S_ISREG(os.stat(path).st_mode):
             return None
@@ -170,7 +171,7 @@ def _opening(path: str) -> Iterator[None]:
     except PermissionError as error:
         raise Refused(
             f"--to: {path} cannot be written: {error.strerror}",
-            "See to the permissions of its folder.",
+            "Check the permissions of its directory.",
         ) from None
     except OSError as error:
         raise InvalidInput(f"--to: {path} cannot be written: {error.strerror}") from None

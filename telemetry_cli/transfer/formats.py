@@ -15,6 +15,7 @@ from telemetry_cli.database import foreign
 from telemetry_cli.database.database import Connection
 from telemetry_cli.redaction.redactor import remote_without_credentials
 from telemetry_cli.transfer import sources
+from telemetry_cli.transfer.csv_reader import csv_rows
 from telemetry_cli.transfer.models import (
     COMMIT_KEYS,
     EVENT_KEYS,
@@ -361,7 +362,7 @@ def _from_csv(raw: dict[str, str] | BadRecord, warn: Warn | None, _clean: Clean)
 FORMATS = {
     "ndjson": Format(sources.ndjson, _from_json),
     "json": Format(sources.json_array, _from_json),
-    "csv": Format(sources.csv_rows, _from_csv),
+    "csv": Format(csv_rows, _from_csv),
     "sqlite": Format(database_rows, database_line, is_database=True),
     "legacy-ndjson": Format(sources.ndjson, ndjson_line, continues=True),
 }

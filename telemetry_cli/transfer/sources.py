@@ -1,7 +1,6 @@
-"""Files to records: NDJSON, JSON and CSV, gzipped or not, read as a stream. Memory: a block and a record."""
+"""Read NDJSON and JSON files as a stream, plain or gzip. Memory: one block and one record."""
 
 import codecs
-import csv
 import gzip
 import io
 import json
@@ -12,12 +11,10 @@ import sys
 import zlib
 from collections.abc import Iterator
 from functools import cached_property
-from itertools import islice
 from typing import IO, Any
 
 from telemetry_cli.core import values as rules
 from telemetry_cli.core.errors import InvalidInput
-from telemetry_cli.transfer.models import KNOWN, BadRecord
 
 #: What a file's ending says of its format; `.gz` comes behind.
 ENDINGS = {
@@ -324,149 +321,3 @@ class _JsonText:
                 if not depth:
                     return found.end()
             self._more("nested too deep")
-
-
-# CSV
-
-#: A quoted cell, and the quote that closes it.
-_QUOTED = re.compile(r'(?:(?<=[,;\t|])|\A)"[^"]*(?:""[^"]*)*("?)')
-
-
-def csv_rows(source: Source) -> Iterator[tuple[int, dict[str, str] | BadRecord]]:
-    """Each row as column → cell, empty cells left out, with the line it ends on; or what is wrong with the row.
-
-    By the letter: else a quote that is never closed would take in all that follows, as one cell.
-    """
-    csv.field_size_limit(rules.LARGEST_DOCUMENT)
-    lines = _Lines(
-        io.TextIOWrapper(source.file, encoding="utf-8-sig", errors="surrogateescape", newline="")
-    )
-    separator = _separator(lines)
-    reader = csv.reader(lines, strict=True, delimiter=separator)
-    try:
-        header = next(reader, None)
-    except csv.Error as error:
-        raise BrokenOff(*lines.blame(1, str(error))) from None
-    if header is None:
-        return
-    if KNOWN.isdisjoint(header):
-        is_wide = (
-            "; the text looks like UTF-16 without a byte order mark"
-            if any("\0" in name for name in header)
-            else ""
-        )
-        raise BrokenOff(
-            1,
-            f"names no column of a run, such as agent_name, job_type or start_time, separated by commas, semicolons or tabs{is_wide}",
-        )
-    twice = [name for place, name in enumerate(header) if name and name in header[:place]]
-    if twice:
-        raise BrokenOff(
-            1,
-            f"the column {rules.shorten(repr(twice[0]))} stands there twice, and only one of its values could be kept",
-        )
-    while True:
-        lines.row.clear()
-        begin = lines.number + 1
-        try:
-            row = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            line, message = lines.blame(begin, str(error))
-            yield line, BadRecord(None, message)
-            continue
-        is_plain = all(map(str.isascii, lines.row))
-        foreign = (
-            None
-            if is_plain
-            else next(
-                (name for name, cell in zip(header, row, strict=False) if not _is_utf8(cell)), None
-            )
-        )
-        if len(row) > len(header):
-            yield (
-                lines.number,
-                BadRecord(None, f"{len(row)} cells stand under {len(header)} columns"),
-            )
-        elif foreign is not None:
-            yield lines.number, BadRecord(foreign, _NO_UTF8)
-        elif row:
-            yield (
-                lines.number,
-                {name: cell for name, cell in zip(header, row, strict=False) if cell},
-            )
-
-
-_NO_UTF8 = (
-    "not UTF-8 text; save the file as UTF-8 (in a spreadsheet: CSV UTF-8), and import it again"
-)
-_SEPARATORS = (",", ";", "\t", "|")
-
-
-def _separator(lines: "_Lines") -> str:
-    """What separates the columns: the character by which most names of columns are found in the first line, else a comma.
-
-    A line `sep=;`, which spreadsheets write before it, is passed.
-    """
-    first = lines.peek().rstrip("\r\n")
-    declared = first.removeprefix("sep=")
-    if declared != first and len(declared) == 1 and declared != '"':
-        lines.skip()
-        return declared
-    return max(
-        _SEPARATORS,
-        key=lambda separator: len(
-            KNOWN.intersection(next(csv.reader([first], delimiter=separator), ()))
-        ),
-    )
-
-
-def _is_utf8(cell: str) -> bool:
-    try:
-        cell.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-class _Lines:
-    """The lines of a file, the `number` of the last one, and those that were read for the present `row`."""
-
-    def __init__(self, file: Iterator[str]) -> None:
-        self._file = file
-        self._ahead: list[str] = []
-        self.number = 0
-        self.row: list[str] = []
-
-    def peek(self) -> str:
-        """The next line, which stays the next one; empty at the end."""
-        if not self._ahead:
-            self._ahead.extend(islice(self._file, 1))
-        return self._ahead[0] if self._ahead else ""
-
-    def skip(self) -> None:
-        """Pass the line that was looked at."""
-        self._ahead.clear()
-        self.number += 1
-
-    def __iter__(self) -> "_Lines":
-        return self
-
-    def __next__(self) -> str:
-        line = self._ahead.pop() if self._ahead else next(self._file)
-        self.row.append(line)
-        self.number += 1
-        return line
-
-    def blame(self, begin: int, reason: str) -> tuple[int, str]:
-        """The line to look at and what is wrong, for a row that begins on this line and is no CSV."""
-        text = "".join(self.row)
-        quoted = [
-            found for found in _QUOTED.finditer(text) if found.end() == len(text) and not found[1]
-        ]
-        if not quoted:
-            return begin + max(len(self.row) - 1, 0), f"not valid CSV: {reason}"
-        return begin + text.count(
-            "\n", 0, quoted[0].start()
-        ), "not valid CSV: the quote that opens here is never closed"

@@ -93,6 +93,18 @@ def test_filters(filled: Telemetry) -> None:
     assert filled("export", "--to", "-", "--format", "json", "--status", "partial").json == []
 
 
+@pytest.mark.parametrize("to", ["-", "runs.csv"])
+def test_csv_export_names_the_details_it_omits(
+    to: str, filled: Telemetry, telemetry: Telemetry, tmp_path: Path
+) -> None:
+    options = ("export", "--to", to, "--format")
+    assert "events and commits are omitted; --format ndjson" in filled(*options, "csv").err
+    assert filled(*options, "ndjson").err == ""
+    other = Telemetry(tmp_path / "other")
+    other.start()
+    assert other(*options, "csv").err == ""
+
+
 def test_csv_is_flat_and_neutralised(filled: Telemetry, tmp_path: Path) -> None:
     rows = {
         row["event_id"]: row
@@ -293,7 +305,7 @@ def test_events_without_a_run_are_told_of(telemetry: Telemetry, tmp_path: Path) 
     )
     for to in ("-", str(tmp_path / "runs.ndjson")):
         assert (
-            "2 events belong to no run that is here, and are left out; see them by: telemetry sql "
+            "2 events are omitted because their run is missing; list them: telemetry sql "
             in telemetry("export", "--to", to).err
         )
     assert "events belong" not in telemetry("export", "--to", "-", "--agent-name", "a").err

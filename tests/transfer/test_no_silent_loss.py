@@ -84,6 +84,33 @@ def test_what_stands_behind_a_closed_quote_costs_that_row(
     assert ids(telemetry) == ["q2"]
 
 
+def test_quote_that_closes_in_a_later_row_is_named_by_the_line_that_opens_it(
+    telemetry: Telemetry, tmp_path: Path
+) -> None:
+    rows = (csv_row("q0"), csv_row("q1", '"open'), csv_row("q2"), csv_row("q3", '"closed"'))
+    ran = telemetry("import", write(tmp_path / "runs.csv", HEADER, *rows), "--json", code=1)
+    assert [(error["line"], error["error"]) for error in ran.json["errors"]] == [
+        (3, "not valid CSV: the quote that opens here closes on line 5: ',' expected after '\"'")
+    ]
+    assert ids(telemetry) == ["q0"]
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_blanks_around_columns_and_rows_without_content_are_skipped(
+    separator: str, telemetry: Telemetry, tmp_path: Path
+) -> None:
+    lines = (
+        " event_id ,agent_name , job_type,start_time\n",
+        ",,,\n",
+        csv_row("q1"),
+        ",\n",
+        ",,,,,\n",
+    )
+    text = "".join(lines).replace("Z,\n", "Z\n").replace(",", separator)
+    ran = telemetry("import", write(tmp_path / "runs.csv", text), "--json")
+    assert (ran.json["total"], ids(telemetry)) == (1, ["q1"])
+
+
 def test_a_column_that_stands_twice_is_named(telemetry: Telemetry, tmp_path: Path) -> None:
     path = write(
         tmp_path / "runs.csv",

@@ -1,4 +1,4 @@
-"""Runs in bulk: import, export."""
+"""Handle `import` and `export`."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -12,16 +12,17 @@ from telemetry_cli.core import clock
 from telemetry_cli.core.config import Config
 from telemetry_cli.core.errors import InvalidInput
 from telemetry_cli.database import runs
-from telemetry_cli.database.database import open_empty, translated, translated_rows
+from telemetry_cli.database.database import Connection, open_empty, translated, translated_rows
 from telemetry_cli.store import Store
 
 if TYPE_CHECKING:
     from telemetry_cli.transfer.importing import Report
 
-#: How many bad records and warnings are told of on stderr; the json has more.
-_MOST_TOLD = 20
-#: Of bad records that differ in their line only, so many are told of.
-_MOST_ALIKE = 3
+#: Maximum number of bad records and of warnings on stderr; JSON output has more.
+_MAX_NOTES = 20
+#: Maximum number of bad records with the same error on stderr.
+_MAX_SAME_NOTES = 3
+#: File format → the shape in which rows are written.
 _SHAPES = {"ndjson": "jsonl", "json": "json", "csv": "csv"}
 _NESTED = (*RUN_COLUMNS, "events", "commits")
 
@@ -29,7 +30,7 @@ _NESTED = (*RUN_COLUMNS, "events", "commits")
 def import_(
     config: Config, output: str, *, file: str, format_: str | None, atomic: bool
 ) -> Working:
-    """Add the runs of a file, with their events and commits."""
+    """Import runs with their events and commits from a file."""
     from telemetry_cli.transfer.importing import Import
     from telemetry_cli.transfer.sources import format_of
 
@@ -39,18 +40,18 @@ def import_(
 
     def finish() -> Written:
         data = work.report.json
-        failed = bool(data["failed"])
+        has_failed = bool(data["failed"])
         return Written(
             data,
-            _summary(data, nothing=failed and atomic),
-            _told(work.report),
-            code=int(failed and not config.never_fail),
+            _summarize(data, nothing=has_failed and atomic),
+            _import_notes(work.report),
+            code=int(has_failed and not config.never_fail),
         )
 
     return Working("importing", "records", work.steps(), finish)
 
 
-def _summary(data: Record, *, nothing: bool) -> str:
+def _summarize(data: Record, *, nothing: bool) -> str:
     if nothing:
         return f"nothing imported: {data['failed']} bad records"
     parts = ", ".join(
@@ -58,32 +59,33 @@ def _summary(data: Record, *, nothing: bool) -> str:
         for name in ("created", "existing", "buffered", "failed")
         if name in data
     )
-    beside = " and ".join(f"{data[name]} {name}" for name in ("events", "commits") if data[name])
-    return f"{data['total']} records: {parts}" + (f"; with {beside}" if beside else "")
+    details = " and ".join(f"{data[name]} {name}" for name in ("events", "commits") if data[name])
+    return f"{data['total']} records: {parts}" + (f"; with {details}" if details else "")
 
 
-def _told(report: "Report") -> list[str]:
-    """What a person must know beside the figures."""
+def _import_notes(report: "Report") -> list[str]:
+    """Return warnings, bad records and whether records are pending, for stderr."""
     notes = [
-        f"{name} is {what}"
+        f"{name} is {problem}"
         + (f" ({number} times, first on line {line})" if number > 1 else f" (line {line})")
-        for (what, name), (line, number) in list(report.warnings.items())[:_MOST_TOLD]
+        for (problem, name), (line, number) in list(report.warnings.items())[:_MAX_NOTES]
     ]
-    alike: Counter[str] = Counter()
-    said = 0
+    reasons: Counter[str] = Counter()
+    shown = 0
     for error in report.errors:
-        who = f" ({error['event_id']})" if error["event_id"] else ""
+        event_id = f" ({error['event_id']})" if error["event_id"] else ""
         reason = (f"{error['field']}: " if error["field"] else "") + str(error["error"])
-        alike[reason] += 1
-        if said < _MOST_TOLD and alike[reason] <= _MOST_ALIKE:
-            notes.append(f"line {error['line']}{who}: {reason}")
-            said += 1
-    more = report.counts["failed"] - said
+        reasons[reason] += 1
+        if shown < _MAX_NOTES and reasons[reason] <= _MAX_SAME_NOTES:
+            notes.append(f"line {error['line']}{event_id}: {reason}")
+            shown += 1
+    more = report.counts["failed"] - shown
     if more > 0:
         notes.append(f"and {more} more bad records; -o json lists the first {len(report.errors)}")
     if report.buffered:
         notes.append(
-            f"buffered: {report.buffered.message}; the records are durable and will be applied by a later command. {report.buffered.hint}".rstrip()
+            f"buffered: {report.buffered.message}; the records are durable and will be applied by"
+            f" a later command. {report.buffered.hint}".rstrip()
         )
     return notes
 
@@ -96,91 +98,80 @@ def export(
     format_: str | None,
     **options: Sequence[str] | str | None,
 ) -> Streamed | Working:
-    """Write the runs that match, with their events and commits, to a file or stdout."""
+    """Export the matching runs with their events and commits to a file or stdout."""
     from telemetry_cli.transfer import exporting
 
     if not to:
         raise InvalidInput("--to: no file is named; give a path, or - for stdout")
-    shape = _shape(to, format_)
-    # By row id: an import of the file then recreates the runs in the same order.
+    form = _choose_format(to, format_)
+    # Ascending by row id: an import of the file creates the runs in the same order.
     filters = parse_filter(config, clock.now(), options, sort="id", reverse=True)
     reading = Store(config).read()
     db = reading.db or open_empty()
     resolve_parent(config, db, filters)
     with translated(config.db_path):
-        left_out = _left_out(runs.events_without_run(db)) if filters.is_empty else ()
-    notes = [*reading.notes, *left_out]
-    guard = guard_search(config, db, filters)
-    rows = translated_rows(
-        config.db_path,
-        (_presented(row, config) for row in exporting.nested(db, runs.select(db, filters, guard))),
-    )
-    columns = RUN_COLUMNS if shape == "csv" else _NESTED
+        notes = [*reading.notes, *_omissions(db, form, has_filter=not filters.is_empty)]
+    found = exporting.nested(db, runs.select(db, filters, guard_search(config, db, filters)))
+    rows = translated_rows(config.db_path, (_convert(row, config) for row in found))
+    columns = RUN_COLUMNS if form == "csv" else _NESTED
     if exporting.is_stdout(to):
-        # Records and nothing else: what a summary said there would be read as one of them.
-        return Streamed(Listing("runs", columns, rows, notes), _SHAPES[shape])
-    total = 0
+        # Without a summary: a reader would take it for a record.
+        return Streamed(Listing("runs", columns, rows, notes), _SHAPES[form])
     with translated(config.db_path), guard_search(config, db, filters):
         total = runs.count(db, filters)
-    done = _Counted(rows)
+    counted = _Counted(rows)
 
     def finish() -> Written:
-        return Written(
-            {"exported": done.number, "to": to, "format": shape},
-            f"exported {done.number} runs to {to}",
-            notes,
-        )
-
-    def progress() -> Progress:
-        return done.number, done.number / total if total else None
-
-    if shape == "parquet":
-        from telemetry_cli.transfer import exporting
-
-        def table() -> Iterator[Progress]:
-            with exporting.replaced(to) as file:
-                for _ in exporting.write_parquet(file, columns, iter(done)):
-                    yield progress()
-
-        return Working("exporting", "runs", table(), finish)
+        data = {"exported": counted.number, "to": to, "format": form}
+        return Written(data, f"exported {counted.number} runs to {to}", notes)
 
     def write(chunks: Iterator[str]) -> Iterator[Progress]:
         with exporting.replaced(to) as file:
             for chunk in chunks:
                 file.write(chunk.encode())
-                yield progress()
+                yield counted.number, counted.number / total if total else None
 
-    return Streamed(Listing("runs", columns, done, notes), _SHAPES[shape], write, finish)
+    def write_parquet() -> Iterator[Progress]:
+        with exporting.replaced(to) as file:
+            for number in exporting.write_parquet(file, columns, iter(counted)):
+                yield number, number / total if total else None
 
-
-def _left_out(events: int) -> list[str]:
-    """What of a whole base is in no export."""
-    if not events:
-        return []
-    return [
-        f"{events} events belong to no run that is here, and are left out; see them by: telemetry sql 'SELECT * FROM run_events WHERE event_id IS NULL'"
-    ]
+    if form == "parquet":
+        return Working("exporting", "runs", write_parquet(), finish)
+    return Streamed(Listing("runs", columns, counted, notes), _SHAPES[form], write, finish)
 
 
-def _shape(to: str, format_: str | None) -> str:
-    """The format that is written. Raises `InvalidInput` when it cannot be written there."""
-    from telemetry_cli.transfer.exporting import is_stdout
+def _omissions(db: Connection, form: str, *, has_filter: bool) -> Iterator[str]:
+    """Yield a note for everything that the export omits."""
+    if form == "csv" and runs.has_details(db):
+        yield (
+            "CSV has a row for each run: events and commits are omitted; --format ndjson has them too"
+        )
+    without_run = 0 if has_filter else runs.events_without_run(db)
+    if without_run:
+        yield (
+            f"{without_run} events are omitted because their run is missing; list them: telemetry sql"
+            " 'SELECT * FROM run_events WHERE event_id IS NULL'"
+        )
+
+
+def _choose_format(to: str, format_: str | None) -> str:
+    """Return the format to write. Raises `InvalidInput` if `to` cannot hold it."""
+    from telemetry_cli.transfer import exporting
     from telemetry_cli.transfer.sources import format_of
 
-    shape = format_of(to, format_, transfer.WRITTEN)
-    if shape == "parquet":
-        from telemetry_cli.transfer import exporting
-
-        exporting.is_parquet_available()
-        if is_stdout(to) or to.endswith(".gz"):
+    form = format_of(to, format_, transfer.WRITTEN)
+    if form == "parquet":
+        exporting.check_parquet()
+        if exporting.is_stdout(to) or to.endswith(".gz"):
             raise InvalidInput(
-                "--to: parquet is packed already and cannot be streamed; name a file without .gz"
+                "--to: parquet is compressed already and cannot be streamed; name a file without .gz"
             )
-    return shape
+    return form
 
 
 class _Counted:
-    """Rows, with the number of those that were asked for."""
+    """Rows, and the `number` of those that were read."""
 
     def __init__(self, rows: Iterator[Record]) -> None:
         self._rows = rows
@@ -192,8 +183,8 @@ class _Counted:
             yield row
 
 
-def _presented(row: Record, config: Config) -> Record:
-    """A run as json has it, its events with their payload as JSON."""
+def _convert(row: Record, config: Config) -> Record:
+    """Return a run as JSON has it, with its events and commits."""
     events = row["events"]
     assert isinstance(events, list)
     return convert_run(row, config.url_styles) | {

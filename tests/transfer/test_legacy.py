@@ -272,6 +272,26 @@ def test_later_line_adds_end_and_duration(files: int, telemetry: Telemetry, tmp_
     )
 
 
+def test_duration_that_a_later_line_states_is_kept(telemetry: Telemetry, tmp_path: Path) -> None:
+    finished = LINES[2] | {"end_time": None}
+    path = write(tmp_path / "events_20250102.ndjson", finished, LINES[2] | {"duration_ms": 45_000})
+    telemetry("import", path, "--format", "legacy-ndjson")
+    assert telemetry.run("n1")["duration_ms"] == 45_000
+
+
+@pytest.mark.parametrize(("stated", "duration"), [(None, 90_000), (45_000, 45_000)])
+def test_earlier_start_changes_a_computed_duration_only(
+    stated: int | None, duration: int, telemetry: Telemetry, tmp_path: Path
+) -> None:
+    end = LINES[2] | {"start_time": "2025-01-02T03:04:05Z", "duration_ms": stated}
+    path = write(
+        tmp_path / "events_20250102.ndjson", end, {**LINES[0], "start_time": "2025-01-02T03:03:35Z"}
+    )
+    telemetry("import", path, "--format", "legacy-ndjson")
+    run = telemetry.run("n1")
+    assert (run["start_time"], run["duration_ms"]) == ("2025-01-02T03:03:35.000Z", duration)
+
+
 def test_bad_lines_of_the_platforms_ndjson(telemetry: Telemetry, tmp_path: Path) -> None:
     path = write(
         tmp_path / "x.ndjson",

@@ -46,6 +46,8 @@ def completed(row: Values, given: Values) -> Values:
         new["start_time"] = start
     if given.get("end_time") and not end and row["status"] != "running":
         new["end_time"] = max(str(given["end_time"]), str(new.get("start_time", row["start_time"])))
+        if not row["duration_ms"] and given.get("duration_ms"):
+            new["duration_ms"] = given["duration_ms"]
     # Without a time of its own, a run was created at its start.
     created = given.get("created_at") or (
         new.get("start_time") if row["created_at"] == row["start_time"] else None
@@ -58,12 +60,21 @@ def completed(row: Values, given: Values) -> Values:
 def with_duration(row: Values, new: Values) -> Values:
     """Add the duration in milliseconds if start and end are known and no record states one.
 
-    A duration of 0 counts as none.
+    A duration of 0 counts as none. One that equals the time from start to end follows both.
     """
     run = row | new
-    if run["duration_ms"] or not run["end_time"] or run["start_time"] == EPOCH:
-        return new
-    return new | {"duration_ms": milliseconds_between(str(run["start_time"]), str(run["end_time"]))}
+    is_stated = run["duration_ms"] and (
+        new.get("duration_ms") or run["duration_ms"] != _measure_duration(row)
+    )
+    duration = None if is_stated else _measure_duration(run)
+    return new if duration is None else new | {"duration_ms": duration}
+
+
+def _measure_duration(run: Values) -> int | None:
+    """Return the milliseconds from start to end; None if either is unknown."""
+    if not run["end_time"] or run["start_time"] == EPOCH:
+        return None
+    return milliseconds_between(str(run["start_time"]), str(run["end_time"]))
 
 
 def _merge_json(below: object, above: object) -> str:

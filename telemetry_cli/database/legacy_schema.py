@@ -17,6 +17,7 @@ from telemetry_cli.core.legacy_values import Found, event_id_of
 from telemetry_cli.core.values import encode
 from telemetry_cli.database.database import quote_name
 from telemetry_cli.database.migrate import apply_schema
+from telemetry_cli.redaction.redactor import remote_without_credentials
 
 #: The last version that is not ours.
 LAST_VERSION = 7
@@ -27,6 +28,8 @@ _ASIDE = "legacy aside "
 #: The event_id, run_id and start_time of a run.
 _Named = tuple[str, str, str]
 _KNOWN_BY = ("run_id", "agent_name", "job_type", "status")
+#: Columns of runs and commits that hold the address of a repository.
+_ADDRESSES = ("git_repo", "repo")
 
 
 def version_of(db: sqlite3.Connection) -> int | None:
@@ -121,6 +124,16 @@ def _rows(db: sqlite3.Connection, table: str) -> Iterator[tuple[int, dict[str, o
         )
 
 
+def _strip_credentials(row: dict[str, object]) -> dict[str, object]:
+    """Return a row without credentials in its addresses, as an import stores them."""
+    return {
+        name: (remote_without_credentials(value) or None)
+        if name.lower() in _ADDRESSES and isinstance(value, str)
+        else value
+        for name, value in row.items()
+    }
+
+
 def _found(row: Mapping[str, object]) -> Found:
     """A row whose columns are asked for as SQLite knows them, in any case."""
     return Found({name.lower(): value for name, value in row.items()})
@@ -167,7 +180,7 @@ class _Copy:
             for row in self._db.execute(f"PRAGMA table_info({quote_name(table)})")
         )
         for number, row in _rows(self._db, table):
-            found = _found(row)
+            found = _found(_strip_credentials(row))
             called = [name for name in (found.raw("run_id"), found.raw("event_id")) if name]
             run = _run(found, self._version, self._event_id(found)) | (
                 {"id": number} if numbered else {}
@@ -253,7 +266,8 @@ class _Copy:
 
     def commits(self, table: str | None) -> None:
         """Every association, those that stand in the runs alone too; one that cannot stand in the ledger is kept whole."""
-        for number, row in _rows(self._db, table) if table else ():
+        for number, original in _rows(self._db, table) if table else ():
+            row = _strip_credentials(original)
             found = _found(row)
             run = self._run_of(found)
             commit = legacy_rules.commit(found, "commit_date")

@@ -169,6 +169,36 @@ def test_a_lost_database_is_made_again_from_the_snapshot_and_the_journal(
     assert telemetry("doctor").code == 0
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("https://ada:hunter2@example.org/shop.git", "https://example.org/shop.git"),
+        ("https://example.org/shop.git?token=hunter2", "https://example.org/shop.git"),
+        ("https://ada:hun/ter2@example.org/shop.git", None),
+        ("git@example.org:shop.git", "git@example.org:shop.git"),
+    ],
+)
+def test_adopted_addresses_hold_no_credentials(
+    version: int, address: str, expected: str | None, telemetry: Telemetry
+) -> None:
+    legacy_database.make(telemetry.database, version)
+    db = sqlite3.connect(telemetry.database)
+    db.execute("UPDATE agent_runs SET git_repo = ?", (address,))
+    db.execute("UPDATE commits SET repo = ?", (address,))
+    db.commit()
+    db.close()
+    telemetry("db", "migrate")
+    for rebuild in (False, True):
+        if rebuild:
+            telemetry("db", "rebuild")
+        assert telemetry.sql("SELECT DISTINCT git_repo FROM agent_runs") == [(expected,)]
+        assert telemetry.sql("SELECT DISTINCT repo FROM run_commits") == [(expected,)]
+        aside = kept(telemetry)
+        assert not any("ter2" in str(value) for value in aside.values())
+        assert json.loads(str(aside["commits[4]"]))["repo"] == expected
+
+
 def test_two_machines_agree(telemetry: Telemetry, tmp_path_factory: pytest.TempPathFactory) -> None:
     other = Telemetry(tmp_path_factory.mktemp("other"))
     found = []

@@ -1,6 +1,6 @@
 """Temporary files: where they are, and one error where they cannot be written.
 
-The directory is `$TMPDIR` where that is set, and never another one in its place: a user who names a
+The directory is `$TMPDIR` if it exists, and never another one because that is full: a user who names a
 directory for large or private files means it.
 """
 
@@ -26,7 +26,8 @@ _BUFFER = 1 << 20
 
 def find_directory() -> str:
     """Return the directory for temporary files. Raises `NotDurable` if the system has none."""
-    if named := os.environ.get("TMPDIR"):
+    named = os.environ.get("TMPDIR")
+    if named and os.path.isdir(named):
         return named
     try:
         return tempfile.gettempdir()

@@ -1,4 +1,4 @@
-"""A directory for temporary files that is full, missing or no directory: exit 75, and its name."""
+"""A full directory for temporary files is exit 75, and the error names it."""
 
 import json
 from collections.abc import Callable
@@ -36,17 +36,12 @@ def recorded(telemetry: Telemetry, make_git: Callable[..., Git]) -> Telemetry:
     return telemetry
 
 
-@pytest.fixture(params=["full", "missing", "a file"])
-def directory(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A directory in which no temporary file can be made."""
-    if request.param == "full":
-        full: Path = request.getfixturevalue("tmpfs")("4k")
-        (full / "filler").write_bytes(b"x" * 4096)
-        return full
-    path = tmp_path / "temporary"
-    if request.param == "a file":
-        path.write_text("")
-    return path
+@pytest.fixture
+def directory(tmpfs: Callable[[str], Path]) -> Path:
+    """A directory without space."""
+    full = tmpfs("4k")
+    (full / "filler").write_bytes(b"x" * 4096)
+    return full
 
 
 MANY_ROWS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 50000) "
@@ -83,6 +78,11 @@ def test_command_without_scratch_space_exits_75(
 ) -> None:
     ran = recorded(*argv, env={"TMPDIR": str(directory)}, code=75)
     assert str(directory) in ran.err and "TMPDIR" in ran.err
+
+
+@pytest.mark.parametrize("argv", NEEDY, ids=_join)
+def test_directory_that_is_missing_is_not_used(recorded: Telemetry, argv: list[str]) -> None:
+    recorded(*argv, env={"TMPDIR": str(recorded.home / "missing")})
 
 
 @pytest.mark.parametrize("argv", EASY, ids=_join)

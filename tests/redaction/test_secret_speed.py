@@ -11,7 +11,7 @@ from telemetry_cli.redaction.names import nested, secret_values
 from telemetry_cli.redaction.patterns import RULES
 from telemetry_cli.redaction.redactor import Redactor
 
-#: Of so many characters, and of twice as many, are the texts on which a rule may take 2.5 times as long at most.
+#: Of so many characters, and of twice as many, are the texts on which a rule may take 3 times as long at most: a quadratic one takes 4 times.
 LENGTH = 60_000
 #: So short are the texts by which the slowest are found.
 SHORT = 1_500
@@ -66,7 +66,7 @@ def check_linear(pattern: str, pumped: list[str], length: int) -> None:
             seconds(pattern, unit * (size // len(unit)), 5) for size in (length, 2 * length)
         )
         # What takes no time at all has no ratio.
-        assert twice <= max(2.5 * once, 0.02), (unit, once, twice)
+        assert twice <= max(3 * once, 0.02), (unit, once, twice)
 
 
 @pytest.mark.parametrize(("rule", "pattern"), [(name, pattern) for name, _, pattern in RULES])
@@ -89,10 +89,13 @@ def test_much_broken_json_in_a_text_takes_no_long_time() -> None:
     times = []
     for length in (400_000, 800_000):
         text = '"token":[x' * (length // 10)
-        begun = time.process_time()
-        assert list(nested(text)) == []
-        times.append(time.process_time() - begun)
-    assert times[1] <= max(2.5 * times[0], 0.05), times
+        tries = []
+        for _ in range(3):
+            begun = time.process_time()
+            assert list(nested(text)) == []
+            tries.append(time.process_time() - begun)
+        times.append(min(tries))
+    assert times[1] <= max(3 * times[0], 0.05), times
 
 
 @pytest.mark.parametrize("unit", PUMPED)
@@ -107,7 +110,7 @@ def test_all_rules_together_are_linear(unit: str) -> None:
             Redactor({}, {}).text(text)
             times.append(time.process_time() - begun)
         best.append(min(times))
-    assert best[1] <= max(2.5 * best[0], 0.01), best
+    assert best[1] <= max(3 * best[0], 0.02), best
 
 
 @pytest.mark.parametrize("secret", ['\\a"b/c d1234', "!@#$%^&*()!@#$%^&*()", "%25%25%25a1b2c3"])

@@ -32,6 +32,8 @@ EVENT_COLUMNS = (
 
 _PAGE = 500
 _MOST_CANDIDATES = 10
+#: How many runs a note names.
+_MOST_NAMED = 3
 _DEEPEST_TREE = 100
 #: How much of an event id is shown at least.
 _RANDOM_PREFIX, _READABLE_PREFIX = 8, 20
@@ -48,10 +50,7 @@ def resolve(
     `note` is said to the user when the reference was not exact. Raises `NotFound`, or `Conflict` listing the candidates.
     """
     if reference.startswith("@"):
-        found = _last(db, reference, moment)
-        if found:
-            return (*found, None)
-        raise NotFound(f"Run not found: {reference}")
+        return _find_last(db, reference, moment)
     found = db.execute(
         "SELECT id, event_id, run_id FROM agent_runs WHERE event_id = ?", (reference,)
     ).fetchone()
@@ -82,22 +81,37 @@ def resolve(
     raise NotFound(f"Run not found: {reference}")
 
 
-def _last(db: sqlite3.Connection, reference: str, moment: str) -> tuple[int, str, str] | None:
-    """Return the run that started last, up to the moment.
+def _find_last(
+    db: sqlite3.Connection, reference: str, moment: str
+) -> tuple[int, str, str, str | None]:
+    """Return the run that started last, up to the moment, and a note on runs with a later start.
 
-    A clock that was wrong may have dated a run into the future; such a run counts only until another run is recorded. Not at once, for
-    the clock may have been set back since the newest run was recorded, by a second or an hour, and its end must still find it.
+    A wrong clock may have dated a run into the future; such a run counts only until another run is
+    recorded. Not at once, because the clock may have been set back since the newest run was
+    recorded, by a second or an hour, and its end must still find it. Raises `NotFound`.
     """
     only, values = (
         ("agent_name = ?", (reference[6:],)) if reference.startswith("@last:") else ("true", ())
     )
-    # The subquery is evaluated only where there is such a run. Written with OR, the condition would keep SQLite from using the index's order.
+    # The subquery is evaluated only where there is such a run. Written with OR, the condition
+    # would keep SQLite from using the index's order.
     is_ahead = f"start_time > ? AND id <> (SELECT max(id) FROM agent_runs WHERE {only})"
-    found: tuple[int, str, str] | None = db.execute(
-        f"SELECT id, event_id, run_id FROM agent_runs WHERE {only} AND NOT ({is_ahead}) ORDER BY start_time DESC, id DESC LIMIT 1",
+    found = db.execute(
+        f"SELECT id, event_id, run_id, start_time FROM agent_runs WHERE {only} AND NOT ({is_ahead}) ORDER BY start_time DESC, id DESC LIMIT 1",
         (*values, moment, *values),
     ).fetchone()
-    return found
+    if found is None:
+        raise NotFound(f"Run not found: {reference}")
+    ahead = db.execute(
+        f"SELECT event_id, start_time FROM agent_runs WHERE {only} AND start_time > ? ORDER BY start_time, id LIMIT ?",
+        (*values, max(moment, found[3]), _MOST_NAMED + 1),
+    ).fetchall()
+    if not ahead:
+        return (*found[:3], None)
+    listed = [f"{event_id} ({start})" for event_id, start in ahead[:_MOST_NAMED]]
+    listed += ["…"] if len(ahead) > _MOST_NAMED else []
+    note = f"{reference} ignores runs that start in the future: {', '.join(listed)}"
+    return (*found[:3], note)
 
 
 def _by_prefix(db: sqlite3.Connection, prefix: str) -> list[tuple[int, str, str]]:

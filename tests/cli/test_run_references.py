@@ -289,3 +289,39 @@ def test_last_of_an_agent_ignores_what_other_agents_recorded(telemetry: Telemetr
     assert telemetry.run("@last")["event_id"] == "other"
     telemetry.start("--event-id", "after", "--agent-name", "alpha")
     assert telemetry.run("@last:alpha")["event_id"] == "after"
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("run", "show", "@last"),
+        ("run", "tree", "@last"),
+        ("commits", "@last"),
+        ("run", "event", "tick", "--run", "@last"),
+        ("run", "update", "@last", "--product", "p"),
+        ("associate-commit", "@last", "--commit", "abcdef1", "--no-git"),
+        ("run", "end", "@last"),
+    ],
+    ids=" ".join,
+)
+def test_last_names_the_runs_from_the_future_that_it_ignores(
+    argv: tuple[str, ...], telemetry: Telemetry
+) -> None:
+    telemetry.start("--event-id", "before")
+    for number in range(4):
+        started_ahead(telemetry, f"ahead-{number}")
+    telemetry.start("--event-id", "today")
+    note = "@last ignores runs that start in the future: " + ", ".join(
+        f"ahead-{number} ({AHEAD})" for number in range(3)
+    )
+    assert telemetry(*argv).err == f"telemetry: {note}, …\n"
+    by_name = ["today" if word == "@last" else word for word in argv]
+    assert telemetry(*by_name, *(["--force"] if "end" in argv else [])).err == ""
+
+
+def test_last_says_nothing_of_runs_that_other_agents_dated_ahead(telemetry: Telemetry) -> None:
+    telemetry.start("--event-id", "before", "--agent-name", "alpha")
+    started_ahead(telemetry, "other", "beta")
+    assert telemetry("run", "show", "@last:alpha").err == ""
+    started_ahead(telemetry, "newest", "alpha")
+    assert telemetry("run", "show", "@last:alpha").err == ""

@@ -345,6 +345,85 @@ def test_where_no_reflog_is_kept_a_branch_tells(
     assert repo.runs_of("HEAD") == ["rebasing"]
 
 
+@pytest.fixture
+def rebasing(topic: Repository, telemetry: Telemetry) -> Repository:
+    """The topic without a reflog. Its commits belong to the run `topic`; the run `rebasing` is open.
+
+    The commit `conflict`, the last one, changes what `main` has changed.
+    """
+    topic("config", "core.logAllRefUpdates", "false")
+    subprocess.run(["rm", "-r", str(topic.path / ".git/logs")], check=True)
+    topic("reset", "--quiet", "--hard", "HEAD^")
+    telemetry.start("--event-id", "topic", cwd=topic.path)
+    topic("commit", "--quiet", "--amend", "-m", "c")
+    topic.change("ahead", "other\n")
+    telemetry("run", "end", "topic")
+    telemetry.start("--event-id", "rebasing", cwd=topic.path)
+    return topic
+
+
+@pytest.mark.parametrize("backend", ["--merge", "--apply"])
+def test_without_reflog_a_commit_by_hand_at_a_conflict_has_the_open_run(
+    backend: str, rebasing: Repository
+) -> None:
+    rebasing("rebase", "--quiet", backend, "main", check=False)
+    rebasing.change("ahead", "both\n")
+    assert rebasing.runs_of("HEAD") == ["rebasing"]
+    rebasing.change("more")
+    assert rebasing.runs_of("HEAD") == ["rebasing"]
+
+
+def test_without_reflog_a_continued_conflict_keeps_its_run(rebasing: Repository) -> None:
+    rebasing("rebase", "--quiet", "main", check=False)
+    (rebasing.path / "ahead").write_text("both\n")
+    rebasing("add", "ahead")
+    rebasing("-c", "core.editor=true", "rebase", "--continue")
+    assert [rebasing.runs_of(revision) for revision in ("HEAD", "HEAD~1")] == [["topic"]] * 2
+
+
+@pytest.mark.parametrize("stop", ["2abreak", "2ax false"])
+def test_without_reflog_only_commits_by_hand_at_a_stop_have_the_open_run(
+    stop: str, rebasing: Repository
+) -> None:
+    edited(rebasing, f"-e1s/pick/r/ -e'{stop}'", "HEAD~2", check=False)
+    rebasing.change("by hand")
+    by_hand = rebasing("rev-parse", "HEAD")
+    rebasing("-c", "core.editor=true", "rebase", "--continue")
+    assert rebasing("rev-parse", "HEAD") == by_hand
+    runs = [rebasing.runs_of(revision) for revision in ("HEAD", "HEAD~1", "HEAD~2")]
+    assert runs == [["rebasing"], ["topic"], ["topic"]]
+
+
+@pytest.mark.parametrize("step", ["edit", "e"])
+def test_without_reflog_a_commit_by_hand_at_an_edit_has_the_open_run(
+    step: str, rebasing: Repository
+) -> None:
+    edited(rebasing, f"-e2s/pick/{step}/", "HEAD~2")
+    rebasing.change("by hand")
+    assert rebasing.runs_of("HEAD") == ["rebasing"]
+    assert rebasing.runs_of("HEAD~1") == ["topic"]
+
+
+def test_without_reflog_an_aborted_amend_supersedes_nothing(
+    rebasing: Repository, telemetry: Telemetry
+) -> None:
+    old = rebasing("rev-parse", "HEAD")
+    edited(rebasing, "1s/pick/edit/", "HEAD~1")
+    rebasing("commit", "--quiet", "--amend", "-m", "better")
+    assert rebasing.runs_of("HEAD") == ["rebasing"]
+    rebasing("rebase", "--abort")
+    assert rebasing("rev-parse", "HEAD") == old
+    rows = telemetry("commits", "topic", "--json").json
+    assert {row["superseded_by"] for row in rows if row["commit_hash"] == old} == {None}
+    assert telemetry.run("topic")["git_commit_hash"] == old
+
+
+@pytest.mark.parametrize("step", ["r", "s", "f", "squash", "fixup", "reword", "p"])
+def test_without_reflog_steps_of_a_rebase_keep_the_run(step: str, rebasing: Repository) -> None:
+    edited(rebasing, f"-e1s/pick/r/ -e2s/pick/{step}/", "HEAD~2")
+    assert rebasing.runs_of("HEAD") == ["topic"]
+
+
 def test_doctor_says_of_a_replayed_commit_what_made_it(
     topic: Repository, telemetry: Telemetry
 ) -> None:

@@ -12,6 +12,8 @@ _NEWEST_MOVES = 64 * 1024
 _LARGEST_LIST = 16 << 20
 #: The steps of a rebase that make commits, as its reflog messages name them: `rebase (pick): …`.
 STEPS = ("pick", "reword", "edit", "squash", "fixup", "merge", "continue")
+#: The same in a list of steps, where one letter will do.
+_STEP_WORDS = frozenset((*STEPS[:-1], *(step[0] for step in STEPS[:-1])))
 _STEP_ENDS = tuple(f" ({step})" for step in STEPS)
 
 
@@ -28,7 +30,8 @@ class Move:
 def is_replayed(repository: git.Repository, sha: str) -> bool:
     """Tell whether a rebase that is under way, and not a person, made the commit that HEAD is now.
 
-    HEAD's reflog tells; where none is kept, a commit on a branch was made by a person, for a rebase detaches HEAD.
+    HEAD's reflog tells. Where none is kept, the state of the rebase does, and a commit on a branch
+    was made by a person, because a rebase detaches HEAD.
     """
     if not any(
         os.path.isdir(os.path.join(repository.git_dir, name))
@@ -38,7 +41,30 @@ def is_replayed(repository: git.Repository, sha: str) -> bool:
     newest = head_moves(repository)[-1:]
     if newest and newest[0].new == sha:
         return is_replay(newest[0].message)
-    return git.branch(repository) is None
+    return git.branch(repository) is None and _is_step_under_way(repository)
+
+
+def _is_step_under_way(repository: git.Repository) -> bool:
+    """Tell whether a step of a rebase makes commits now: it has not stopped, or is being continued.
+
+    Measured with git 2.39: git names its own `git commit` in GIT_REFLOG_ACTION, and deletes
+    `stopped-sha` before the next step. `rebase --apply` calls no post-commit of its own.
+    """
+    if is_replay(os.environ.get("GIT_REFLOG_ACTION", "")):
+        return True
+    folder = os.path.join(repository.git_dir, "rebase-merge")
+    if os.path.exists(os.path.join(folder, "stopped-sha")):
+        return False
+    return _last_step(repository) in _STEP_WORDS
+
+
+def _last_step(repository: git.Repository) -> str:
+    """Return the command of the step that a rebase has begun last, `pick` or `p`; empty without one."""
+    done = git.plain_content(
+        os.path.join(repository.git_dir, "rebase-merge", "done"), _LARGEST_LIST
+    )
+    line = (done or b"").rstrip().rpartition(b"\n")[2]
+    return line.partition(b" ")[0].decode("ascii", "replace")
 
 
 def is_replay(message: str) -> bool:
@@ -52,17 +78,7 @@ def is_replay(message: str) -> bool:
 
 def is_merging_again(repository: git.Repository) -> bool:
     """Tell whether a rebase under way is at one of its merges: for an octopus it runs `git merge`, whose reflog message is a person's too."""
-    done = (
-        (
-            git.plain_content(
-                os.path.join(repository.git_dir, "rebase-merge", "done"), _LARGEST_LIST
-            )
-            or b""
-        )
-        .rstrip()
-        .rpartition(b"\n")[2]
-    )
-    return done.startswith((b"merge ", b"m ")) and is_under_way(repository)
+    return _last_step(repository) in ("merge", "m") and is_under_way(repository)
 
 
 def is_under_way(repository: git.Repository) -> bool:

@@ -329,8 +329,8 @@ class TelemetryClient:
     ) -> tuple[bool, str]:
         """Record which commit came of a run, and return (whether it is recorded, what came of it in words).
 
-        commit_hash: a SHA of 7 to 40 hex digits, or 64. commit_source: manual, llm or ci. commit_timestamp: a datetime with a zone, or
-        ISO 8601. role: produced, base or released.
+        commit_hash: a SHA of 7 to 40 hex digits, or 64. commit_source: manual, llm or ci; of any other, what discovery finds.
+        commit_timestamp: a datetime with a zone, or ISO 8601. role: produced, base or released; any other means produced.
         """
         said = ["the client is not usable"]
 
@@ -345,12 +345,10 @@ class TelemetryClient:
                 data: dict[str, object] = {
                     "run": self._reference(run_id),
                     "commit_hash": sha,
-                    "source": rules.choice(
-                        "commit_source", str(commit_source), rules.COMMIT_SOURCES
-                    ),
-                    "role": rules.choice("role", str(role), rules.COMMIT_ROLES),
                     **self._commit_facts(
                         {
+                            "source": commit_source,
+                            "role": role,
                             "author": commit_author,
                             "timestamp": commit_timestamp,
                             "repo": repo,

@@ -218,16 +218,34 @@ def instant(name: str, value: object, moment: datetime) -> str:
 
 
 def commit_facts(given: Mapping[str, object], moment: datetime, unstorable: Unstorable) -> Data:
-    """Author, timestamp, repo and branch of a commit, as far as they are given and keep their rules."""
-    facts: Data = {}
+    """Return source, role, author, timestamp, repo and branch of a commit, as far as they are valid.
+
+    An invalid source is discovered, and an invalid role is `produced`.
+    """
+    facts: Data = {
+        "source": _choose("source", given["source"], rules.COMMIT_SOURCES, unstorable)
+        or environment.commit_source(),
+        "role": _choose("role", given["role"], rules.COMMIT_ROLES, unstorable) or "produced",
+    }
     for name, value in given.items():
-        if value is None:
+        if value is None or name in facts:
             continue
         convert = partial(instant, moment=moment) if name == "timestamp" else text
         found = _convert(name, value, partial(convert, name, value), None, unstorable)
         if found is not None:
             facts[name] = (remote_without_credentials(found) if name == "repo" else found) or None
     return facts
+
+
+def _choose(
+    name: str, value: object, accepted: tuple[str, ...], unstorable: Unstorable
+) -> str | None:
+    """Return one of a few words; None for any other value, which is set aside."""
+
+    def find() -> str:
+        return rules.choice(name, text(name, value), accepted)
+
+    return None if value is None else _convert(name, value, find, None, unstorable)
 
 
 def payload(value: object, unstorable: Unstorable) -> object:

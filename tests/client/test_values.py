@@ -497,6 +497,34 @@ def test_facts_of_a_commit_cost_no_association(
     assert client.get_stats()["failures"] == {"unstorable": 3}
 
 
+@pytest.mark.parametrize(
+    ("source", "role", "stored", "named"),
+    [
+        ("me", "produced", ("manual", "produced"), ["source"]),
+        ("CI", "Base", ("ci", "base"), []),
+        ("llm", "made", ("llm", "produced"), ["role"]),
+        (None, None, ("manual", "produced"), []),
+        ([1], Unprintable(), ("manual", "produced"), ["source", "role"]),
+    ],
+)
+def test_invalid_source_or_role_costs_no_association(
+    source: Any,
+    role: Any,
+    stored: tuple[str, str],
+    named: list[str],
+    client: TelemetryClient,
+    telemetry: Telemetry,
+    warnings: Warnings,
+) -> None:
+    run_id = client.start_run("a", "j")
+    for sha in ("abcdef1", "abcdef2"):
+        assert client.associate_commit(run_id, sha, source, role=role)[0]
+    rows = telemetry.run(run_id)["commits"]
+    assert [(row["source"], row["role"]) for row in rows] == [stored] * 2
+    assert len(warnings()) == len(named)
+    assert all(f"commit.{name}" in line for name, line in zip(named, warnings(), strict=True))
+
+
 def test_each_key_is_told_of_once(client: TelemetryClient, warnings: Warnings) -> None:
     run_id = client.start_run("a", "j")
     for number in range(3):

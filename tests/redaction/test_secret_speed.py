@@ -11,8 +11,10 @@ from telemetry_cli.redaction.names import nested, secret_values
 from telemetry_cli.redaction.patterns import RULES
 from telemetry_cli.redaction.redactor import Redactor
 
-#: Of so many characters, and of twice as many, are the texts on which a rule may take 3 times as long at most: a quadratic one takes 4 times.
-LENGTH = 60_000
+#: Characters of a text. On four times as many, a linear rule takes 4 times as long, a quadratic one 16
+#: times. A busy machine distorts processor times, so the bound is between the two.
+LENGTH = 30_000
+MAX_RATIO = 10
 #: So short are the texts by which the slowest are found.
 SHORT = 1_500
 #: So many of a rule's are tried.
@@ -59,18 +61,18 @@ def units(rule: str) -> set[str]:
 
 
 def check_linear(pattern: str, pumped: list[str], length: int) -> None:
-    """Compare texts of so many characters and of twice as many, of what takes longest when it is repeated."""
+    """Compare texts of this length and of four times as much, made of what takes longest when repeated."""
     slowest = sorted(pumped, key=lambda unit: seconds(pattern, unit * (SHORT // len(unit)), 1))[-3:]
     for unit in slowest:
-        once, twice = (
-            seconds(pattern, unit * (size // len(unit)), 5) for size in (length, 2 * length)
+        short, long = (
+            seconds(pattern, unit * (size // len(unit)), 5) for size in (length, 4 * length)
         )
         # What takes no time at all has no ratio.
-        assert twice <= max(3 * once, 0.02), (unit, once, twice)
+        assert long <= max(MAX_RATIO * short, 0.04), (unit, short, long)
 
 
 @pytest.mark.parametrize(("rule", "pattern"), [(name, pattern) for name, _, pattern in RULES])
-def test_a_rule_on_twice_the_text_takes_twice_the_time(rule: str, pattern: str) -> None:
+def test_rule_takes_time_linear_in_the_text(rule: str, pattern: str) -> None:
     of_samples = sorted(units(rule))
     check_linear(pattern, [*of_samples[:: len(of_samples) // MOST_UNITS + 1], *PUMPED], LENGTH)
 
@@ -87,7 +89,7 @@ def test_a_rule_that_is_not_linear_is_found(pattern: str) -> None:
 
 def test_much_broken_json_in_a_text_takes_no_long_time() -> None:
     times = []
-    for length in (400_000, 800_000):
+    for length in (200_000, 800_000):
         text = '"token":[x' * (length // 10)
         tries = []
         for _ in range(3):
@@ -95,14 +97,14 @@ def test_much_broken_json_in_a_text_takes_no_long_time() -> None:
             assert list(nested(text)) == []
             tries.append(time.process_time() - begun)
         times.append(min(tries))
-    assert times[1] <= max(3 * times[0], 0.05), times
+    assert times[1] <= max(MAX_RATIO * times[0], 0.1), times
 
 
 @pytest.mark.parametrize("unit", PUMPED)
 def test_all_rules_together_are_linear(unit: str) -> None:
     """Together with what looks for JSON in a text, and the texts that a redaction leaves to the next rule."""
     best = []
-    for length in (LENGTH, 2 * LENGTH):
+    for length in (LENGTH, 4 * LENGTH):
         text = ('{"token": ' + unit * (length // len(unit)))[:length]
         times = []
         for _ in range(3):
@@ -110,7 +112,7 @@ def test_all_rules_together_are_linear(unit: str) -> None:
             Redactor({}, {}).text(text)
             times.append(time.process_time() - begun)
         best.append(min(times))
-    assert best[1] <= max(3 * best[0], 0.02), best
+    assert best[1] <= max(MAX_RATIO * best[0], 0.04), best
 
 
 @pytest.mark.parametrize("secret", ['\\a"b/c d1234', "!@#$%^&*()!@#$%^&*()", "%25%25%25a1b2c3"])

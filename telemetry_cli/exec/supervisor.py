@@ -158,6 +158,7 @@ class _Watch:
         self._heard: int | None = None
         self._grace_end: float | None = None
         self._is_ended = False
+        self._is_late = False
         self.timed_out = False
         self.status = 0
         self.used = (0.0, 0.0, 0)
@@ -192,6 +193,7 @@ class _Watch:
         # What came before we saw the end, as when both of us were stopped, is why it ended.
         while pending := sigpending().intersection(_TO_GIVE_UP):
             self._note(*_next_signal(pending))
+            self._is_late = True
 
     def _has_ended(self) -> bool:
         """Collect whoever has ended: the command, and, as the first process of a container, what else is left to us."""
@@ -279,10 +281,10 @@ class _Watch:
         """After a time limit or a request to end, nothing of the command stays behind. Another request ends the grace."""
         if not self.timed_out and self._told is None:
             return
-        if self._shares_terminal and not self.timed_out:
-            self._family.send_all(
-                self._told or SIGTERM
-            )  # So far only the command itself has had it.
+        self._family.guard()
+        if (self._shares_terminal or self._is_late) and not self.timed_out:
+            # So far only the command itself has had it, or nothing.
+            self._family.send_all(self._told or SIGTERM)
         deadline = (
             self._grace_end
             if self.timed_out and self._grace_end is not None

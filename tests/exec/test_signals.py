@@ -184,6 +184,24 @@ def test_a_graceful_end_at_sigterm_is_cancelled_and_keeps_its_code(
     assert (one.code(), one.run()["status"]) == (0, "cancelled")
 
 
+@linux
+def test_a_request_after_the_end_reaches_what_is_left(wrapped: Callable[..., Wrapped]) -> None:
+    """SIGUSR1 is taken first; then the command has ended, and SIGTERM is still pending."""
+    left = "trap '' USR1; trap 'echo told; exit 0' TERM; echo ready; while :; do sleep 0.05; done"
+    script = """trap '' USR1; sh -c "$1" & echo $$; wait"""
+    one = wrapped(*EXEC, "--", "sh", "-c", script, "sh", left, GRACE_SECONDS=ENDLESS)
+    child = next(int(line) for line in one.ready(b"", b"") if line.strip().isdigit())
+    one.send(signal.SIGSTOP)
+    wait_for(lambda: state(one.process.pid) == "T")
+    os.kill(child, signal.SIGKILL)
+    wait_for(lambda: state(child) == "Z")
+    for number in (signal.SIGUSR1, signal.SIGTERM, signal.SIGCONT):
+        one.send(number)
+    assert one.code() == 128 + signal.SIGKILL
+    assert one.ready() == [b"told\n"]
+    assert one.run()["status"] == "cancelled"
+
+
 def test_a_command_that_reads_its_settings_again_at_sighup_is_no_cancelled_one(
     wrapped: Callable[..., Wrapped],
 ) -> None:

@@ -16,6 +16,8 @@ _NO_UTF8 = (
     "not UTF-8 text; save the file as UTF-8 (in a spreadsheet: CSV UTF-8), and import it again"
 )
 _SEPARATORS = (",", ";", "\t", "|")
+#: Lines of these characters are empty.
+_BLANK = "".join((*_SEPARATORS, " \r\n"))
 
 Row = dict[str, str] | BadRecord
 
@@ -50,22 +52,24 @@ def csv_rows(source: Source) -> Iterator[tuple[int, Row]]:
 
 def _read_header(reader: Iterator[list[str]], lines: "_Lines") -> list[str]:
     """Return the names of the columns; empty for an empty file. Raises `BrokenOff`."""
+    lines.skip_empty()
+    first = lines.number + 1
     try:
         header = [name.strip() for name in next(reader, ())]
     except csv.Error as error:
-        raise BrokenOff(*lines.locate(1, str(error))) from None
+        raise BrokenOff(*lines.locate(first, str(error))) from None
     if header and KNOWN.isdisjoint(header):
         has_nul = any("\0" in name for name in header)
         hint = "; the text looks like UTF-16 without a byte order mark" if has_nul else ""
         raise BrokenOff(
-            1,
+            first,
             "names no column of a run, such as agent_name, job_type or start_time, separated by commas,"
             f" semicolons or tabs{hint}",
         )
     twice = [name for place, name in enumerate(header) if name and name in header[:place]]
     if twice:
         raise BrokenOff(
-            1,
+            first,
             f"the column {rules.shorten(repr(twice[0]))} stands there twice, and only one of its values could be kept",
         )
     return header
@@ -85,8 +89,10 @@ def _make_row(header: list[str], cells: list[str], *, is_ascii: bool) -> Row:
 def _find_separator(lines: "_Lines") -> str:
     """Return the separator with which the first line names most columns of a run, by default a comma.
 
-    A first line `sep=;`, which spreadsheets write, names the separator and is skipped.
+    A first line `sep=;`, which spreadsheets write, names the separator and is skipped. So are empty
+    lines.
     """
+    lines.skip_empty()
     first = lines.peek().rstrip("\r\n")
     declared = first.removeprefix("sep=")
     if declared != first and len(declared) == 1 and declared != '"':
@@ -127,6 +133,11 @@ class _Lines:
         """Skip the line that `peek` returned."""
         self._ahead.clear()
         self.number += 1
+
+    def skip_empty(self) -> None:
+        """Skip lines of blanks and separators."""
+        while (line := self.peek()) and not line.strip(_BLANK):
+            self.skip()
 
     def __iter__(self) -> "_Lines":
         return self

@@ -123,6 +123,18 @@ def test_a_column_that_stands_twice_is_named(telemetry: Telemetry, tmp_path: Pat
     assert telemetry("import", path, "--json").json["created"] == 1
 
 
+@pytest.mark.parametrize("before", ["\n", " \r\n,,\n", "sep=,\n,,\n"])
+def test_empty_lines_before_a_header_are_skipped(
+    before: str, telemetry: Telemetry, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "runs.csv", before, HEADER, csv_row("q1"))
+    assert telemetry("import", path, "--json").json["created"] == 1
+    line = 1 + before.count("\n")
+    for header, error in (("a,b\n", "names no column"), ('run_id,"\n', "not valid CSV")):
+        ran = telemetry("import", write(tmp_path / "bad.csv", before, header), code=2)
+        assert f"line {line}: {error}" in ran.err
+
+
 # Ids
 
 

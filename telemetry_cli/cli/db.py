@@ -71,7 +71,7 @@ def prune(
         Option(
             "--older-than",
             metavar="TIME",
-            help="Age such as 90d, or a time (default retention.days).",
+            help="Age of start: 90d, or a time (default retention.days).",
         ),
     ] = None,
     dry_run: Annotated[bool, Option("--dry-run", help="Count the runs; delete nothing.")] = False,

@@ -138,7 +138,7 @@ Run = Annotated[
     str | None,
     Argument(
         metavar="RUN",
-        help="event_id, run_id, their prefix (4 characters), @last, @last:AGENT or @current (default).",
+        help="event_id, run_id, a prefix of 4 or more characters, @last, @last:AGENT or @current (default).",
     ),
 ]
 RunOption = Annotated[
@@ -188,7 +188,7 @@ Retries = Annotated[
     Option(
         "--retries",
         metavar="N",
-        help="Retries after a timeout or out-of-memory (default 3).",
+        help="Retries after a timeout or out of memory (default 3).",
     ),
 ]
 MaxMemory = Annotated[
@@ -196,7 +196,7 @@ MaxMemory = Annotated[
     Option(
         "--max-memory",
         metavar="SIZE",
-        help="Limit up to which retries double the memory (default 4g).",
+        help="Memory limit for retries, which double it (default 4g).",
     ),
 ]
 ForceRun = Annotated[bool, Option("--force", help="Run again on unchanged input.")]
@@ -205,19 +205,19 @@ ForceRun = Annotated[bool, Option("--force", help="Run again on unchanged input.
 def filters(
     agent_name: Annotated[
         list[str] | None,
-        Option("--agent-name", metavar="TEXT", help="Agent (repeatable)."),
+        Option("--agent-name", metavar="TEXT", help="Agent; repeat to match any of several."),
     ] = None,
     job_type: Annotated[
         list[str] | None,
-        Option("--job-type", metavar="TEXT", help="Job type (repeatable)."),
+        Option("--job-type", metavar="TEXT", help="Job type; repeat to match any of several."),
     ] = None,
     status: Annotated[
         list[str] | None,
-        Option("--status", metavar="STATUS", help="Status (repeatable)."),
+        Option("--status", metavar="STATUS", help="Status; repeat to match any of several."),
     ] = None,
     product: Annotated[
         list[str] | None,
-        Option("--product", metavar="TEXT", help="Product (repeatable)."),
+        Option("--product", metavar="TEXT", help="Product; repeat to match any of several."),
     ] = None,
     parent: Annotated[
         str | None, Option("--parent", metavar="RUN", help="Children of this run.")
@@ -261,7 +261,7 @@ def filters(
         Option(
             "--where",
             metavar="EXPR",
-            help="SQL expression: duration_ms > 5000 and exit_code = 1.",
+            help="SQL expression: duration_ms > 5000 and items_failed > 0.",
         ),
     ] = None,
     search: Annotated[
@@ -269,7 +269,7 @@ def filters(
         Option(
             "--search",
             metavar="TEXT",
-            help="Words or prefixes in names, summaries and errors.",
+            help="Match all words or prefixes in names, summaries, errors.",
         ),
     ] = None,
 ) -> None:

@@ -24,7 +24,7 @@ def query(
         Option(
             "--limit",
             metavar="N",
-            help="Maximum number of runs (default 50 in tables, else 100; 0 for all).",
+            help="Maximum (default 50 in tables, else 100; 0 for all).",
         ),
     ] = None,
     offset: Annotated[

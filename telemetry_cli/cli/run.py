@@ -25,7 +25,7 @@ def start(
         Option(
             "--event-id",
             metavar="ID",
-            help="Idempotency key; auto derives it from the CI job and step.",
+            help="Idempotency key; auto: derived from the CI job and step.",
         ),
     ] = None,
     run_id: Annotated[
@@ -61,7 +61,7 @@ def execute(
         Option(
             "--event-id",
             metavar="ID",
-            help="Idempotency key; auto derives it from the CI job and step.",
+            help="Idempotency key; auto: derived from the CI job and step.",
         ),
     ] = None,
     run_id: Annotated[
@@ -86,7 +86,7 @@ def execute(
         Option(
             "--tail",
             metavar="BYTES",
-            help="Bytes of stderr to keep on failure (default 16384).",
+            help="Last bytes of stderr to keep on failure (default 16384).",
         ),
     ] = None,
 ) -> None:
@@ -189,4 +189,4 @@ def reap(
         bool, Option("--dry-run", help="List the runs that would end; change nothing.")
     ] = False,
 ) -> None:
-    """End running runs whose process is gone."""
+    """End runs that are running without a live process."""

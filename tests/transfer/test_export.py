@@ -308,5 +308,5 @@ def test_events_without_a_run_are_told_of(telemetry: Telemetry, tmp_path: Path) 
             "2 events are omitted because their run is missing; list them: telemetry sql "
             in telemetry("export", "--to", to).err
         )
-    assert "events belong" not in telemetry("export", "--to", "-", "--agent-name", "a").err
+    assert "events are omitted" not in telemetry("export", "--to", "-", "--agent-name", "a").err
     assert telemetry("sql", "SELECT count(*) FROM run_events WHERE event_id IS NULL", "--json").json

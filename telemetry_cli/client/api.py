@@ -329,8 +329,9 @@ class TelemetryClient:
     ) -> tuple[bool, str]:
         """Record which commit came of a run, and return (whether it is recorded, what came of it in words).
 
-        commit_hash: a SHA of 7 to 40 hex digits, or 64. commit_source: manual, llm or ci; of any other, what discovery finds.
-        commit_timestamp: a datetime with a zone, or ISO 8601. role: produced, base or released; any other means produced.
+        commit_hash: a SHA of 7 to 40 hex digits, or 64. commit_source: manual, llm or ci; another value
+        is replaced by the discovered one. commit_timestamp: a datetime with offset, or ISO 8601.
+        role: produced, base or released; another value is stored as produced.
         """
         said = ["the client is not usable"]
 

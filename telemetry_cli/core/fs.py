@@ -16,16 +16,17 @@ _MOST_LINKS = 40
 _NO_LINKS = os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
 
 
-#: What root makes at paths with a beginning goes to the owner of the base: (beginning, existing directory above or empty, uid, gid),
-#: by the base or database that it is known for.
+#: Owners to whom root gives what it creates, by base, database or directory: (beginning of the paths,
+#: existing directory above or empty, uid, gid).
 _places: dict[str, tuple[str, str, int, int]] = {}
 
 
 def respect_owner(base_dir: str, db_path: str) -> None:
-    """Give what root makes below this base from now on, and its database, to their owner, who could not use it otherwise.
+    """Make root give what it creates below this base, and the database, to their owners.
 
-    The owner of what does not exist yet is that of the directory that it is made in. Raises `Refused`
-    for a link on the way that belongs to neither root nor the owner.
+    Otherwise the owners could not use them. A base or database that does not exist yet belongs to the
+    owner of the nearest directory above. Raises `Refused` for a link on the way that belongs to
+    neither root nor the owner.
     """
     if os.geteuid():
         return
@@ -44,13 +45,13 @@ def respect_owner(base_dir: str, db_path: str) -> None:
 
 
 def respect_owner_of(directory: str) -> None:
-    """Give what root makes below a directory from now on to the owner of that. Raises as `respect_owner`."""
+    """Make root give what it creates below a directory to its owner. Raises as `respect_owner`."""
     if not os.geteuid() and (place := _choose_place(directory))[2]:
         _places[directory] = place
 
 
 def _choose_place(path: str) -> tuple[str, str, int, int]:
-    """Return the entry of `_places` for a directory or file of ours; uid 0 where nothing is given away."""
+    """Return the entry of `_places` for a path; its uid is 0 if root keeps what it creates."""
     beginning, anchor = path + os.sep, path
     while not os.path.lexists(anchor) or (anchor == path and os.path.isfile(anchor)):
         beginning, anchor = anchor, os.path.dirname(anchor)
@@ -90,13 +91,13 @@ def _find_place(path: str) -> tuple[str, str, int, int] | None:
 
 
 def _hand_over(path: str, descriptor: int) -> None:
-    """Give what was made at a path to the base's owner, where root made it below somebody else's base."""
+    """Give an open file that root created to the owner of its place."""
     place = _find_place(path)
     try:
         if place:
             os.fchown(descriptor, place[2], place[3])
     except OSError:
-        # A file system that gives nothing away: the record comes first.
+        # Some file systems do not change owners. The record is worth more.
         pass
 
 

@@ -65,7 +65,7 @@ class Lock:
             except OSError as error:
                 if error.errno not in (errno.EAGAIN, errno.EACCES):
                     _close(descriptor)
-                    # A file system without locks, which the error must name.
+                    # Some file systems have no locks. The error names the file.
                     error.filename = self.path
                     raise
             _close(descriptor)

@@ -1,7 +1,7 @@
-"""Temporary files: where they are, and one error where they cannot be written.
+"""Temporary files: their directory, and one error if they cannot be written.
 
-The directory is `$TMPDIR` if it exists, and never another one because that is full: a user who names a
-directory for large or private files means it.
+The directory is `$TMPDIR` if it exists. A full one is an error and not replaced by another: users
+name a directory for large or private files on purpose.
 """
 
 import os
@@ -29,60 +29,53 @@ def find_directory() -> str:
     named = os.environ.get("TMPDIR")
     if named and os.path.isdir(named):
         return named
-    try:
+    with translate_errors("the directory for temporary files"):
         return tempfile.gettempdir()
-    except OSError as error:
-        raise make_trouble("the directory for temporary files", error) from error
-
-
-def make_trouble(directory: str, error: OSError) -> NotDurable:
-    """Return the error for a directory in which a temporary file cannot be made or written."""
-    return NotDurable(
-        f"{directory}: {error.strerror or error}",
-        "",
-        "Make room there, or name another directory in TMPDIR.",
-    )
 
 
 @contextmanager
-def report_trouble(directory: str) -> Iterator[None]:
+def translate_errors(directory: str) -> Iterator[None]:
     """Raise `NotDurable` for an `OSError` while something is written below `directory`."""
     try:
         yield
     except OSError as error:
-        raise make_trouble(directory, error) from error
+        raise NotDurable(
+            f"{directory}: {error.strerror or error}",
+            "",
+            "Free space there, or set TMPDIR to another directory.",
+        ) from error
 
 
-def open_file(directory: str | None = None) -> BufferedRandom:
-    """Open an unnamed temporary file, in `find_directory()` or another directory.
+def open_unnamed(directory: str | None = None) -> BufferedRandom:
+    """Open an unnamed temporary file in a directory (default `find_directory()`).
 
-    Opening, writing and flushing it raise `NotDurable`.
+    Opening, writing and flushing raise `NotDurable` (exit 75) if that fails.
     """
     place = directory or find_directory()
-    with report_trouble(place), tempfile.TemporaryFile(dir=place, buffering=0) as file:
+    with translate_errors(place), tempfile.TemporaryFile(dir=place, buffering=0) as file:
         return BufferedRandom(_File(os.dup(file.fileno()), place), _BUFFER)
 
 
 class _File(FileIO):
-    """The raw part of a temporary file."""
+    """A temporary file that raises `NotDurable` if it cannot be written."""
 
     def __init__(self, descriptor: int, directory: str) -> None:
         super().__init__(descriptor, "r+b")
         self._directory = directory
 
     def write(self, data: "ReadableBuffer", /) -> int:
-        with report_trouble(self._directory):
+        with translate_errors(self._directory):
             return super().write(data)
 
 
 class Scratch:
     """A private directory below `place` (mode 0700) for copies of a database, removed on exit.
 
-    Raises `NotDurable` where it cannot be made.
+    Raises `NotDurable` if it cannot be created.
     """
 
     def __init__(self, place: str) -> None:
-        with report_trouble(place):
+        with translate_errors(place):
             self.folder = tempfile.mkdtemp(prefix=_PREFIX, dir=place)
             self._lock = lock_unfinished(os.path.join(self.folder, _LOCK))
             try:
@@ -92,7 +85,7 @@ class Scratch:
                 raise
 
     def remove(self) -> None:
-        """Remove it with all that is in it."""
+        """Remove the directory and its content."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self._lock.__exit__()
 
@@ -100,7 +93,7 @@ class Scratch:
 def places(config: Config) -> list[str]:
     """Return where such directories may lie, the best place first.
 
-    Below the base nothing is left outside when the process is killed.
+    A process that is killed then leaves nothing outside the base.
     """
     return [config.base_dir, find_directory()]
 
@@ -123,6 +116,6 @@ def leftovers(config: Config) -> Iterator[str]:
 
 
 def remove_leftovers(config: Config) -> None:
-    """Remove those directories."""
+    """Remove the directories that killed processes of this user left."""
     for path in leftovers(config):
         shutil.rmtree(path, ignore_errors=True)

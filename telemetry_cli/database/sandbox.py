@@ -186,7 +186,7 @@ def _kept(cursor: sqlite3.Cursor) -> Iterator[list[object]]:
     # Imported here, because the fast path imports this module.
     from telemetry_cli.core import scratch
 
-    spool = scratch.open_file()
+    spool = scratch.open_unnamed()
     for row in cursor:
         spool.write(json.dumps([_plain(value) for value in row]).encode() + b"\n")
     spool.seek(0)
@@ -375,7 +375,7 @@ def paged(
 
     from telemetry_cli.core import scratch
 
-    with scratch.open_file() as spool:
+    with scratch.open_unnamed() as spool:
         with guard:
             cursor = db.execute(search, values)
             while found := cursor.fetchmany(PAGE):

@@ -28,7 +28,7 @@ _NO_LINKS = (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP)
 #: What became of one hook: `hook`, `path`, `status` and `earlier`, where the hook that stood there before is kept.
 Done = dict[str, object]
 
-#: A file that tells git to ignore the directory that it is in, itself included.
+#: A file that makes git ignore its directory, and its content.
 _IGNORE, _IGNORE_ALL = ".gitignore", b"*\n"
 
 

@@ -14,7 +14,7 @@ from telemetry_cli.core import values as rules
 from telemetry_cli.core.clock import new_op_id, now, stamp
 from telemetry_cli.core.config import Config
 from telemetry_cli.core.errors import NotDurable
-from telemetry_cli.core.scratch import report_trouble
+from telemetry_cli.core.scratch import translate_errors
 from telemetry_cli.hooks import artifact, contract, reap
 from telemetry_cli.hooks.attempt import Attempt, Stopped
 from telemetry_cli.hooks.contract import Contract
@@ -239,7 +239,7 @@ class Run:
         """Execute it once, with copies of program and input that no earlier hook or attempt has touched."""
         self.close()
         rows = self.rows = Rows(self.contract, self.subjects, Spool(self.folder))
-        with report_trouble(self.folder):
+        with translate_errors(self.folder):
             work = tempfile.mkdtemp(dir=self.folder)
             command = artifact.unpack(self.config, self.release, work)
         with self.subjects.lines.copy() as stdin:

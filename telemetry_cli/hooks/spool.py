@@ -24,7 +24,7 @@ _LONGEST_OWNER = 4096
 def make(base_dir: str) -> str:
     """A private folder, which the guardian removes when telemetry is killed in an attempt; those that killed ones left are removed first."""
     place = scratch.find_directory()
-    with scratch.report_trouble(place):
+    with scratch.translate_errors(place):
         for path in leftovers(None):
             shutil.rmtree(path, ignore_errors=True)
         folder = tempfile.mkdtemp(prefix=_PREFIX, dir=place)
@@ -68,7 +68,7 @@ class Spool:
     def __init__(self, folder: str) -> None:
         self._folder = folder
         self._written, self._size = sha256(), 0
-        self._file = scratch.open_file(folder)
+        self._file = scratch.open_unnamed(folder)
 
     @property
     def digest(self) -> str:
@@ -97,7 +97,7 @@ class Spool:
     def copy(self) -> BinaryIO:
         """Return a copy, open for reading only: a hook may find a way to write to what it reads from. Raises as `lines`."""
         with (
-            scratch.report_trouble(self._folder),
+            scratch.translate_errors(self._folder),
             tempfile.NamedTemporaryFile(dir=self._folder, buffering=_BUFFER) as file,
         ):
             file.writelines(self._checked(iter(lambda: self._file.read(_BUFFER), b"")))

@@ -282,7 +282,7 @@ class Import:
     def _whole(self, batches: Iterable[Batch]) -> Iterator[Progress]:
         """One operation, once every record is found good; until then nothing is written but an unnamed file."""
         runs = 0
-        with scratch.open_file() as spool:
+        with scratch.open_unnamed() as spool:
             for batch in batches:
                 if not self.report.counts["failed"]:
                     spool.writelines(batch.lines)

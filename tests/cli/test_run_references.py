@@ -319,7 +319,7 @@ def test_last_names_the_runs_from_the_future_that_it_ignores(
     assert telemetry(*by_name, *(["--force"] if "end" in argv else [])).err == ""
 
 
-def test_last_says_nothing_of_runs_that_other_agents_dated_ahead(telemetry: Telemetry) -> None:
+def test_last_of_an_agent_ignores_future_runs_of_others(telemetry: Telemetry) -> None:
     telemetry.start("--event-id", "before", "--agent-name", "alpha")
     started_ahead(telemetry, "other", "beta")
     assert telemetry("run", "show", "@last:alpha").err == ""

@@ -321,7 +321,7 @@ def test_refusal_in_a_directory_of_ones_own_names_no_owner(tmp_path: Path) -> No
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="giving files away needs root")
 @pytest.mark.parametrize("option", ["--base-dir", "--db"])
-def test_what_root_makes_in_anothers_directory_belongs_to_its_owner(option: str) -> None:
+def test_root_gives_files_to_the_owner_of_anothers_directory(option: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
         telemetry = Telemetry(Path(folder) / "home")

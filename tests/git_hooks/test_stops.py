@@ -363,7 +363,7 @@ def rebasing(topic: Repository, telemetry: Telemetry) -> Repository:
 
 
 @pytest.mark.parametrize("backend", ["--merge", "--apply"])
-def test_without_reflog_a_commit_by_hand_at_a_conflict_has_the_open_run(
+def test_without_reflog_a_commit_at_a_conflict_has_the_open_run(
     backend: str, rebasing: Repository
 ) -> None:
     rebasing("rebase", "--quiet", backend, "main", check=False)
@@ -382,7 +382,7 @@ def test_without_reflog_a_continued_conflict_keeps_its_run(rebasing: Repository)
 
 
 @pytest.mark.parametrize("stop", ["2abreak", "2ax false"])
-def test_without_reflog_only_commits_by_hand_at_a_stop_have_the_open_run(
+def test_without_reflog_a_commit_at_a_stop_has_the_open_run(
     stop: str, rebasing: Repository
 ) -> None:
     edited(rebasing, f"-e1s/pick/r/ -e'{stop}'", "HEAD~2", check=False)
@@ -395,7 +395,7 @@ def test_without_reflog_only_commits_by_hand_at_a_stop_have_the_open_run(
 
 
 @pytest.mark.parametrize("step", ["edit", "e"])
-def test_without_reflog_a_commit_by_hand_at_an_edit_has_the_open_run(
+def test_without_reflog_a_commit_at_an_edit_has_the_open_run(
     step: str, rebasing: Repository
 ) -> None:
     edited(rebasing, f"-e2s/pick/{step}/", "HEAD~2")

@@ -84,7 +84,7 @@ def test_what_stands_behind_a_closed_quote_costs_that_row(
     assert ids(telemetry) == ["q2"]
 
 
-def test_quote_that_closes_in_a_later_row_is_named_by_the_line_that_opens_it(
+def test_quote_that_closes_in_a_later_row_names_its_first_line(
     telemetry: Telemetry, tmp_path: Path
 ) -> None:
     rows = (csv_row("q0"), csv_row("q1", '"open'), csv_row("q2"), csv_row("q3", '"closed"'))
@@ -96,7 +96,7 @@ def test_quote_that_closes_in_a_later_row_is_named_by_the_line_that_opens_it(
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
-def test_blanks_around_columns_and_rows_without_content_are_skipped(
+def test_blanks_in_a_header_and_rows_without_content_are_skipped(
     separator: str, telemetry: Telemetry, tmp_path: Path
 ) -> None:
     lines = (

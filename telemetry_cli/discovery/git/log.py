@@ -54,7 +54,7 @@ def stream(
     it fails.
     """
     place = folder or repository.folder
-    with scratch.open_file() if question else open(os.devnull, "rb+") as asked:
+    with scratch.open_unnamed() if question else open(os.devnull, "rb+") as asked:
         asked.write(question)
         asked.seek(0)
         handle = _start(compose(place, repository.work_tree is None, arguments), asked)

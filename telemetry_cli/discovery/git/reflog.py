@@ -12,7 +12,7 @@ _NEWEST_MOVES = 64 * 1024
 _LARGEST_LIST = 16 << 20
 #: The steps of a rebase that make commits, as its reflog messages name them: `rebase (pick): …`.
 STEPS = ("pick", "reword", "edit", "squash", "fixup", "merge", "continue")
-#: The same in a list of steps, where one letter will do.
+#: The steps as a rebase lists them: whole words or their first letters.
 _STEP_WORDS = frozenset((*STEPS[:-1], *(step[0] for step in STEPS[:-1])))
 _STEP_ENDS = tuple(f" ({step})" for step in STEPS)
 
@@ -45,7 +45,7 @@ def is_replayed(repository: git.Repository, sha: str) -> bool:
 
 
 def _is_step_under_way(repository: git.Repository) -> bool:
-    """Tell whether a step of a rebase makes commits now: it has not stopped, or is being continued.
+    """Return whether a rebase step makes commits now: it has not stopped, or it continues.
 
     Measured with git 2.39: git names its own `git commit` in GIT_REFLOG_ACTION, and deletes
     `stopped-sha` before the next step. `rebase --apply` calls no post-commit of its own.
@@ -59,7 +59,7 @@ def _is_step_under_way(repository: git.Repository) -> bool:
 
 
 def _last_step(repository: git.Repository) -> str:
-    """Return the command of the step that a rebase has begun last, `pick` or `p`; empty without one."""
+    """Return the command of the newest rebase step, such as `pick` or `p`; empty without a step."""
     done = git.plain_content(
         os.path.join(repository.git_dir, "rebase-merge", "done"), _LARGEST_LIST
     )

@@ -102,8 +102,9 @@ def _find_last(
     ).fetchone()
     if found is None:
         raise NotFound(f"Run not found: {reference}")
+    # The plus makes SQLite search by start: few runs are in the future, and an agent may have millions.
     ahead = db.execute(
-        f"SELECT event_id, start_time FROM agent_runs WHERE {only} AND start_time > ? ORDER BY start_time, id LIMIT ?",
+        f"SELECT event_id, start_time FROM agent_runs WHERE +{only} AND start_time > ? ORDER BY start_time, id LIMIT ?",
         (*values, max(moment, found[3]), _MOST_NAMED + 1),
     ).fetchall()
     if not ahead:

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from support import Git, Telemetry
 
+from telemetry_cli.database import runs
 from telemetry_cli.database.filters import RunFilter
 
 HEAVY = {
@@ -245,3 +247,18 @@ def test_the_newest_runs_are_read_in_order_without_sorting(telemetry: Telemetry)
             *made.values,
         )
         assert not [step for step in plan if "TEMP B-TREE" in step[3]], plan
+
+
+@pytest.mark.parametrize("reference", ["@last", "@last:tester"])
+def test_future_runs_of_last_are_searched_by_start(reference: str, telemetry: Telemetry) -> None:
+    telemetry.start()
+    statements: list[str] = []
+    db = sqlite3.connect(telemetry.database)
+    try:
+        db.set_trace_callback(statements.append)
+        runs.resolve(db, reference, "2099-01-01T00:00:00.000Z")
+        db.set_trace_callback(None)
+        (plan,) = db.execute(f"EXPLAIN QUERY PLAN {statements[-1]}").fetchall()
+    finally:
+        db.close()
+    assert "agent_runs_start_time (start_time>?)" in plan[3], plan

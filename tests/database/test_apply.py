@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.storage import AT, operation
+from support.storage import AT, connect_in_memory, operation
 
 from telemetry_cli.core.errors import JournalTrouble
 from telemetry_cli.database.apply import apply
@@ -19,22 +19,15 @@ TABLES = ("agent_runs", "run_events", "run_commits", "rejected_ops")
 Dump = dict[str, list[tuple[object, ...]]]
 
 
-class _InMemory(sqlite3.Connection):
-    """Closes itself, so that a property's thousand databases need no care."""
-
-    def __del__(self) -> None:
-        self.close()
-
-
 def _fresh() -> sqlite3.Connection:
-    db = sqlite3.connect(":memory:", isolation_level=None, factory=_InMemory)
+    db = connect_in_memory()
     db.execute("PRAGMA foreign_keys = ON")
     apply_schema(db, AT)
     return db
 
 
 def _copy(db: sqlite3.Connection) -> sqlite3.Connection:
-    backup = sqlite3.connect(":memory:", isolation_level=None, factory=_InMemory)
+    backup = connect_in_memory()
     db.backup(backup)
     backup.execute("PRAGMA foreign_keys = ON")
     return backup

@@ -5,7 +5,7 @@ from hashlib import sha256
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.storage import AT, operation
+from support.storage import AT, connect_in_memory, operation
 
 from telemetry_cli.database import hooks
 from telemetry_cli.database.apply import apply
@@ -88,13 +88,8 @@ kinds = {
 steps = st.one_of(*(st.tuples(st.just(kind), data) for kind, data in kinds.items()))
 
 
-class _InMemory(sqlite3.Connection):
-    def __del__(self) -> None:
-        self.close()
-
-
 def _connected() -> sqlite3.Connection:
-    db = sqlite3.connect(":memory:", isolation_level=None, factory=_InMemory)
+    db = connect_in_memory()
     for pragma in ("foreign_keys = ON", "recursive_triggers = ON", "trusted_schema = OFF"):
         db.execute(f"PRAGMA {pragma}")
     return db

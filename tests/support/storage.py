@@ -60,6 +60,21 @@ def read_only(path: Path) -> Iterator[None]:
 # Lines by hand
 
 
+class _InMemory(sqlite3.Connection):
+    def __del__(self) -> None:
+        self.close()
+
+
+def connect_in_memory() -> sqlite3.Connection:
+    """Open an empty database in memory that closes itself: a property makes thousands of them.
+
+    The garbage collector may close it in any thread that runs at that moment.
+    """
+    return sqlite3.connect(
+        ":memory:", isolation_level=None, factory=_InMemory, check_same_thread=False
+    )
+
+
 def operation(kind: str, number: int, **data: object) -> dict[str, object]:
     """An operation whose op_id is made of a number."""
     if kind == "run.create":

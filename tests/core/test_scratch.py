@@ -44,7 +44,7 @@ def directory(tmpfs: Callable[[str], Path]) -> Path:
     return full
 
 
-MANY_ROWS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 50000) "
+MANY_ROWS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 10000) "
 MANY_ROWS += "SELECT x, printf('%0500d', x) FROM n"
 NEEDY = [
     ["hooks", "run", "score", "--force"],
